@@ -1,0 +1,189 @@
+"""The training recipe and the training examples that it defines.
+
+Owns what a training run depends on (data, network, path, schedule, seed) and the draws of every step. Knows nothing of
+devices, processes or files other than the recipe's own YAML.
+
+What is learned is the velocity of the path x_t = (1 − (1−σ) t) z + t x_1 with independent z ~ N(0, I): the network
+sees (x_t, t, label) and is regressed on x_1 − (1−σ) z. Every random draw is addressed by (seed, step) and the order of
+the images by (seed, epoch), so that a run that was killed continues with exactly the draws it would have had.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch.nn.functional import pixel_unshuffle
+
+from mmmi_hf.flow.training_images import Fit, LabelledImages
+
+if TYPE_CHECKING:
+    from diffusers import UNet2DModel
+
+
+@dataclass(frozen=True)
+class TrainingRecipe:
+    """Everything that a training run depends on; stored beside the weights.
+
+    The image columns and sizes are those of `load_images`; the network is diffusers' UNet2DModel behind a
+    pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
+    pipeline. The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to
+    `final_learning_rate`; the moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay).
+    """
+
+    dataset: str
+    split: str = "train"
+    revision: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    image_size: int = 32
+    channels: int = 1
+    fit: Fit = "pad"
+    horizontal_flips: bool = False
+    block_out_channels: tuple[int, ...] = (64, 96, 128)
+    layers_per_block: int = 1
+    attention: tuple[bool, ...] = (False, False, False)
+    attention_head_dim: int = 32
+    norm_num_groups: int = 16
+    resnet_time_scale_shift: str = "scale_shift"
+    dropout: float = 0.0
+    patch_size: int = 2
+    sigma_min: float = 0.02
+    timestep_scale: float = 10.0
+    steps: int = 7000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    final_learning_rate: float = 2e-5
+    warmup_steps: int = 50
+    weight_decay: float = 0.01
+    max_gradient_norm: float = 1.0
+    ema_start: float = 0.998
+    ema_end: float = 0.9995
+    mixed_precision: str = "bf16"
+    compile: bool = False
+    channels_last: bool = False
+    seed: int = 0
+    checkpoint_every: int = 250
+    sample_every: int = 500
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "image_size", "patch_size", "checkpoint_every", "sample_every"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 < self.sigma_min < 1:
+            raise ValueError(f"sigma_min must lie strictly between 0 and 1, got {self.sigma_min}")
+        if self.image_size % (self.patch_size * 2 ** (len(self.block_out_channels) - 1)):
+            raise ValueError(
+                f"image_size {self.image_size} must be a multiple of patch_size × 2^(levels − 1) = "
+                f"{self.patch_size * 2 ** (len(self.block_out_channels) - 1)}"
+            )
+        if len(self.attention) != len(self.block_out_channels):
+            raise ValueError(
+                f"attention needs one entry per level: {len(self.block_out_channels)}, got {len(self.attention)}"
+            )
+        if self.mixed_precision not in ("no", "bf16", "fp16"):
+            raise ValueError(f"mixed_precision must be no, bf16 or fp16, got {self.mixed_precision!r}")
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> TrainingRecipe:
+        """Read a recipe file; keyword arguments that are not None replace its fields. Unknown fields raise ValueError."""
+        import yaml
+
+        try:
+            given = yaml.safe_load(Path(path).read_text()) or {}
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} is not valid YAML: {error}") from error
+        if not isinstance(given, dict):
+            raise ValueError(f"{path} must hold fields of a training recipe, got {type(given).__name__}")
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(given) - known)
+        if unknown:
+            raise ValueError(f"{path}: unknown fields {unknown}; a training recipe has {sorted(known)}")
+        given.update({key: value for key, value in overrides.items() if value is not None})
+        if "dataset" not in given:
+            raise ValueError(f"{path}: the field 'dataset' is missing; give it there or as an argument")
+        for name in ("block_out_channels", "attention"):
+            if name in given:
+                given[name] = tuple(given[name])
+        return cls(**given)
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return (self.channels, self.image_size, self.image_size)
+
+    def network(self, num_classes: int) -> UNet2DModel:
+        """The untrained network of this recipe (initialised from `seed`)."""
+        from diffusers import UNet2DModel
+
+        torch.manual_seed(self.seed)
+        down = tuple("AttnDownBlock2D" if here else "DownBlock2D" for here in self.attention)
+        up = tuple("AttnUpBlock2D" if here else "UpBlock2D" for here in reversed(self.attention))
+        channels = self.channels * self.patch_size**2
+        return UNet2DModel(
+            sample_size=self.image_size // self.patch_size,
+            in_channels=channels,
+            out_channels=channels,
+            down_block_types=down,
+            up_block_types=up,
+            block_out_channels=self.block_out_channels,
+            layers_per_block=self.layers_per_block,
+            norm_num_groups=self.norm_num_groups,
+            attention_head_dim=self.attention_head_dim,
+            resnet_time_scale_shift=self.resnet_time_scale_shift,
+            dropout=self.dropout,
+            num_class_embeds=num_classes,
+        )
+
+    def learning_rate_at(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        span = self.learning_rate - self.final_learning_rate
+        return self.final_learning_rate + 0.5 * span * (1 + math.cos(math.pi * min(done, 1.0)))
+
+    def ema_decay_at(self, step: int) -> float:
+        start, end = math.log(1 - self.ema_start), math.log(1 - self.ema_end)
+        decay = 1 - math.exp(start + (end - start) * min(1.0, step / self.steps))
+        return min(decay, (1 + step) / (10 + step))
+
+
+def flow_matching_batch(
+    recipe: TrainingRecipe, images: LabelledImages, step: int, *, rank: int = 0, world_size: int = 1
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The training examples of one step for one process: (x_t, t, labels, velocity), x_t unshuffled.
+
+    t is half uniform, half logit-normal(0, 1). All draws are functions of (seed, step); rank r takes every
+    world_size-th example, so the batch of a step does not depend on the number of processes.
+    """
+    epoch_length = len(images) // recipe.batch_size
+    if epoch_length == 0:
+        raise ValueError(f"{len(images)} images do not fill one batch of {recipe.batch_size}; lower batch_size")
+    epoch, position = divmod(step, epoch_length)
+    order = torch.randperm(len(images), generator=_generator(recipe.seed, 0, epoch))
+    rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
+    draw = _generator(recipe.seed, 1, step)
+    z = torch.randn(len(rows), *images.pixels.shape[1:], generator=draw)
+    uniform, normal = torch.rand(len(rows), generator=draw), torch.randn(len(rows), generator=draw)
+    t = torch.where(torch.arange(len(rows)) % 2 == 0, uniform, torch.sigmoid(normal))
+    flip = torch.rand(len(rows), generator=draw) < 0.5
+    mine = slice(rank, None, world_size)
+    device = images.pixels.device
+    target, labels = images.batch(rows[mine].to(device))
+    if recipe.horizontal_flips:
+        target = torch.where(flip[mine].to(device)[:, None, None, None], target.flip(-1), target)
+    z, t = z[mine].to(device), t[mine].to(device)
+    shrink = 1 - (1 - recipe.sigma_min) * t
+    x_t = shrink[:, None, None, None] * z + t[:, None, None, None] * target
+    velocity = target - (1 - recipe.sigma_min) * z
+    return pixel_unshuffle(x_t, recipe.patch_size), t, labels, pixel_unshuffle(velocity, recipe.patch_size)
+
+
+def _generator(*key: int) -> torch.Generator:
+    """A CPU generator whose stream depends on every part of the key."""
+    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, "uint64")[0] >> 1))

@@ -1,0 +1,142 @@
+"""Labelled images as one uint8 tensor: what the trainer and the evaluation read.
+
+Owns the reading of a dataset folder or Hub dataset with an image and a label column. May import datasets and
+torch; knows nothing of pipelines, causal models or generation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from tqdm.auto import tqdm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Fit = Literal["pad", "crop"]
+
+
+@dataclass(frozen=True)
+class LabelledImages:
+    """Images of one size with class labels.
+
+    Attributes:
+        pixels: uint8 tensor (n, channels, size, size).
+        labels: int64 tensor (n,), each in 0 … len(class_names) − 1.
+        class_names: one name per class.
+    """
+
+    pixels: torch.Tensor
+    labels: torch.Tensor
+    class_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rows as (float32 images in [−1, 1], labels)."""
+        return to_float(self.pixels[rows]), self.labels[rows]
+
+
+def to_float(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 pixels 0 … 255 as float32 in [−1, 1]: the fixed scale of every pipeline of this package."""
+    return pixels.to(torch.float32) / 127.5 - 1.0
+
+
+def load_images(
+    source: str,
+    *,
+    split: str = "train",
+    size: int = 32,
+    channels: int = 1,
+    fit: Fit = "pad",
+    image_column: str | None = None,
+    label_column: str | None = None,
+    revision: str | None = None,
+    progress: bool = True,
+) -> LabelledImages:
+    """Read a split of a dataset folder or Hub dataset into memory.
+
+    Args:
+        source: a folder, or a Hub dataset id, that `datasets.load_dataset` accepts.
+        split: its split.
+        size: side length in pixels of the images returned.
+        channels: 1 (grey) or 3 (RGB).
+        fit: "pad" centres a smaller image on black; "crop" scales the short side to `size` and cuts the centre.
+        image_column, label_column: names; by default the only Image and the only ClassLabel (or integer `label`) column.
+        revision: of a Hub dataset.
+        progress: show a progress bar.
+
+    Raises:
+        ValueError: no such column, an ambiguous one, or an image larger than `size` with fit="pad".
+    """
+    import datasets
+
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 or 3, got {channels}")
+    data = datasets.load_dataset(source, split=split, revision=revision)
+    image_column = image_column or _only(data.features, datasets.Image, "image", source)
+    label_column = label_column or _only(data.features, datasets.ClassLabel, "label", source)
+    for column in (image_column, label_column):
+        if column not in data.features:
+            raise ValueError(f"{source} has no column {column!r}; it has {sorted(data.features)}")
+    names = _class_names(data, label_column)
+    pixels = torch.empty(len(data), channels, size, size, dtype=torch.uint8)
+    data = data.select_columns([image_column, label_column])
+    labels: list[int] = []
+    with tqdm(total=len(data), desc=f"reading {split}", unit="image", disable=not progress) as bar:
+        for batch in data.iter(batch_size=1000):
+            for image in batch[image_column]:
+                pixels[bar.n] = torch.from_numpy(_fitted(image, size, channels, fit))
+                bar.update()
+            labels.extend(batch[label_column])
+    label_tensor = torch.tensor(labels, dtype=torch.int64)
+    if len(data) == 0:
+        raise ValueError(f"split {split!r} of {source} is empty")
+    if int(label_tensor.min()) < 0 or int(label_tensor.max()) >= len(names):
+        raise ValueError(f"labels of {source} must lie in 0 … {len(names) - 1}; found {sorted(set(labels))}")
+    return LabelledImages(pixels, label_tensor, names)
+
+
+def _only(features: Any, kind: type, fallback: str, source: str) -> str:
+    found = [name for name, feature in features.items() if isinstance(feature, kind)]
+    if not found and fallback in features:
+        found = [fallback]
+    if len(found) != 1:
+        raise ValueError(
+            f"{source} has {len(found)} {kind.__name__} columns {found}; name the one to use with {fallback}_column"
+        )
+    return found[0]
+
+
+def _class_names(data: Any, column: str) -> tuple[str, ...]:
+    names = getattr(data.features[column], "names", None)
+    if names:
+        return tuple(names)
+    return tuple(str(i) for i in range(int(max(data[column])) + 1))
+
+
+def _fitted(image: Image.Image, size: int, channels: int, fit: Fit) -> np.ndarray:
+    """One PIL image as uint8 (channels, size, size)."""
+    image = image.convert("L" if channels == 1 else "RGB")
+    if fit == "crop" and image.size != (size, size):
+        image = _scaled_to_short_side(image, size)
+        left, top = (image.width - size) // 2, (image.height - size) // 2
+        image = image.crop((left, top, left + size, top + size))
+    if image.width > size or image.height > size:
+        raise ValueError(f"an image of {image.width}×{image.height} does not fit into {size}×{size}; use fit='crop'")
+    array = np.asarray(image, dtype=np.uint8).reshape(image.height, image.width, channels)
+    padded = np.zeros((size, size, channels), dtype=np.uint8)
+    top, left = (size - image.height) // 2, (size - image.width) // 2
+    padded[top : top + image.height, left : left + image.width] = array
+    return padded.transpose(2, 0, 1)
+
+
+def _scaled_to_short_side(image: Image.Image, size: int) -> Image.Image:
+    scale = size / min(image.size)
+    wanted: Sequence[int] = [max(size, round(side * scale)) for side in image.size]
+    return image.resize((wanted[0], wanted[1]), Image.Resampling.LANCZOS)
