@@ -13,8 +13,8 @@ import dataclasses
 import json
 import os
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
+from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,8 @@ from mmmi_hf.flow.training_images import LabelledImages, load_images
 
 if TYPE_CHECKING:
     from diffusers import UNet2DModel
+
+    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -86,7 +88,7 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     )
     state = _Progress()
     if (out / CHECKPOINT).exists():
-        state = _load_checkpoint(out / CHECKPOINT, recipe, network, average, optimizer)
+        state = _load_checkpoint(out / CHECKPOINT, network, average, optimizer)
         if accelerator.is_main_process:
             _cut_log(out / LOG, state.step)
     prepared, optimizer = accelerator.prepare(torch.compile(network) if recipe.compile else network, optimizer)
@@ -123,13 +125,14 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
             _append_log(out / LOG, state, loss_sum / LOG_EVERY)
             loss_sum = 0.0
         if state.step % recipe.checkpoint_every == 0 or state.step == recipe.steps:
-            _save_checkpoint(out / CHECKPOINT, recipe, network, average, optimizer, state)
+            _save_checkpoint(out / CHECKPOINT, network, average, optimizer, state)
         if state.step % recipe.sample_every == 0 or state.step == recipe.steps:
-            draw_samples(out / "samples" / f"step-{state.step:06d}.png", recipe, network, average, images.class_names)
+            sheet = out / "samples" / f"step-{state.step:06d}.png"
+            draw_samples(sheet, recipe, average, images.class_names, device=accelerator.device)
     bar.close()
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
-        _finish(out, recipe, network, average, images, state, accelerator.num_processes)
+        _finish(out, recipe, average, images, state, accelerator.num_processes)
     accelerator.wait_for_everyone()
     return out / "pipeline"
 
@@ -155,7 +158,6 @@ def _move_average(average: dict[str, torch.Tensor], network: UNet2DModel, decay:
 
 def _save_checkpoint(
     path: Path,
-    recipe: TrainingRecipe,
     network: UNet2DModel,
     average: dict[str, torch.Tensor],
     optimizer: Any,
@@ -180,7 +182,6 @@ def _save_checkpoint(
 
 def _load_checkpoint(
     path: Path,
-    recipe: TrainingRecipe,
     network: UNet2DModel,
     average: dict[str, torch.Tensor],
     optimizer: torch.optim.Optimizer,
@@ -211,23 +212,73 @@ def _cut_log(path: Path, step: int) -> None:
         path.write_text("".join(line + "\n" for line in kept))
 
 
+def average_pipeline(
+    recipe: TrainingRecipe, average: dict[str, torch.Tensor], num_classes: int, *, device: torch.device | str = "cpu"
+) -> FlowMatchingPipeline:
+    """The pipeline of the averaged weights, rounded to float16 as they are stored, in float32."""
+    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+    from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+
+    with torch.random.fork_rng(devices=[]):
+        network = recipe.network(num_classes)
+    with torch.no_grad():
+        for name, parameter in network.named_parameters():
+            parameter.copy_(average[name].half().float())
+    scheduler = FlowMatchODEScheduler(sigma_min=recipe.sigma_min, timestep_scale=recipe.timestep_scale)
+    pipeline = FlowMatchingPipeline(network.eval(), scheduler, patch_size=recipe.patch_size)
+    return pipeline.to(device)
+
+
 def draw_samples(
     path: Path,
     recipe: TrainingRecipe,
-    network: UNet2DModel,
     average: dict[str, torch.Tensor],
     class_names: tuple[str, ...],
+    *,
+    device: torch.device | str = "cpu",
+    per_class: int = 6,
 ) -> None:
-    """PLACEHOLDER until the pipeline is there: see the next commit."""
+    """A sheet of samples from the averaged weights, from the same latents each time."""
+    from mmmi_hf.flow.sheets import sample_sheet
+
+    pipeline = average_pipeline(recipe, average, len(class_names), device=device)
+    pipeline.set_progress_bar_config(disable=True)
+    generator = torch.Generator().manual_seed(recipe.seed)
+    latents = torch.randn(len(class_names) * per_class, *recipe.latent_shape, generator=generator).to(device)
+    labels = torch.arange(len(class_names), device=device).repeat_interleave(per_class)
+    images = pipeline(latents, labels, batch_size=len(class_names)).images.cpu()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sample_sheet(images.reshape(len(class_names), per_class, *recipe.latent_shape), class_names, path)
 
 
 def _finish(
     out: Path,
     recipe: TrainingRecipe,
-    network: UNet2DModel,
     average: dict[str, torch.Tensor],
     images: LabelledImages,
     state: _Progress,
     world_size: int,
 ) -> None:
-    """PLACEHOLDER until the pipeline is there."""
+    """Save the pipeline and what its model card needs to know of the training."""
+    pipeline = average_pipeline(recipe, average, len(images.class_names))
+    pipeline.register_to_config(class_names=list(images.class_names))
+    digest = pipeline.digest
+    parameters = sum(parameter.numel() for parameter in pipeline.unet.parameters())
+    pipeline.to(torch.float16).save_pretrained(out / "pipeline", safe_serialization=True)
+    weights = sum(file.stat().st_size for file in (out / "pipeline").rglob("*.safetensors"))
+    log = [json.loads(line) for line in (out / LOG).read_text().splitlines()] if (out / LOG).exists() else []
+    training = {
+        "recipe": dataclasses.asdict(recipe),
+        "steps": state.step,
+        "images_seen": state.step * recipe.batch_size,
+        "num_images": len(images),
+        "seconds": round(state.seconds, 1),
+        "final_loss": log[-1]["loss"] if log else None,
+        "parameters": parameters,
+        "weights_bytes": weights,
+        "digest": digest,
+        "world_size": world_size,
+        "class_names": list(images.class_names),
+        "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},
+    }
+    (out / "training.json").write_text(json.dumps(training, indent=2) + "\n")

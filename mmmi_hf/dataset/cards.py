@@ -1,0 +1,137 @@
+"""The dataset card: README.md of a dataset folder, rendered from what the folder holds.
+
+Owns the YAML front matter (which makes plain `load_dataset` find the configurations) and the text below it. Every
+number comes from the folder's own manifests and ground-truth tables.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import datasets
+import jinja2
+import pyarrow.parquet as pq
+import yaml
+from datasets.utils.metadata import MetadataConfigs
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.chunks import write_durably
+from mmmi_hf.dataset.columns import features
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.ground_truth import SCHEMA
+
+GROUND_TRUTH = "ground_truth"
+_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+
+
+def render_card(folder: DatasetFolder) -> None:
+    """Write README.md for all complete configurations of a folder (again, if it is there already)."""
+    write_durably(folder.card, dataset_card(folder).encode())
+
+
+def dataset_card(folder: DatasetFolder) -> str:
+    """The text of the card."""
+    manifests = {name: _complete(folder, name) for name in folder.configurations()}
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mmmi_hf.dataset", "templates"),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters["nats"] = lambda value: f"{value:.4f}" if abs(value) < 1e4 else f"{value:.4g}"
+    first = next(iter(manifests))
+    return environment.get_template("dataset_card.md.j2").render(
+        front_matter=_front_matter(folder, manifests),
+        folder_name=folder.path.absolute().name,
+        configurations=[_summary(folder, name, manifest) for name, manifest in manifests.items()],
+        example=first,
+        example_quantity="I(x1;y)",
+        modalities=manifests[first]["modalities"],
+    )
+
+
+def _complete(folder: DatasetFolder, name: str) -> dict[str, Any]:
+    manifest = folder.manifest(name)
+    if manifest is None:
+        raise FileNotFoundError(f"{folder.manifest_path(name)} disappeared while the card was rendered")
+    return manifest
+
+
+def _summary(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
+    table = pq.read_table(folder.ground_truth(name)).to_pylist()
+    return {**manifest, "quantities": {row["quantity"]: row["value"] for row in table}}
+
+
+def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -> str:
+    configs = MetadataConfigs()
+    infos: dict[str, datasets.DatasetInfo] = {}
+    for index, (name, manifest) in enumerate(manifests.items()):
+        data_files = [
+            {"split": split, "path": f"data/{name}/{split}-*"} for split in manifest["splits"]
+        ]
+        configs[name] = {"data_files": data_files, **({"default": True} if index == 0 else {})}
+        infos[name] = _info(folder, name, manifest)
+    configs[GROUND_TRUTH] = {"data_files": [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]}
+    infos[GROUND_TRUTH] = _ground_truth_info(folder, manifests)
+    card = datasets.info.DatasetInfosDict(infos)
+    data: dict[str, Any] = {
+        "license": "apache-2.0",
+        "pretty_name": "Multimodal data with known mutual information",
+        "size_categories": [_size(sum(manifest["rows"] for manifest in manifests.values()))],
+        "task_categories": ["feature-extraction", "image-feature-extraction"],
+        "tags": ["mutual-information", "multimodal", "synthetic", "benchmark", "arxiv:2510.21686"],
+    }
+    holder = _CardData()
+    configs.to_dataset_card_data(holder)  # type: ignore[arg-type]
+    card.to_dataset_card_data(holder)  # type: ignore[arg-type]
+    data.update(holder)
+    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+class _CardData(dict[str, Any]):
+    """What `datasets` writes card metadata into."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return super().get(key, default)
+
+
+def _info(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> datasets.DatasetInfo:
+    model = CausalModel.from_json(folder.causal_model(name).read_text())
+    size_on_disk = sum(entry["bytes"] for entry in manifest["files"] if entry["path"].startswith("data/"))
+    return datasets.DatasetInfo(
+        config_name=name,
+        description=manifest["description"] or "",
+        homepage="https://arxiv.org/abs/2510.21686",
+        version=manifest["version"],
+        features=features(model, store_latents=manifest["store_latents"]),
+        splits=_splits({split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}),
+        download_size=size_on_disk,
+        dataset_size=sum(entry["bytes"] for entry in manifest["splits"].values()),
+    )
+
+
+def _ground_truth_info(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -> datasets.DatasetInfo:
+    tables = [pq.read_table(folder.ground_truth(name)) for name in manifests]
+    rows, size = sum(table.num_rows for table in tables), sum(table.nbytes for table in tables)
+    return datasets.DatasetInfo(
+        config_name=GROUND_TRUTH,
+        description="Ground truth in nats: one row per configuration and quantity.",
+        features=datasets.Features.from_arrow_schema(SCHEMA),
+        splits=_splits({"train": (rows, size)}),
+        download_size=sum(folder.ground_truth(name).stat().st_size for name in manifests),
+        dataset_size=size,
+    )
+
+
+def _splits(sizes: dict[str, tuple[int, int]]) -> datasets.SplitDict:
+    splits = datasets.SplitDict()
+    for name, (rows, size) in sizes.items():
+        splits.add(datasets.SplitInfo(name=name, num_bytes=size, num_examples=rows))
+    return splits
+
+
+def _size(rows: int) -> str:
+    return next((label for limit, label in _SIZES if rows < limit), "n>10M")

@@ -1,0 +1,151 @@
+"""From the `causal_model` field of a configuration to a CausalModel, and back.
+
+Owns the plain (YAML) form of causal models. Three forms are read:
+
+- a story: `story: common_cause`, `shape: [1, 32, 32]` and the keyword arguments of that function of mmmi_hf.causal;
+- explicit coefficients: `eta`, `weights`, `mixing`, `shape` and optionally `templates`, as CausalModel takes them;
+- `json`: the fields of `CausalModel.to_json()`, which is also how a CausalModel object is written.
+
+A template is a name ("ones"), one name with its parameters ({gaussian: {centre: [16, 16], width: 4}}), an image file
+({image: {path: mask.png}}, relative to the YAML file) or an array ({array: [[…]]}).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmmi_hf.causal import CausalModel, stories, templates
+from mmmi_hf.dataset.yaml_source import FieldError, FieldPath, check_fields
+
+STORIES: dict[str, Callable[..., CausalModel]] = {
+    name: getattr(stories, name)
+    for name in ("common_cause", "two_telescopes", "decaying_modalities", "template_ablation", "independent")
+}
+_HERE: FieldPath = ("causal_model",)
+
+
+def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> CausalModel:
+    """The CausalModel that a mapping describes.
+
+    Args:
+        spec: one of the three forms of this module.
+        folder: where relative paths of image templates start (default: the working directory).
+
+    Raises:
+        FieldError: an unknown story or field, or a value that the model refuses (with the model's own words).
+    """
+    forms = [form for form in ("story", "json", "eta") if form in spec]
+    if len(forms) != 1:
+        raise FieldError(
+            _HERE,
+            "give exactly one of: a story with its coefficients; eta, weights, mixing and shape; json "
+            f"(found {', '.join(forms) or 'none of these'})",
+        )
+    if forms == ["story"]:
+        return _from_story(spec, folder)
+    if forms == ["json"]:
+        check_fields(spec, ("json",), _HERE)
+        return _said_here(lambda: CausalModel.from_json(json.dumps(spec["json"])), (*_HERE, "json"))
+    return _from_coefficients(spec, folder)
+
+
+def model_to_mapping(model: CausalModel) -> dict[str, Any]:
+    """A CausalModel in the `json` form."""
+    return {"json": json.loads(model.to_json())}
+
+
+def _from_story(spec: Mapping[str, Any], folder: Path | None) -> CausalModel:
+    name = spec["story"]
+    if name not in STORIES:
+        raise FieldError((*_HERE, "story"), f"got {name!r}, expected one of {', '.join(STORIES)}")
+    story = STORIES[name]
+    known = tuple(inspect.signature(story).parameters)
+    check_fields({key: value for key, value in spec.items() if key != "story"}, known, _HERE)
+    if "shape" not in spec:
+        raise FieldError(_HERE, "the field 'shape' is missing, e.g. shape: [1, 32, 32]")
+    shape = _shape(spec["shape"])
+    arguments = {
+        key: _templates(value, shape, (*_HERE, key), folder) if "template" in key else value
+        for key, value in spec.items()
+        if key not in ("story", "shape")
+    }
+    return _said_here(lambda: story(shape, **arguments), _HERE)
+
+
+def _from_coefficients(spec: Mapping[str, Any], folder: Path | None) -> CausalModel:
+    check_fields(spec, ("eta", "weights", "mixing", "shape", "templates"), _HERE)
+    for required in ("weights", "mixing", "shape"):
+        if required not in spec:
+            raise FieldError(_HERE, f"the field {required!r} is missing")
+    arrays = {name: _numbers(spec[name], (*_HERE, name)) for name in ("eta", "weights", "mixing")}
+    shape = _shape(spec["shape"])
+    given = spec.get("templates", "ones")
+    if isinstance(shape, list):
+        if isinstance(given, Mapping):
+            given = [given] * len(shape)
+        if isinstance(given, list):
+            if len(given) != len(shape):
+                raise FieldError((*_HERE, "templates"), f"got {len(given)} rows, expected one per modality: {len(shape)}")
+            given = [
+                _templates(row if isinstance(row, list) else [row] * len(arrays["eta"]), one, (*_HERE, "templates", i), folder)
+                for i, (row, one) in enumerate(zip(given, shape, strict=True))
+            ]
+    else:
+        given = _templates(given, shape, (*_HERE, "templates"), folder)
+    return _said_here(lambda: CausalModel(**arrays, shape=shape, templates=given), _HERE)
+
+
+def _said_here(build: Callable[[], CausalModel], path: FieldPath) -> CausalModel:
+    try:
+        return build()
+    except FieldError:
+        raise
+    except (ValueError, TypeError, KeyError) as error:
+        raise FieldError(path, " ".join(str(error).split())) from error
+
+
+def _numbers(value: Any, path: FieldPath) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (ValueError, TypeError):
+        raise FieldError(path, f"expected numbers in rows of equal length, got {value!r}") from None
+
+
+def _shape(value: Any) -> Any:
+    """[1, 32, 32] as a tuple; a list of such as a list of tuples; anything else is left for the model to refuse."""
+    if isinstance(value, list) and value and all(isinstance(entry, list) for entry in value):
+        return [tuple(entry) for entry in value]
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _templates(value: Any, shape: Any, path: FieldPath, folder: Path | None) -> Any:
+    """Replace every {name: parameters} by the array that it describes; names and None stay."""
+    if isinstance(value, list):
+        return [_templates(entry, shape, (*path, index), folder) for index, entry in enumerate(value)]
+    if not isinstance(value, Mapping):
+        return value
+    if len(value) != 1:
+        raise FieldError(path, f"a template is one name with its parameters, got {sorted(map(str, value))}")
+    ((name, parameters),) = value.items()
+    if name == "array":
+        return _numbers(parameters, (*path, "array"))
+    function = getattr(templates, str(name), None) if str(name) in templates.__all__ else None
+    if function is None:
+        raise FieldError(path, f"unknown template {name!r}, expected one of {', '.join((*templates.__all__, 'array'))}")
+    if not isinstance(parameters, Mapping):
+        raise FieldError((*path, str(name)), f"expected its parameters by name, got {parameters!r}")
+    arguments = dict(parameters)
+    known = tuple(key for key in inspect.signature(function).parameters if key != "shape")
+    check_fields(arguments, known, (*path, str(name)))
+    if "path" in arguments and folder is not None:
+        arguments["path"] = folder / str(arguments["path"])
+    try:
+        return function(shape=shape, **arguments)
+    except (ValueError, TypeError, OSError) as error:
+        raise FieldError((*path, str(name)), " ".join(str(error).split())) from error

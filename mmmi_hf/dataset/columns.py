@@ -1,0 +1,139 @@
+"""The columns of a configuration: their `datasets` features, and their Arrow arrays built without per-row encoding.
+
+Owns the schema of a row. May import datasets, pyarrow and Pillow; never torch.
+
+    x1 … xM               float32: Array3D (C, H, W) for images, fixed-length List for one-dimensional modalities
+    x1_image … xM_image   Image: the 8-bit view of image modalities, for viewers; never claimed exact
+    y                     float64: the target
+    pmi_x1_y …            float64: pointwise mutual information in nats, for every (xi, y) and every (xi, xj)
+    row                   int64: the row's address
+    z1 … zM               float32, optional: the latents exactly as the bijections received them
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import datasets
+import numpy as np
+import pyarrow as pa
+from PIL import Image
+
+from mmmi_hf.causal import CausalModel
+
+Shape = tuple[int, ...]
+_ARRAYS = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D, 5: datasets.Array5D}
+
+
+def is_image(shape: Shape) -> bool:
+    """Whether a modality of this shape has an 8-bit view: grey or RGB, channels first."""
+    return len(shape) == 3 and shape[0] in (1, 3)
+
+
+def pmi_pairs(model: CausalModel) -> dict[str, tuple[str, str]]:
+    """Column name → the two blocks whose pointwise mutual information it holds."""
+    names = model.modalities
+    pairs = [(name, "y") for name in names] + list(combinations(names, 2))
+    return {f"pmi_{a}_{b}": (a, b) for a, b in pairs}
+
+
+def features(model: CausalModel, *, store_latents: bool = False) -> datasets.Features:
+    """The features of every split, columns in their order."""
+    columns: dict[str, Any] = {}
+    for name, shape in model.shapes.items():
+        if is_image(shape):
+            columns[f"{name}_image"] = datasets.Image()
+        columns[name] = _tensor_feature(name, shape)
+    columns["y"] = datasets.Value("float64")
+    for column in pmi_pairs(model):
+        columns[column] = datasets.Value("float64")
+    columns["row"] = datasets.Value("int64")
+    if store_latents:
+        for name, shape in model.shapes.items():
+            columns[latent_column(name)] = _tensor_feature(name, shape)
+    return datasets.Features(columns)
+
+
+def latent_column(modality: str) -> str:
+    """x1 → z1."""
+    return f"z{modality.removeprefix('x')}"
+
+
+def _tensor_feature(name: str, shape: Shape) -> Any:
+    if len(shape) == 1:
+        return datasets.List(datasets.Value("float32"), length=shape[0])
+    if len(shape) not in _ARRAYS:
+        raise ValueError(f"{name} has {len(shape)} dimensions; `datasets` stores at most 5: flatten some of them")
+    return _ARRAYS[len(shape)](shape=shape, dtype="float32")
+
+
+def to_table(columns: Mapping[str, np.ndarray | list[bytes]], wanted: datasets.Features) -> pa.Table:
+    """Arrays of equal length as an Arrow table with the features' own types.
+
+    Args:
+        columns: name → array (n, *shape), (n,), or a list of n PNG files for an Image column.
+        wanted: the features; every one must be given.
+    """
+    schema = wanted.arrow_schema
+    return pa.Table.from_arrays([_arrow(columns[field.name], field.type) for field in schema], schema=schema)
+
+
+def _arrow(values: np.ndarray | list[bytes], kind: pa.DataType) -> pa.Array:
+    if isinstance(values, list):
+        files = pa.array(values, type=pa.binary())
+        return pa.StructArray.from_arrays([files, pa.nulls(len(values), pa.string())], fields=list(kind))
+    values = np.ascontiguousarray(values)
+    if isinstance(kind, pa.ExtensionType):
+        return pa.ExtensionArray.from_storage(kind, _nested(values, kind.storage_type))
+    if pa.types.is_fixed_size_list(kind):
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), type=kind.value_type), type=kind)
+    return pa.array(values, type=kind)
+
+
+def _nested(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """An (n, …) array as lists of lists, sharing one flat value buffer."""
+    leaf = kind
+    for _ in range(values.ndim - 1):
+        leaf = leaf.value_type
+    array = pa.array(values.reshape(-1), type=leaf)
+    for axis in range(values.ndim - 1, 0, -1):
+        outer = int(np.prod(values.shape[:axis]))
+        offsets = np.arange(outer + 1, dtype=np.int32) * values.shape[axis]
+        array = pa.ListArray.from_arrays(pa.array(offsets), array)
+    return array
+
+
+def png_views(values: np.ndarray, half_range: float) -> list[bytes]:
+    """The 8-bit view of images (n, C, H, W): values −half_range … half_range as 0 … 255, clipped, as PNG files.
+
+    The range is a fixed constant of the modality, never computed from the data.
+    """
+    scaled = np.clip(np.rint((values / half_range + 1.0) * 127.5), 0, 255).astype(np.uint8)
+    files = []
+    for image in scaled:
+        pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
+        buffer = io.BytesIO()
+        Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
+        files.append(buffer.getvalue())
+    return files
+
+
+def row_bytes(wanted: datasets.Features) -> int:
+    """About how many bytes a row takes before compression (8-bit views counted as 1 KiB)."""
+    size = 0
+    for feature in wanted.values():
+        if isinstance(feature, datasets.List):
+            size += 4 * feature.length
+        elif isinstance(feature, datasets.Image):
+            size += 1024
+        else:
+            size += 4 * int(np.prod(feature.shape)) if hasattr(feature, "shape") else 8
+    return size
+
+
+def row_group_rows(wanted: datasets.Features, *, limit: int = 1 << 20) -> int:
+    """How many rows fill a Parquet row group of about `limit` bytes before compression."""
+    return max(1, limit // row_bytes(wanted))

@@ -1,0 +1,220 @@
+"""MMMIConfig: everything that determines the rows of one dataset configuration.
+
+Owns the configuration object, its validation and its YAML form. May import `datasets` and causal/; never torch, so that
+`mmmi-hf info` stays quick. Ground truth is computed from the causal model and never stored here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import datasets
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.causal_spec import build_model, model_to_mapping
+from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+
+DEFAULT_PIPELINE = "fashion-mnist"
+DEFAULT_ROWS = 10_000
+STANDARDIZE = ("whiten", "rms", "none")
+SPLITS = ("train", "validation", "test")
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_RESERVED_NAMES = ("ground_truth",)
+
+
+@dataclass(frozen=True)
+class Modality:
+    """How the latent of one modality becomes data.
+
+    Attributes:
+        pipeline: a bundled pipeline, a folder, a Hub id, or an element-wise bijection ("identity", "asinh", …).
+        class_label: the class that a class-conditional pipeline draws; None for bijections without classes.
+    """
+
+    pipeline: str = DEFAULT_PIPELINE
+    class_label: int | None = None
+
+
+@dataclass
+class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
+    """One configuration: a causal model and how its latents become rows.
+
+    Attributes:
+        name: of the configuration; a file name and a `datasets` configuration name.
+        version: x.y.z; changes only with the configuration's bytes.
+        description: one or two sentences for cards and lists.
+        causal_model: a CausalModel, or the mapping that a YAML file gives under `causal_model` (a story with its
+            coefficients, explicit coefficients, or the fields of a CausalModel's JSON).
+        modalities: one Modality per modality of the causal model.
+        standardize: "whiten" (each latent exactly N(0, I)), "rms" (divided by its analytic root mean square) or "none".
+        rows: in all splits together (80 % train, 10 % validation, 10 % test).
+        seed: of the latents; row r is drawn from the stream (seed, r).
+        store_latents: also store the latents, columns z1 … zM.
+
+    Raises:
+        ConfigurationError: a field that cannot be used (names the field and what would be right).
+    """
+
+    causal_model: CausalModel | Mapping[str, Any] | None = None
+    modalities: tuple[Modality, ...] = ()
+    standardize: Literal["whiten", "rms", "none"] = "whiten"
+    rows: int = DEFAULT_ROWS
+    seed: int = 0
+    store_latents: bool = False
+    base_folder: Path | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or self.name in _RESERVED_NAMES:
+            raise FieldError(
+                ("name",),
+                f"got {self.name!r}; use letters, digits, '.', '_' and '-', at most 96, and not {_RESERVED_NAMES[0]!r}",
+            )
+        super().__post_init__()
+        try:
+            self.version = datasets.Version(str(self.version))
+        except ValueError:
+            raise FieldError(("version",), f"got {self.version!r}, expected x.y.z with three numbers") from None
+        if self.description is not None and not isinstance(self.description, str):
+            raise FieldError(("description",), f"expected text, got {type(self.description).__name__}")
+        if self.standardize not in STANDARDIZE:
+            raise FieldError(("standardize",), f"got {self.standardize!r}, expected one of {', '.join(STANDARDIZE)}")
+        _check_integer(("rows",), self.rows, minimum=1)
+        _check_integer(("seed",), self.seed, minimum=0)
+        if self.seed >= 2**63:
+            raise FieldError(("seed",), f"got {self.seed}, expected less than 2**63")
+        if not isinstance(self.store_latents, bool):
+            raise FieldError(("store_latents",), f"got {self.store_latents!r}, expected true or false")
+        self.modalities = tuple(self.modalities)
+        count = len(self.model.modalities)
+        if len(self.modalities) != count:
+            raise FieldError(
+                ("modalities",), f"got {len(self.modalities)}; the causal model has {count} ({', '.join(self.model.modalities)})"
+            )
+        for index, modality in enumerate(self.modalities):
+            if modality.class_label is not None:
+                _check_integer(("modalities", index, "class_label"), modality.class_label, minimum=0)
+
+    @property
+    def model(self) -> CausalModel:
+        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction)."""
+        if isinstance(self.causal_model, CausalModel):
+            return self.causal_model
+        if not isinstance(self.causal_model, Mapping):
+            raise FieldError(("causal_model",), "is missing: give a story with its coefficients, or eta, weights and mixing")
+        source, model = self.__dict__.get("_built", (None, None))
+        if source is not self.causal_model or model is None:
+            model = build_model(self.causal_model, folder=self.base_folder)
+            self.__dict__["_built"] = (self.causal_model, model)
+        return model
+
+    def replace(self, **changes: Any) -> MMMIConfig:
+        """A copy with some fields changed; None leaves a field as it is."""
+        given = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(self, **given) if given else self
+
+    def with_pipeline(self, pipeline: str | None) -> MMMIConfig:
+        """A copy in which every image modality uses another pipeline (None: unchanged)."""
+        if pipeline is None:
+            return self
+        return self.replace(modalities=tuple(dataclasses.replace(m, pipeline=pipeline) for m in self.modalities))
+
+    @property
+    def split_rows(self) -> dict[str, range]:
+        """The rows of every split: contiguous, 80/10/10 %, at least one row each from three rows on."""
+        tenth = max(self.rows // 10, 1 if self.rows >= 3 else 0)
+        ends = (self.rows - 2 * tenth, self.rows - tenth, self.rows)
+        starts = (0, *ends[:-1])
+        return {
+            split: range(start, end) for split, start, end in zip(SPLITS, starts, ends, strict=True) if start < end
+        }
+
+    @property
+    def digest(self) -> str:
+        """sha256 over what determines a row's content: everything but name, description, version and row count."""
+        content = {
+            "causal_model": self.model.digest,
+            "modalities": [dataclasses.asdict(modality) for modality in self.modalities],
+            "standardize": self.standardize,
+            "seed": self.seed,
+            "store_latents": self.store_latents,
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+    def to_yaml(self) -> str:
+        """The configuration as YAML that `from_yaml` reads back."""
+        model = self.causal_model
+        fields: dict[str, Any] = {"name": self.name, "version": str(self.version)}
+        if self.description:
+            fields["description"] = self.description
+        fields |= {
+            "rows": self.rows,
+            "seed": self.seed,
+            "standardize": self.standardize,
+            "store_latents": self.store_latents,
+            "modalities": [
+                {key: value for key, value in dataclasses.asdict(modality).items() if value is not None}
+                for modality in self.modalities
+            ],
+            "causal_model": model_to_mapping(model) if isinstance(model, CausalModel) else dict(model or {}),
+        }
+        return dump_yaml(fields)
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str]) -> MMMIConfig:
+        """Read a configuration file.
+
+        Its fields are those of MMMIConfig; `causal_model` and `modalities` must be there, `name` defaults to the
+        file's stem. Raises ConfigurationError naming the file, the line and the field.
+        """
+        source = read_yaml(path)
+        try:
+            return cls(**_arguments(source.data, Path(path)))
+        except FieldError as error:
+            raise source.located(error) from error
+
+
+def _check_integer(path: tuple[str | int, ...], value: object, *, minimum: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise FieldError(path, f"got {value!r}, expected a whole number of at least {minimum}")
+
+
+def _arguments(data: Any, path: Path) -> dict[str, Any]:
+    """The keyword arguments of MMMIConfig that a YAML file gives."""
+    known = ("name", "version", "description", "rows", "seed", "standardize", "store_latents", "modalities", "causal_model")
+    if not isinstance(data, Mapping):
+        raise FieldError((), f"expected the fields of a configuration ({', '.join(known)})")
+    check_fields(data, known, ())
+    for required in ("causal_model", "modalities"):
+        if required not in data:
+            raise FieldError((), f"the field {required!r} is missing")
+    given = dict(data)
+    given.setdefault("name", path.stem)
+    given.setdefault("version", "1.0.0")
+    if not isinstance(data["modalities"], list):
+        raise FieldError(("modalities",), "expected a list with one entry per modality")
+    given["modalities"] = tuple(_modality(entry, index) for index, entry in enumerate(data["modalities"]))
+    given["base_folder"] = path.parent
+    return given
+
+
+def _modality(entry: Any, index: int) -> Modality:
+    here = ("modalities", index)
+    if not isinstance(entry, Mapping):
+        raise FieldError(here, f"expected the fields pipeline and class_label, got {entry!r}")
+    check_fields(entry, ("pipeline", "class_label"), here)
+    modality = Modality(**entry)
+    if not isinstance(modality.pipeline, str):
+        raise FieldError((*here, "pipeline"), f"expected a name, a folder or a Hub id, got {modality.pipeline!r}")
+    return modality
+
+
+__all__ = ["DEFAULT_PIPELINE", "SPLITS", "ConfigurationError", "MMMIConfig", "Modality"]

@@ -1,0 +1,119 @@
+"""The dataset folder: what lies where, which configurations it holds, and the order in which one is put in place.
+
+Owns the layout on disk, which is also the layout on the Hub:
+
+    README.md                            card
+    data/CONFIG/{train,validation,test}-*.parquet
+    ground_truth/CONFIG.parquet          the configuration `ground_truth`, one row per quantity
+    causal_models/CONFIG.json
+    manifests/CONFIG.json                written last: a configuration is complete when its manifest is there
+    .chunks/CONFIG                       only while a configuration is being made
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmmi_hf.dataset.chunks import sync_folder, write_durably
+from mmmi_hf.dataset.yaml_source import ConfigurationError
+
+MANIFEST_FORMAT = 1
+
+
+class DatasetFolder:
+    """One dataset folder. Raises ConfigurationError where the folder holds something else."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        if self.path.exists() and not self.path.is_dir():
+            raise ConfigurationError(f"{self.path} is a file; give a folder")
+        if self.path.is_dir() and any(self.path.iterdir()) and not self._is_ours():
+            raise ConfigurationError(
+                f"{self.path} holds something else (no manifests/ of a dataset of ours); give an empty or new folder"
+            )
+
+    def _is_ours(self) -> bool:
+        return (self.path / ".chunks").is_dir() or any((self.path / "manifests").glob("*.json"))
+
+    @property
+    def card(self) -> Path:
+        return self.path / "README.md"
+
+    def chunks(self, config: str) -> Path:
+        return self.path / ".chunks" / config
+
+    def data(self, config: str) -> Path:
+        return self.path / "data" / config
+
+    def ground_truth(self, config: str) -> Path:
+        return self.path / "ground_truth" / f"{config}.parquet"
+
+    def causal_model(self, config: str) -> Path:
+        return self.path / "causal_models" / f"{config}.json"
+
+    def manifest_path(self, config: str) -> Path:
+        return self.path / "manifests" / f"{config}.json"
+
+    def configurations(self) -> list[str]:
+        """The complete configurations, by name."""
+        return sorted(path.stem for path in (self.path / "manifests").glob("*.json"))
+
+    def manifest(self, config: str) -> dict[str, Any] | None:
+        """The manifest of a complete configuration, or None."""
+        path = self.manifest_path(config)
+        if not path.exists():
+            return None
+        try:
+            manifest = json.loads(path.read_text())
+        except ValueError as error:
+            raise ConfigurationError(f"{path} is damaged ({error}); remove it and generate again") from error
+        if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
+            raise ConfigurationError(f"{path} is not a manifest of this version of mmmi_hf")
+        return manifest
+
+    def damaged_files(self, manifest: Mapping[str, Any]) -> list[str]:
+        """The files of a manifest that are missing or whose SHA-256 differs."""
+        return [
+            entry["path"]
+            for entry in manifest["files"]
+            if not (self.path / entry["path"]).is_file() or file_entry(self.path, entry["path"]) != entry
+        ]
+
+    def put_in_place(self, config: str, packed: Mapping[str, Path]) -> None:
+        """Move packed files (relative path → where it is now) to their places, replacing the configuration's old ones."""
+        manifest = self.manifest_path(config)
+        if manifest.exists():
+            manifest.unlink()
+            sync_folder(manifest.parent)
+        shutil.rmtree(self.data(config), ignore_errors=True)
+        for relative, source in packed.items():
+            target = self.path / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+            sync_folder(target.parent)
+
+    def write_manifest(self, config: str, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest, which makes the configuration complete."""
+        path = self.manifest_path(config)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_durably(path, (json.dumps({"format": MANIFEST_FORMAT, **manifest}, indent=2) + "\n").encode())
+
+    def remove_chunks(self, config: str) -> None:
+        """Remove the chunks of a complete configuration, and `.chunks` with the last of them."""
+        shutil.rmtree(self.chunks(config), ignore_errors=True)
+        parent = self.path / ".chunks"
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def file_entry(root: Path, relative: str) -> dict[str, Any]:
+    """How a manifest names a file: path, size in bytes, SHA-256."""
+    with (root / relative).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {"path": relative, "bytes": (root / relative).stat().st_size, "sha256": digest}

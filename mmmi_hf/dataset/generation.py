@@ -1,0 +1,394 @@
+"""`generate`: from a configuration to a finished dataset folder.
+
+Owns the order of the work: check everything, make the missing chunks, pack them, verify the packed files against the
+chunks, put them in place, write manifest and card. The only module that runs a bijection on the latents of a causal
+model. A killed run is continued by running it again.
+
+Row r is a function of (configuration, seed, r) on one kind of hardware and software: latents come from the stream
+(seed, r), the network always sees full micro-batches aligned to r, and nothing depends on the number of rows.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from mmmi_hf.dataset.cards import render_card
+from mmmi_hf.dataset.chunks import ChunkStore
+from mmmi_hf.dataset.columns import features, is_image, latent_column, pmi_pairs, png_views, row_bytes, to_table
+from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.ground_truth import ground_truth_table
+from mmmi_hf.dataset.registry import get_configuration
+from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
+
+if TYPE_CHECKING:
+    from mmmi_hf.flow.bijection import Bijection
+
+CHUNK_ROWS = 64
+MICRO_BATCH = 32
+PIPELINE_HALF_RANGE = 1.0
+LATENT_HALF_RANGE = 4.0
+
+
+@dataclass(frozen=True)
+class Generated:
+    """What `generate` left behind.
+
+    Attributes:
+        folder: the dataset folder.
+        config: the configuration as it was generated.
+        rows_made: rows computed by this call; the others were there already.
+        seconds: of this call.
+    """
+
+    folder: Path
+    config: MMMIConfig
+    rows_made: int
+    seconds: float
+
+
+class DiskFullError(OSError, ValueError):
+    """The disk has no room; what was finished is kept."""
+
+
+def generate(
+    config: MMMIConfig | str,
+    out: str | os.PathLike[str],
+    *,
+    rows: int | None = None,
+    seed: int | None = None,
+    pipeline: str | None = None,
+    store_latents: bool | None = None,
+    device: str | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+) -> Generated:
+    """Generate one configuration into a dataset folder, or continue where a killed run stopped.
+
+    Args:
+        config: a released name, a YAML file, or an MMMIConfig.
+        out: a new or empty folder, or a dataset folder of ours, to which the configuration is added.
+        rows, seed, pipeline, store_latents: replace the configuration's own.
+        device: torch device of the networks; default: an accelerator if there is one, else the CPU.
+        overwrite: replace a complete configuration of this name that was made with other settings.
+        progress: show progress bars.
+
+    Returns:
+        Generated.
+
+    Raises:
+        ConfigurationError: a request that cannot be met; nothing was written.
+        DiskFullError: no room; finished chunks are kept and the same call continues.
+        FolderInUseError: another run is writing the same configuration.
+    """
+    started = time.monotonic()
+    if isinstance(config, str):
+        config = get_configuration(config)
+    config = config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
+    folder = DatasetFolder(out)
+    wanted = features(config.model, store_latents=config.store_latents)
+    truth = ground_truth_table(config)
+    bijections = load_bijections(config, device=device)
+    key = chunk_key(config, bijections)
+    existing = folder.manifest(config.name)
+    if existing is not None:
+        same = existing["key"] == key and existing["rows"] == config.rows and existing["version"] == str(config.version)
+        damaged = folder.damaged_files(existing) if same else []
+        if same and not damaged:
+            _finish(folder, config.name)
+            return Generated(folder.path, config, 0, time.monotonic() - started)
+        if not same and not overwrite:
+            raise ConfigurationError(
+                f"{folder.path} already holds {config.name!r} with other settings ({_difference(existing, key, config)}); "
+                "give another folder, or overwrite it (--overwrite)"
+            )
+    rows_there = _rows_there(folder, config, key)
+    _check_room(folder.path, wanted, config.rows, rows_there)
+    with _disk_full_is_said(folder), ChunkStore(folder.chunks(config.name), key).locked() as store:
+        made = _make_chunks(config, bijections, store, wanted, progress=progress)
+        manifest, packed = _pack(config, store, folder, truth, bijections)
+        folder.put_in_place(config.name, packed)
+        manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
+        folder.write_manifest(config.name, manifest)
+        _finish(folder, config.name)
+    return Generated(folder.path, config, made, time.monotonic() - started)
+
+
+def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[str, Bijection]:
+    """The bijection of every modality, each pipeline loaded once.
+
+    Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks.
+    """
+    import torch
+
+    from mmmi_hf.flow import load_bijection
+
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    loaded: dict[tuple[str, Any], Bijection] = {}
+    result = {}
+    for index, (name, modality) in enumerate(zip(config.model.modalities, config.modalities, strict=True)):
+        shape = config.model.shapes[name]
+        here = ("modalities", index)
+        if (modality.pipeline, shape) not in loaded:
+            try:
+                loaded[modality.pipeline, shape] = load_bijection(modality.pipeline, shape, device=device)
+            except (ValueError, OSError) as error:
+                raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
+        bijection = loaded[modality.pipeline, shape]
+        if tuple(bijection.latent_shape) != shape:
+            raise FieldError(
+                (*here, "pipeline"),
+                f"{modality.pipeline!r} makes {tuple(bijection.latent_shape)}, the causal model gives {name} the shape {shape}",
+            )
+        classes = bijection.num_classes
+        if classes is None and modality.class_label is not None:
+            raise FieldError((*here, "class_label"), f"{modality.pipeline!r} has no classes; leave it out")
+        if classes is not None and (modality.class_label is None or modality.class_label >= classes):
+            raise FieldError(
+                (*here, "class_label"),
+                f"got {modality.class_label}, expected 0 … {classes - 1}, a class of {modality.pipeline!r}",
+            )
+        result[name] = bijection
+    return result
+
+
+def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str, Any]:
+    """Everything that determines the bytes of a chunk, in plain JSON values."""
+    import torch
+
+    kinds = {str(getattr(bijection, "device", "cpu")).partition(":")[0] for bijection in bijections.values()}
+    return {
+        "configuration": config.digest,
+        "seed": config.seed,
+        "chunk_rows": CHUNK_ROWS,
+        "micro_batch": MICRO_BATCH,
+        "dtype": "float32",
+        "bijections": {name: bijection.digest for name, bijection in bijections.items()},
+        "device": sorted(kinds),
+        "machine": platform.machine(),
+        "versions": {
+            "mmmi_hf": installed_version("mmmi-hf"),
+            "torch": torch.__version__,
+            **{package: installed_version(package) for package in ("numpy", "diffusers", "pillow", "pyarrow", "datasets")},
+        },
+    }
+
+
+def _difference(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> str:
+    old = {**existing["key"], "rows": existing["rows"], "version": existing["version"]}
+    new = {**key, "rows": config.rows, "version": str(config.version)}
+    changed = [name for name in new if old.get(name) != new[name]]
+    shown = [f"{name} {old.get(name)}, now {new[name]}" for name in changed if name in ("rows", "seed", "version")]
+    return "; ".join(shown) or ", ".join(changed)
+
+
+def _rows_there(folder: DatasetFolder, config: MMMIConfig, key: dict[str, Any]) -> int:
+    """Rows of an interrupted run that can be used; reads only."""
+    try:
+        store = ChunkStore.open(folder.chunks(config.name))
+    except FileNotFoundError:
+        return 0
+    return 0 if store.key != key else config.rows - sum(len(store.ranges(config.rows)[i]) for i in store.missing(config.rows))
+
+
+def _check_room(path: Path, wanted: Any, rows: int, rows_there: int) -> None:
+    """Refuse before anything is written if chunks and Parquet together cannot fit."""
+    needed = row_bytes(wanted) * (2 * rows - rows_there)
+    existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise DiskFullError(
+            f"{rows} rows need about {needed / 1e6:,.0f} MB while they are made, {path} has {free / 1e6:,.0f} MB free; "
+            "free some space or ask for fewer --rows"
+        )
+
+
+class _disk_full_is_said:
+    """Turn a full disk into one clear line."""
+
+    def __init__(self, folder: DatasetFolder) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        while error is not None and not isinstance(error, OSError):
+            error = error.__cause__ or error.__context__
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise DiskFullError(
+                f"the disk of {self.folder.path} is full; finished chunks are kept: free some space and run the same again"
+            ) from error
+
+
+def _make_chunks(
+    config: MMMIConfig, bijections: dict[str, Bijection], store: ChunkStore, wanted: Any, *, progress: bool
+) -> int:
+    """Make the chunks that are missing; returns the rows made."""
+    ranges = store.ranges(config.rows)
+    missing = store.missing(config.rows)
+    made = 0
+    there = config.rows - sum(len(ranges[index]) for index in missing)
+    with tqdm(total=config.rows, initial=there, desc=f"generating {config.name}", unit="row", disable=not progress) as bar:
+
+        def tick(done: float) -> None:
+            bar.update(done)
+
+        for index in missing:
+            store.write(index, make_rows(config, bijections, ranges[index], wanted, tick))
+            made += len(ranges[index])
+    return made
+
+
+def make_rows(
+    config: MMMIConfig,
+    bijections: dict[str, Bijection],
+    rows: range,
+    wanted: Any,
+    tick: Callable[[float], None] = lambda done: None,
+) -> pa.Table:
+    """The given rows as a table of the configuration's features."""
+    import torch
+
+    model = config.model
+    padded = -(-len(rows) // MICRO_BATCH) * MICRO_BATCH
+    latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
+    count = len(rows)
+    columns: dict[str, Any] = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
+    for column, (a, b) in pmi_pairs(model).items():
+        columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
+    for name, modality in zip(model.modalities, config.modalities, strict=True):
+        bijection = bijections[name]
+        z = latents.z[name].astype(np.float32)
+        parts = []
+        for start in range(0, padded, MICRO_BATCH):
+            batch = torch.from_numpy(z[start : start + MICRO_BATCH]).to(getattr(bijection, "device", "cpu"))
+            parts.append(bijection(batch, modality.class_label).images.cpu().numpy())
+            tick(min(MICRO_BATCH, count - start) / len(model.modalities) if start < count else 0)
+        values = np.concatenate(parts)[:count]
+        if not np.isfinite(values).all():
+            raise ArithmeticError(f"{modality.pipeline!r} made values that are not finite for {name}, rows {rows}")
+        columns[name] = values
+        if is_image(model.shapes[name]):
+            columns[f"{name}_image"] = png_views(values, half_range(bijection))
+        if config.store_latents:
+            columns[latent_column(name)] = z[:count]
+    return to_table(columns, wanted)
+
+
+def half_range(bijection: Bijection) -> float:
+    """The fixed range ±h that the 8-bit view of a modality shows: 1 for pipelines, 4 for maps of bare latents."""
+    return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
+
+
+def _pack(
+    config: MMMIConfig, store: ChunkStore, folder: DatasetFolder, truth: pa.Table, bijections: dict[str, Bijection]
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Build the Parquet files beside the chunks and check them; returns the manifest and where each file is."""
+    from mmmi_hf.dataset.mmmi import MMMIBuilder
+
+    work = store.folder / "packing"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    builder = MMMIBuilder.from_config(config, store.folder, cache_dir=work / "cache")
+    output = work / "parquet"
+    builder.download_and_prepare(str(output), file_format="parquet")
+    packed: dict[str, Path] = {}
+    splits = {}
+    for split, rows in config.split_rows.items():
+        shards = sorted(output.glob(f"{builder.dataset_name}-{split}*.parquet"))
+        verify_packed(shards, rows, store)
+        names = [f"data/{config.name}/{split}-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))]
+        packed |= dict(zip(names, shards, strict=True))
+        splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
+    truth_file, model_file = work / "ground_truth.parquet", work / "causal_model.json"
+    pq.write_table(truth, truth_file)
+    model_file.write_text(config.model.to_json() + "\n")
+    packed[f"ground_truth/{config.name}.parquet"] = truth_file
+    packed[f"causal_models/{config.name}.json"] = model_file
+    return _manifest(config, store.key, splits, bijections), packed
+
+
+def _manifest(
+    config: MMMIConfig, key: dict[str, Any], splits: dict[str, Any], bijections: dict[str, Bijection]
+) -> dict[str, Any]:
+    return {
+        "config": config.name,
+        "version": str(config.version),
+        "description": config.description,
+        "rows": config.rows,
+        "splits": splits,
+        "seed": config.seed,
+        "standardize": config.standardize,
+        "store_latents": config.store_latents,
+        "causal_model": config.model.digest,
+        "modalities": [
+            {
+                "name": name,
+                "shape": list(config.model.shapes[name]),
+                "pipeline": modality.pipeline,
+                "pipeline_digest": bijections[name].digest,
+                "class_label": modality.class_label,
+                "view_half_range": half_range(bijections[name]) if is_image(config.model.shapes[name]) else None,
+            }
+            for name, modality in zip(config.model.modalities, config.modalities, strict=True)
+        ],
+        "key": key,
+    }
+
+
+def verify_packed(shards: list[Path], rows: range, store: ChunkStore) -> None:
+    """Compare the Parquet files of a split with the chunks, value by value. Raises OSError where they differ."""
+    from mmmi_hf.dataset.mmmi import pieces
+
+    position = rows.start
+    stream = _batches(shards)
+    rest: pa.Table | None = None
+    for index, first, end in pieces(rows, store.chunk_rows):
+        expected = store.read(index).slice(first, end - first)
+        have = rest
+        while have is None or have.num_rows < expected.num_rows:
+            following = next(stream, None)
+            if following is None:
+                raise OSError(f"packed files end before row {rows.stop}: {', '.join(map(str, shards))}")
+            have = following if have is None else pa.concat_tables([have, following])
+        found, rest = have.slice(0, expected.num_rows), have.slice(expected.num_rows)
+        for column in expected.column_names:
+            if not _storage(found[column]).equals(_storage(expected[column])):
+                raise OSError(f"packed column {column!r} differs from its chunk in rows {position} … {position + len(found) - 1}")
+        position += expected.num_rows
+    if rest is not None and (rest.num_rows or next(stream, None) is not None):
+        raise OSError(f"packed files go on beyond row {rows.stop}: {', '.join(map(str, shards))}")
+
+
+def _batches(shards: list[Path]) -> Iterator[pa.Table]:
+    for shard in shards:
+        for batch in pq.ParquetFile(shard).iter_batches(batch_size=CHUNK_ROWS):
+            yield pa.Table.from_batches([batch])
+
+
+def _storage(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    return array.storage if isinstance(array.type, pa.ExtensionType) else array
+
+
+def _finish(folder: DatasetFolder, config: str) -> None:
+    """Write the card of the whole folder and drop the chunks, which are no longer needed."""
+    render_card(folder)
+    folder.remove_chunks(config)

@@ -1,0 +1,122 @@
+"""The information quantities of a configuration, and their table.
+
+Owns which quantities are reported and their names. All values are in nats and are computed from the causal model,
+each time; `info`, the `ground_truth` table, cards and descriptions all come from here.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import combinations
+
+import pyarrow as pa
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.yaml_source import ConfigurationError
+
+METHOD = "exact: Gaussian information algebra of the causal model, float64"
+
+SCHEMA = pa.schema(
+    [
+        ("config", pa.string()),
+        ("version", pa.string()),
+        ("quantity", pa.string()),
+        ("value", pa.float64()),
+        ("lower_bound_float32", pa.float64()),
+        ("lower_bound_8bit", pa.float64()),
+        ("method", pa.string()),
+    ]
+)
+
+
+def quantities(model: CausalModel) -> dict[str, float]:
+    """Every reported quantity of a model by name, in nats.
+
+    For modalities x1 … xM and the target y: I(xi;y) for each, I(x1,…,xM;y) together, I(xi;xj) and I(xi;xj|y) for each
+    pair, total correlation TC, dual total correlation DTC and O-information O of all blocks, and for each pair the
+    interaction information I(xi;xj) − I(xi;xj|y) and the partial information decomposition about y.
+
+    Raises:
+        InfiniteInformationError: the model has a quantity that is infinite.
+    """
+    names = list(model.modalities)
+    together = ",".join(names)
+    values = {f"I({name};y)": model.mutual_information(name, "y") for name in names}
+    if len(names) > 1:
+        values[f"I({together};y)"] = model.mutual_information(names, "y")
+    pairs = list(combinations(names, 2))
+    for a, b in pairs:
+        values[f"I({a};{b})"] = model.mutual_information(a, b)
+    for a, b in pairs:
+        values[f"I({a};{b}|y)"] = model.mutual_information(a, b, given="y")
+    blocks = [*names, "y"]
+    listed = ",".join(blocks)
+    values[f"TC({listed})"] = model.total_correlation(blocks)
+    values[f"DTC({listed})"] = model.dual_total_correlation(blocks)
+    values[f"O({listed})"] = model.o_information(blocks)
+    for a, b in pairs:
+        values[f"II({a};{b};y)"] = model.interaction_information(a, b, "y")
+    for a, b in pairs:
+        parts = model.partial_information_decomposition(a, b)
+        values[f"redundant({a},{b};y)"] = parts.redundant
+        values[f"unique({a};y) without {b}"] = parts.unique_a
+        values[f"unique({b};y) without {a}"] = parts.unique_b
+        values[f"synergistic({a},{b};y)"] = parts.synergistic
+    return values
+
+
+_QUERY = re.compile(r"\s*(?P<kind>I|II|TC|DTC|O)\s*\((?P<body>[^()]*)\)\s*")
+_ARGUMENTS = {"I": 2, "II": 3, "TC": 1, "DTC": 1, "O": 1}
+
+
+def evaluate(model: CausalModel, query: str) -> float:
+    """One quantity by its name, for any blocks: "I(x1,x2;y)", "I(x1;x2|y)", "II(x1;x2;y)", "TC(x1,x2)", "DTC(…)", "O(…)".
+
+    Raises:
+        ConfigurationError: not a quantity.
+        ValueError: unknown, repeated or overlapping blocks.
+        InfiniteInformationError: the quantity is infinite.
+    """
+    match = _QUERY.fullmatch(query)
+    if match is None:
+        raise ConfigurationError(f"{query!r} is not a quantity; write e.g. I(x1;y), I(x1,x2;y), I(x1;x2|y), TC(x1,x2,y)")
+    kind = match["kind"]
+    body, _, condition = match["body"].partition("|")
+    arguments = [_blocks(part) for part in body.split(";")]
+    if len(arguments) != _ARGUMENTS[kind] or (condition and kind != "I"):
+        raise ConfigurationError(
+            f"{query!r}: {kind} takes {_ARGUMENTS[kind]} argument(s) separated by ';'"
+            + (", and only I takes a condition" if condition and kind != "I" else "")
+        )
+    if kind == "I":
+        return model.mutual_information(*arguments, given=_blocks(condition))
+    functions = {
+        "II": model.interaction_information,
+        "TC": model.total_correlation,
+        "DTC": model.dual_total_correlation,
+        "O": model.o_information,
+    }
+    return float(functions[kind](*arguments))
+
+
+def _blocks(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def ground_truth_table(config: MMMIConfig) -> pa.Table:
+    """One row per quantity; the lower bounds stay empty until a certificate has been measured on the stored bytes."""
+    values = quantities(config.model)
+    count = len(values)
+    return pa.table(
+        {
+            "config": [config.name] * count,
+            "version": [str(config.version)] * count,
+            "quantity": list(values),
+            "value": list(values.values()),
+            "lower_bound_float32": [None] * count,
+            "lower_bound_8bit": [None] * count,
+            "method": [METHOD] * count,
+        },
+        schema=SCHEMA,
+    )

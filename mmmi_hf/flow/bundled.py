@@ -1,0 +1,89 @@
+"""Where a pipeline's files come from: bundled with the package, a local folder, or a Hub repository.
+
+Owns the resolution of a name to a folder and the refusal of anything but JSON and safetensors. Knows nothing of what
+is in the network. The bundled checkpoints are the folders beside this module, under `pretrained/`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from pathlib import Path
+
+BUNDLED = Path(__file__).parent / "pretrained"
+INDEX = "model_index.json"
+REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
+# Everything that is ever downloaded: no code, no pickles.
+PATTERNS = [INDEX, "*/config.json", "*/scheduler_config.json", "*/*.safetensors", "*/*.safetensors.index.json"]
+
+
+def bundled_pipelines() -> tuple[str, ...]:
+    """Names of the pipelines that come with the package, sorted."""
+    if not BUNDLED.is_dir():
+        return ()
+    return tuple(sorted(path.name for path in BUNDLED.iterdir() if (path / INDEX).is_file()))
+
+
+def resolve(
+    name_or_path_or_repo: str | os.PathLike[str],
+    *,
+    revision: str | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    token: str | bool | None = None,
+    local_files_only: bool = False,
+) -> Path:
+    """The folder of a pipeline; a repository's configuration and safetensors are downloaded first.
+
+    A bundled name wins over a folder of the same name in the working directory ("./name" means the folder).
+
+    Raises:
+        ValueError: neither a bundled name, a folder, nor owner/name of a repository; or a revision of something local.
+        OSError: the repository or revision cannot be reached.
+    """
+    name = os.fspath(name_or_path_or_repo)
+    local = BUNDLED / name if name in bundled_pipelines() else Path(name)
+    if local.is_dir():
+        if revision is not None:
+            raise ValueError(f"revision must be None for a bundled or local pipeline, got {revision!r} for {name!r}")
+        return local
+    if not REPOSITORY.fullmatch(name):
+        raise ValueError(
+            f"no pipeline {name!r}: give a bundled name ({', '.join(bundled_pipelines()) or 'none is bundled'}), "
+            "an existing folder, or the owner/name of a Hub repository"
+        )
+    from huggingface_hub import snapshot_download
+
+    return Path(
+        snapshot_download(
+            name,
+            revision=revision,
+            cache_dir=cache_dir,
+            token=token,
+            local_files_only=local_files_only,
+            allow_patterns=PATTERNS,
+        )
+    )
+
+
+def check_folder(folder: Path, class_name: str) -> None:
+    """Refuse a folder that is not a pipeline of `class_name` or that has no safetensors weights.
+
+    Raises:
+        ValueError: says what is missing.
+    """
+    index = folder / INDEX
+    if not index.is_file():
+        raise ValueError(f"{folder} holds no pipeline: {INDEX} is missing; give a folder made by save_pretrained")
+    try:
+        stored = json.loads(index.read_text())
+    except ValueError as error:
+        raise ValueError(f"{index} is not valid JSON ({error}); save the pipeline again") from error
+    found = stored.get("_class_name") if isinstance(stored, dict) else None
+    if found != class_name:
+        raise ValueError(f"{folder} holds a {found}, not a {class_name}; give a folder saved by {class_name}")
+    if not any((folder / "unet").glob("*.safetensors")):
+        raise ValueError(
+            f"{folder / 'unet'} holds no *.safetensors weights; pickled weights are never loaded: save them again "
+            "with save_pretrained"
+        )
