@@ -24,7 +24,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from mmmi_hf.flow.bijection import check_rows
 from mmmi_hf.flow.bundled import check_folder, resolve
-from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # noqa: TC001 (diffusers resolves the annotations)
 
 if TYPE_CHECKING:
     import os
