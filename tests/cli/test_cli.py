@@ -1,0 +1,198 @@
+"""The command line: output, JSON, exit codes, and one clear line for every wrong request."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from mmmi_hf import cli
+from mmmi_hf.dataset.ground_truth import quantities
+from mmmi_hf.dataset.registry import get_configuration, list_configurations
+
+YAML = """\
+modalities: [{pipeline: identity}, {pipeline: identity}]
+causal_model: {story: common_cause, shape: [1, 4, 4], mi: 0.5}
+rows: 40
+"""
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stopped.value.code, output.out, output.err
+
+    return call
+
+
+@pytest.fixture
+def story(tmp_path):
+    path = tmp_path / "story.yaml"
+    path.write_text(YAML)
+    return path
+
+
+def test_list(run):
+    code, out, _ = run("list")
+    assert code == 0
+    assert all(name in out for name in list_configurations())
+    code, out, _ = run("list", "--format", "json")
+    assert [entry["name"] for entry in json.loads(out)] == list_configurations()
+
+
+def test_info(run):
+    code, out, _ = run("info", "common-cause-1.0")
+    assert code == 0
+    assert "I(x1;y)" in out
+    assert "1.000000" in out
+    code, out, _ = run("info", "common-cause-1.0", "--format", "json")
+    shown = json.loads(out)
+    assert shown["config"] == "common-cause-1.0"
+    assert shown["version"] == "1.0.0"
+    assert shown["quantities"] == quantities(get_configuration("common-cause-1.0").model)
+
+
+def test_info_answers_queries(run):
+    code, out, _ = run("info", "common-cause-1.0", "--quantity", "I(x1,x2;y)", "--format", "json")
+    assert code == 0
+    assert list(json.loads(out)["quantities"]) == ["I(x1,x2;y)"]
+
+
+def test_info_needs_no_heavy_library():
+    program = (
+        "import sys; from mmmi_hf import cli\n"
+        "try: cli.main(['info', 'common-cause-1.0', '--format', 'json'])\n"
+        "except SystemExit: pass\n"
+        "print([m for m in ('torch', 'accelerate', 'diffusers') if m in sys.modules], file=sys.stderr)"
+    )
+    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert shown.stderr.strip() == "[]"
+
+
+def test_generate_prints_the_table_and_how_to_load(run, story, tmp_path):
+    out = tmp_path / "out"
+    code, shown, _ = run("generate", story, "--out", out, "--quiet")
+    assert code == 0
+    assert "I(x1;x2)" in shown
+    assert f'load_dataset("{out}", "story", split="train")' in shown
+    code, shown, _ = run("generate", story, "--out", out, "--quiet")
+    assert code == 0
+    assert "it was complete already" in shown
+
+
+def test_generate_as_json(run, story, tmp_path):
+    code, shown, _ = run("generate", story, "--out", tmp_path / "out", "--rows", 20, "--seed", 4, "--quiet", "--format", "json")
+    summary = json.loads(shown)
+    assert code == 0
+    assert summary["rows_made"] == 20
+    assert summary["splits"] == {"train": 16, "validation": 2, "test": 2}
+    assert summary["quantities"]["I(x1;y)"] == pytest.approx(0.5)
+
+
+def write(tmp_path, text):
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("rows: 40", "rows: 0"), "rows: got 0"),
+        (("rows: 40", "row: 40"), "row: unknown field"),
+        (("mi: 0.5", "rho_hat: .nan"), "causal_model"),
+        (("mi: 0.5", "mi: -1"), "mi"),
+        (("mi: 0.5", "template: {array: [0, 1]}"), "template"),
+        (("mi: 0.5", "template: {array: [[[0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]]]}"), "zero"),
+        (("{pipeline: identity}]", "{pipeline: identity, class_label: 3}]"), "class_label: 'identity' has no classes"),
+        (("{pipeline: identity}]", "{pipeline: fashion-mnist, class_label: 3}]"), "shape"),
+        (
+            ("{story: common_cause, shape: [1, 4, 4], mi: 0.5}", "{eta: [1], weights: [[1], [1]], mixing: [[1], [1]], shape: [4]}"),
+            "infinite",
+        ),
+        (
+            ("{story: common_cause, shape: [1, 4, 4], mi: 0.5}", "{eta: [1], weights: [[1], [1]], mixing: [[1], [0]], shape: [4]}"),
+            "source",
+        ),
+        (
+            ("{story: common_cause, shape: [1, 4, 4], mi: 0.5}", "{eta: [1], weights: [[1, 2]], mixing: [[1], [1]], shape: [4]}"),
+            "weights",
+        ),
+    ],
+)
+def test_a_wrong_configuration_is_one_line_and_writes_nothing(run, tmp_path, change, says):
+    path = write(tmp_path, YAML.replace(*change))
+    code, out, err = run("generate", path, "--out", tmp_path / "out", "--quiet")
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert out == ""
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("info", "nothing-like-it"), "unknown configuration"),
+        (("info", "absent.yaml"), "there is no file"),
+        (("info", "independent", "--quantity", "I(x1;x7)"), "x7"),
+        (("info", "independent", "--format", "xml"), "xml"),
+        (("generate", "independent"), "--out"),
+        (("generate", "independent", "--out", "x", "--rows", "many"), "many"),
+        (("generate", "independent", "--out", "x", "--rows", "0"), "rows: got 0"),
+        (("generate", "independent", "--out", "x", "--pipeline", "no-such-thing"), "no-such-thing"),
+        (("no-such-command",), "no-such-command"),
+        (("train", "absent.yaml", "--out", "x"), "absent.yaml"),
+    ],
+)
+def test_a_wrong_request_is_one_line_and_exit_code_two(run, tmp_path, monkeypatch, arguments, says):
+    monkeypatch.chdir(tmp_path)
+    code, _, err = run(*arguments)
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_class_outside_the_pipeline(run, tmp_path):
+    path = write(tmp_path, YAML.replace("[1, 4, 4]", "[1, 32, 32]").replace("identity}]", "fashion-mnist, class_label: 10}]"))
+    code, _, err = run("generate", path, "--out", tmp_path / "out")
+    assert code == 2
+    assert "modalities[1].class_label: got 10, expected 0 … 9" in err
+
+
+def test_an_output_folder_that_holds_something_else(run, story, tmp_path):
+    code, _, err = run("generate", story, "--out", tmp_path)
+    assert code == 2
+    assert "holds something else" in err
+
+
+def test_a_full_disk(run, story, tmp_path, monkeypatch):
+    def full(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("mmmi_hf.dataset.chunks.os.fsync", full)
+    code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
+    assert code == 2
+    assert "is full" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_failures_are_one_line_and_exit_code_one(run, story, tmp_path, monkeypatch):
+    def broken(*arguments, **keywords):
+        raise RuntimeError("the\ncat")
+
+    monkeypatch.setattr("mmmi_hf.dataset.generation.generate", broken)
+    code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
+    assert (code, err) == (1, "mmmi-hf: failed: RuntimeError: the cat (MMMI_HF_TRACEBACK=1 shows where)\n")
+    monkeypatch.setenv("MMMI_HF_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        cli.main(["generate", str(story), "--out", str(tmp_path / "out")])
+
+
+def test_version_and_module_form():
+    shown = subprocess.run([sys.executable, "-m", "mmmi_hf", "--version"], capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("mmmi-hf ")
