@@ -1,18 +1,20 @@
-"""The contract of every bijection between latents and images, and the identity.
+"""The contract of every bijection between latents and images, the identity, and loading a bijection by its name.
 
-Owns the protocol that generation, certificates and diagnostics are written against, and the registry of bijections
-that are named in a configuration. Imports nothing heavy; the element-wise bijections and the flow fulfil the contract
-in their own modules.
+Owns the protocol that generation, certificates and diagnostics are written against. Imports neither torch nor
+diffusers until a bijection is used; the element-wise bijections and the flow fulfil the contract in their own modules.
 
-The contract, in prose. A bijection f acts on each row of a batch independently: no statistic of a batch, no clamping,
-no casting. Shape, dtype and device of the images are those of the latents, and f⁻¹(f(z)) = z up to rounding of the
-*discrete* map that is used (relative error at most 2e-5 in float32 and 1e-10 in float64). Mutual information is
+The contract, in prose. A bijection f acts on each row of a batch independently: no statistic of a batch, no clamping.
+Shape, dtype and device of the images are those of the latents, and f⁻¹(f(z)) = z up to rounding of the *discrete* map
+that is used (relative error ‖z − ẑ‖ / ‖z‖ of a row at most 2e-5 in float32 and 1e-10 in float64). Mutual information is
 invariant under f, so whatever holds for the latents holds for the images.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -21,12 +23,7 @@ if TYPE_CHECKING:
 
     import torch
 
-
-class HasImages(Protocol):
-    """What a bijection returns: an object with `.images`."""
-
-    @property
-    def images(self) -> torch.Tensor: ...
+    Labels = int | Sequence[int] | torch.Tensor | None
 
 
 @dataclass(frozen=True)
@@ -42,7 +39,9 @@ class Bijection(Protocol):
 
     Attributes:
         latent_shape: shape of one latent, and of one image.
-        num_classes: number of class labels the map is conditioned on; None for a map without labels.
+        num_classes: number of class labels that the map is conditioned on; None for a map without labels.
+        digest: sha256 in hexadecimal of what defines the map; equal digests mean the same map.
+        device: where latents and images should be.
     """
 
     @property
@@ -51,21 +50,36 @@ class Bijection(Protocol):
     @property
     def num_classes(self) -> int | None: ...
 
-    def __call__(self, latents: torch.Tensor, class_labels: int | Sequence[int] | torch.Tensor | None = None) -> Any:
-        """Latents (n, *latent_shape) → an object with `.images` (n, *latent_shape); see `HasImages`."""
+    @property
+    def digest(self) -> str: ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def __call__(self, latents: torch.Tensor, class_labels: Labels = None) -> Any:
+        """Latents (n, *latent_shape) → an object whose `.images` is (n, *latent_shape)."""
         ...
 
-    def invert(
-        self, images: torch.Tensor, class_labels: int | Sequence[int] | torch.Tensor | None = None
-    ) -> torch.Tensor:
+    def invert(self, images: torch.Tensor, class_labels: Labels = None) -> torch.Tensor:
         """Images (n, *latent_shape) → latents (n, *latent_shape)."""
         ...
 
 
 class UnlabelledBijection:
-    """What bijections without class labels share: their shape and the checks of their input."""
+    """What bijections without class labels and weights share: shape, digest, and the checks of their input.
+
+    They act wherever their input is, in float32 or float64. A subclass gives `name`, `definition` (its formula, which
+    enters the digest) and the two maps `_forward` and `_inverse` of tensors.
+
+    Args:
+        latent_shape: shape of one latent, of any number of dimensions: (1, 32, 32), or (128,) for a time series.
+
+    Raises:
+        ValueError: latent_shape is not made of positive integers.
+    """
 
     name: str
+    definition: str
 
     def __init__(self, latent_shape: Sequence[int]) -> None:
         self._shape = tuple(latent_shape)
@@ -80,54 +94,115 @@ class UnlabelledBijection:
     def num_classes(self) -> None:
         return None
 
-    def config(self) -> dict[str, Any]:
-        """JSON-able description; `bijection(**config)` makes an equal one."""
-        return {"name": self.name, "latent_shape": list(self._shape)}
+    @property
+    def digest(self) -> str:
+        record = {"bijection": self.name, "definition": self.definition, "latent_shape": self._shape}
+        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
 
-    def _check(self, argument: str, values: torch.Tensor, class_labels: object) -> None:
+    @property
+    def device(self) -> torch.device:
+        """The CPU, whose results do not depend on the accelerator at hand; inputs elsewhere stay where they are."""
+        import torch
+
+        return torch.device("cpu")
+
+    def __call__(self, latents: torch.Tensor, class_labels: None = None) -> BijectionOutput:
+        """Images of latents (n, *latent_shape), float32 or float64.
+
+        Raises:
+            ValueError: class labels given; latents of another shape or dtype, not finite, or too large for the map.
+        """
+        return BijectionOutput(self._checked("latents", latents, class_labels, self._forward))
+
+    def invert(self, images: torch.Tensor, class_labels: None = None) -> torch.Tensor:
+        """Latents of images (n, *latent_shape), float32 or float64.
+
+        Raises:
+            ValueError: class labels given; images of another shape or dtype, not finite, or too large for the map.
+        """
+        return self._checked("images", images, class_labels, self._inverse)
+
+    def _checked(self, argument: str, values: torch.Tensor, class_labels: object, function: Any) -> torch.Tensor:
         if class_labels is not None:
             raise ValueError(
                 f"class_labels must be None: the {self.name} bijection has no classes, got {class_labels!r}"
             )
         check_rows(argument, values, self._shape)
+        result: torch.Tensor = function(values)
+        if not bool(result.isfinite().all()):
+            raise ValueError(
+                f"{argument} must stay finite under the {self.name} bijection in {values.dtype}, got values up to "
+                f"{float(values.abs().max()):.3g} in size; standardize the latents, or use float64"
+            )
+        return result
+
+    def _forward(self, z: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
+
+    def _inverse(self, x: torch.Tensor) -> torch.Tensor:
+        raise NotImplementedError
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._shape})"
 
 
 class IdentityBijection(UnlabelledBijection):
-    """f(z) = z: images that are the latents themselves, for any shape.
-
-    Raises:
-        ValueError: class labels given, or latents of another shape, dtype or with values that are not finite.
-    """
+    """f(z) = z, exactly, for latents of any shape: images that are the latents themselves."""
 
     name = "identity"
+    definition = "x = z"
 
-    def __call__(self, latents: torch.Tensor, class_labels: None = None) -> BijectionOutput:
-        self._check("latents", latents, class_labels)
-        return BijectionOutput(latents.clone())
+    def _forward(self, z: torch.Tensor) -> torch.Tensor:
+        return z.clone()
 
-    def invert(self, images: torch.Tensor, class_labels: None = None) -> torch.Tensor:
-        self._check("images", images, class_labels)
-        return images.clone()
+    def _inverse(self, x: torch.Tensor) -> torch.Tensor:
+        return x.clone()
 
 
-def bijection(name: str, latent_shape: Sequence[int]) -> Bijection:
-    """The bijection of a registered name: "identity", "asinh", "normal-cdf" or "half-cube".
+def load_bijection(
+    name: str | os.PathLike[str], latent_shape: Sequence[int], *, device: str | torch.device | None = None
+) -> Bijection:
+    """The bijection of a name, for latents of a shape.
+
+    Args:
+        name: "identity"; an element-wise bijection ("asinh", "normal-cdf", "half-cube"); or a pipeline: a bundled
+            name, a folder, or the owner/name of a Hub repository.
+        latent_shape: shape of one latent.
+        device: where a pipeline is put; by default it stays on the CPU. Bijections without weights act wherever their
+            input is.
 
     Raises:
-        ValueError: an unknown name, or a latent_shape that is not of positive integers.
+        ValueError: an unknown name, a repository that cannot be had, or a pipeline that makes another shape.
     """
+    from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines
     from mmmi_hf.flow.elementwise import ELEMENTWISE
 
-    known: dict[str, type[UnlabelledBijection]] = {"identity": IdentityBijection, **ELEMENTWISE}
-    if name not in known:
-        raise ValueError(f"bijection name must be one of {', '.join(sorted(known))}, got {name!r}")
-    made = known[name](latent_shape)
-    if not isinstance(made, Bijection):
-        raise TypeError(f"{type(made).__name__} does not fulfil the contract of a bijection")
-    return made
+    name = os.fspath(name)
+    simple: dict[str, type[UnlabelledBijection]] = {"identity": IdentityBijection, **ELEMENTWISE}
+    if name in simple:
+        return simple[name](latent_shape)
+    if not (name in bundled_pipelines() or os.path.isdir(name) or REPOSITORY.fullmatch(name)):
+        known = ", ".join([*simple, *bundled_pipelines()])
+        raise ValueError(
+            f"no bijection {name!r}: give one of {known}, a pipeline's folder, or its owner/name on the Hub"
+        )
+    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+
+    try:
+        pipeline = FlowMatchingPipeline.from_pretrained(name)
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        known = ", ".join([*simple, *bundled_pipelines()])
+        raise ValueError(f"pipeline {name!r} cannot be loaded ({reason}); available offline: {known}") from error
+    if pipeline.latent_shape != tuple(latent_shape):
+        raise ValueError(
+            f"latent_shape must be {pipeline.latent_shape}: {name!r} makes {pipeline.latent_shape}, "
+            f"got {tuple(latent_shape)}; give latents of that shape or another pipeline"
+        )
+    pipeline.unet.eval().requires_grad_(False)
+    pipeline.set_progress_bar_config(disable=True)
+    loaded: Bijection = pipeline if device is None else pipeline.to(device)
+    return loaded
 
 
 def check_rows(argument: str, values: torch.Tensor, shape: tuple[int, ...]) -> None:
