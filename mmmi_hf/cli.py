@@ -114,7 +114,9 @@ def generate(
         bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")
+    ] = False,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
@@ -148,7 +150,9 @@ def generate(
         }
         typer.echo(json.dumps(summary, indent=2))
         return
-    done = f"{result.rows_made:,} rows made in {result.seconds:.1f} s" if result.rows_made else "it was complete already"
+    done = (
+        f"{result.rows_made:,} rows made in {result.seconds:.1f} s" if result.rows_made else "it was complete already"
+    )
     splits = ", ".join(f"{split} {len(rows_of):,}" for split, rows_of in chosen.split_rows.items())
     typer.echo(f"{chosen.name} in {result.folder}: {splits} ({done})\n")
     _print_quantities(values)
@@ -185,14 +189,16 @@ def _print_quantities(values: dict[str, float]) -> None:
 
 
 def _nats(value: float) -> str:
-    return f"{value:.6f}" if value == 0 or 1e-4 <= abs(value) else f"{value:.6g}"
+    return f"{value:.6f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.6g}"
 
 
 def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> None:
     widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
 
     def line(row: tuple[str, ...]) -> str:
-        cells = (cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        cells = (
+            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         return "  ".join(cells).rstrip()
 
     typer.echo(line(header))
@@ -220,27 +226,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         code: Any = app(args=arguments, prog_name="mmmi-hf", standalone_mode=False)
-    except typer.TyperException as error:
-        return _refuse(error.format_message(), error.exit_code)
-    except typer.Abort:
-        return _refuse("stopped", 1)
-    except KeyboardInterrupt:
-        return _refuse("interrupted; run the same command again to continue", 130)
-    except ValueError as error:
-        return _refuse(str(error), 2)
+        return code if isinstance(code, int) else 0
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 – the reader went away; nothing more can be printed
         return 0
-    except Exception as error:
-        if os.environ.get("MMMI_HF_TRACEBACK"):
-            raise
-        return _refuse(f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1)
-    return code if isinstance(code, int) else 0
-
-
-def _refuse(message: str, code: int) -> int:
+    except (Exception, KeyboardInterrupt) as error:
+        message, status = _explained(error)
     print(f"mmmi-hf: {' '.join(message.split())}", file=sys.stderr)
-    return code
+    return status
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """One line for an error, and its exit code."""
+    if isinstance(error, typer.TyperException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "interrupted; run the same command again to continue", 130
+    if isinstance(error, ValueError):
+        return str(error), 2
+    if os.environ.get("MMMI_HF_TRACEBACK"):
+        raise error
+    return f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1
 
 
 if __name__ == "__main__":

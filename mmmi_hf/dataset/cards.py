@@ -21,7 +21,13 @@ from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.ground_truth import SCHEMA
 
 GROUND_TRUTH = "ground_truth"
-_SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"), (10_000_000, "1M<n<10M"))
+_SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
 
 
 def render_card(folder: DatasetFolder) -> None:
@@ -68,9 +74,7 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -
     configs = MetadataConfigs()
     infos: dict[str, datasets.DatasetInfo] = {}
     for index, (name, manifest) in enumerate(manifests.items()):
-        data_files = [
-            {"split": split, "path": f"data/{name}/{split}-*"} for split in manifest["splits"]
-        ]
+        data_files = [{"split": split, "path": f"data/{name}/{split}-*"} for split in manifest["splits"]]
         configs[name] = {"data_files": data_files, **({"default": True} if index == 0 else {})}
         infos[name] = _info(folder, name, manifest)
     configs[GROUND_TRUTH] = {"data_files": [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]}

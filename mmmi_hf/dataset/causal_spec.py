@@ -91,9 +91,13 @@ def _from_coefficients(spec: Mapping[str, Any], folder: Path | None) -> CausalMo
             given = [given] * len(shape)
         if isinstance(given, list):
             if len(given) != len(shape):
-                raise FieldError((*_HERE, "templates"), f"got {len(given)} rows, expected one per modality: {len(shape)}")
+                raise FieldError(
+                    (*_HERE, "templates"), f"got {len(given)} rows, expected one per modality: {len(shape)}"
+                )
             given = [
-                _templates(row if isinstance(row, list) else [row] * len(arrays["eta"]), one, (*_HERE, "templates", i), folder)
+                _templates(
+                    row if isinstance(row, list) else [row] * len(arrays["eta"]), one, (*_HERE, "templates", i), folder
+                )
                 for i, (row, one) in enumerate(zip(given, shape, strict=True))
             ]
     else:

@@ -59,8 +59,9 @@ class ChunkStore:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                root = self.folder.parent.parent
                 raise FolderInUseError(
-                    f"another run is writing {self.folder.name!r} in {self.folder.parent.parent}; wait for it or stop it first"
+                    f"another run is writing {self.folder.name!r} in {root}; wait for it or stop it first"
                 ) from None
             self._open_journal()
             yield self

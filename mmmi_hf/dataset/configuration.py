@@ -97,7 +97,8 @@ class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
         count = len(self.model.modalities)
         if len(self.modalities) != count:
             raise FieldError(
-                ("modalities",), f"got {len(self.modalities)}; the causal model has {count} ({', '.join(self.model.modalities)})"
+                ("modalities",),
+                f"got {len(self.modalities)}; the causal model has {count} ({', '.join(self.model.modalities)})",
             )
         for index, modality in enumerate(self.modalities):
             if modality.class_label is not None:
@@ -109,7 +110,9 @@ class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
         if isinstance(self.causal_model, CausalModel):
             return self.causal_model
         if not isinstance(self.causal_model, Mapping):
-            raise FieldError(("causal_model",), "is missing: give a story with its coefficients, or eta, weights and mixing")
+            raise FieldError(
+                ("causal_model",), "is missing: give a story with its coefficients, or eta, weights and mixing"
+            )
         source, model = self.__dict__.get("_built", (None, None))
         if source is not self.causal_model or model is None:
             model = build_model(self.causal_model, folder=self.base_folder)
@@ -133,9 +136,7 @@ class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
         tenth = max(self.rows // 10, 1 if self.rows >= 3 else 0)
         ends = (self.rows - 2 * tenth, self.rows - tenth, self.rows)
         starts = (0, *ends[:-1])
-        return {
-            split: range(start, end) for split, start, end in zip(SPLITS, starts, ends, strict=True) if start < end
-        }
+        return {split: range(start, end) for split, start, end in zip(SPLITS, starts, ends, strict=True) if start < end}
 
     @property
     def digest(self) -> str:
@@ -189,7 +190,17 @@ def _check_integer(path: tuple[str | int, ...], value: object, *, minimum: int) 
 
 def _arguments(data: Any, path: Path) -> dict[str, Any]:
     """The keyword arguments of MMMIConfig that a YAML file gives."""
-    known = ("name", "version", "description", "rows", "seed", "standardize", "store_latents", "modalities", "causal_model")
+    known = (
+        "name",
+        "version",
+        "description",
+        "rows",
+        "seed",
+        "standardize",
+        "store_latents",
+        "modalities",
+        "causal_model",
+    )
     if not isinstance(data, Mapping):
         raise FieldError((), f"expected the fields of a configuration ({', '.join(known)})")
     check_fields(data, known, ())

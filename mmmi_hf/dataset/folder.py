@@ -86,7 +86,7 @@ class DatasetFolder:
         ]
 
     def put_in_place(self, config: str, packed: Mapping[str, Path]) -> None:
-        """Move packed files (relative path → where it is now) to their places, replacing the configuration's old ones."""
+        """Move packed files (relative path → where it is now) to their places, in place of older ones."""
         manifest = self.manifest_path(config)
         if manifest.exists():
             manifest.unlink()

@@ -16,6 +16,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -113,8 +114,8 @@ def generate(
             return Generated(folder.path, config, 0, time.monotonic() - started)
         if not same and not overwrite:
             raise ConfigurationError(
-                f"{folder.path} already holds {config.name!r} with other settings ({_difference(existing, key, config)}); "
-                "give another folder, or overwrite it (--overwrite)"
+                f"{folder.path} already holds {config.name!r} with other settings "
+                f"({_difference(existing, key, config)}); give another folder, or overwrite it (--overwrite)"
             )
     rows_there = _rows_there(folder, config, key)
     _check_room(folder.path, wanted, config.rows, rows_there)
@@ -152,7 +153,8 @@ def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[st
         if tuple(bijection.latent_shape) != shape:
             raise FieldError(
                 (*here, "pipeline"),
-                f"{modality.pipeline!r} makes {tuple(bijection.latent_shape)}, the causal model gives {name} the shape {shape}",
+                f"{modality.pipeline!r} makes the shape {tuple(bijection.latent_shape)}, "
+                f"the causal model gives {name} the shape {shape}",
             )
         classes = bijection.num_classes
         if classes is None and modality.class_label is not None:
@@ -183,7 +185,10 @@ def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str,
         "versions": {
             "mmmi_hf": installed_version("mmmi-hf"),
             "torch": torch.__version__,
-            **{package: installed_version(package) for package in ("numpy", "diffusers", "pillow", "pyarrow", "datasets")},
+            **{
+                package: installed_version(package)
+                for package in ("numpy", "diffusers", "pillow", "pyarrow", "datasets")
+            },
         },
     }
 
@@ -202,7 +207,11 @@ def _rows_there(folder: DatasetFolder, config: MMMIConfig, key: dict[str, Any]) 
         store = ChunkStore.open(folder.chunks(config.name))
     except FileNotFoundError:
         return 0
-    return 0 if store.key != key else config.rows - sum(len(store.ranges(config.rows)[i]) for i in store.missing(config.rows))
+    return (
+        0
+        if store.key != key
+        else config.rows - sum(len(store.ranges(config.rows)[i]) for i in store.missing(config.rows))
+    )
 
 
 def _check_room(path: Path, wanted: Any, rows: int, rows_there: int) -> None:
@@ -217,22 +226,20 @@ def _check_room(path: Path, wanted: Any, rows: int, rows_there: int) -> None:
         )
 
 
-class _disk_full_is_said:
+@contextmanager
+def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
     """Turn a full disk into one clear line."""
-
-    def __init__(self, folder: DatasetFolder) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        while error is not None and not isinstance(error, OSError):
-            error = error.__cause__ or error.__context__
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-            raise DiskFullError(
-                f"the disk of {self.folder.path} is full; finished chunks are kept: free some space and run the same again"
-            ) from error
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, OSError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None or cause.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise DiskFullError(
+            f"the disk of {folder.path} is full; finished chunks are kept: free some space and run the same again"
+        ) from error
 
 
 def _make_chunks(
@@ -243,13 +250,11 @@ def _make_chunks(
     missing = store.missing(config.rows)
     made = 0
     there = config.rows - sum(len(ranges[index]) for index in missing)
-    with tqdm(total=config.rows, initial=there, desc=f"generating {config.name}", unit="row", disable=not progress) as bar:
-
-        def tick(done: float) -> None:
-            bar.update(done)
-
+    with tqdm(
+        total=config.rows, initial=there, desc=f"generating {config.name}", unit="row", disable=not progress
+    ) as bar:
         for index in missing:
-            store.write(index, make_rows(config, bijections, ranges[index], wanted, tick))
+            store.write(index, make_rows(config, bijections, ranges[index], wanted, bar.update))
             made += len(ranges[index])
     return made
 
@@ -259,7 +264,7 @@ def make_rows(
     bijections: dict[str, Bijection],
     rows: range,
     wanted: Any,
-    tick: Callable[[float], None] = lambda done: None,
+    tick: Callable[[float], object] = lambda done: None,
 ) -> pa.Table:
     """The given rows as a table of the configuration's features."""
     import torch
@@ -369,7 +374,9 @@ def verify_packed(shards: list[Path], rows: range, store: ChunkStore) -> None:
         found, rest = have.slice(0, expected.num_rows), have.slice(expected.num_rows)
         for column in expected.column_names:
             if not _storage(found[column]).equals(_storage(expected[column])):
-                raise OSError(f"packed column {column!r} differs from its chunk in rows {position} … {position + len(found) - 1}")
+                raise OSError(
+                    f"packed column {column!r} differs from its chunk in rows {position} … {position + len(found) - 1}"
+                )
         position += expected.num_rows
     if rest is not None and (rest.num_rows or next(stream, None) is not None):
         raise OSError(f"packed files go on beyond row {rows.stop}: {', '.join(map(str, shards))}")

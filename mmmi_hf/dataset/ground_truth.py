@@ -71,7 +71,7 @@ _ARGUMENTS = {"I": 2, "II": 3, "TC": 1, "DTC": 1, "O": 1}
 
 
 def evaluate(model: CausalModel, query: str) -> float:
-    """One quantity by its name, for any blocks: "I(x1,x2;y)", "I(x1;x2|y)", "II(x1;x2;y)", "TC(x1,x2)", "DTC(…)", "O(…)".
+    """One quantity by its name, for any blocks: "I(x1,x2;y)", "I(x1;x2|y)", "II(x1;x2;y)", "TC(x1,x2)", "DTC(…)", …
 
     Raises:
         ConfigurationError: not a quantity.
@@ -80,7 +80,9 @@ def evaluate(model: CausalModel, query: str) -> float:
     """
     match = _QUERY.fullmatch(query)
     if match is None:
-        raise ConfigurationError(f"{query!r} is not a quantity; write e.g. I(x1;y), I(x1,x2;y), I(x1;x2|y), TC(x1,x2,y)")
+        raise ConfigurationError(
+            f"{query!r} is not a quantity; write e.g. I(x1;y), I(x1,x2;y), I(x1;x2|y), TC(x1,x2,y)"
+        )
     kind = match["kind"]
     body, _, condition = match["body"].partition("|")
     arguments = [_blocks(part) for part in body.split(";")]

@@ -70,7 +70,7 @@ def _released() -> dict[str, dict[str, Any]]:
             "seed": 2510_2168_600 + index,
         }
     released["independent"] = {
-        "description": "The null: two images and a target without any common cause; every information quantity is zero.",
+        "description": "The null: two images and a target without a common cause; every information quantity is zero.",
         "causal_model": {"story": "independent", "shape": _SHAPE},
         "modalities": pair,
         "seed": 2510_2168_700,

@@ -88,8 +88,9 @@ def _collect(file: Path, node: yaml.Node, path: FieldPath, lines: dict[FieldPath
         for key, value in node.value:
             child = (*path, str(key.value))
             if child in lines:
+                line = key.start_mark.line + 1
                 raise ConfigurationError(
-                    f"{file}, line {key.start_mark.line + 1}: {dotted(child)} is given twice (first on line {lines[child]})"
+                    f"{file}, line {line}: {dotted(child)} is given twice (first on line {lines[child]})"
                 )
             lines[child] = key.start_mark.line + 1
             _collect(file, value, child, lines)

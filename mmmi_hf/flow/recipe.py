@@ -92,13 +92,13 @@ class TrainingRecipe:
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> TrainingRecipe:
-        """Read a recipe file; keyword arguments that are not None replace its fields. Unknown fields raise ValueError."""
+        """Read a recipe file; arguments that are not None replace its fields. Unknown fields raise ValueError."""
         import yaml
 
         try:
             given = yaml.safe_load(Path(path).read_text()) or {}
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} is not valid YAML: {error}") from error
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} cannot be read as YAML: {error}") from error
         if not isinstance(given, dict):
             raise ValueError(f"{path} must hold fields of a training recipe, got {type(given).__name__}")
         known = {field.name for field in dataclasses.fields(cls)}
@@ -112,6 +112,11 @@ class TrainingRecipe:
             if name in given:
                 given[name] = tuple(given[name])
         return cls(**given)
+
+    def check_data(self, images: LabelledImages) -> None:
+        """Refuse images too few to fill one batch."""
+        if len(images) < self.batch_size:
+            raise ValueError(f"{len(images)} images do not fill one batch of {self.batch_size}; lower batch_size")
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -162,8 +167,6 @@ def flow_matching_batch(
     world_size-th example, so the batch of a step does not depend on the number of processes.
     """
     epoch_length = len(images) // recipe.batch_size
-    if epoch_length == 0:
-        raise ValueError(f"{len(images)} images do not fill one batch of {recipe.batch_size}; lower batch_size")
     epoch, position = divmod(step, epoch_length)
     order = torch.randperm(len(images), generator=_generator(recipe.seed, 0, epoch))
     rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]

@@ -67,7 +67,8 @@ def load_images(
         size: side length in pixels of the images returned.
         channels: 1 (grey) or 3 (RGB).
         fit: "pad" centres a smaller image on black; "crop" scales the short side to `size` and cuts the centre.
-        image_column, label_column: names; by default the only Image and the only ClassLabel (or integer `label`) column.
+        image_column, label_column: names; by default the only Image and the only ClassLabel column
+            (or a column called `label`).
         revision: of a Hub dataset.
         progress: show a progress bar.
 

@@ -84,7 +84,9 @@ def test_generate_prints_the_table_and_how_to_load(run, story, tmp_path):
 
 
 def test_generate_as_json(run, story, tmp_path):
-    code, shown, _ = run("generate", story, "--out", tmp_path / "out", "--rows", 20, "--seed", 4, "--quiet", "--format", "json")
+    code, shown, _ = run(
+        "generate", story, "--out", tmp_path / "out", "--rows", 20, "--seed", 4, "--quiet", "--format", "json"
+    )
     summary = json.loads(shown)
     assert code == 0
     assert summary["rows_made"] == 20
@@ -110,15 +112,24 @@ def write(tmp_path, text):
         (("{pipeline: identity}]", "{pipeline: identity, class_label: 3}]"), "class_label: 'identity' has no classes"),
         (("{pipeline: identity}]", "{pipeline: fashion-mnist, class_label: 3}]"), "shape"),
         (
-            ("{story: common_cause, shape: [1, 4, 4], mi: 0.5}", "{eta: [1], weights: [[1], [1]], mixing: [[1], [1]], shape: [4]}"),
+            (
+                "{story: common_cause, shape: [1, 4, 4], mi: 0.5}",
+                "{eta: [1], weights: [[1], [1]], mixing: [[1], [1]], shape: [4]}",
+            ),
             "infinite",
         ),
         (
-            ("{story: common_cause, shape: [1, 4, 4], mi: 0.5}", "{eta: [1], weights: [[1], [1]], mixing: [[1], [0]], shape: [4]}"),
+            (
+                "{story: common_cause, shape: [1, 4, 4], mi: 0.5}",
+                "{eta: [1], weights: [[1], [1]], mixing: [[1], [0]], shape: [4]}",
+            ),
             "source",
         ),
         (
-            ("{story: common_cause, shape: [1, 4, 4], mi: 0.5}", "{eta: [1], weights: [[1, 2]], mixing: [[1], [1]], shape: [4]}"),
+            (
+                "{story: common_cause, shape: [1, 4, 4], mi: 0.5}",
+                "{eta: [1], weights: [[1, 2]], mixing: [[1], [1]], shape: [4]}",
+            ),
             "weights",
         ),
     ],
@@ -158,7 +169,9 @@ def test_a_wrong_request_is_one_line_and_exit_code_two(run, tmp_path, monkeypatc
 
 
 def test_a_class_outside_the_pipeline(run, tmp_path):
-    path = write(tmp_path, YAML.replace("[1, 4, 4]", "[1, 32, 32]").replace("identity}]", "fashion-mnist, class_label: 10}]"))
+    path = write(
+        tmp_path, YAML.replace("[1, 4, 4]", "[1, 32, 32]").replace("identity}]", "fashion-mnist, class_label: 10}]")
+    )
     code, _, err = run("generate", path, "--out", tmp_path / "out")
     assert code == 2
     assert "modalities[1].class_label: got 10, expected 0 … 9" in err

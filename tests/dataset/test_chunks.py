@@ -49,7 +49,7 @@ def test_damage_is_found(filled):
     (filled / "chunk-000002.arrow").unlink()
     with ChunkStore(filled, KEY).locked() as store:
         assert store.missing(12) == [1, 2]
-    with pytest.raises(OSError, match="chunk 1 .* is damaged"):
+    with pytest.raises(OSError, match=r"chunk 1 .* is damaged"):
         ChunkStore.open(filled).read(1)
 
 
@@ -92,7 +92,9 @@ def test_two_runs_exclude_each_other(filled):
         "except FolderInUseError as error: print(error); sys.exit(5)"
     )
     with ChunkStore(filled, KEY).locked():
-        other = subprocess.run([sys.executable, "-c", program, str(filled)], capture_output=True, text=True, check=False)
+        other = subprocess.run(
+            [sys.executable, "-c", program, str(filled)], capture_output=True, text=True, check=False
+        )
     assert other.returncode == 5
     assert "another run is writing" in other.stdout
     assert issubclass(FolderInUseError, RuntimeError)

@@ -114,7 +114,11 @@ def test_splits_are_contiguous_and_complete(small_config, rows, sizes):
         (("  mi: 0.5", "  me: 0.5"), 10, "causal_model.me: unknown field"),
         (("  mi: 0.5", "  mi: .inf"), 7, "mi"),
         (("  mi: 0.5", "  template: {gauss: {}}"), 10, "unknown template 'gauss'"),
-        (("  mi: 0.5", "  template: {gaussian: {breadth: 3}}"), 10, "causal_model.template.gaussian.breadth: unknown field"),
+        (
+            ("  mi: 0.5", "  template: {gaussian: {breadth: 3}}"),
+            10,
+            "causal_model.template.gaussian.breadth: unknown field",
+        ),
         (("  mi: 0.5", "  template: {gaussian: 3}"), 10, "expected its parameters by name"),
         (("  mi: 0.5", "  template: {gaussian: {}, ring: {}}"), 10, "a template is one name"),
         (("  mi: 0.5", "  template: {image: {path: nowhere.png}}"), 10, "nowhere.png"),
@@ -202,7 +206,9 @@ def test_the_registry_takes_overrides_and_refuses_unknown_names(tmp_path):
     config = get_configuration("independent", rows=5, seed=8, pipeline="identity", store_latents=True)
     assert (config.rows, config.seed, config.store_latents) == (5, 8, True)
     assert {modality.pipeline for modality in config.modalities} == {"identity"}
-    with pytest.raises(ConfigurationError, match=r"unknown configuration 'common-cause-1': did you mean common-cause-1"):
+    with pytest.raises(
+        ConfigurationError, match=r"unknown configuration 'common-cause-1': did you mean common-cause-1"
+    ):
         get_configuration("common-cause-1")
     with pytest.raises(ConfigurationError, match="mmmi-hf list"):
         get_configuration("???")

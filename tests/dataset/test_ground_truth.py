@@ -35,7 +35,9 @@ def test_the_null_is_exactly_zero():
     assert set(values.values()) == {0.0}
 
 
-@pytest.mark.parametrize("query", ["I(x1;y)", " I( x1 , x2 ; y )", "I(x1;x2|y)", "TC(x1,x2)", "DTC(x1,x2,y)", "II(x1;x2;y)", "O(x1,x2,y)"])
+@pytest.mark.parametrize(
+    "query", ["I(x1;y)", " I( x1 , x2 ; y )", "I(x1;x2|y)", "TC(x1,x2)", "DTC(x1,x2,y)", "II(x1;x2;y)", "O(x1,x2,y)"]
+)
 def test_queries_by_name(small_config, query):
     value = evaluate(small_config.model, query)
     known = quantities(small_config.model)
@@ -70,5 +72,7 @@ def test_an_infinite_query_is_an_error():
 def test_the_table_repeats_the_quantities(small_config):
     table = ground_truth_table(small_config)
     assert table.schema.equals(SCHEMA)
-    assert dict(zip(table["quantity"].to_pylist(), table["value"].to_pylist(), strict=True)) == quantities(small_config.model)
+    assert dict(zip(table["quantity"].to_pylist(), table["value"].to_pylist(), strict=True)) == quantities(
+        small_config.model
+    )
     assert table["lower_bound_float32"].null_count == table.num_rows
