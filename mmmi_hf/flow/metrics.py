@@ -31,9 +31,7 @@ def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
     """
     _check_features("a", a, "b", b, rows=2)
     a, b = a.double(), b.double()
-    factors = []
-    for x in (a, b):
-        factors.append(torch.linalg.qr(x - x.mean(0), mode="r").R / math.sqrt(len(x) - 1))
+    factors = [torch.linalg.qr(x - x.mean(0), mode="r").R / math.sqrt(len(x) - 1) for x in (a, b)]
     root = torch.linalg.svdvals(factors[0] @ factors[1].mT).sum()
     spread = sum(factor.square().sum() for factor in factors) - 2 * root
     return float((a.mean(0) - b.mean(0)).square().sum() + spread)
@@ -74,12 +72,12 @@ def nearest(queries: torch.Tensor, references: torch.Tensor, k: int) -> torch.Te
     _check_features("queries", queries, "references", references, rows=1)
     if not 1 <= k <= len(references):
         raise ValueError(f"k must lie in 1 … {len(references)}, the number of references, got {k}")
-    return torch.cat(
-        [
-            torch.cdist(part.double(), references.double()).topk(k, dim=1, largest=False).indices
-            for part in queries.split(_CHUNK)
-        ]
-    )
+    found = []
+    for part in queries.split(_CHUNK):
+        x = part.double()
+        distances = torch.cat([torch.cdist(x, near.double()) for near in references.split(_CHUNK)], dim=1)
+        found.append(distances.topk(k, dim=1, largest=False).indices)
+    return torch.cat(found)
 
 
 def binomial_interval(successes: int, trials: int, *, z: float = 1.959963984540054) -> tuple[float, float]:
