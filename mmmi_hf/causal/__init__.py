@@ -1,0 +1,25 @@
+"""Causal models with exactly known information. NumPy and SciPy only; knows no images, files or data sets."""
+
+from __future__ import annotations
+
+from mmmi_hf.causal import templates
+from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
+from mmmi_hf.causal.information import PartialInformation
+from mmmi_hf.causal.latents import Latents
+from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.causal.stories import common_cause, decaying_modalities, independent, template_ablation, two_telescopes
+
+__all__ = [
+    "CausalModel",
+    "InfiniteInformationError",
+    "InvalidModelError",
+    "InvalidQueryError",
+    "Latents",
+    "PartialInformation",
+    "common_cause",
+    "decaying_modalities",
+    "independent",
+    "template_ablation",
+    "templates",
+    "two_telescopes",
+]

@@ -1,0 +1,237 @@
+"""CausalModel: linear Gaussian structural equations and everything that is exactly known about them.
+
+Owns the public class. Imports NumPy and this room only, never torch, files or data sets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from mmmi_hf.causal import information
+from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.information import PartialInformation
+from mmmi_hf.causal.latents import Latents, check_kind, check_natural, draw
+from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
+from mmmi_hf.causal.structured import StructuredLaw
+from mmmi_hf.causal.template_bank import Shape
+
+
+class CausalModel:
+    """y = Σ_k η_k ũ_k and z_i = Σ_k w_ik T_ik ũ_k + Σ_j G_ij û_j (eqs. 1 and 12 of the paper).
+
+    ũ_k ~ N(0, 1) are K common causes, û_j ~ N(0, I_d) are J vector sources, all independent. Blocks are called
+    x1 … xM (the modalities) and y (the target). All information is in nats, computed in float64.
+
+    Args:
+        eta: (K,), the target's coefficients.
+        weights: (M, K), w_ik.
+        mixing: (M, J), G_ij.
+        shape: the shape of every modality, or one per modality; modalities that share a vector source must agree.
+        templates: T_ik: a name, an array of `shape`, or an M × K nesting of these, None where w_ik is 0.
+
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density.
+
+    >>> model = CausalModel([1.0], [[1.0], [1.0]], [[1.0, 0.0], [0.0, 1.0]], shape=(3, 32, 32))
+    >>> round(model.mutual_information("x1", "y"), 9)
+    4.015204781
+    """
+
+    def __init__(self, eta: Any, weights: Any, mixing: Any, *, shape: Any, templates: Any = "ones") -> None:
+        self._law = StructuredLaw(eta, weights, mixing, shape, templates)
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """x1 … xM."""
+        return tuple(self._law.shapes)
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """All blocks: the modalities, then y."""
+        return (*self._law.shapes, TARGET)
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """Modality name to shape."""
+        return MappingProxyType(self._law.shapes)
+
+    @property
+    def eta(self) -> Array:
+        """(K,), read-only."""
+        return self._law.eta
+
+    @property
+    def weights(self) -> Array:
+        """(M, K), read-only."""
+        return self._law.weights
+
+    @property
+    def mixing(self) -> Array:
+        """(M, J), read-only."""
+        return self._law.mixing
+
+    def template(self, i: int, k: int) -> Array | None:
+        """T_ik, read-only, of modality number i and cause number k counted from 0; None where none was given."""
+        template = self._law.bank.template(i, k)
+        return None if template is None else template.values.reshape(template.shape)
+
+    def mutual_information(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
+        """I(a; b | given) in nats.
+
+        Args:
+            a, b, given: disjoint blocks, each a name or a sequence of names.
+
+        Raises:
+            InvalidQueryError: an unknown or empty block, or blocks that overlap.
+            InfiniteInformationError: the vector sources of the blocks have a singular covariance.
+        """
+        return self._information(self._query(a, b, given))
+
+    def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
+        """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²)."""
+        return self._law.canonical_form(self._query(a, b, given)).correlations()
+
+    def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
+        """Variance of the pointwise mutual information in nats²: Σ ρ² over the canonical correlations."""
+        return self._law.canonical_form(self._query(a, b, given)).squared_correlations()
+
+    def pointwise_mutual_information(self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
+        """ln p(a, b | given) / p(a | given) p(b | given) of every row, (n,), in nats; its mean is I(a; b | given).
+
+        Args:
+            latents: drawn by `sample` or recovered from images; any float dtype, any standardisation.
+            a, b, given: as in `mutual_information`.
+        """
+        query = self._query(a, b, given)
+        form = self._law.canonical_form(query)
+        target = self._target(latents) if TARGET in query.names else np.zeros(len(latents.y))
+        parts = [
+            form.pointwise(values, target[rows]) for rows, values in self._chunks(latents, query.modalities, len(target))
+        ]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def interaction_information(self, a: Blocks, b: Blocks, c: Blocks) -> float:
+        """I(a; b) - I(a; b | c) in nats: positive where c explains what a and b share, negative where it couples them."""
+        query = self._query(a, b, c)
+        return self._information(Query(query.first, query.second)) - self._information(query)
+
+    def total_correlation(self, names: Sequence[str]) -> float:
+        """TC = Σ H(x_i) - H(x) in nats, over the named blocks."""
+        return information.total_correlation(self._between, read_blocks("names", names, self._known))
+
+    def dual_total_correlation(self, names: Sequence[str]) -> float:
+        """DTC = H(x) - Σ H(x_i | rest) in nats, over the named blocks."""
+        return information.dual_total_correlation(self._between, read_blocks("names", names, self._known))
+
+    def o_information(self, names: Sequence[str]) -> float:
+        """Ω = TC - DTC in nats: positive where redundancy prevails, negative where synergy does."""
+        return self.total_correlation(names) - self.dual_total_correlation(names)
+
+    def partial_information_decomposition(self, a: Blocks, b: Blocks) -> PartialInformation:
+        """I(a, b; y) as redundant, unique and synergistic information about y, in nats (Gaussian BROJA, exact)."""
+        query = self._query(a, b, TARGET)
+        return information.partial_information(self._between, query.first, query.second, query.given)
+
+    def sample(self, n: int, *, seed: int, start: int = 0, standardize: str = "whiten") -> Latents:
+        """Rows start … start + n - 1 of a seed; a row is the same whatever is drawn with it, and in any process.
+
+        Args:
+            n: number of rows.
+            seed: 0 ≤ seed < 2^63.
+            start: the first row.
+            standardize: "whiten" (each modality exactly N(0, I)), "rms" (each divided by the constant
+                sqrt(tr Cov / d)) or "none". y is never rescaled.
+
+        Raises:
+            InvalidQueryError: a number outside its range or an unknown standardisation.
+        """
+        first = check_natural("start", start)
+        rows = range(first, first + check_natural("n", n))
+        return self._draw(rows, seed, standardize, first)
+
+    def sample_rows(self, rows: Sequence[int], *, seed: int, standardize: str = "whiten") -> Latents:
+        """The rows of these numbers, in this order; each is the row that `sample` gives."""
+        return self._draw([check_natural("rows", row) for row in rows], seed, standardize, None)
+
+    def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
+        """The latents z of one modality, (n, *shape), standardised: whiten, rms or none. Undone by `unstandardize_latents`."""
+        return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).apply(values))
+
+    def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
+        """Standardised latents of one modality, (n, *shape), back in the units of the model."""
+        return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).undo(values))
+
+    @property
+    def variance_y(self) -> float:
+        """Var(y) = Σ η_k²."""
+        return self._law.target_variance
+
+    def residual_variance(self, blocks: Blocks) -> float:
+        """Var(y | blocks), blocks being modalities."""
+        return self._law.posterior(self._modalities(blocks)).variance
+
+    def decode(self, latents: Latents, blocks: Blocks) -> Array:
+        """E[y | blocks] of every row, (n,): the optimal decoder, linear in the latents."""
+        names = self._modalities(blocks)
+        posterior = self._law.posterior(names)
+        count = len(np.asarray(latents.z[names[0]]))
+        parts = [posterior.mean(values) for _, values in self._chunks(latents, names, count)]
+        return np.concatenate([np.zeros(0), *parts])
+
+    def linear_decoder(self, blocks: Blocks, standardize: str = "whiten") -> Callable[[Mapping[str, Any]], Array]:
+        """`decode` as a function of standardised latents alone: {name: (n, *shape)} → E[y | blocks], (n,)."""
+        names, kind = self._modalities(blocks), check_kind(standardize)
+
+        def decode(z: Mapping[str, Any]) -> Array:
+            return self.decode(Latents(z, np.zeros(len(z[names[0]])), kind), names)
+
+        return decode
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self.names)
+
+    def _query(self, a: Blocks, b: Blocks, given: Blocks) -> Query:
+        return read_query(a, b, given, self._known)
+
+    def _modalities(self, blocks: Blocks) -> tuple[str, ...]:
+        return read_blocks("blocks", blocks, self._law.shapes)
+
+    def _information(self, query: Query) -> float:
+        value = self._law.canonical_form(query).information()
+        if not 0.0 <= value < float("inf"):
+            raise ArithmeticError(f"I{query} came out as {value!r}, which is impossible; please report this model")
+        return value
+
+    def _between(self, a: tuple[str, ...], b: tuple[str, ...], given: tuple[str, ...]) -> float:
+        return self._information(Query(a, b, given))
+
+    def _draw(self, rows: Sequence[int], seed: int, kind: str, start: int | None) -> Latents:
+        seed = check_natural("seed", seed)
+        return draw(self._law.sampler(check_kind(kind)), self._law.shapes, rows, seed=seed, kind=kind, start=start)
+
+    def _target(self, latents: Latents) -> Array:
+        return np.asarray(latents.y, dtype=np.float64)
+
+    def _mapped(self, z: Any, name: str, function: Callable[[Array], Array]) -> Array:
+        (name,) = self._modalities(name)
+        values = np.asarray(z, dtype=np.float64)
+        shape = self._law.shapes[name]
+        if values.shape[1:] != shape:
+            raise InvalidQueryError(f"latents of {name} have shape {values.shape}, expected (n, {', '.join(map(str, shape))})")
+        return function(flat(values)).reshape(values.shape)
+
+    def _chunks(self, latents: Latents, names: tuple[str, ...], count: int) -> Any:
+        kind = check_kind(latents.standardize)
+        maps = {name: self._law.standardizer(name, kind) for name in names}
+        size = sum(int(np.prod(self._law.shapes[name])) for name in names) or 1
+        step = max(1, (1 << 20) // size)
+        for begin in range(0, count, step):
+            rows = slice(begin, begin + step)
+            yield rows, {name: maps[name].undo(flat(latents.z[name][rows])) for name in names}

@@ -1,0 +1,117 @@
+"""Latents of a structured model: standardisation of one modality and sampling.
+
+Owns z = Σ_k w_k T_k ũ_k + Σ_j G_j û_j, its whitening and its scaling, row by row. Imports NumPy and this room only.
+
+With g = Σ_j G_j² and L = U S Vᵀ the thin SVD of the weighted templates, Cov(z) = g I + U S² Uᵀ, so that
+Cov(z)^{-1/2} = g^{-1/2} [I + U ((1 + S²/g)^{-1/2} - 1) Uᵀ], exactly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.covariance import StructuredCovariance
+from mmmi_hf.causal.queries import Rows
+from mmmi_hf.causal.rowwise import add_expansion, combine, project
+
+_CHUNK_NUMBERS = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class StructuredStandardizer:
+    """z' = (z + basisᵀ change (basis z)) / scale.
+
+    basis: (r, d) orthonormal rows; change, restore: (r, r), so that I + restore undoes I + change; loadings: (r, K), the
+    weighted templates in the basis; noise: sqrt(g).
+    """
+
+    basis: Array
+    change: Array
+    restore: Array
+    scale: float
+    loadings: Array
+
+    @classmethod
+    def of(cls, covariance: StructuredCovariance, i: int, kind: str) -> StructuredStandardizer:
+        """The standardiser of modality i, counted from 0."""
+        weights, size = covariance.weights[i], math.prod(covariance.shapes[i])
+        used = weights != 0.0
+        frame, position = covariance.bank.own_frame(i, used)
+        basis = np.eye(size) if frame.basis is None else frame.basis
+        loadings = np.zeros((len(basis), len(weights)))
+        if used.any():
+            loadings[:, used] = (weights[used, None] * frame.coordinates[position]).T
+        row = covariance.mixing[i] / covariance.scale[i]
+        noise = float(np.sqrt(row @ row)) * float(covariance.scale[i])
+        none = np.zeros((len(basis), len(basis)))
+        if kind == "none":
+            return cls(basis, none, none, 1.0, loadings)
+        if kind == "rms":
+            ratio = loadings / noise
+            return cls(basis, none, none, noise * math.sqrt(1.0 + float(np.sum(ratio * ratio)) / size), loadings)
+        directions, lengths, _ = np.linalg.svd(loadings / noise, full_matrices=False)
+        stretch = np.hypot(1.0, lengths)
+        excess = lengths * lengths / (1.0 + stretch)
+        return cls(
+            basis,
+            (directions * (-excess / stretch)) @ directions.T,
+            (directions * excess) @ directions.T,
+            noise,
+            loadings,
+        )
+
+    def apply(self, latent: Array) -> Array:
+        """z to z', (n, d)."""
+        out = latent / self.scale
+        if np.any(self.change):
+            add_expansion(out, combine(project(out, self.basis), self.change), self.basis)
+        return out
+
+    def undo(self, latent: Array) -> Array:
+        """z' to z, (n, d)."""
+        out = np.array(latent)
+        if np.any(self.restore):
+            add_expansion(out, combine(project(out, self.basis), self.restore), self.basis)
+        out *= self.scale
+        return out
+
+
+class StructuredSampler:
+    """Draws standardised latents without forming z first."""
+
+    def __init__(self, covariance: StructuredCovariance, kind: str) -> None:
+        self._covariance = covariance
+        self._maps = {name: StructuredStandardizer.of(covariance, i, kind) for name, i in covariance.position.items()}
+        sizes = [math.prod(shape) for shape in covariance.shapes]
+        used = covariance.mixing != 0.0
+        self._sizes = {int(j): sizes[int(np.argmax(used[:, j]))] for j in np.flatnonzero(used.any(axis=0))}
+        self.rows_at_once = max(1, _CHUNK_NUMBERS // sum(self._sizes.values()))
+
+    def draw(self, source: Rows, count: int, out: Mapping[str, Array], target: Array) -> None:
+        """Fill the latents and the target of `count` rows; sums run over causes and sources in increasing order."""
+        covariance = self._covariance
+        causes = np.empty((count, len(covariance.eta)))
+        source.fill(0, causes)
+        target[:] = combine(causes, covariance.eta[None, :])[:, 0]
+        vectors = {}
+        for j, size in self._sizes.items():
+            vectors[j] = np.empty((count, size))
+            source.fill(1 + j, vectors[j])
+        for name, i in covariance.position.items():
+            standard, latent = self._maps[name], out[name]
+            row = covariance.mixing[i] / standard.scale
+            first, *others = np.flatnonzero(row)
+            np.multiply(vectors[int(first)], row[first], out=latent)
+            for j in others:
+                latent += row[j] * vectors[int(j)]
+            if not len(standard.basis):
+                continue
+            shift = combine(causes, (standard.loadings + standard.change @ standard.loadings) / standard.scale)
+            if np.any(standard.change):
+                shift += combine(project(latent, standard.basis), standard.change)
+            add_expansion(latent, shift, standard.basis)

@@ -1,0 +1,197 @@
+"""The templates of one model, each distinct one stored once, and orthonormal frames of what they span.
+
+Owns how the `templates` argument of a model is read, compared by content and turned into coordinates. Imports NumPy
+and this room's errors and named templates only; knows nothing of coefficients other than which weights are zero.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.templates import named
+
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Template:
+    """One distinct template: values (d,) read-only, its shape, the name it was first asked for by, a content digest."""
+
+    values: Array
+    shape: Shape
+    name: str | None
+    content: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """An orthonormal frame of a span of templates.
+
+    basis: (r, d) orthonormal rows, or None for the unit vectors of R^d (then r = d).
+    coordinates: (n, r), template t = coordinates[t] @ basis.
+    """
+
+    basis: Array | None
+    coordinates: Array
+
+    @classmethod
+    def of(cls, templates: Array) -> Frame:
+        """The frame of the rows of an (n, d) matrix, by Householder QR; r = min(n, d)."""
+        count, size = templates.shape
+        if count >= size:
+            return cls(None, templates)
+        if count == 0:
+            return cls(np.zeros((0, size)), np.zeros((0, 0)))
+        lengths = np.sqrt(np.add.reduce(templates * templates, axis=1))
+        if count == 1:
+            return cls(templates / lengths[:, None], lengths[:, None]) if lengths[0] > 0 else cls(templates, np.zeros((1, 1)))
+        basis, upper = np.linalg.qr(templates.T)
+        return cls(np.ascontiguousarray(basis.T), np.ascontiguousarray(upper.T))
+
+
+class TemplateBank:
+    """All templates of a model, and which of them modality i uses for cause k.
+
+    Args:
+        templates: a name, an array of the modality's shape, or an M × K nesting of these (None where the weight is 0).
+        weights: (M, K).
+        shapes: the shape of each modality.
+
+    Raises:
+        InvalidModelError: wrong shape or nesting, unknown name, non-finite values, all zero or None where the weight
+            is not zero.
+    """
+
+    def __init__(self, templates: Any, weights: Array, shapes: Sequence[Shape]) -> None:
+        self.shapes = tuple(shapes)
+        self.index: NDArray[np.intp] = np.full(weights.shape, -1, dtype=np.intp)
+        self._stored: dict[Shape, list[Template]] = {shape: [] for shape in shapes}
+        self._known: dict[Any, int] = {}
+        self._alive: list[Any] = []
+        self._frames: dict[Any, Frame] = {}
+        rows = _nesting(templates, weights.shape, self.shapes)
+        if rows is None:
+            used = np.abs(weights).max(axis=1) > 0
+            for i, shape in enumerate(self.shapes):
+                self.index[i] = self._store(templates, shape, bool(used[i]), "templates")
+        else:
+            self._read(rows, weights)
+        self._alive.clear()
+        self._known.clear()
+
+    def _read(self, rows: Sequence[Sequence[Any]], weights: Array) -> None:
+        for i, row in enumerate(rows):
+            for k, entry in enumerate(row):
+                used_here = weights[i, k] != 0
+                where = f"templates[{i}][{k}]"
+                if entry is not None:
+                    self.index[i, k] = self._store(entry, self.shapes[i], used_here, where)
+                elif used_here:
+                    raise InvalidModelError(f"{where} is None but weights[{i}][{k}] is {weights[i, k]!r}; give a template")
+
+    def _store(self, entry: Any, shape: Shape, used: bool, where: str) -> int:
+        self._alive.append(entry)  # an id means something only while its object lives
+        alias = (entry if isinstance(entry, str) else id(entry), shape, used)
+        if alias in self._known:
+            return self._known[alias]
+        name = entry if isinstance(entry, str) else None
+        values = np.array(named(entry, shape) if isinstance(entry, str) else _numbers(entry, where), dtype=np.float64)
+        if values.shape != shape:
+            raise InvalidModelError(
+                f"{where} has shape {values.shape}, expected {shape}, the shape of the modality; reshape it or name a template"
+            )
+        values = values.reshape(-1) + 0.0
+        if not np.all(np.isfinite(values)):
+            raise InvalidModelError(f"{where} contains a value that is not finite; every entry must be a finite number")
+        if used and not np.any(values):
+            raise InvalidModelError(f"{where} is all zero although its weight is not; set the weight to 0 instead")
+        values.flags.writeable = False
+        content = hashlib.sha256(repr(shape).encode() + values.astype("<f8", copy=False).tobytes()).digest()
+        stored = self._stored[shape]
+        if content not in self._known:
+            self._known[content] = len(stored)
+            stored.append(Template(values, shape, name, content))
+        self._known[alias] = self._known[content]
+        return self._known[content]
+
+    def template(self, i: int, k: int) -> Template | None:
+        """The template of modality i and cause k, counted from 0; None where none was given."""
+        index = int(self.index[i, k])
+        return None if index < 0 else self._stored[self.shapes[i]][index]
+
+    @cached_property
+    def distinct(self) -> tuple[Template, ...]:
+        """Every distinct template, in the order in which they were given."""
+        return tuple(template for stored in self._stored.values() for template in stored)
+
+    def frame(self, shape: Shape) -> Frame:
+        """The frame of all templates of a shape; `coordinates` is addressed by `index`."""
+        if shape not in self._frames:
+            stored = [template.values for template in self._stored[shape]]
+            size = math.prod(shape)
+            self._frames[shape] = Frame.of(np.stack(stored) if stored else np.zeros((0, size)))
+        return self._frames[shape]
+
+    def own_frame(self, i: int, used: NDArray[np.bool_]) -> tuple[Frame, NDArray[np.intp]]:
+        """The frame of the templates that modality i uses (a mask over causes), and their positions in it, (K,)."""
+        ids, inverse = np.unique(self.index[i][used], return_inverse=True)
+        key = (self.shapes[i], *map(int, ids))
+        if key not in self._frames:
+            stored = self._stored[self.shapes[i]]
+            size = math.prod(self.shapes[i])
+            chosen = np.stack([stored[t].values for t in ids]) if len(ids) else np.zeros((0, size))
+            self._frames[key] = Frame.of(chosen)
+        return self._frames[key], inverse
+
+
+def _numbers(entry: Any, where: str) -> Array:
+    try:
+        return np.asarray(entry, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidModelError(
+            f"{where} is {type(entry).__name__}, expected a template's name or an array of numbers"
+        ) from None
+
+
+def _nesting(templates: Any, counts: tuple[int, ...], shapes: Sequence[Shape]) -> Sequence[Sequence[Any]] | None:
+    """The M × K nesting, or None when `templates` is one template for all."""
+    if isinstance(templates, str):
+        return None
+    if isinstance(templates, np.ndarray) and templates.dtype != object:
+        if templates.shape in shapes or templates.ndim < 3:
+            return None
+        nested = templates
+    else:
+        if not isinstance(templates, (list, tuple, np.ndarray)):
+            raise InvalidModelError(
+                f"templates is {type(templates).__name__}, expected a name, an array of the modality's shape, "
+                "or an M × K nesting of these"
+            )
+        if _shape_if_numeric(templates) in shapes:
+            return None
+        nested = templates
+    if len(nested) != counts[0]:
+        raise InvalidModelError(
+            f"templates has {len(nested)} rows, expected one array of the modality's shape or {counts[0]} rows (modalities)"
+        )
+    for i, row in enumerate(nested):
+        if isinstance(row, str) or not hasattr(row, "__len__") or len(row) != counts[1]:
+            raise InvalidModelError(f"templates[{i}] must have one entry per common cause: {counts[1]} names or arrays")
+    return nested
+
+
+def _shape_if_numeric(value: Any) -> Shape | None:
+    try:
+        return np.asarray(value, dtype=np.float64).shape
+    except (TypeError, ValueError):
+        return None
