@@ -145,7 +145,7 @@ class _Run:
         predicted = self.trained(x_t, t * recipe.timestep_scale, class_labels=labels).sample
         loss = torch.nn.functional.mse_loss(predicted.float(), velocity)
         if not torch.isfinite(loss):
-            raise ArithmeticError(f"the loss is {float(loss)} at step {self.step}; lower the learning rate")
+            raise ArithmeticError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.trained.parameters(), recipe.max_gradient_norm)
         self.stepper.step()
@@ -186,11 +186,13 @@ class _Run:
                     "exp_avg": torch.empty_like(parameter).copy_(stored.get_tensor(f"exp_avg/{name}")),
                     "exp_avg_sq": torch.empty_like(parameter).copy_(stored.get_tensor(f"exp_avg_sq/{name}")),
                 }
-        log = self.out / LOG
-        if self.accelerator.is_main_process and log.exists():
+        if self.accelerator.is_main_process:
             # What a killed run logged after its last checkpoint is made, and logged, again.
-            kept = [line for line in log.read_text().splitlines() if json.loads(line)["step"] <= self.step]
-            log.write_text("".join(line + "\n" for line in kept))
+            kept = [line for line in self._logged() if json.loads(line)["step"] <= self.step]
+            (self.out / LOG).write_text("".join(line + "\n" for line in kept))
+
+    def _logged(self) -> list[str]:
+        return (self.out / LOG).read_text().splitlines() if (self.out / LOG).exists() else []
 
     def _log(self, loss: float) -> None:
         entry = {"step": self.step, "seconds": round(self.seconds, 1), "loss": round(loss, 6)}
@@ -208,7 +210,9 @@ class _Run:
             for name, parameter in network.named_parameters():
                 parameter.copy_(self.average[name].half().float())
         scheduler = FlowMatchODEScheduler(sigma_min=self.recipe.sigma_min, timestep_scale=self.recipe.timestep_scale)
-        return FlowMatchingPipeline(network.eval(), scheduler, patch_size=self.recipe.patch_size)
+        return FlowMatchingPipeline(
+            network.eval(), scheduler, patch_size=self.recipe.patch_size, class_names=list(self.images.class_names)
+        )
 
     def draw(self, path: Path) -> None:
         """A sheet of samples from the averaged weights, from the same latents each time."""
@@ -228,7 +232,7 @@ class _Run:
         pipeline = self.pipeline()
         digest = pipeline.digest
         pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", safe_serialization=True)
-        log = [json.loads(line) for line in (self.out / LOG).read_text().splitlines()]
+        log = [json.loads(line) for line in self._logged()]
         training = {
             "recipe": dataclasses.asdict(self.recipe),
             "steps": self.step,

@@ -91,8 +91,8 @@ def load_images(
     labels: list[int] = []
     with tqdm(total=len(data), desc=f"reading {split}", unit="image", disable=not progress) as bar:
         for batch in data.iter(batch_size=1000):
-            for image in batch[image_column]:
-                pixels[bar.n] = torch.from_numpy(_fitted(image, size, channels, fit))
+            for row, image in enumerate(batch[image_column], start=len(labels)):
+                pixels[row] = torch.from_numpy(_fitted(image, size, channels, fit))
                 bar.update()
             labels.extend(batch[label_column])
     label_tensor = torch.tensor(labels, dtype=torch.int64)

@@ -1,0 +1,222 @@
+"""The trainer: examples addressed by (seed, step), resuming bit for bit, refusals."""
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmmi_hf.flow import training
+from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+from mmmi_hf.flow.recipe import TrainingRecipe, flow_matching_batch
+from mmmi_hf.flow.training import train
+from mmmi_hf.flow.training_images import LabelledImages, load_images
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A dataset folder of 24 grey 6×6 images with three classes."""
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    images = [Image.fromarray(rng.integers(0, 255, (6, 6), dtype=np.uint8)) for _ in range(24)]
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["a", "b", "c"])})
+    table = datasets.Dataset.from_dict({"image": images, "label": [i % 3 for i in range(24)]}, features=features)
+    table.to_parquet(folder / "train.parquet")
+    return str(folder)
+
+
+def tiny(data, **changes):
+    fields = {
+        "dataset": data,
+        "image_size": 8,
+        "block_out_channels": (8, 8),
+        "attention": (False, False),
+        "norm_num_groups": 4,
+        "attention_head_dim": 4,
+        "steps": 6,
+        "batch_size": 8,
+        "checkpoint_every": 2,
+        "sample_every": 6,
+        "mixed_precision": "no",
+    }
+    return TrainingRecipe(**{**fields, **changes})
+
+
+def test_a_run_leaves_a_pipeline_and_what_its_card_needs(data, tmp_path):
+    recipe = tiny(data)
+    folder = train(recipe, tmp_path / "run", cpu=True, progress=False)
+    pipeline = FlowMatchingPipeline.from_pretrained(folder)
+    assert pipeline.latent_shape == (1, 8, 8)
+    assert pipeline.num_classes == 3
+    facts = json.loads((tmp_path / "run/training.json").read_text())
+    assert facts["images_seen"] == 48
+    assert facts["class_names"] == ["a", "b", "c"]
+    assert facts["digest"] == pipeline.digest
+    assert (tmp_path / "run/samples/step-000006.png").is_file()
+    assert {path.suffix for path in (tmp_path / "run").rglob("*") if path.is_file()} <= {
+        ".json",
+        ".jsonl",
+        ".png",
+        ".safetensors",
+    }
+
+
+def test_a_killed_run_ends_with_the_same_weights(data, tmp_path, monkeypatch):
+    whole = train(tiny(data), tmp_path / "whole", cpu=True, progress=False)
+    original = training.flow_matching_batch
+
+    def killed(recipe, images, step, **keywords):
+        if step == 5:
+            raise KeyboardInterrupt
+        return original(recipe, images, step, **keywords)
+
+    monkeypatch.setattr(training, "flow_matching_batch", killed)
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(data), tmp_path / "cut", cpu=True, progress=False)
+    monkeypatch.setattr(training, "flow_matching_batch", original)
+    cut = train(tiny(data), tmp_path / "cut", cpu=True, progress=False)
+    assert FlowMatchingPipeline.from_pretrained(cut).digest == FlowMatchingPipeline.from_pretrained(whole).digest
+    steps = [json.loads(line)["step"] for line in (tmp_path / "cut/log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_finished_run_only_writes_its_pipeline_again(data, tmp_path):
+    first = FlowMatchingPipeline.from_pretrained(train(tiny(data), tmp_path / "run", cpu=True, progress=False)).digest
+    again = train(tiny(data), tmp_path / "run", cpu=True, progress=False)
+    assert FlowMatchingPipeline.from_pretrained(again).digest == first
+
+
+def test_other_folders_are_refused(data, tmp_path):
+    train(tiny(data), tmp_path / "run", cpu=True, progress=False)
+    with pytest.raises(ValueError, match="holds a run of another recipe"):
+        train(tiny(data, steps=7), tmp_path / "run", cpu=True, progress=False)
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other/file").write_text("mine")
+    with pytest.raises(ValueError, match="is not empty and holds no training run"):
+        train(tiny(data), tmp_path / "other", cpu=True, progress=False)
+    with pytest.raises(ValueError, match="24 images do not fill one batch of 25"):
+        train(tiny(data, batch_size=25), tmp_path / "new", cpu=True, progress=False)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
+    with pytest.raises(ArithmeticError, match="lower the learning rate"):
+        train(tiny(data, learning_rate=1e30, warmup_steps=1), tmp_path / "run", cpu=True, progress=False)
+
+
+def images_of(count=32):
+    generator = torch.Generator().manual_seed(1)
+    pixels = torch.randint(0, 256, (count, 1, 8, 8), generator=generator, dtype=torch.uint8)
+    return LabelledImages(pixels, torch.arange(count) % 3, ("a", "b", "c"))
+
+
+def test_the_velocity_leads_from_the_latent_to_the_image(data):
+    recipe, images = tiny(data, patch_size=1), images_of()
+    x_t, t, labels, velocity = flow_matching_batch(recipe, images, 3)
+    ends = x_t + (1 - t)[:, None, None, None] * velocity
+    order = [int((images.batch(torch.arange(32))[0] - end + 0.0).flatten(1).norm(dim=1).argmin()) for end in ends]
+    latents = (x_t - t[:, None, None, None] * images.batch(torch.tensor(order))[0]) / (1 - 0.98 * t)[
+        :, None, None, None
+    ]
+    torch.testing.assert_close(ends, images.batch(torch.tensor(order))[0] + 0.02 * latents, atol=1e-4, rtol=1e-4)
+    assert labels.tolist() == [row % 3 for row in order]
+
+
+def test_an_epoch_sees_every_image_once(data):
+    recipe, images = tiny(data), images_of()
+    images = LabelledImages(images.pixels, torch.arange(32), tuple(map(str, range(32))))
+    seen = torch.cat([flow_matching_batch(recipe, images, step)[2] for step in range(4)])
+    assert sorted(seen.tolist()) == list(range(32))
+
+
+def test_processes_share_a_step_without_overlap(data):
+    recipe, images = tiny(data), images_of()
+    whole = flow_matching_batch(recipe, images, 5)
+    halves = [flow_matching_batch(recipe, images, 5, rank=rank, world_size=2) for rank in range(2)]
+    for index, tensor in enumerate(whole):
+        for rank in range(2):
+            torch.testing.assert_close(tensor[rank::2], halves[rank][index], rtol=0, atol=0)
+
+
+def test_flips_mirror_about_half_of_the_images(data):
+    images = images_of(64)
+    plain = flow_matching_batch(tiny(data, batch_size=64, patch_size=1), images, 0)[3]
+    flipped = flow_matching_batch(tiny(data, batch_size=64, patch_size=1, horizontal_flips=True), images, 0)[3]
+    changed = (plain != flipped).flatten(1).any(dim=1).sum()
+    assert 16 < int(changed) < 48
+
+
+def test_the_schedules():
+    recipe = TrainingRecipe(dataset="x", steps=1000, warmup_steps=10)
+    rates = [recipe.learning_rate_at(step) for step in range(1000)]
+    assert rates[9] == pytest.approx(recipe.learning_rate)
+    assert rates[-1] == pytest.approx(recipe.final_learning_rate, rel=1e-2)
+    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert recipe.ema_decay_at(0) == pytest.approx(0.1)
+    assert recipe.ema_decay_at(1000) == pytest.approx(0.99, abs=0.01)
+    assert TrainingRecipe(dataset="x", steps=100_000).ema_decay_at(100_000) == pytest.approx(0.9995)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"steps": 0}, "steps must be at least 1"),
+        ({"sigma_min": 0.0}, "sigma_min must lie strictly between 0 and 1"),
+        ({"image_size": 10}, "must be a multiple"),
+        ({"attention": (True,)}, "attention needs one entry per level: 2"),
+        ({"mixed_precision": "int4"}, "mixed_precision must be no, bf16 or fp16"),
+    ],
+)
+def test_recipes_that_cannot_be_used(data, changes, says):
+    with pytest.raises(ValueError, match=says):
+        tiny(data, **changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("stps: 3", "unknown fields .*stps"),
+        ("[1]", "must hold fields"),
+        ("a: [", "cannot be read as YAML"),
+        ("steps: 3", "the field 'dataset' is missing"),
+    ],
+)
+def test_recipe_files_that_cannot_be_used(tmp_path, text, says):
+    path = tmp_path / "recipe.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=says):
+        TrainingRecipe.from_yaml(path)
+
+
+def test_the_bundled_recipe_is_readable():
+    recipe = TrainingRecipe.from_yaml("model_cards/fashion-mnist/recipe.yaml", steps=5, batch_size=None)
+    assert (recipe.steps, recipe.batch_size, recipe.latent_shape) == (5, 128, (1, 32, 32))
+
+
+def test_images_are_padded_cropped_and_named(data, tmp_path):
+    padded = load_images(data, size=8, progress=False)
+    assert padded.pixels.shape == (24, 1, 8, 8)
+    assert int(padded.pixels[:, :, 0].sum()) == 0
+    assert padded.class_names == ("a", "b", "c")
+    assert load_images(data, size=4, channels=3, fit="crop", progress=False).pixels.shape == (24, 3, 4, 4)
+    with pytest.raises(ValueError, match="does not fit into 4×4"):
+        load_images(data, size=4, progress=False)
+    with pytest.raises(ValueError, match="channels must be 1 or 3"):
+        load_images(data, channels=2, progress=False)
+    with pytest.raises(ValueError, match="no column 'picture'"):
+        load_images(data, image_column="picture", progress=False)
+    table = (
+        datasets.load_dataset(data, split="train")
+        .add_column("kind", [3] * 24)
+        .cast_column("label", datasets.Value("int64"))
+    )
+    table.to_parquet(tmp_path / "train.parquet")
+    assert load_images(str(tmp_path), size=8, progress=False).class_names == ("0", "1", "2")
+    with pytest.raises(ValueError, match="0 ClassLabel columns"):
+        table = table.rename_column("label", "other")
+        (tmp_path / "second").mkdir()
+        table.to_parquet(tmp_path / "second/train.parquet")
+        load_images(str(tmp_path / "second"), size=8, progress=False)
