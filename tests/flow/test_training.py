@@ -1,5 +1,6 @@
 """The trainer: examples addressed by (seed, step), resuming bit for bit, refusals."""
 
+import itertools
 import json
 
 import datasets
@@ -154,7 +155,7 @@ def test_the_schedules():
     rates = [recipe.learning_rate_at(step) for step in range(1000)]
     assert rates[9] == pytest.approx(recipe.learning_rate)
     assert rates[-1] == pytest.approx(recipe.final_learning_rate, rel=1e-2)
-    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert all(a >= b for a, b in itertools.pairwise(rates[9:]))
     assert recipe.ema_decay_at(0) == pytest.approx(0.1)
     assert recipe.ema_decay_at(1000) == pytest.approx(0.99, abs=0.01)
     assert TrainingRecipe(dataset="x", steps=100_000).ema_decay_at(100_000) == pytest.approx(0.9995)
@@ -215,8 +216,7 @@ def test_images_are_padded_cropped_and_named(data, tmp_path):
     )
     table.to_parquet(tmp_path / "train.parquet")
     assert load_images(str(tmp_path), size=8, progress=False).class_names == ("0", "1", "2")
+    (tmp_path / "second").mkdir()
+    table.rename_column("label", "other").to_parquet(tmp_path / "second/train.parquet")
     with pytest.raises(ValueError, match="0 ClassLabel columns"):
-        table = table.rename_column("label", "other")
-        (tmp_path / "second").mkdir()
-        table.to_parquet(tmp_path / "second/train.parquet")
         load_images(str(tmp_path / "second"), size=8, progress=False)
