@@ -11,8 +11,9 @@ from typing import Any
 import datasets
 import jinja2
 import pyarrow.parquet as pq
-import yaml
+from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.chunks import write_durably
@@ -79,27 +80,16 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -
         infos[name] = _info(folder, name, manifest)
     configs[GROUND_TRUTH] = {"data_files": [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]}
     infos[GROUND_TRUTH] = _ground_truth_info(folder, manifests)
-    card = datasets.info.DatasetInfosDict(infos)
-    data: dict[str, Any] = {
-        "license": "apache-2.0",
-        "pretty_name": "Multimodal data with known mutual information",
-        "size_categories": [_size(sum(manifest["rows"] for manifest in manifests.values()))],
-        "task_categories": ["feature-extraction", "image-feature-extraction"],
-        "tags": ["mutual-information", "multimodal", "synthetic", "benchmark", "arxiv:2510.21686"],
-    }
-    holder = _CardData()
-    configs.to_dataset_card_data(holder)  # type: ignore[arg-type]
-    card.to_dataset_card_data(holder)  # type: ignore[arg-type]
-    data.update(holder)
-    text: str = yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=120)
-    return text
-
-
-class _CardData(dict[str, Any]):
-    """What `datasets` writes card metadata into."""
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return super().get(key, default)
+    data = DatasetCardData(
+        license="apache-2.0",
+        pretty_name="Multimodal data with known mutual information",
+        size_categories=[_size(sum(manifest["rows"] for manifest in manifests.values()))],
+        task_categories=["feature-extraction", "image-feature-extraction"],
+        tags=["mutual-information", "multimodal", "synthetic", "benchmark", "arxiv:2510.21686"],
+    )
+    configs.to_dataset_card_data(data)
+    DatasetInfosDict(infos).to_dataset_card_data(data)
+    return f"{data.to_yaml()}\n"
 
 
 def _info(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> datasets.DatasetInfo:

@@ -104,7 +104,7 @@ class ChunkStore:
             content = self._path(index).read_bytes()
         except FileNotFoundError:
             return False
-        return hashlib.sha256(content).hexdigest() == entry["sha256"]
+        return bool(hashlib.sha256(content).hexdigest() == entry["sha256"])
 
     def _open_journal(self) -> None:
         path = self.folder / JOURNAL

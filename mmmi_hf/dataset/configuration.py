@@ -45,7 +45,7 @@ class Modality:
 
 
 @dataclass
-class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
+class MMMIConfig(datasets.BuilderConfig):
     """One configuration: a causal model and how its latents become rows.
 
     Attributes:
@@ -80,7 +80,7 @@ class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
             )
         super().__post_init__()
         try:
-            self.version = datasets.Version(str(self.version))
+            self.version: datasets.Version = datasets.Version(str(self.version))
         except ValueError:
             raise FieldError(("version",), f"got {self.version!r}, expected x.y.z with three numbers") from None
         if self.description is not None and not isinstance(self.description, str):
@@ -113,11 +113,11 @@ class MMMIConfig(datasets.BuilderConfig):  # type: ignore[misc]
             raise FieldError(
                 ("causal_model",), "is missing: give a story with its coefficients, or eta, weights and mixing"
             )
-        source, model = self.__dict__.get("_built", (None, None))
-        if source is not self.causal_model or model is None:
-            model = build_model(self.causal_model, folder=self.base_folder)
-            self.__dict__["_built"] = (self.causal_model, model)
-        return model
+        built: tuple[object, CausalModel] | None = self.__dict__.get("_built")
+        if built is None or built[0] is not self.causal_model:
+            built = (self.causal_model, build_model(self.causal_model, folder=self.base_folder))
+            self.__dict__["_built"] = built
+        return built[1]
 
     def replace(self, **changes: Any) -> MMMIConfig:
         """A copy with some fields changed; None leaves a field as it is."""

@@ -92,14 +92,11 @@ def evaluate(model: CausalModel, query: str) -> float:
             + (", and only I takes a condition" if condition and kind != "I" else "")
         )
     if kind == "I":
-        return model.mutual_information(*arguments, given=_blocks(condition))
-    functions = {
-        "II": model.interaction_information,
-        "TC": model.total_correlation,
-        "DTC": model.dual_total_correlation,
-        "O": model.o_information,
-    }
-    return float(functions[kind](*arguments))
+        return model.mutual_information(arguments[0], arguments[1], given=_blocks(condition))
+    if kind == "II":
+        return model.interaction_information(arguments[0], arguments[1], arguments[2])
+    joint = {"TC": model.total_correlation, "DTC": model.dual_total_correlation, "O": model.o_information}
+    return joint[kind](arguments[0])
 
 
 def _blocks(text: str) -> list[str]:

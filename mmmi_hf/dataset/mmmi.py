@@ -33,7 +33,7 @@ Piece = tuple[int, int, int]
 """(chunk index, first row, end row) with rows counted within the chunk."""
 
 
-class MMMIBuilder(datasets.ArrowBasedBuilder):  # type: ignore[misc]
+class MMMIBuilder(datasets.ArrowBasedBuilder):
     """Parquet splits train, validation and test from the chunks of one configuration.
 
     Its `data_dir` is the chunk folder that `mmmi_hf.generate` fills; `generate` calls the builder itself.

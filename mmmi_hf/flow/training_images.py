@@ -111,7 +111,7 @@ def _only(features: Any, kind: type, fallback: str, source: str) -> str:
         raise ValueError(
             f"{source} has {len(found)} {kind.__name__} columns {found}; name the one to use with {fallback}_column"
         )
-    return found[0]
+    return str(found[0])
 
 
 def _class_names(data: Any, column: str) -> tuple[str, ...]:
