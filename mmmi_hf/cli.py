@@ -275,6 +275,7 @@ def _quieten_libraries(quiet: bool) -> None:
     datasets.logging.set_verbosity_error()
     if quiet:
         datasets.disable_progress_bars()
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -121,7 +121,7 @@ def generate(
     _check_room(folder.path, wanted, config.rows, rows_there)
     with _disk_full_is_said(folder), ChunkStore(folder.chunks(config.name), key).locked() as store:
         made = _make_chunks(config, bijections, store, wanted, progress=progress)
-        manifest, packed = _pack(config, store, folder, truth, bijections)
+        manifest, packed = _pack(config, store, truth, bijections, progress=progress)
         folder.put_in_place(config.name, packed)
         manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
         folder.write_manifest(config.name, manifest)
@@ -301,7 +301,7 @@ def half_range(bijection: Bijection) -> float:
 
 
 def _pack(
-    config: MMMIConfig, store: ChunkStore, folder: DatasetFolder, truth: pa.Table, bijections: dict[str, Bijection]
+    config: MMMIConfig, store: ChunkStore, truth: pa.Table, bijections: dict[str, Bijection], *, progress: bool
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """Build the Parquet files beside the chunks and check them; returns the manifest and where each file is."""
     from mmmi_hf.dataset.mmmi import MMMIBuilder
@@ -311,21 +311,39 @@ def _pack(
     work.mkdir()
     builder = MMMIBuilder.from_config(config, store.folder, cache_dir=work / "cache")
     output = work / "parquet"
-    builder.download_and_prepare(str(output), file_format="parquet")
     packed: dict[str, Path] = {}
     splits = {}
-    for split, rows in config.split_rows.items():
-        shards = sorted(output.glob(f"{builder.dataset_name}-{split}*.parquet"))
-        verify_packed(shards, rows, store)
-        names = [f"data/{config.name}/{split}-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))]
-        packed |= dict(zip(names, shards, strict=True))
-        splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
+    with tqdm(total=2 * config.rows, desc="packing, checking", unit="row", disable=not progress) as bar:
+        builder.on_rows = bar.update
+        with _no_progress_bars_of_datasets():
+            builder.download_and_prepare(str(output), file_format="parquet")
+        for split, rows in config.split_rows.items():
+            shards = sorted(output.glob(f"{builder.dataset_name}-{split}*.parquet"))
+            verify_packed(shards, rows, store, bar.update)
+            names = [f"data/{config.name}/{split}-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))]
+            packed |= dict(zip(names, shards, strict=True))
+            splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
     truth_file, model_file = work / "ground_truth.parquet", work / "causal_model.json"
     pq.write_table(truth, truth_file)
     model_file.write_text(config.model.to_json() + "\n")
     packed[f"ground_truth/{config.name}.parquet"] = truth_file
     packed[f"causal_models/{config.name}.json"] = model_file
     return _manifest(config, store.key, splits, bijections), packed
+
+
+@contextmanager
+def _no_progress_bars_of_datasets() -> Iterator[None]:
+    """`generate` shows the packing with a bar of its own."""
+    import datasets
+
+    shown = not datasets.are_progress_bars_disabled()
+    if shown:
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
 
 
 def _manifest(
@@ -356,7 +374,9 @@ def _manifest(
     }
 
 
-def verify_packed(shards: list[Path], rows: range, store: ChunkStore) -> None:
+def verify_packed(
+    shards: list[Path], rows: range, store: ChunkStore, tick: Callable[[float], object] = lambda rows: None
+) -> None:
     """Compare the Parquet files of a split with the chunks, value by value. Raises OSError where they differ."""
     from mmmi_hf.dataset.mmmi import pieces
 
@@ -378,6 +398,7 @@ def verify_packed(shards: list[Path], rows: range, store: ChunkStore) -> None:
                     f"packed column {column!r} differs from its chunk in rows {position} … {position + len(found) - 1}"
                 )
         position += expected.num_rows
+        tick(expected.num_rows)
     if rest is not None and (rest.num_rows or next(stream, None) is not None):
         raise OSError(f"packed files go on beyond row {rows.stop}: {', '.join(map(str, shards))}")
 

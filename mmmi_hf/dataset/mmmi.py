@@ -5,7 +5,7 @@ Owns the step from chunks to Parquet by way of `datasets`. The module's name is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,9 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
 
     BUILDER_CONFIG_CLASS = MMMIConfig
     BUILDER_CONFIGS = [get_configuration(name) for name in list_configurations()]  # noqa: RUF012 – as `datasets` declares it
+
+    on_rows: Callable[[int], object] | None = None
+    """Told the number of rows each time some are handed over for writing."""
 
     @classmethod
     def from_config(cls, config: MMMIConfig, chunks: Path, *, cache_dir: Path) -> MMMIBuilder:
@@ -86,7 +89,10 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
         for shard, (index, first, end) in enumerate(pieces):
             table = store.read(index)
             for number, start in enumerate(range(first, end, size)):
-                yield Key(shard, number), table.slice(start, min(size, end - start))
+                rows = min(size, end - start)
+                yield Key(shard, number), table.slice(start, rows)
+                if self.on_rows is not None:
+                    self.on_rows(rows)
 
 
 def pieces(rows: range, chunk_rows: int) -> list[Piece]:

@@ -35,13 +35,13 @@ Labels = int | Sequence[int] | torch.Tensor | None
 
 
 @dataclass
-class FlowMatchingOutput(BaseOutput):  # type: ignore[misc]
+class FlowMatchingOutput(BaseOutput):
     """The images (n, channels, height, width) of a pipeline: unclamped, dtype and device of the latents."""
 
     images: torch.Tensor
 
 
-class FlowMatchingPipeline(DiffusionPipeline):  # type: ignore[misc]
+class FlowMatchingPipeline(DiffusionPipeline):
     """The discrete flow from latents z ~ N(0, I) to images of a class, and its inverse.
 
     Args:

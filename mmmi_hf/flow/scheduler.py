@@ -50,7 +50,7 @@ class InvertedStep:
     evaluations: int
 
 
-class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):  # type: ignore[misc]
+class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
     r"""Explicit steps along the path x_t = (1 − (1−σ) t) z + t x_1 from t = 0 (latents) to t = 1 (images).
 
     With v the velocity field, t_k the grid and h = t_{k+1} − t_k, step k is

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections import namedtuple
 
 import datasets
@@ -345,3 +346,24 @@ def test_packed_files_that_differ_from_their_chunks_are_refused(small_config, tm
     pq.write_table(change(pq.read_table(shard)), shard)
     with pytest.raises(OSError, match=says):
         verify_packed([shard], range(120), store)
+
+
+def test_a_run_killed_by_the_system_is_continued(tmp_path):
+    config = tmp_path / "story.yaml"
+    config.write_text(
+        "modalities: [{pipeline: identity}, {pipeline: identity}]\nrows: 4000\n"
+        "causal_model: {story: common_cause, shape: [1, 32, 32], mi: 1.0}\n"
+    )
+    undisturbed = generate(str(config), tmp_path / "whole", rows=1000, progress=False).folder
+    command = [sys.executable, "-m", "mmmi_hf", "generate", str(config), "--out", str(tmp_path / "cut"), "--quiet"]
+    journal = tmp_path / "cut/.chunks/story/journal.jsonl"
+    run = subprocess.Popen(command, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 60
+    while run.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 3):
+        assert time.monotonic() < deadline
+    run.kill()
+    run.communicate()
+    assert not (tmp_path / "cut/manifests").exists()
+    again = generate(str(config), tmp_path / "cut", rows=1000, progress=False)
+    assert again.rows_made < 1000
+    assert tree(tmp_path / "cut") == tree(undisturbed)
