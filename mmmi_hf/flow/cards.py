@@ -1,0 +1,222 @@
+"""Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
+
+Owns the template's data and the check that a card is up to date. Reads `recipe.yaml`, `training.json` and
+`evaluation.json` of a folder, and refuses to render when they speak of different pipelines. Imports neither torch nor
+diffusers by itself.
+
+    python -m mmmi_hf.flow.cards model_cards/fashion-mnist          # write README.md
+    python -m mmmi_hf.flow.cards model_cards/fashion-mnist --check  # exit 1 and show the difference if it is stale
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import yaml
+
+from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Sequence
+
+RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
+TEMPLATE = "model_card.md.j2"
+_TITLES = {
+    "samples": "Quality of the samples",
+    "classification_accuracy_score": "Classification accuracy score",
+    "round_trip_float32": "Round trip in float32",
+    "round_trip_float64": "Round trip in float64",
+    "certificate": "Step certificate",
+    "storage": "Storage",
+}
+
+
+def model_card(folder: str | os.PathLike[str]) -> str:
+    """The text of a pipeline's card.
+
+    Args:
+        folder: holds `recipe.yaml`, `training.json` and `evaluation.json`; its name is the pipeline's.
+
+    Raises:
+        ValueError: a file is missing or unreadable, or two of them do not belong together.
+    """
+    folder = Path(folder)
+    stated, training, evaluation = (_read(folder / name) for name in (RECIPE, TRAINING, EVALUATION))
+    recipe = training["recipe"]
+    _check_consistent(folder, stated, training, evaluation)
+    parts = evaluation["parts"]
+    scheduler = evaluation["pipeline"]["scheduler"]
+    name = folder.resolve().name
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+    )
+    environment.filters |= {
+        "accuracy": _accuracy,
+        "count": lambda value: f"{value:,}",
+        "duration": _duration,
+        "percent": lambda value: f"{100 * value:.1f} %",
+        "sci": _scientific,
+        "versions": lambda versions: ", ".join(f"{package} {number}" for package, number in versions.items()),
+    }
+    return environment.get_template(TEMPLATE).render(
+        front_matter=_front_matter(stated["dataset"], name),
+        title=name,
+        load_name=name if name in bundled_pipelines() else "PATH_OR_REPOSITORY",
+        dataset_name=stated["dataset"],
+        recipe=recipe,
+        training=training,
+        shape=evaluation["pipeline"]["latent_shape"],
+        scheduler=scheduler,
+        network_evaluations=scheduler["num_inference_steps"] * (2 if scheduler["solver"] == "midpoint" else 1),
+        attention=_attention(recipe),
+        epochs=round(training["images_seen"] / training["num_images"], 1),
+        precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
+        samples=parts.get("samples"),
+        cas=parts.get("classification_accuracy_score"),
+        round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
+        certificate=parts.get("certificate"),
+        storage=parts.get("storage"),
+        commands=_commands(name, stated, recipe, parts),
+        measured=[part | {"title": _TITLES[key]} for key, part in parts.items()],
+    )
+
+
+def write_model_card(folder: str | os.PathLike[str]) -> Path:
+    """Render the card into `folder/README.md`; raises what `model_card` does."""
+    path = Path(folder) / CARD
+    path.write_text(model_card(folder))
+    return path
+
+
+def stale_lines(folder: str | os.PathLike[str]) -> list[str]:
+    """The difference between the card in `folder` and what it should be; empty if there is none."""
+    path = Path(folder) / CARD
+    found = path.read_text() if path.exists() else ""
+    return list(
+        difflib.unified_diff(
+            found.splitlines(), model_card(folder).splitlines(), str(path), f"{path} (rendered)", lineterm=""
+        )
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise ValueError(f"{path} is missing; a card is rendered from {RECIPE}, {TRAINING} and {EVALUATION}")
+    try:
+        content = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
+    except (ValueError, yaml.YAMLError) as error:
+        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; restore it") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a mapping, got {type(content).__name__}; restore it")
+    return content
+
+
+def _check_consistent(
+    folder: Path, stated: dict[str, Any], training: dict[str, Any], evaluation: dict[str, Any]
+) -> None:
+    recipe = training["recipe"]
+    for name, value in stated.items():
+        if name == "dataset":  # a local copy of the same data may have been used
+            continue
+        if name not in recipe or recipe[name] != value:
+            raise ValueError(
+                f"{folder}: {RECIPE} has {name} = {value!r}, {TRAINING} was made with {recipe.get(name)!r}; "
+                "train again, or restore the recipe"
+            )
+    trained, evaluated = training["digest"], evaluation["pipeline"]["digest"]
+    if trained != evaluated:
+        raise ValueError(
+            f"{folder}: {EVALUATION} is of pipeline {evaluated[:12]}, {TRAINING} of {trained[:12]}; evaluate again"
+        )
+
+
+def _front_matter(dataset: str, name: str) -> str:
+    data: dict[str, Any] = {
+        "license": "apache-2.0",
+        "library_name": "diffusers",
+        "pipeline_tag": "unconditional-image-generation",
+        "tags": [
+            "flow-matching",
+            "class-conditional",
+            "invertible",
+            "mutual-information",
+            "mmmi-hf",
+            "arxiv:2510.21686",
+        ],
+    }
+    if REPOSITORY.fullmatch(dataset):
+        data["datasets"] = [dataset]
+    data["model_name"] = name
+    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+
+
+def _attention(recipe: dict[str, Any]) -> str:
+    finest = recipe["image_size"] // recipe["patch_size"]
+    sides = [finest // 2**level for level, here in enumerate(recipe["attention"]) if here]
+    return ", ".join(f"{side}×{side}" for side in sides) or "no level"
+
+
+def _commands(name: str, stated: dict[str, Any], recipe: dict[str, Any], parts: dict[str, Any]) -> list[str]:
+    words = ["mmmi-hf", "train", f"model_cards/{name}/{RECIPE}"]
+    if recipe["dataset"] != stated["dataset"]:
+        words += ["--dataset", recipe["dataset"]]
+    train = shlex.join([*words, "--out", f"runs/{name}"])
+    return list(dict.fromkeys([train, *(part["command"] for part in parts.values())]))
+
+
+def _accuracy(share: dict[str, Any]) -> str:
+    if share["value"] is None:
+        return "–"
+    low, high = share["interval_95"]
+    return f"{100 * share['value']:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def _scientific(value: float | None) -> str:
+    if value is None:
+        return "–"
+    digits, exponent = f"{value:.1e}".split("e")
+    return f"{digits}e{int(exponent)}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Render or check cards; 0 done, 1 a card is stale, 2 a card cannot be rendered."""
+    parser = argparse.ArgumentParser(prog="python -m mmmi_hf.flow.cards", description="Render or check model cards.")
+    parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/fashion-mnist")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference if stale")
+    options = parser.parse_args(arguments)
+    code = 0
+    for folder in options.folders:
+        try:
+            if not options.check:
+                print(write_model_card(folder))
+            elif difference := stale_lines(folder):
+                print("\n".join(difference))
+                code = max(code, 1)
+        except ValueError as error:
+            print(error, file=sys.stderr)
+            code = 2
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

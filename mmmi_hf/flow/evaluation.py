@@ -1,0 +1,327 @@
+"""The evaluation of a trained pipeline: everything that its model card states.
+
+Owns `evaluation.json` and its parts: samples, classification accuracy score, round trips, step certificate, storage.
+Each part is measured and written by itself, so that parts can be made in separate runs into the same file, and a part
+that is there with the same settings is kept. Joins the modules that measure; measures nothing itself. It may read data
+sets, and knows nothing of causal models.
+
+    {"format": 1, "pipeline": {…}, "parts": {NAME: {"settings", "results", "seconds", "command", "versions", …}}}
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import platform
+import shlex
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mmmi_hf.flow.classifier import ClassifierSettings
+from mmmi_hf.flow.diagnostics import round_trip, step_certificate
+from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+from mmmi_hf.flow.quality import classification_accuracy_score, draw_sheets, sample_quality
+from mmmi_hf.flow.sample_store import stored_samples
+from mmmi_hf.flow.storage import storage_losses
+from mmmi_hf.flow.training_images import LabelledImages, load_images
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
+    from mmmi_hf.flow.training_images import Fit
+
+REPORT = "evaluation.json"
+PACKAGES = ("mmmi-hf", "torch", "diffusers", "datasets", "numpy", "safetensors", "pillow")
+
+
+@dataclass(frozen=True)
+class EvaluationDataset:
+    """Where the real images come from, and how they become images of the pipeline; see `load_images`."""
+
+    source: str
+    train_split: str = "train"
+    test_split: str = "test"
+    revision: str | None = None
+    image_column: str | None = None
+    label_column: str | None = None
+    fit: Fit = "pad"
+
+    def load(self, pipeline: FlowMatchingPipeline, progress: bool) -> tuple[LabelledImages, LabelledImages]:
+        """Training and test images in the shape of the pipeline's.
+
+        Raises:
+            ValueError: the data set has other classes than the pipeline, or images that do not fit.
+        """
+        channels, size, _ = pipeline.latent_shape
+        train, test = (
+            load_images(
+                self.source,
+                split=split,
+                size=size,
+                channels=channels,
+                fit=self.fit,
+                image_column=self.image_column,
+                label_column=self.label_column,
+                revision=self.revision,
+                progress=progress,
+            )
+            for split in (self.train_split, self.test_split)
+        )
+        if len(train.class_names) != pipeline.num_classes or test.class_names != train.class_names:
+            raise ValueError(
+                f"dataset {self.source} has {len(train.class_names)} classes in training and {len(test.class_names)} "
+                f"in test, the pipeline has {pipeline.num_classes}; give the data set that the pipeline was trained on"
+            )
+        return train, test
+
+
+def evaluate_flow(
+    pipeline: FlowMatchingPipeline | str | os.PathLike[str],
+    dataset: EvaluationDataset | str | None,
+    out: str | os.PathLike[str],
+    *,
+    samples_per_class: int = 1000,
+    cas: bool = False,
+    round_trip_per_class: int = 64,
+    certificate_per_class: int = 1,
+    storage_per_class: int = 2,
+    seed: int = 0,
+    batch_size: int = 50,
+    classifier: ClassifierSettings | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    command: str | None = None,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Measure a pipeline and write `evaluation.json`, `samples.png` and `neighbours.png` into `out`.
+
+    A number of 0 skips its part, and what an earlier run wrote about that part stays. A killed run continues where it
+    was: finished parts, drawn samples and the trained classifier are kept.
+
+    Args:
+        pipeline: the pipeline, or what `FlowMatchingPipeline.from_pretrained` takes.
+        dataset: real images; a plain string takes the defaults of `EvaluationDataset`. None if no part needs them.
+        out: folder of the report: new, or that of an earlier evaluation of the same pipeline.
+        samples_per_class: samples from N(0, I) that are judged by a classifier trained on real images.
+        cas: also train the classifier on the samples and test it on real images.
+        round_trip_per_class: latents per class that go to images and back, in float32 and in float64.
+        certificate_per_class: trajectories per class along which the steps' Jacobians are probed.
+        storage_per_class: images per class that are stored in several formats and inverted.
+        seed: of latents and choices.
+        batch_size: images per evaluation of the network.
+        classifier: how the classifier is trained.
+        cache: folder for samples and classifier weights; `out/cache` if not given.
+        command: recorded as the way to repeat the parts measured now; by default the equivalent command line.
+        progress: show progress bars.
+
+    Returns:
+        What the file holds.
+
+    Raises:
+        ValueError: a negative number, no data set where one is needed, a pipeline without classes, or an `out` that
+            holds something else.
+    """
+    numbers = {
+        "samples_per_class": samples_per_class,
+        "round_trip_per_class": round_trip_per_class,
+        "certificate_per_class": certificate_per_class,
+        "storage_per_class": storage_per_class,
+    }
+    for argument, number in numbers.items():
+        if number < 0:
+            raise ValueError(f"{argument} must be 0 (skip this part) or more, got {number}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if cas and not samples_per_class:
+        raise ValueError("cas needs samples, got samples_per_class=0; give at least 1")
+    if samples_per_class and dataset is None:
+        raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
+    data = EvaluationDataset(dataset) if isinstance(dataset, str) else dataset
+    name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
+    pipe = pipeline if isinstance(pipeline, FlowMatchingPipeline) else FlowMatchingPipeline.from_pretrained(pipeline)
+    if not pipe.num_classes:
+        raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
+    settings = classifier or ClassifierSettings(seed=seed)
+    out = Path(out)
+    cache = Path(cache) if cache is not None else out / "cache"
+    if command is None:
+        command = _command(name, data, out, numbers, cas=cas, seed=seed, batch_size=batch_size)
+    report = _Report(out, _described(pipe), command)
+    common = {"seed": seed, "batch_size": batch_size}
+
+    if samples_per_class and data is not None:
+        judging = common | {
+            "per_class": samples_per_class,
+            "dataset": dataclasses.asdict(data),
+            "classifier": dataclasses.asdict(settings),
+        }
+        work = _SampleWork(pipe, data, cache, settings, samples_per_class, seed, batch_size, progress)
+        report.part("samples", judging, lambda: work.quality(out))
+        if cas:
+            report.part("classification_accuracy_score", judging, work.accuracy_score)
+
+    for dtype in (torch.float32, torch.float64) if round_trip_per_class else ():
+
+        def there_and_back(dtype: torch.dtype = dtype) -> dict[str, Any]:
+            return round_trip(
+                pipe, per_class=round_trip_per_class, seed=seed, dtype=dtype, batch_size=batch_size, progress=progress
+            ).to_dict()
+
+        part = "round_trip_" + str(dtype).removeprefix("torch.")
+        report.part(part, common | {"per_class": round_trip_per_class}, there_and_back)
+    if certificate_per_class:
+        trajectories = certificate_per_class * pipe.num_classes
+        report.part(
+            "certificate",
+            {"seed": seed, "samples": trajectories},
+            lambda: step_certificate(pipe, samples=trajectories, seed=seed, progress=progress).to_dict(),
+        )
+    if storage_per_class:
+        report.part(
+            "storage",
+            common | {"per_class": storage_per_class},
+            lambda: storage_losses(pipe, storage_per_class, seed=seed, batch_size=batch_size, progress=progress),
+        )
+    return report.content
+
+
+@dataclass
+class _SampleWork:
+    """The parts that need samples and real images; both are fetched when the first of them is really made."""
+
+    pipeline: FlowMatchingPipeline
+    data: EvaluationDataset
+    cache: Path
+    settings: ClassifierSettings
+    per_class: int
+    seed: int
+    batch_size: int
+    progress: bool
+    _loaded: tuple[torch.Tensor, LabelledImages, LabelledImages] | None = None
+
+    def _inputs(self) -> tuple[torch.Tensor, LabelledImages, LabelledImages]:
+        if self._loaded is None:
+            train, test = self.data.load(self.pipeline, self.progress)
+            samples = stored_samples(
+                self.pipeline,
+                self.per_class,
+                self.cache,
+                seed=self.seed,
+                batch_size=self.batch_size,
+                progress=self.progress,
+            )
+            self._loaded = samples, train, test
+        return self._loaded
+
+    def quality(self, out: Path) -> dict[str, Any]:
+        samples, train, test = self._inputs()
+        found = sample_quality(samples, train, test, self.settings, self.cache, seed=self.seed, progress=self.progress)
+        return found | {"sheets": draw_sheets(samples, train, out)}
+
+    def accuracy_score(self) -> dict[str, Any]:
+        samples, train, test = self._inputs()
+        return classification_accuracy_score(
+            samples, train, test, self.settings, self.cache, seed=self.seed, progress=self.progress
+        )
+
+
+class _Report:
+    """`evaluation.json` while it grows."""
+
+    def __init__(self, out: Path, pipeline: dict[str, Any], command: str) -> None:
+        self.path, self.command = out / REPORT, command
+        self.content: dict[str, Any] = {"format": 1, "pipeline": pipeline, "parts": {}}
+        if self.path.exists():
+            self.content = _read(self.path)
+            found = self.content["pipeline"]["digest"]
+            if found != pipeline["digest"]:
+                raise ValueError(
+                    f"{self.path} is the evaluation of another pipeline (digest {found[:12]}, not "
+                    f"{pipeline['digest'][:12]}); give another folder, or delete it"
+                )
+        elif out.exists() and not out.is_dir():
+            raise ValueError(f"out must be a folder, got the file {out}")
+
+    def part(self, name: str, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> None:
+        """Measure a part and write the file, unless the part is there with these settings."""
+        settings = _plain(settings)
+        if self.content["parts"].get(name, {}).get("settings") == settings:
+            return
+        started = time.monotonic()
+        results = _plain(measure())
+        self.content["parts"][name] = {
+            "settings": settings,
+            "results": results,
+            "seconds": round(time.monotonic() - started, 1),
+            "threads": torch.get_num_threads(),
+            "machine": platform.machine(),
+            "command": self.command,
+            "versions": _versions(),
+        }
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        partial = self.path.with_name(REPORT + ".partial")
+        partial.write_text(json.dumps(self.content, indent=2, ensure_ascii=False) + "\n")
+        partial.replace(self.path)
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """As it will be read back from JSON; ValueError for NaN or infinity, which JSON does not have."""
+    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
+    return plain
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path} is not valid JSON ({error}); delete it and evaluate again") from error
+    if not isinstance(content, dict) or not {"format", "pipeline", "parts"} <= content.keys():
+        raise ValueError(f"{path} is not an evaluation of a pipeline; give another folder")
+    return content
+
+
+def _described(pipeline: FlowMatchingPipeline) -> dict[str, Any]:
+    scheduler = {k: v for k, v in pipeline.scheduler.config.items() if not k.startswith("_")}
+    return {
+        "digest": pipeline.digest,
+        "latent_shape": list(pipeline.latent_shape),
+        "num_classes": pipeline.num_classes,
+        "class_names": pipeline.config.class_names,
+        "parameters": sum(p.numel() for p in pipeline.unet.parameters()),
+        "scheduler": scheduler,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            found[package] = "not installed"
+    return found
+
+
+def _command(
+    name: str | None,
+    data: EvaluationDataset | None,
+    out: Path,
+    numbers: dict[str, int],
+    *,
+    cas: bool,
+    seed: int,
+    batch_size: int,
+) -> str:
+    words = ["mmmi-hf", "evaluate-flow", name or "PIPELINE"]
+    if data is not None:
+        words += ["--dataset", data.source]
+    words += ["--out", str(out)]
+    for option, number in numbers.items():
+        words += ["--" + option.replace("_", "-"), str(number)]
+    words += ["--cas"] if cas else []
+    return shlex.join([*words, "--seed", str(seed), "--batch-size", str(batch_size)])

@@ -1,0 +1,217 @@
+"""How good the samples of a pipeline are, measured beside real images.
+
+Owns the comparison: class accuracy, Fréchet distance, precision and recall, classification accuracy score, nearest
+training images. Every measure of samples has the same measure of real images beside it. Knows nothing of files other
+than those of its sheets.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from mmmi_hf.flow.classifier import cached_classifier, classifier_digest, judge
+from mmmi_hf.flow.metrics import binomial_interval, frechet_distance, nearest, precision_recall
+from mmmi_hf.flow.sheets import sample_sheet
+from mmmi_hf.flow.training_images import to_float
+
+if TYPE_CHECKING:
+    import os
+
+    from mmmi_hf.flow.classifier import ClassifierSettings, ImageClassifier
+    from mmmi_hf.flow.training_images import LabelledImages
+
+SHEET = "samples.png"
+NEIGHBOURS_SHEET = "neighbours.png"
+_PER_ROW = 10
+_QUERIES, _NEIGHBOURS, _K = 16, 6, 3
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """What the classifier says about a set of images."""
+
+    predicted: torch.Tensor
+    features: torch.Tensor
+    labels: torch.Tensor
+
+    def rows(self, chosen: torch.Tensor) -> _Judged:
+        return _Judged(self.predicted[chosen], self.features[chosen], self.labels[chosen])
+
+
+def sample_quality(
+    samples: torch.Tensor,
+    train: LabelledImages,
+    test: LabelledImages,
+    settings: ClassifierSettings,
+    cache: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Class accuracy, Fréchet distance, precision and recall of samples, and the same of real images.
+
+    The classifier is trained on `train` alone. The real-against-real baseline takes as many training images of each
+    class as there are samples; it has seen those images, which the report says.
+
+    Args:
+        samples: (classes, per_class, C, H, W), float; they are judged as they are, unclamped.
+        train, test: real images.
+        settings: of the classifier.
+        cache: folder in which the classifier's weights are kept.
+        seed: of the choice of training images.
+        progress: show progress bars.
+    """
+    model = _classifier(train, settings, cache, progress)
+    classes, per_class = samples.shape[:2]
+    labels = torch.arange(classes).repeat_interleave(per_class)
+    drawn = _judged(model, samples.flatten(0, 1), labels, "judging samples", progress)
+    real = _judged(model, test.pixels, test.labels, "judging test images", progress)
+    chosen = _balanced_rows(train.labels, classes, per_class, seed)
+    known = _judged(model, train.pixels[chosen], train.labels[chosen], "judging training images", progress)
+    rows = min(len(labels), len(real.labels), len(chosen))
+    manifold = real.rows(_spread(len(real.labels), rows, seed)).features
+    return {
+        "classifier": {
+            "settings": dataclasses.asdict(settings),
+            "digest": classifier_digest(train.pixels, train.labels, classes, settings),
+            "training_images": len(train),
+            "feature_dimension": drawn.features.shape[1],
+        },
+        "accuracy": {
+            "samples": _accuracy(drawn, train.class_names),
+            "test_images": _accuracy(real, train.class_names),
+        },
+        "frechet": _frechet(drawn, known, real),
+        "precision_recall": {
+            "rows": rows,
+            "k": _K,
+            "samples": _precision_recall(manifold, drawn, rows, seed),
+            "training_images": _precision_recall(manifold, known, rows, seed),
+        },
+        "pixels": {
+            "smallest": float(samples.min()),
+            "largest": float(samples.max()),
+            "share_outside": float(((samples < -1) | (samples > 1)).double().mean()),
+        },
+    }
+
+
+def classification_accuracy_score(
+    samples: torch.Tensor,
+    train: LabelledImages,
+    test: LabelledImages,
+    settings: ClassifierSettings,
+    cache: str | os.PathLike[str],
+    *,
+    seed: int = 0,
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Accuracy on real test images of a classifier that was trained on samples (Ravuri and Vinyals, 2019).
+
+    Beside it, the accuracy of one that was trained, by the same settings, on as many training images of each class.
+    """
+    classes, per_class = samples.shape[:2]
+    labels = torch.arange(classes).repeat_interleave(per_class)
+    chosen = _balanced_rows(train.labels, classes, per_class, seed)
+    report: dict[str, Any] = {"images": {"samples": len(labels), "training_images": len(chosen)}}
+    for name, images, of in (
+        ("samples", samples.flatten(0, 1), labels),
+        ("training_images", train.pixels[chosen], train.labels[chosen]),
+    ):
+        model = cached_classifier(cache, images, of, classes, settings, progress=progress)
+        judged = _judged(model, test.pixels, test.labels, "judging test images", progress)
+        report[name] = _accuracy(judged, train.class_names)["overall"]
+    return report
+
+
+def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.PathLike[str]) -> dict[str, Any]:
+    """Two sheets in `out`: samples of every class, and some samples beside the training images nearest to them.
+
+    Near means small Euclidean distance between pixels, over all training images.
+    """
+    classes, per_class = samples.shape[:2]
+    sample_sheet(samples[:, :_PER_ROW], train.class_names, Path(out) / SHEET)
+    flat = samples.flatten(0, 1)
+    # Spread over the classes; within a class, not those of the other sheet if there are more.
+    queries = torch.tensor(
+        [(i % classes) * per_class + (_PER_ROW + i // classes) % per_class for i in range(_QUERIES)]
+    ).unique()
+    neighbours = min(_NEIGHBOURS, len(train))
+    found = nearest(flat[queries].flatten(1), to_float(train.pixels.flatten(1)), neighbours)
+    grid = torch.cat([flat[queries][:, None], to_float(train.pixels[found])], dim=1)
+    names = [train.class_names[int(query) // per_class] for query in queries]
+    sample_sheet(grid, names, Path(out) / NEIGHBOURS_SHEET, column_names=("sample", "nearest training images"))
+    distance = (grid[:, 1] - grid[:, 0]).flatten(1).double().norm(dim=1)
+    return {
+        "samples": SHEET,
+        "neighbours": NEIGHBOURS_SHEET,
+        "neighbour_queries": len(queries),
+        "smallest_neighbour_distance": float(distance.min()),
+    }
+
+
+def _classifier(
+    train: LabelledImages, settings: ClassifierSettings, cache: str | os.PathLike[str], progress: bool
+) -> ImageClassifier:
+    classes = len(train.class_names)
+    return cached_classifier(cache, train.pixels, train.labels, classes, settings, progress=progress)
+
+
+def _judged(
+    model: ImageClassifier, images: torch.Tensor, labels: torch.Tensor, description: str, progress: bool
+) -> _Judged:
+    predicted, features = judge(model, images, description=description, progress=progress)
+    return _Judged(predicted, features, labels)
+
+
+def _accuracy(judged: _Judged, class_names: tuple[str, ...]) -> dict[str, Any]:
+    hit = judged.predicted == judged.labels
+
+    def share(chosen: torch.Tensor) -> dict[str, Any]:
+        hits, trials = int(hit[chosen].sum()), int(chosen.sum())
+        if trials == 0:
+            return {"value": None, "interval_95": None, "images": 0}
+        return {"value": hits / trials, "interval_95": list(binomial_interval(hits, trials)), "images": trials}
+
+    return {
+        "overall": share(torch.ones_like(hit)),
+        "per_class": {name: share(judged.labels == label) for label, name in enumerate(class_names)},
+    }
+
+
+def _frechet(drawn: _Judged, known: _Judged, real: _Judged) -> dict[str, Any]:
+    distance = frechet_distance(drawn.features, real.features)
+    baseline = frechet_distance(known.features, real.features)
+    return {
+        "samples_to_test": distance,
+        "training_to_test": baseline,
+        "ratio": distance / baseline,
+        "rows": {"samples": len(drawn.labels), "training_images": len(known.labels), "test_images": len(real.labels)},
+    }
+
+
+def _precision_recall(manifold: torch.Tensor, judged: _Judged, rows: int, seed: int) -> dict[str, float]:
+    chosen = judged.features[_spread(len(judged.labels), rows, seed)]
+    precision, recall = precision_recall(manifold, chosen, k=min(_K, rows - 1))
+    return {"precision": precision, "recall": recall}
+
+
+def _balanced_rows(labels: torch.Tensor, classes: int, per_class: int, seed: int) -> torch.Tensor:
+    """Up to `per_class` random rows of each class."""
+    draw = torch.Generator().manual_seed(seed)
+    chosen = []
+    for label in range(classes):
+        rows = (labels == label).nonzero()[:, 0]
+        chosen.append(rows[torch.randperm(len(rows), generator=draw)[:per_class]])
+    return torch.cat(chosen)
+
+
+def _spread(available: int, wanted: int, seed: int) -> torch.Tensor:
+    """`wanted` random rows of `available`, in order."""
+    draw = torch.Generator().manual_seed(seed)
+    return torch.randperm(available, generator=draw)[:wanted].sort().values

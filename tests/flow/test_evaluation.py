@@ -1,0 +1,215 @@
+"""The evaluation end to end on a tiny pipeline: its parts, what is kept between runs, and every refusal."""
+
+import json
+
+import datasets
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from mmmi_hf.flow import evaluation
+from mmmi_hf.flow.classifier import ClassifierSettings
+from mmmi_hf.flow.evaluation import EvaluationDataset, evaluate_flow
+from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+from mmmi_hf.flow.recipe import TrainingRecipe
+from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+
+QUICK = ClassifierSettings(widths=(4, 4, 8), epochs=1, batch_size=16, max_shift=1, mixed_precision=False)
+SKIP = {"samples_per_class": 0, "round_trip_per_class": 0, "certificate_per_class": 0, "storage_per_class": 0}
+EVERY_PART = {
+    "samples",
+    "classification_accuracy_score",
+    "round_trip_float32",
+    "round_trip_float64",
+    "certificate",
+    "storage",
+}
+
+
+def _pipeline(channels=1, classes=2):
+    recipe = TrainingRecipe(
+        "none",
+        channels=channels,
+        image_size=8,
+        block_out_channels=(8, 8),
+        attention=(False, False),
+        norm_num_groups=4,
+        attention_head_dim=4,
+    )
+    scheduler = FlowMatchODEScheduler(num_inference_steps=2)
+    return FlowMatchingPipeline(recipe.network(classes).eval(), scheduler, patch_size=2, class_names=["cat", "dog"])
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    return _pipeline()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A dataset folder of colour images with two classes; read as grey by a one-channel pipeline."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
+    for split, n in (("train", 40), ("test", 20)):
+        images = [Image.fromarray(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8)) for _ in range(n)]
+        table = datasets.Dataset.from_dict({"image": images, "label": [i % 2 for i in range(n)]}, features=features)
+        table.to_parquet(folder / f"{split}.parquet")
+    return str(folder)
+
+
+def _evaluate(pipeline, data, out, **changes):
+    small = {"samples_per_class": 3, "round_trip_per_class": 2, "certificate_per_class": 1, "storage_per_class": 1}
+    fixed = {"batch_size": 4, "classifier": QUICK, "progress": False}
+    return evaluate_flow(pipeline, data, out, **{**small, **fixed, **changes})
+
+
+def test_every_part_is_measured_and_written(pipeline, data, tmp_path):
+    report = _evaluate(pipeline, data, tmp_path / "out", cas=True)
+    assert json.loads((tmp_path / "out/evaluation.json").read_text()) == report
+    assert set(report["parts"]) == EVERY_PART
+    assert report["pipeline"]["digest"] == pipeline.digest
+    assert report["pipeline"]["class_names"] == ["cat", "dog"]
+    assert report["pipeline"]["scheduler"]["sigma_min"] == 0.02
+    for part in report["parts"].values():
+        assert part["seconds"] >= 0
+        assert part["command"].startswith("mmmi-hf evaluate-flow PIPELINE --dataset")
+        assert part["versions"]["torch"] == torch.__version__
+    results = {name: part["results"] for name, part in report["parts"].items()}
+    assert results["round_trip_float32"]["relative_error_max"] < 1e-4
+    assert results["round_trip_float64"]["relative_error_max"] < 1e-10
+    assert results["round_trip_float64"]["n"] == 4
+    assert len(results["certificate"]["steps"]) == 2
+    assert results["storage"]["rows"] == 2
+    assert results["samples"]["accuracy"]["samples"]["overall"]["images"] == 6
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"evaluation.json", "samples.png", "neighbours.png", "cache"}
+
+
+def test_colour_pipelines_are_evaluated_too(data, tmp_path):
+    colour = _pipeline(channels=3)
+    report = evaluate_flow(
+        colour,
+        data,
+        tmp_path / "out",
+        **{**SKIP, "samples_per_class": 2},
+        classifier=QUICK,
+        cache=tmp_path / "elsewhere",
+        progress=False,
+    )
+    assert set(report["parts"]) == {"samples"}
+    assert not (tmp_path / "out/cache").exists()
+    assert list((tmp_path / "elsewhere").glob("classifier-*.safetensors"))
+
+
+def test_what_is_there_with_the_same_settings_is_kept(pipeline, data, tmp_path, monkeypatch):
+    first = _evaluate(pipeline, data, tmp_path)
+    for name in ("load_images", "stored_samples", "round_trip", "step_certificate", "storage_losses"):
+        monkeypatch.setattr(evaluation, name, lambda *a, n=name, **k: pytest.fail(f"{n} was measured again"))
+    assert _evaluate(pipeline, data, tmp_path) == first
+    with pytest.raises(pytest.fail.Exception, match="round_trip was measured again"):
+        _evaluate(pipeline, data, tmp_path, round_trip_per_class=3)
+
+
+def test_parts_can_be_made_in_separate_runs(pipeline, data, tmp_path):
+    evaluate_flow(pipeline, None, tmp_path, **{**SKIP, "storage_per_class": 1}, command="first", progress=False)
+    report = evaluate_flow(
+        pipeline, None, tmp_path, **{**SKIP, "certificate_per_class": 1}, command="second", progress=False
+    )
+    assert {name: part["command"] for name, part in report["parts"].items()} == {
+        "storage": "first",
+        "certificate": "second",
+    }
+
+
+def test_a_killed_evaluation_keeps_its_finished_parts(pipeline, data, tmp_path, monkeypatch):
+    def killed(*arguments, **keywords):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(evaluation, "step_certificate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        _evaluate(pipeline, data, tmp_path)
+    kept = json.loads((tmp_path / "evaluation.json").read_text())
+    assert set(kept["parts"]) == {"samples", "round_trip_float32", "round_trip_float64"}
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_a_pipeline_is_loaded_by_its_folder_and_named_in_the_command(pipeline, tmp_path):
+    pipeline.save_pretrained(tmp_path / "pipe")
+    report = evaluate_flow(
+        tmp_path / "pipe", None, tmp_path / "out", **{**SKIP, "storage_per_class": 1}, progress=False
+    )
+    command = report["parts"]["storage"]["command"]
+    assert f"evaluate-flow {tmp_path / 'pipe'} --out" in command
+    assert command.endswith("--storage-per-class 1 --seed 0 --batch-size 50")
+
+
+def test_dataset_options_reach_the_reader(pipeline, data, tmp_path):
+    options = EvaluationDataset(data, test_split="train", image_column="image", label_column="label")
+    report = _evaluate(pipeline, options, tmp_path, **{**SKIP, "samples_per_class": 1})
+    part = report["parts"]["samples"]
+    assert part["settings"]["dataset"]["test_split"] == "train"
+    assert part["results"]["frechet"]["rows"]["test_images"] == 40
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"samples_per_class": -1}, r"samples_per_class must be 0 \(skip this part\) or more, got -1"),
+        ({"storage_per_class": -2}, "storage_per_class must be 0"),
+        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"samples_per_class": 0, "cas": True}, "cas needs samples"),
+        ({"dataset": None}, "dataset must be given to judge samples"),
+    ],
+)
+def test_requests_that_make_no_sense_are_refused(pipeline, data, tmp_path, changes, message):
+    dataset = changes.pop("dataset", data)
+    with pytest.raises(ValueError, match=message):
+        _evaluate(pipeline, dataset, tmp_path / "out", **changes)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_pipeline_without_classes_is_refused(tmp_path):
+    recipe = TrainingRecipe(
+        "none",
+        image_size=8,
+        block_out_channels=(8, 8),
+        attention=(False, False),
+        norm_num_groups=4,
+        attention_head_dim=4,
+    )
+    unconditional = FlowMatchingPipeline(recipe.network(None), FlowMatchODEScheduler(), patch_size=2)
+    with pytest.raises(ValueError, match="pipeline must have classes"):
+        evaluate_flow(unconditional, None, tmp_path, **SKIP)
+
+
+def test_data_of_other_classes_are_refused(data, tmp_path):
+    recipe = TrainingRecipe(
+        "none",
+        image_size=8,
+        block_out_channels=(8, 8),
+        attention=(False, False),
+        norm_num_groups=4,
+        attention_head_dim=4,
+    )
+    three = FlowMatchingPipeline(recipe.network(3), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2)
+    with pytest.raises(ValueError, match=r"has 2 classes in training and 2 in test, the pipeline has 3"):
+        _evaluate(three, data, tmp_path, **{**SKIP, "samples_per_class": 1})
+
+
+def test_folders_of_something_else_are_left_alone(pipeline, tmp_path):
+    one = {**SKIP, "storage_per_class": 1}
+    report = tmp_path / "evaluation.json"
+    report.write_text('{"format": 1, "pipeline": {"digest": "abc"}, "parts": {}}')
+    with pytest.raises(ValueError, match="evaluation of another pipeline"):
+        evaluate_flow(pipeline, None, tmp_path, **one)
+    report.write_text("{")
+    with pytest.raises(ValueError, match="is not valid JSON"):
+        evaluate_flow(pipeline, None, tmp_path, **one)
+    report.write_text("[]")
+    with pytest.raises(ValueError, match="is not an evaluation of a pipeline"):
+        evaluate_flow(pipeline, None, tmp_path, **one)
+    assert report.read_text() == "[]"
+    with pytest.raises(ValueError, match="out must be a folder"):
+        evaluate_flow(pipeline, None, report, **one)
