@@ -267,8 +267,7 @@ def _print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, ri
 
 
 def _quieten_libraries(quiet: bool) -> None:
-    """Leave progress bars to the command's own; library chatter is not for its user."""
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    """Library chatter is not for the command's user; with --quiet neither are progress bars."""
     os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
     import datasets
 

@@ -51,10 +51,8 @@ def dataset_card(folder: DatasetFolder) -> str:
     first = next(iter(manifests))
     return environment.get_template("dataset_card.md.j2").render(
         front_matter=_front_matter(folder, manifests),
-        folder_name=folder.path.absolute().name,
         configurations=[_summary(folder, name, manifest) for name, manifest in manifests.items()],
         example=first,
-        example_quantity="I(x1;y)",
         modalities=manifests[first]["modalities"],
     )
 

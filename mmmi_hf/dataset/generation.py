@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm.auto import tqdm
 
 from mmmi_hf.dataset.cards import render_card
@@ -33,6 +32,7 @@ from mmmi_hf.dataset.columns import features, is_image, latent_column, pmi_pairs
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.ground_truth import ground_truth_table
+from mmmi_hf.dataset.packing import half_range, pack
 from mmmi_hf.dataset.registry import get_configuration
 from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
 
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 64
 MICRO_BATCH = 32
-PIPELINE_HALF_RANGE = 1.0
-LATENT_HALF_RANGE = 4.0
 
 
 @dataclass(frozen=True)
@@ -107,21 +105,20 @@ def generate(
     key = chunk_key(config, bijections)
     existing = folder.manifest(config.name)
     if existing is not None:
-        same = existing["key"] == key and existing["rows"] == config.rows and existing["version"] == str(config.version)
-        damaged = folder.damaged_files(existing) if same else []
-        if same and not damaged:
+        differences = _differences(existing, key, config)
+        if not differences and not folder.damaged_files(existing):
             _finish(folder, config.name)
             return Generated(folder.path, config, 0, time.monotonic() - started)
-        if not same and not overwrite:
+        if differences and not overwrite:
             raise ConfigurationError(
-                f"{folder.path} already holds {config.name!r} with other settings "
-                f"({_difference(existing, key, config)}); give another folder, or overwrite it (--overwrite)"
+                f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
+                "give another folder, or overwrite it (--overwrite)"
             )
     rows_there = _rows_there(folder, config, key)
     _check_room(folder.path, wanted, config.rows, rows_there)
     with _disk_full_is_said(folder), ChunkStore(folder.chunks(config.name), key).locked() as store:
         made = _make_chunks(config, bijections, store, wanted, progress=progress)
-        manifest, packed = _pack(config, store, truth, bijections, progress=progress)
+        manifest, packed = pack(config, store, truth, bijections, progress=progress)
         folder.put_in_place(config.name, packed)
         manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
         folder.write_manifest(config.name, manifest)
@@ -193,12 +190,19 @@ def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str,
     }
 
 
-def _difference(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> str:
-    old = {**existing["key"], "rows": existing["rows"], "version": existing["version"]}
-    new = {**key, "rows": config.rows, "version": str(config.version)}
-    changed = [name for name in new if old.get(name) != new[name]]
-    shown = [f"{name} {old.get(name)}, now {new[name]}" for name in changed if name in ("rows", "seed", "version")]
-    return "; ".join(shown) or ", ".join(changed)
+def _differences(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> list[str]:
+    """In what a complete configuration differs from the one wanted; other software versions make no difference."""
+    pairs = {
+        "rows": (existing["rows"], config.rows),
+        "seed": (existing["seed"], config.seed),
+        "version": (existing["version"], str(config.version)),
+    }
+    changed = [f"{name} {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
+    if existing["key"]["bijections"] != key["bijections"]:
+        changed.append("another pipeline")
+    if not changed and existing["key"]["configuration"] != key["configuration"]:
+        changed.append("another causal model, class, standardization or choice of columns")
+    return changed
 
 
 def _rows_there(folder: DatasetFolder, config: MMMIConfig, key: dict[str, Any]) -> int:
@@ -293,127 +297,6 @@ def make_rows(
         if config.store_latents:
             columns[latent_column(name)] = z[:count]
     return to_table(columns, wanted)
-
-
-def half_range(bijection: Bijection) -> float:
-    """The fixed range ±h that the 8-bit view of a modality shows: 1 for pipelines, 4 for maps of bare latents."""
-    return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
-
-
-def _pack(
-    config: MMMIConfig, store: ChunkStore, truth: pa.Table, bijections: dict[str, Bijection], *, progress: bool
-) -> tuple[dict[str, Any], dict[str, Path]]:
-    """Build the Parquet files beside the chunks and check them; returns the manifest and where each file is."""
-    from mmmi_hf.dataset.mmmi import MMMIBuilder
-
-    work = store.folder / "packing"
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    builder = MMMIBuilder.from_config(config, store.folder, cache_dir=work / "cache")
-    output = work / "parquet"
-    packed: dict[str, Path] = {}
-    splits = {}
-    with tqdm(total=2 * config.rows, desc="packing, checking", unit="row", disable=not progress) as bar:
-        builder.on_rows = bar.update
-        with _no_progress_bars_of_datasets():
-            builder.download_and_prepare(str(output), file_format="parquet")
-        for split, rows in config.split_rows.items():
-            shards = sorted(output.glob(f"{builder.dataset_name}-{split}*.parquet"))
-            verify_packed(shards, rows, store, bar.update)
-            names = [f"data/{config.name}/{split}-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))]
-            packed |= dict(zip(names, shards, strict=True))
-            splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
-    truth_file, model_file = work / "ground_truth.parquet", work / "causal_model.json"
-    pq.write_table(truth, truth_file)
-    model_file.write_text(config.model.to_json() + "\n")
-    packed[f"ground_truth/{config.name}.parquet"] = truth_file
-    packed[f"causal_models/{config.name}.json"] = model_file
-    return _manifest(config, store.key, splits, bijections), packed
-
-
-@contextmanager
-def _no_progress_bars_of_datasets() -> Iterator[None]:
-    """`generate` shows the packing with a bar of its own."""
-    import datasets
-
-    shown = not datasets.are_progress_bars_disabled()
-    if shown:
-        datasets.disable_progress_bars()
-    try:
-        yield
-    finally:
-        if shown:
-            datasets.enable_progress_bars()
-
-
-def _manifest(
-    config: MMMIConfig, key: dict[str, Any], splits: dict[str, Any], bijections: dict[str, Bijection]
-) -> dict[str, Any]:
-    return {
-        "config": config.name,
-        "version": str(config.version),
-        "description": config.description,
-        "rows": config.rows,
-        "splits": splits,
-        "seed": config.seed,
-        "standardize": config.standardize,
-        "store_latents": config.store_latents,
-        "causal_model": config.model.digest,
-        "modalities": [
-            {
-                "name": name,
-                "shape": list(config.model.shapes[name]),
-                "pipeline": modality.pipeline,
-                "pipeline_digest": bijections[name].digest,
-                "class_label": modality.class_label,
-                "view_half_range": half_range(bijections[name]) if is_image(config.model.shapes[name]) else None,
-            }
-            for name, modality in zip(config.model.modalities, config.modalities, strict=True)
-        ],
-        "key": key,
-    }
-
-
-def verify_packed(
-    shards: list[Path], rows: range, store: ChunkStore, tick: Callable[[float], object] = lambda rows: None
-) -> None:
-    """Compare the Parquet files of a split with the chunks, value by value. Raises OSError where they differ."""
-    from mmmi_hf.dataset.mmmi import pieces
-
-    position = rows.start
-    stream = _batches(shards)
-    rest: pa.Table | None = None
-    for index, first, end in pieces(rows, store.chunk_rows):
-        expected = store.read(index).slice(first, end - first)
-        have = rest
-        while have is None or have.num_rows < expected.num_rows:
-            following = next(stream, None)
-            if following is None:
-                raise OSError(f"packed files end before row {rows.stop}: {', '.join(map(str, shards))}")
-            have = following if have is None else pa.concat_tables([have, following])
-        found, rest = have.slice(0, expected.num_rows), have.slice(expected.num_rows)
-        for column in expected.column_names:
-            if not _storage(found[column]).equals(_storage(expected[column])):
-                raise OSError(
-                    f"packed column {column!r} differs from its chunk in rows {position} … {position + len(found) - 1}"
-                )
-        position += expected.num_rows
-        tick(expected.num_rows)
-    if rest is not None and (rest.num_rows or next(stream, None) is not None):
-        raise OSError(f"packed files go on beyond row {rows.stop}: {', '.join(map(str, shards))}")
-
-
-def _batches(shards: list[Path]) -> Iterator[pa.Table]:
-    for shard in shards:
-        for batch in pq.ParquetFile(shard).iter_batches(batch_size=CHUNK_ROWS):
-            yield pa.Table.from_batches([batch])
-
-
-def _storage(column: pa.ChunkedArray) -> pa.Array:
-    array = column.combine_chunks()
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks)
-    return array.storage if isinstance(array.type, pa.ExtensionType) else array
 
 
 def _finish(folder: DatasetFolder, config: str) -> None:

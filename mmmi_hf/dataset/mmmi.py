@@ -63,6 +63,18 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
             store_latents=config.store_latents,
         )
 
+    def _create_builder_config(
+        self, config_name: str | None = None, custom_features: Any = None, config_id: str | None = None, **fields: Any
+    ) -> tuple[MMMIConfig, str]:
+        """As in `datasets`, and names that are not released are configurations of one's own."""
+        if config_name is not None and config_name not in self.builder_configs:
+            config = MMMIConfig(name=config_name, **fields)
+            return config, config_id or f"{config.name}-{config.digest[:12]}-{config.rows}"
+        created: tuple[MMMIConfig, str] = super()._create_builder_config(
+            config_name=config_name, custom_features=custom_features, config_id=config_id, **fields
+        )
+        return created
+
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
             description=self.config.description or "",

@@ -20,6 +20,7 @@ import diffusers
 import torch
 from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.utils import BaseOutput
+from diffusers.utils import logging as diffusers_logging
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from mmmi_hf.flow.bijection import check_rows
@@ -282,13 +283,26 @@ class FlowMatchingPipeline(DiffusionPipeline):
             local_files_only=local_files_only,
         )
         check_folder(folder, cls.__name__)
-        pipe: FlowMatchingPipeline = super().from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
+        with _silent_loading():
+            pipe: FlowMatchingPipeline = super().from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
         return pipe
 
 
 # diffusers looks for the class that a model_index.json names among its own attributes. With this one there,
 # DiffusionPipeline.from_pretrained(folder) finds it; the scheduler is found through the module that it names.
 diffusers.FlowMatchingPipeline = FlowMatchingPipeline
+
+
+@contextlib.contextmanager
+def _silent_loading() -> Iterator[None]:
+    """No progress bar for two small components."""
+    shown = diffusers_logging.is_progress_bar_enabled()
+    diffusers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            diffusers_logging.enable_progress_bar()
 
 
 def _micro_batches(n: int, batch_size: int | None, device: torch.device) -> Iterator[tuple[torch.Tensor, int]]:

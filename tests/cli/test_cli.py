@@ -152,7 +152,7 @@ def test_a_wrong_configuration_is_one_line_and_writes_nothing(run, tmp_path, cha
         (("info", "independent", "--quantity", "I(x1;x7)"), "x7"),
         (("info", "independent", "--format", "xml"), "xml"),
         (("generate", "independent"), "--out"),
-        (("generate", "independent", "--out", "x", "--rows", "many"), "many"),
+        (("generate", "independent", "--out", "x", "--rows", "many"), "--rows"),
         (("generate", "independent", "--out", "x", "--rows", "0"), "rows: got 0"),
         (("generate", "independent", "--out", "x", "--pipeline", "no-such-thing"), "no-such-thing"),
         (("no-such-command",), "no-such-command"),

@@ -124,7 +124,7 @@ def test_splits_are_contiguous_and_complete(small_config, rows, sizes):
         (("  mi: 0.5", "  template: {image: {path: nowhere.png}}"), 10, "nowhere.png"),
         (("  mi: 0.5", "  template: {array: [[1, 2], [3]]}"), 10, "rows of equal length"),
         (("  shape: [1, 4, 4]\n", ""), 7, "the field 'shape' is missing"),
-        (("  story: common_cause", "  eta: [1.0]"), 7, "unknown field"),
+        (("  story: common_cause", "  eta: [1.0]"), 10, "causal_model.mi: unknown field"),
         (("  story: common_cause\n", ""), 7, "give exactly one of"),
         (("modalities:", "modalities: 3\nmore:"), 5, "more: unknown field"),
     ],

@@ -52,7 +52,7 @@ def test_queries_by_name(small_config, query):
         ("TC(x1|y)", "only I takes a condition"),
         ("I(x1;x9)", "x9"),
         ("I(x1;x1)", "x1"),
-        ("I(;y)", ""),
+        ("I(;y)", "block"),
     ],
 )
 def test_queries_that_are_wrong(small_config, query, says):

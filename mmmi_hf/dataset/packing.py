@@ -1,0 +1,145 @@
+"""Packing: from finished chunks to checked Parquet files and a manifest.
+
+Owns what happens between the last chunk and the finished folder: the builder packs, every value is compared with its
+chunk, and the manifest records what was made from what. Runs no bijection.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from mmmi_hf.dataset.chunks import ChunkStore
+from mmmi_hf.dataset.columns import is_image
+from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
+
+if TYPE_CHECKING:
+    from mmmi_hf.flow.bijection import Bijection
+
+PIPELINE_HALF_RANGE = 1.0
+LATENT_HALF_RANGE = 4.0
+READ_ROWS = 64
+
+
+def half_range(bijection: Bijection) -> float:
+    """The fixed range ±h that the 8-bit view of a modality shows: 1 for pipelines, 4 for maps of bare latents."""
+    return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
+
+
+def pack(
+    config: MMMIConfig, store: ChunkStore, truth: pa.Table, bijections: dict[str, Bijection], *, progress: bool
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Build the Parquet files beside the chunks and check them; returns the manifest and where each file is."""
+    work = store.folder / "packing"
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir()
+    builder = MMMIBuilder.from_config(config, store.folder, cache_dir=work / "cache")
+    output = work / "parquet"
+    packed: dict[str, Path] = {}
+    splits = {}
+    with tqdm(total=2 * config.rows, desc="packing, checking", unit="row", disable=not progress) as bar:
+        builder.on_rows = bar.update
+        with _no_progress_bars_of_datasets():
+            builder.download_and_prepare(str(output), file_format="parquet")
+        for split, rows in config.split_rows.items():
+            shards = sorted(output.glob(f"{builder.dataset_name}-{split}*.parquet"))
+            verify_packed(shards, rows, store, bar.update)
+            names = [f"data/{config.name}/{split}-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))]
+            packed |= dict(zip(names, shards, strict=True))
+            splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
+    truth_file, model_file = work / "ground_truth.parquet", work / "causal_model.json"
+    pq.write_table(truth, truth_file)
+    model_file.write_text(config.model.to_json() + "\n")
+    packed[f"ground_truth/{config.name}.parquet"] = truth_file
+    packed[f"causal_models/{config.name}.json"] = model_file
+    return _manifest(config, store.key, splits, bijections), packed
+
+
+@contextmanager
+def _no_progress_bars_of_datasets() -> Iterator[None]:
+    """`generate` shows the packing with a bar of its own."""
+    shown = not datasets.are_progress_bars_disabled()
+    if shown:
+        datasets.disable_progress_bars()
+    try:
+        yield
+    finally:
+        if shown:
+            datasets.enable_progress_bars()
+
+
+def _manifest(
+    config: MMMIConfig, key: dict[str, Any], splits: dict[str, Any], bijections: dict[str, Bijection]
+) -> dict[str, Any]:
+    return {
+        "config": config.name,
+        "version": str(config.version),
+        "description": config.description,
+        "rows": config.rows,
+        "splits": splits,
+        "seed": config.seed,
+        "standardize": config.standardize,
+        "store_latents": config.store_latents,
+        "causal_model": config.model.digest,
+        "modalities": [
+            {
+                "name": name,
+                "shape": list(config.model.shapes[name]),
+                "pipeline": modality.pipeline,
+                "pipeline_digest": bijections[name].digest,
+                "class_label": modality.class_label,
+                "view_half_range": half_range(bijections[name]) if is_image(config.model.shapes[name]) else None,
+            }
+            for name, modality in zip(config.model.modalities, config.modalities, strict=True)
+        ],
+        "key": key,
+    }
+
+
+def verify_packed(
+    shards: list[Path], rows: range, store: ChunkStore, tick: Callable[[float], object] = lambda rows: None
+) -> None:
+    """Compare the Parquet files of a split with the chunks, value by value. Raises OSError where they differ."""
+    position = rows.start
+    stream = _batches(shards)
+    rest: pa.Table | None = None
+    for index, first, end in pieces(rows, store.chunk_rows):
+        expected = store.read(index).slice(first, end - first)
+        have = rest
+        while have is None or have.num_rows < expected.num_rows:
+            following = next(stream, None)
+            if following is None:
+                raise OSError(f"packed files end before row {rows.stop}: {', '.join(map(str, shards))}")
+            have = following if have is None else pa.concat_tables([have, following])
+        found, rest = have.slice(0, expected.num_rows), have.slice(expected.num_rows)
+        for column in expected.column_names:
+            if not _storage(found[column]).equals(_storage(expected[column])):
+                raise OSError(
+                    f"packed column {column!r} differs from its chunk in rows {position} … {position + len(found) - 1}"
+                )
+        position += expected.num_rows
+        tick(expected.num_rows)
+    if rest is not None and (rest.num_rows or next(stream, None) is not None):
+        raise OSError(f"packed files go on beyond row {rows.stop}: {', '.join(map(str, shards))}")
+
+
+def _batches(shards: list[Path]) -> Iterator[pa.Table]:
+    for shard in shards:
+        for batch in pq.ParquetFile(shard).iter_batches(batch_size=READ_ROWS):
+            yield pa.Table.from_batches([batch])
+
+
+def _storage(column: pa.ChunkedArray) -> pa.Array:
+    array = column.combine_chunks()
+    if isinstance(array, pa.ChunkedArray):
+        array = pa.concat_arrays(array.chunks)
+    return array.storage if isinstance(array.type, pa.ExtensionType) else array
