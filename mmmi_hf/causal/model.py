@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import information
+from mmmi_hf.causal import information, serialization
 from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.dense import DenseLaw
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents, check_kind, check_natural, draw
@@ -44,7 +45,40 @@ class CausalModel:
     """
 
     def __init__(self, eta: Any, weights: Any, mixing: Any, *, shape: Any, templates: Any = "ones") -> None:
-        self._law = StructuredLaw(eta, weights, mixing, shape, templates)
+        self._law: StructuredLaw | DenseLaw = StructuredLaw(eta, weights, mixing, shape, templates)
+
+    @classmethod
+    def _of(cls, law: StructuredLaw | DenseLaw) -> CausalModel:
+        model = cls.__new__(cls)
+        model._law = law
+        return model
+
+    @classmethod
+    def from_matrix(cls, A: Any, shapes: Sequence[Sequence[int]]) -> CausalModel:
+        """The model (y, z_1, …, z_M) = A u with independent u ~ N(0, 1) (eq. 1), by dense algebra.
+
+        Args:
+            A: (1 + Σ d_i, N), at most 4,096 rows; row 0 is y, then the entries of each modality in C order.
+            shapes: one shape per modality.
+
+        Raises:
+            InvalidModelError: A defines no such model.
+        """
+        return cls._of(DenseLaw(A, shapes))
+
+    @classmethod
+    def from_json(cls, text: str) -> CausalModel:
+        """The model that `to_json` wrote. Raises InvalidModelError for unknown fields, versions and contents."""
+        return cls._of(serialization.from_json(text))
+
+    def to_json(self) -> str:
+        """The model as JSON text, every float exactly."""
+        return serialization.to_json(self._law)
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 (hexadecimal) of the model's content; equal templates count as equal, however they were given."""
+        return serialization.digest(self._law)
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -64,21 +98,28 @@ class CausalModel:
     @property
     def eta(self) -> Array:
         """(K,), read-only."""
-        return self._law.eta
+        return self._structured.eta
 
     @property
     def weights(self) -> Array:
         """(M, K), read-only."""
-        return self._law.weights
+        return self._structured.weights
 
     @property
     def mixing(self) -> Array:
         """(M, J), read-only."""
-        return self._law.mixing
+        return self._structured.mixing
+
+    @property
+    def matrix(self) -> Array:
+        """A of a model made by `from_matrix`, read-only."""
+        if not isinstance(self._law, DenseLaw):
+            raise AttributeError("a model of causes and templates has no matrix; it has eta, weights and mixing")
+        return self._law.matrix
 
     def template(self, i: int, k: int) -> Array | None:
         """T_ik, read-only, of modality number i and cause number k counted from 0; None where none was given."""
-        template = self._law.bank.template(i, k)
+        template = self._structured.bank.template(i, k)
         return None if template is None else template.values.reshape(template.shape)
 
     def mutual_information(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
@@ -192,6 +233,12 @@ class CausalModel:
             return self.decode(Latents(z, np.zeros(len(z[names[0]])), kind), names)
 
         return decode
+
+    @property
+    def _structured(self) -> StructuredLaw:
+        if not isinstance(self._law, StructuredLaw):
+            raise AttributeError("a model made by from_matrix has no causes and templates; it has matrix")
+        return self._law
 
     @cached_property
     def _known(self) -> frozenset[str]:

@@ -36,9 +36,9 @@ class StructuredLaw:
     """
 
     def __init__(self, eta: Any, weights: Any, mixing: Any, shape: Any, templates: Any) -> None:
-        self.eta = _coefficients("eta", eta, 1, "(K,), one per common cause")
-        self.weights = _coefficients("weights", weights, 2, "(M, K), one row per modality and one column per cause")
-        self.mixing = _coefficients("mixing", mixing, 2, "(M, J), one row per modality and one column per vector source")
+        self.eta = read_coefficients("eta", eta, 1, "(K,), one per common cause")
+        self.weights = read_coefficients("weights", weights, 2, "(M, K), one row per modality and one column per cause")
+        self.mixing = read_coefficients("mixing", mixing, 2, "(M, J), one row per modality and one column per vector source")
         if self.weights.shape[1] != len(self.eta):
             raise InvalidModelError(
                 f"weights has {self.weights.shape[1]} columns but eta has {len(self.eta)} entries; "
@@ -116,7 +116,8 @@ def read_shapes(shape: Any, modalities: int) -> list[Shape]:
     return [check_shape(each) for each in shape]
 
 
-def _coefficients(name: str, values: Any, axes: int, meaning: str) -> Array:
+def read_coefficients(name: str, values: Any, axes: int, meaning: str) -> Array:
+    """Finite numbers with that many axes, read-only. Raises InvalidModelError."""
     try:
         array = np.array(values, dtype=np.float64)
     except (TypeError, ValueError):

@@ -32,6 +32,13 @@ class Template:
     name: str | None
     content: bytes
 
+    @classmethod
+    def of(cls, values: Array, name: str | None = None) -> Template:
+        """A template of these values, copied; -0.0 becomes 0.0, so that equal values are equal bytes."""
+        flat = np.array(values, dtype=np.float64).reshape(-1) + 0.0
+        flat.flags.writeable = False
+        return cls(flat, values.shape, name, hashlib.sha256(np.asarray(flat, dtype="<f8").tobytes()).digest())
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -102,27 +109,16 @@ class TemplateBank:
     def _store(self, entry: Any, shape: Shape, used: bool, where: str) -> int:
         self._alive.append(entry)  # an id means something only while its object lives
         alias = (entry if isinstance(entry, str) else id(entry), shape, used)
-        if alias in self._known:
-            return self._known[alias]
-        name = entry if isinstance(entry, str) else None
-        values = np.array(named(entry, shape) if isinstance(entry, str) else _numbers(entry, where), dtype=np.float64)
-        if values.shape != shape:
-            raise InvalidModelError(
-                f"{where} has shape {values.shape}, expected {shape}, the shape of the modality; reshape it or name a template"
-            )
-        values = values.reshape(-1) + 0.0
-        if not np.all(np.isfinite(values)):
-            raise InvalidModelError(f"{where} contains a value that is not finite; every entry must be a finite number")
-        if used and not np.any(values):
-            raise InvalidModelError(f"{where} is all zero although its weight is not; set the weight to 0 instead")
-        values.flags.writeable = False
-        content = hashlib.sha256(repr(shape).encode() + values.astype("<f8", copy=False).tobytes()).digest()
-        stored = self._stored[shape]
-        if content not in self._known:
-            self._known[content] = len(stored)
-            stored.append(Template(values, shape, name, content))
-        self._known[alias] = self._known[content]
-        return self._known[content]
+        if alias not in self._known:
+            template = _template(entry, shape, where)
+            _check(template, shape, used, where)
+            stored = self._stored[shape]
+            content = (template.content, shape)
+            if content not in self._known:
+                self._known[content] = len(stored)
+                stored.append(template)
+            self._known[alias] = self._known[content]
+        return self._known[alias]
 
     def template(self, i: int, k: int) -> Template | None:
         """The template of modality i and cause k, counted from 0; None where none was given."""
@@ -154,13 +150,28 @@ class TemplateBank:
         return self._frames[key], inverse
 
 
-def _numbers(entry: Any, where: str) -> Array:
+def _template(entry: Any, shape: Shape, where: str) -> Template:
+    if isinstance(entry, Template):
+        return entry
+    if isinstance(entry, str):
+        return Template.of(named(entry, shape), entry)
     try:
-        return np.asarray(entry, dtype=np.float64)
+        return Template.of(np.asarray(entry, dtype=np.float64))
     except (TypeError, ValueError):
         raise InvalidModelError(
             f"{where} is {type(entry).__name__}, expected a template's name or an array of numbers"
         ) from None
+
+
+def _check(template: Template, shape: Shape, used: bool, where: str) -> None:
+    if template.shape != shape:
+        raise InvalidModelError(
+            f"{where} has shape {template.shape}, expected {shape}, the modality's; reshape it or name a template"
+        )
+    if not np.all(np.isfinite(template.values)):
+        raise InvalidModelError(f"{where} contains a value that is not finite; every entry must be a finite number")
+    if used and not np.any(template.values):
+        raise InvalidModelError(f"{where} is all zero although its weight is not; set the weight to 0 instead")
 
 
 def _nesting(templates: Any, counts: tuple[int, ...], shapes: Sequence[Shape]) -> Sequence[Sequence[Any]] | None:
