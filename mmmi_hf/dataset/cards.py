@@ -22,6 +22,7 @@ from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.ground_truth import SCHEMA
 
 GROUND_TRUTH = "ground_truth"
+HOMEPAGE = "https://arxiv.org/abs/2510.21686"
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -74,7 +75,12 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -
     infos: dict[str, datasets.DatasetInfo] = {}
     for index, (name, manifest) in enumerate(manifests.items()):
         data_files = [{"split": split, "path": f"data/{name}/{split}-*"} for split in manifest["splits"]]
-        configs[name] = {"data_files": data_files, **({"default": True} if index == 0 else {})}
+        configs[name] = {
+            "version": manifest["version"],
+            "description": manifest["description"] or "",
+            "data_files": data_files,
+            **({"default": True} if index == 0 else {}),
+        }
         infos[name] = _info(folder, name, manifest)
     configs[GROUND_TRUTH] = {"data_files": [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]}
     infos[GROUND_TRUTH] = _ground_truth_info(folder, manifests)
@@ -87,6 +93,10 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -
     )
     configs.to_dataset_card_data(data)
     DatasetInfosDict(infos).to_dataset_card_data(data)
+    for entry in data["dataset_info"]:
+        # `datasets` reads these back into `info`, but does not write them.
+        info = infos[entry["config_name"]]
+        entry |= {"description": info.description, "homepage": HOMEPAGE}
     return f"{data.to_yaml()}\n"
 
 
@@ -96,7 +106,6 @@ def _info(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> dataset
     return datasets.DatasetInfo(
         config_name=name,
         description=manifest["description"] or "",
-        homepage="https://arxiv.org/abs/2510.21686",
         version=manifest["version"],
         features=features(model, store_latents=manifest["store_latents"]),
         splits=_splits({split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}),

@@ -13,12 +13,12 @@ import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
+from mmmi_hf.dataset.cards import HOMEPAGE
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import features, row_group_rows
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
 
-HOMEPAGE = "https://arxiv.org/abs/2510.21686"
 LICENSE = "apache-2.0"
 CITATION = """\
 @misc{hashmani2025multimodal,
