@@ -57,7 +57,9 @@ def common_cause(
         weights = _per("rho_tilde", rho_tilde, count)
     else:
         if not np.array_equal(np.asarray(rho_tilde), 1.0):
-            raise InvalidModelError(f"rho_tilde is {rho_tilde!r} although mi is {mi!r}, which determines it; give one of them")
+            raise InvalidModelError(
+                f"rho_tilde is {rho_tilde!r} although mi is {mi!r}, which determines it; give one of them"
+            )
         bank = TemplateBank(template, np.ones((count, 1)), read_shapes(shape, count))
         norms = [_norm(bank, i) for i in range(count)]
         weights = np.array([weight_for_target_information(mi, g, t) for g, t in zip(noise, norms, strict=True)])
@@ -67,7 +69,7 @@ def common_cause(
 def two_telescopes(
     shape: Sequence[int],
     *,
-    target: str = "mass",
+    target: str | None = None,
     eta_1: float = 1.0,
     eta_2: float = 1.0,
     rho_tilde_1: float = 1.0,
@@ -84,20 +86,20 @@ def two_telescopes(
 
     Args:
         shape: of both modalities.
-        target: "mass" for y = η_1 ũ_1, "atmosphere" for y = η_2 ũ_2.
-        eta_1, eta_2: the target's coefficient in either case.
+        target: "mass" for y = η_1 ũ_1, "atmosphere" for y = η_2 ũ_2, as in the paper; None for y = η_1 ũ_1 + η_2 ũ_2.
+        eta_1, eta_2: the target's coefficients.
         rho_tilde_1, rho_tilde_2: how loud the mass and the atmosphere are.
         rho_hat_1, rho_hat_2: the modalities' own sources.
         mass_templates: T_11 and T_21: one name or array for both, or a pair.
         atmosphere_template: T_12.
     """
-    if target not in ("mass", "atmosphere"):
-        raise InvalidModelError(f"target is {target!r}, expected 'mass' or 'atmosphere'")
+    if target not in (None, "mass", "atmosphere"):
+        raise InvalidModelError(f"target is {target!r}, expected 'mass', 'atmosphere' or None")
     pair = mass_templates
     if isinstance(pair, str) or np.shape(pair) == tuple(shape) or len(pair) != 2:
         pair = (mass_templates, mass_templates)
     return CausalModel(
-        [eta_1, 0.0] if target == "mass" else [0.0, eta_2],
+        [0.0 if target == "atmosphere" else eta_1, 0.0 if target == "mass" else eta_2],
         [[rho_tilde_1, rho_tilde_2], [rho_tilde_1, 0.0]],
         [[rho_hat_1, 0.0], [0.0, rho_hat_2]],
         shape=shape,
