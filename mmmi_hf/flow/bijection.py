@@ -106,7 +106,7 @@ class UnlabelledBijection:
 
         return torch.device("cpu")
 
-    def __call__(self, latents: torch.Tensor, class_labels: None = None) -> BijectionOutput:
+    def __call__(self, latents: torch.Tensor, class_labels: Labels = None) -> BijectionOutput:
         """Images of latents (n, *latent_shape), float32 or float64.
 
         Raises:
@@ -114,7 +114,7 @@ class UnlabelledBijection:
         """
         return BijectionOutput(self._checked("latents", latents, class_labels, self._forward))
 
-    def invert(self, images: torch.Tensor, class_labels: None = None) -> torch.Tensor:
+    def invert(self, images: torch.Tensor, class_labels: Labels = None) -> torch.Tensor:
         """Latents of images (n, *latent_shape), float32 or float64.
 
         Raises:
