@@ -107,7 +107,9 @@ class PrincipalAngles:
         left, cosines, right = np.linalg.svd(overlap)
         count = len(cosines)
         if count and cosines[0] ** 2 > 0.5:
-            sines = np.linalg.svd(second - overlap.T @ first, compute_uv=False)[::-1][:count]
+            sines = np.asarray(
+                np.linalg.svd(second - overlap.T @ first, compute_uv=False)[::-1][:count], dtype=np.float64
+            )
         else:
             sines = np.sqrt(1.0 - cosines**2)
         return cls(np.ascontiguousarray(left.T), right, cosines, sines)

@@ -111,7 +111,7 @@ class StructuredCovariance:
         Raises:
             InfiniteInformationError: the vector sources of the query have a singular covariance.
         """
-        kinds = {i: 0 for i in given} | {i: 1 for i in first} | {i: 2 for i in second}
+        kinds = dict.fromkeys(given, 0) | dict.fromkeys(first, 1) | dict.fromkeys(second, 2)
         try:
             return [self._channel(group, kinds) for group in _connected(self.noise, list(kinds))]
         except DependentRowsError:
@@ -170,7 +170,7 @@ def _connected(noise: Array, members: list[int]) -> list[list[int]]:
 def _infinite(query: Query) -> InfiniteInformationError:
     blocks = ", ".join(query.modalities)
     return InfiniteInformationError(
-        f"the vector sources of {blocks} have a singular covariance, so that a combination of them is free of noise and "
-        "this quantity is infinite or undefined; give each a source of its own, or ask about other blocks"
+        f"the vector sources of {blocks} have a singular covariance, so that a combination of them is free of noise "
+        "and this quantity is infinite or undefined; give each a source of its own, or ask about other blocks, whose "
+        "information may well be finite"
     )
-

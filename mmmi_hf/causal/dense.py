@@ -8,16 +8,23 @@ algebra library here; those of rms and none do not.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import EPSILON, Array, DependentRowsError, PrincipalAngles, orthonormal_rows, pair_densities
+from mmmi_hf.causal.canonical import (
+    EPSILON,
+    Array,
+    DependentRowsError,
+    PrincipalAngles,
+    orthonormal_rows,
+    pair_densities,
+)
 from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
-from mmmi_hf.causal.queries import TARGET, Query, Rows
+from mmmi_hf.causal.queries import TARGET, Normals, Query
 from mmmi_hf.causal.rowwise import combine
 from mmmi_hf.causal.structured import read_coefficients
 from mmmi_hf.causal.template_bank import Shape
@@ -35,18 +42,24 @@ class DenseLaw:
         shapes: the shape of each modality.
 
     Raises:
-        InvalidModelError: more than 4,096 rows, a wrong number of rows, a row without a source, non-finite entries, or a
-            modality of more entries than sources.
+        InvalidModelError: more than 4,096 rows, a wrong number of rows, a row without a source, non-finite entries, or
+            a modality of more entries than sources.
     """
 
     def __init__(self, matrix: Any, shapes: Any) -> None:
         self.matrix = read_coefficients("A", matrix, 2, "(1 + Σ d_i, N), the row of y first")
-        if not isinstance(shapes, (list, tuple)) or not shapes or not all(isinstance(each, (list, tuple)) for each in shapes):
+        if (
+            not isinstance(shapes, (list, tuple))
+            or not shapes
+            or not all(isinstance(each, (list, tuple)) for each in shapes)
+        ):
             raise InvalidModelError(f"shapes is {shapes!r}, expected one shape per modality such as [(1, 8, 8), (5,)]")
         self.shapes: dict[str, Shape] = {f"x{i + 1}": check_shape(each) for i, each in enumerate(shapes)}
         wanted = 1 + sum(map(math.prod, self.shapes.values()))
         if len(self.matrix) != wanted:
-            raise InvalidModelError(f"A has {len(self.matrix)} rows, expected {wanted}: one for y and one per entry of shapes")
+            raise InvalidModelError(
+                f"A has {len(self.matrix)} rows, expected {wanted}: one for y and one per entry of shapes"
+            )
         if wanted > MOST_ROWS:
             raise InvalidModelError(
                 f"A has {wanted} rows, expected at most {MOST_ROWS}; larger models need the structure of CausalModel(…)"
@@ -61,18 +74,19 @@ class DenseLaw:
             begin = self._rows[name].stop
             if math.prod(shape) > self.matrix.shape[1]:
                 raise InvalidModelError(
-                    f"A has {self.matrix.shape[1]} columns: {name} has {math.prod(shape)} entries and hence no density; "
+                    f"A has {self.matrix.shape[1]} columns: {name} has {math.prod(shape)} entries and so no density; "
                     "give at least as many sources"
                 )
         self._standardizers: dict[tuple[str, str], DenseStandardizer] = {}
 
     @cached_property
     def factor(self) -> Array:
-        """Rows with the same inner products as those of A, each over its own largest entry, and at most as many columns."""
+        """Rows with the inner products of those of A, each over its largest entry, in as few columns as possible."""
         scaled = self.matrix / self.scales[:, None]
         if scaled.shape[1] <= scaled.shape[0]:
             return scaled
-        return np.ascontiguousarray(np.linalg.qr(scaled.T, mode="r").T)
+        _, upper = np.linalg.qr(scaled.T)
+        return np.ascontiguousarray(upper.T)
 
     @cached_property
     def scales(self) -> Array:
@@ -113,7 +127,8 @@ class DenseLaw:
     def stacked(self, names: tuple[str, ...], values: Mapping[str, Array], target: Array) -> Array:
         """(n, rows): data of blocks in the units of `factor`."""
         parts = [target[:, None] if name == TARGET else values[name] for name in names]
-        return np.concatenate([np.zeros((len(target), 0)), *parts], axis=1) / self.scales[self.rows(names)]
+        joined = np.concatenate([np.zeros((len(target), 0)), *parts], axis=1)
+        return np.asarray(joined / self.scales[self.rows(names)])
 
 
 class DenseForm:
@@ -200,7 +215,9 @@ class DenseStandardizer:
             return cls(math.sqrt(float(np.mean(np.add.reduce(block * block, axis=1)))))
         directions, lengths, _ = np.linalg.svd(block, full_matrices=False)
         if lengths[-1] <= 8.0 * EPSILON * max(block.shape) * lengths[0]:
-            raise InvalidQueryError(f"{name} has a singular covariance and cannot be whitened; use standardize='rms' or 'none'")
+            raise InvalidQueryError(
+                f"{name} has a singular covariance and cannot be whitened; use standardize='rms' or 'none'"
+            )
         return cls(1.0, (directions / lengths) @ directions.T, (directions * lengths) @ directions.T)
 
     def apply(self, latent: Array) -> Array:
@@ -223,10 +240,10 @@ class DenseSampler:
             self._maps[name] = block / standard.scale if standard.forward is None else standard.forward @ block
         self.rows_at_once = max(1, _CHUNK_NUMBERS // max(law.matrix.shape))
 
-    def draw(self, source: Rows, count: int, out: Mapping[str, Array], target: Array) -> None:
-        """Fill the latents and the target of `count` rows; sums run over sources in increasing order."""
-        sources = np.empty((count, self._target.shape[1]))
-        source.fill(0, sources)
+    def draw(self, normals: Normals, rows: Sequence[int], out: Mapping[str, Array], target: Array) -> None:
+        """Fill the latents and the target of some rows; sums run over sources in increasing order."""
+        sources = np.empty((len(rows), self._target.shape[1]))
+        normals.fill(0, rows, sources)
         target[:] = combine(sources, self._target)[:, 0]
         for name, linear in self._maps.items():
             out[name][:] = combine(sources, linear)
@@ -234,6 +251,7 @@ class DenseSampler:
 
 def _infinite(query: Query) -> InfiniteInformationError:
     return InfiniteInformationError(
-        f"the rows of A of {', '.join(query.names)} are linearly dependent, so that some of these blocks fix a part of others "
-        "and this quantity is infinite or undefined; give each a source of its own, or ask about other blocks"
+        f"the rows of A of {', '.join(query.names)} are linearly dependent, so that some of these blocks fix a part of "
+        "others and this quantity is infinite or undefined; give each a source of its own, or ask about other blocks, "
+        "whose information may well be finite"
     )

@@ -19,7 +19,7 @@ def weight_for_target_information(mi: float, noise: float, norm: float) -> float
         norm: ‖T‖, the Euclidean norm of the template.
 
     Raises:
-        InvalidModelError: mi is negative, not finite, or above 170 nats, beyond which float64 holds no noise beside the cause.
+        InvalidModelError: mi is negative, not finite, or above 170 nats, where float64 holds no noise beside the cause.
     """
     return abs(noise) * math.sqrt(math.expm1(2.0 * _nats(mi))) / norm
 

@@ -46,7 +46,8 @@ def dual_total_correlation(information: Information, names: Names, given: Names 
 def partial_information(information: Information, a: Names, b: Names, target: Names) -> PartialInformation:
     """The Gaussian BROJA decomposition of I(a, b; y), y scalar, which is the minimum-MI one exactly (Barrett, 2015).
 
-    Redundant min(I(a; y), I(b; y)), unique the excess over it, synergistic I(a, b; y) - max(…) = I(y; lesser | greater).
+    Redundant is min(I(a; y), I(b; y)), unique the excess over it, synergistic I(a, b; y) - max(…), which is the
+    information of the lesser block given the greater one.
     """
     of_a, of_b = information(a, target, ()), information(b, target, ())
     redundant = min(of_a, of_b)

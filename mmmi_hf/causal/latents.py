@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -41,25 +42,23 @@ class Latents:
         return len(self.y)
 
 
-class PhiloxRows:
-    """Standard normals for rows `rows` of a seed."""
+class PhiloxNormals:
+    """Standard normals of one seed, addressed by stream and row."""
 
-    def __init__(self, seed: int, rows: Sequence[int]) -> None:
-        self._rows = rows
+    def __init__(self, seed: int) -> None:
         self._bits = np.random.Philox(key=np.array([seed, 0], dtype=np.uint64))
         self._normals = np.random.Generator(self._bits)
-        self._state = dict(self._bits.state)
+        self._state: Any = self._bits.state
 
-    def fill(self, stream: int, out: Array) -> None:
-        """out[r] = the first numbers of that stream of the r-th row."""
-        state = self._state
-        counter = state["state"]["counter"]
+    def fill(self, stream: int, rows: Sequence[int], out: Array) -> None:
+        """out[r] = the first numbers of that stream of row rows[r]."""
+        state, counter = self._state, self._state["state"]["counter"]
+        bits, draw_into = self._bits, self._normals.standard_normal
         counter[3] = stream
-        normals, bits = self._normals, self._bits
-        for row, values in zip(self._rows, out, strict=True):
+        for row, values in zip(rows, out, strict=True):
             counter[2] = row
             bits.state = state
-            normals.standard_normal(out=values)
+            draw_into(out=values)
 
 
 def check_kind(kind: str) -> str:
@@ -77,15 +76,22 @@ def check_natural(name: str, value: object, below: int = 2**63) -> int:
 
 
 def draw(
-    sampler: Sampler, shapes: Mapping[str, tuple[int, ...]], rows: Sequence[int], *, seed: int, kind: str, start: int | None
+    sampler: Sampler,
+    shapes: Mapping[str, tuple[int, ...]],
+    rows: Sequence[int],
+    *,
+    seed: int,
+    kind: str,
+    start: int | None,
 ) -> Latents:
     """The latents of some rows, in chunks that stay in cache."""
     count = len(rows)
     z = {name: np.empty((count, *shape)) for name, shape in shapes.items()}
     y = np.empty(count)
     flat = {name: values.reshape(count, -1) for name, values in z.items()}
+    normals = PhiloxNormals(seed)
     for begin in range(0, count, sampler.rows_at_once):
         end = min(begin + sampler.rows_at_once, count)
         part = {name: values[begin:end] for name, values in flat.items()}
-        sampler.draw(PhiloxRows(seed, rows[begin:end]), end - begin, part, y[begin:end])
+        sampler.draw(normals, rows[begin:end], part, y[begin:end])
     return Latents(z, y, kind, start, seed)

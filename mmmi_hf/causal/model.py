@@ -153,12 +153,13 @@ class CausalModel:
         form = self._law.canonical_form(query)
         target = self._target(latents) if TARGET in query.names else np.zeros(len(latents.y))
         parts = [
-            form.pointwise(values, target[rows]) for rows, values in self._chunks(latents, query.modalities, len(target))
+            form.pointwise(values, target[rows])
+            for rows, values in self._chunks(latents, query.modalities, len(target))
         ]
         return np.concatenate([np.zeros(0), *parts])
 
     def interaction_information(self, a: Blocks, b: Blocks, c: Blocks) -> float:
-        """I(a; b) - I(a; b | c) in nats: positive where c explains what a and b share, negative where it couples them."""
+        """I(a; b) - I(a; b | c) in nats: positive where c explains what a and b share, negative where it joins them."""
         query = self._query(a, b, c)
         return self._information(Query(query.first, query.second)) - self._information(query)
 
@@ -201,7 +202,7 @@ class CausalModel:
         return self._draw([check_natural("rows", row) for row in rows], seed, standardize, None)
 
     def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
-        """The latents z of one modality, (n, *shape), standardised: whiten, rms or none. Undone by `unstandardize_latents`."""
+        """The latents z of one modality, (n, *shape), standardised; `unstandardize_latents` undoes it."""
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).apply(values))
 
     def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
@@ -271,7 +272,9 @@ class CausalModel:
         values = np.asarray(z, dtype=np.float64)
         shape = self._law.shapes[name]
         if values.shape[1:] != shape:
-            raise InvalidQueryError(f"latents of {name} have shape {values.shape}, expected (n, {', '.join(map(str, shape))})")
+            raise InvalidQueryError(
+                f"latents of {name} have shape {values.shape}, expected (n, {', '.join(map(str, shape))})"
+            )
         return function(flat(values)).reshape(values.shape)
 
     def _chunks(self, latents: Latents, names: tuple[str, ...], count: int) -> Any:

@@ -101,15 +101,15 @@ class Sampler(Protocol):
 
     rows_at_once: int
 
-    def draw(self, source: Rows, count: int, out: Mapping[str, Array], target: Array) -> None:
-        """Fill `out` ((count, d_i) per modality) and `target` (count,) for the rows that `source` addresses."""
+    def draw(self, normals: Normals, rows: Sequence[int], out: Mapping[str, Array], target: Array) -> None:
+        """Fill `out` ((n, d_i) per modality) and `target` (n,) for n rows."""
 
 
-class Rows(Protocol):
-    """Standard normals addressed by row."""
+class Normals(Protocol):
+    """Standard normals addressed by stream and row."""
 
-    def fill(self, stream: int, out: Array) -> None:
-        """Fill out[r] from the stream of that number of the r-th addressed row."""
+    def fill(self, stream: int, rows: Sequence[int], out: Array) -> None:
+        """out[r] = the first numbers of that stream of row rows[r]."""
 
 
 def read_blocks(argument: str, blocks: Blocks, known: Mapping[str, object] | frozenset[str]) -> tuple[str, ...]:
@@ -146,7 +146,7 @@ def read_query(first: Blocks, second: Blocks, given: Blocks, known: Mapping[str,
     if len(set(a + b + c)) != len(a) + len(b) + len(c):
         shared = sorted((set(a) & set(b)) | (set(a) & set(c)) | (set(b) & set(c)))
         raise InvalidQueryError(
-            f"a, b and given overlap in {', '.join(shared)}; information is defined here for disjoint blocks: name each once"
+            f"a, b and given overlap in {', '.join(shared)}; information is between disjoint blocks: name each once"
         )
     return Query(a, b, c)
 

@@ -22,15 +22,15 @@ def combine(rows: Array, matrix: Array) -> Array:
     return out
 
 
-def project(rows: Array, basis: Array) -> Array:
-    """rows (n, d) and basis (r, d) → (n, r): pairwise sums over d."""
+def project(rows: Array, basis: Array, scratch: Array | None = None) -> Array:
+    """rows (n, d) and basis (r, d) → (n, r): pairwise sums over d. `scratch` is room for (n, d)."""
     out = np.empty((rows.shape[0], basis.shape[0]))
     for r, vector in enumerate(basis):
-        np.add.reduce(rows * vector, axis=1, out=out[:, r])
+        np.add.reduce(np.multiply(rows, vector, out=scratch), axis=1, out=out[:, r])
     return out
 
 
-def add_expansion(out: Array, coefficients: Array, basis: Array) -> None:
-    """out (n, d) += coefficients (n, r) @ basis (r, d), in increasing order of r."""
+def add_expansion(out: Array, coefficients: Array, basis: Array, scratch: Array | None = None) -> None:
+    """out (n, d) += coefficients (n, r) @ basis (r, d), in increasing order of r. `scratch` is room for (n, d)."""
     for r, vector in enumerate(basis):
-        out += coefficients[:, r : r + 1] * vector
+        out += np.multiply(coefficients[:, r : r + 1], vector, out=scratch)

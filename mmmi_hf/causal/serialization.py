@@ -2,10 +2,10 @@
 
 Owns the file format (version 1) and what counts as the same model. Imports NumPy and this room only.
 
-Fields: format, version, kind; kind "structured" has shapes, eta, weights, mixing, templates (each distinct one once) and
-template_index (per modality and cause, its place in templates or null); kind "matrix" has shapes and matrix. An array is
-{shape, data}, data being base64 of little-endian float64. A template that was asked for by name keeps its name, and has
-no data where every machine computes the same values.
+Fields: format, version, kind. Kind "structured" has shapes, eta, weights, mixing, templates (each distinct once) and
+template_index (per modality and cause, its place in templates or null). Kind "matrix" has shapes and matrix. An array
+is {shape, data}, data being base64 of little-endian float64. A template that was asked for by name keeps its name, and
+has no data where every machine computes the same values.
 """
 
 from __future__ import annotations
@@ -43,12 +43,11 @@ def to_json(law: Law) -> str:
     """The text of a model, the same for the same model."""
     shapes = [list(shape) for shape in law.shapes.values()]
     if isinstance(law, DenseLaw):
-        fields = {"kind": "matrix", "shapes": shapes, "matrix": _array_out(law.matrix)}
+        fields: dict[str, Any] = {"kind": "matrix", "shapes": shapes, "matrix": _array_out(law.matrix)}
     else:
         places = {id(template): place for place, template in enumerate(law.bank.distinct)}
         index = [
-            [None if (template := law.bank.template(i, k)) is None else places[id(template)] for k in range(len(law.eta))]
-            for i in range(len(law.weights))
+            [places.get(id(law.bank.template(i, k))) for k in range(len(law.eta))] for i in range(len(law.weights))
         ]
         fields = {
             "kind": "structured",
@@ -66,8 +65,8 @@ def from_json(text: str) -> Law:
     """The model of a text.
 
     Raises:
-        InvalidModelError: the text is not JSON of this format and version, has unknown or missing fields, or describes no
-            model.
+        InvalidModelError: the text is not JSON of this format and version, has unknown or missing fields, or describes
+            no model.
     """
     try:
         fields = json.loads(text)
@@ -76,7 +75,9 @@ def from_json(text: str) -> Law:
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise InvalidModelError(f"text is not a causal model: its field format must be {FORMAT!r}")
     if fields.get("version") != VERSION:
-        raise InvalidModelError(f"version is {fields.get('version')!r}, expected {VERSION}; use the release that wrote it")
+        raise InvalidModelError(
+            f"version is {fields.get('version')!r}, expected {VERSION}; use the release that wrote it"
+        )
     kind = fields.get("kind")
     if kind not in _FIELDS:
         raise InvalidModelError(f"kind is {kind!r}, expected one of {', '.join(_FIELDS)}")
@@ -128,14 +129,18 @@ def _template_out(template: Template) -> dict[str, Any]:
 
 def _template_in(where: str, entry: Any) -> Template:
     if not isinstance(entry, dict):
-        raise InvalidModelError(f"{where} is {type(entry).__name__}, expected an object with shape and data, or name and shape")
+        raise InvalidModelError(
+            f"{where} is {type(entry).__name__}, expected an object with shape and data, or name and shape"
+        )
     name = entry.get("name")
+    if not (name is None or isinstance(name, str)):
+        raise InvalidModelError(f"{where}: name is {name!r}, expected the name of a template")
     if "data" in entry:
         _check_fields(where, {"name": name, **entry}, ("name", "shape", "data"))
         values = _array_in(where, {"shape": entry.get("shape"), "data": entry["data"]})
     else:
         _check_fields(where, entry, ("name", "shape"))
-        values = named(name, _shape_in(where, entry["shape"]))
+        values = named(str(name), _shape_in(where, entry["shape"]))
     return Template.of(values, name)
 
 
@@ -157,7 +162,9 @@ def _array_in(where: str, entry: Any) -> Array:
     except (TypeError, ValueError, binascii.Error):
         raise InvalidModelError(f"{where}: data is not base64") from None
     if len(raw) != 8 * math.prod(shape):
-        raise InvalidModelError(f"{where}: data has {len(raw)} bytes, expected {8 * math.prod(shape)} for shape {shape}")
+        raise InvalidModelError(
+            f"{where}: data has {len(raw)} bytes, expected {8 * math.prod(shape)} for shape {shape}"
+        )
     return np.frombuffer(raw, dtype="<f8").astype(np.float64).reshape(shape)
 
 

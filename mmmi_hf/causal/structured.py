@@ -15,10 +15,10 @@ from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.covariance import StructuredCovariance
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.queries import TARGET, Query
+from mmmi_hf.causal.rowwise import combine
 from mmmi_hf.causal.structured_form import StructuredForm
 from mmmi_hf.causal.structured_latents import StructuredSampler, StructuredStandardizer
 from mmmi_hf.causal.structured_pointwise import in_frame, mean_of_causes, scaled_latents
-from mmmi_hf.causal.rowwise import combine
 from mmmi_hf.causal.template_bank import Shape, TemplateBank
 from mmmi_hf.causal.templates import check_shape
 
@@ -38,7 +38,9 @@ class StructuredLaw:
     def __init__(self, eta: Any, weights: Any, mixing: Any, shape: Any, templates: Any) -> None:
         self.eta = read_coefficients("eta", eta, 1, "(K,), one per common cause")
         self.weights = read_coefficients("weights", weights, 2, "(M, K), one row per modality and one column per cause")
-        self.mixing = read_coefficients("mixing", mixing, 2, "(M, J), one row per modality and one column per vector source")
+        self.mixing = read_coefficients(
+            "mixing", mixing, 2, "(M, J), one row per modality and one column per vector source"
+        )
         if self.weights.shape[1] != len(self.eta):
             raise InvalidModelError(
                 f"weights has {self.weights.shape[1]} columns but eta has {len(self.eta)} entries; "
@@ -99,16 +101,16 @@ class StructuredPosterior:
     def mean(self, values: Mapping[str, Array]) -> Array:
         """E[y | z_S] of every row, (n,)."""
         form = self._form
-        inner = [
-            in_frame(channel, scaled_latents(form.covariance, channel, values)) for channel in form.channels
-        ]
+        inner = [in_frame(channel, scaled_latents(form.covariance, channel, values)) for channel in form.channels]
         means = mean_of_causes(form, inner)
         return np.asarray(combine(means, form.target_loading[None, :])[:, 0] * form.covariance.target_scale)
 
 
 def read_shapes(shape: Any, modalities: int) -> list[Shape]:
     """One shape per modality. Raises InvalidModelError for anything that is not one shape or one per modality."""
-    several = isinstance(shape, (list, tuple)) and len(shape) > 0 and all(isinstance(each, (list, tuple)) for each in shape)
+    several = (
+        isinstance(shape, (list, tuple)) and len(shape) > 0 and all(isinstance(each, (list, tuple)) for each in shape)
+    )
     if not several:
         return [check_shape(shape)] * modalities
     if len(shape) != modalities:
@@ -127,7 +129,7 @@ def read_coefficients(name: str, values: Any, axes: int, meaning: str) -> Array:
     if not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise InvalidModelError(f"{name}{list(where)} is {array[where]!r}, expected a finite number")
-    if np.abs(array).max() > 1e150 or (array != 0.0).any() and np.abs(array[array != 0.0]).min() < 1e-150:
+    if np.abs(array).max() > 1e150 or ((array != 0.0).any() and np.abs(array[array != 0.0]).min() < 1e-150):
         raise InvalidModelError(f"{name} has entries outside 1e-150 … 1e150 in size; rescale the model")
     array += 0.0
     array.flags.writeable = False
@@ -142,6 +144,6 @@ def _check_sharing(mixing: Array, shapes: Sequence[Shape]) -> None:
         for i in users[1:]:
             if shapes[i] != shapes[users[0]]:
                 raise InvalidModelError(
-                    f"shape differs between x{users[0] + 1} {shapes[users[0]]} and x{i + 1} {shapes[i]}, which share vector "
-                    f"source {j}; give them one shape or separate columns of mixing"
+                    f"shape differs between x{users[0] + 1} {shapes[users[0]]} and x{i + 1} {shapes[i]}, which share "
+                    f"vector source {j}; give them one shape or separate columns of mixing"
                 )

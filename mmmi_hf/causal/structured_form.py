@@ -86,9 +86,7 @@ class StructuredForm:
         self.rows_of_target = [TARGET in query.first, TARGET in query.second]
         self.target_loading = self._relaxed(covariance.direction if free is None else covariance.direction @ free)
         whitened = [
-            tuple(
-                self._relaxed(np.tensordot(part, block, 1)) for part in (channel.first, channel.second)
-            )
+            tuple(self._relaxed(np.tensordot(part, block, 1)) for part in (channel.first, channel.second))
             for channel, block in zip(self.channels, loadings, strict=True)
         ]
         self.loadings = whitened
@@ -107,6 +105,12 @@ class StructuredForm:
         ]
         self._solve()
 
+    def _drowned(self) -> ArithmeticError:
+        return ArithmeticError(
+            f"the noise of {', '.join(self.query.modalities)} is below rounding beside their causes: the "
+            "information is beyond float64; make the mixing larger or the weights smaller"
+        )
+
     def _condition(self, loadings: list[Array]) -> None:
         """Condition the causes on the given modalities: ũ = m + T⁻ᵀ ũ', with ũ' again standard normal."""
         stack = [
@@ -118,7 +122,10 @@ class StructuredForm:
         self.mean_map: Array = np.zeros((self.causes, 0))
         if stack and self.causes:
             rows = np.concatenate([np.eye(self.causes), np.concatenate(stack).T], axis=1)
-            basis, self.relax = orthonormal_rows(rows, np.eye(self.causes))
+            try:
+                basis, self.relax = orthonormal_rows(rows, np.eye(self.causes))
+            except DependentRowsError:
+                raise self._drowned() from None
             self.mean_map = basis[:, self.causes :]
 
     def _relaxed(self, loadings: Array) -> Array:
@@ -134,15 +141,14 @@ class StructuredForm:
             basis_a, self.whiten_a = orthonormal_rows(first, np.eye(len(first)))
             basis_b, self.whiten_b = orthonormal_rows(second, np.eye(len(second)))
         except DependentRowsError:
-            raise ArithmeticError(
-                f"the noise of {', '.join(self.query.modalities)} is below rounding beside their causes: the information "
-                "is beyond float64; make the mixing larger or the weights smaller"
-            ) from None
+            raise self._drowned() from None
         self.small = PrincipalAngles.between(basis_a, basis_b)
 
     def _rows(self, side: int) -> Array:
         """One block over the sources (causes, shared noise, own noise of the second, unpaired noise of each)."""
-        paired = sum(len(channel.cosines) * pairs.dimensions for channel, pairs in zip(self.channels, self.pairs, strict=True))
+        paired = sum(
+            len(channel.cosines) * pairs.dimensions for channel, pairs in zip(self.channels, self.pairs, strict=True)
+        )
         own = [len(block.loadings) for block in self.unpaired]
         head = int(self.rows_of_target[side])
         rows = np.zeros((head + paired + own[side], self.causes + 2 * paired + own[0] + own[1]))

@@ -9,14 +9,14 @@ Cov(z)^{-1/2} = g^{-1/2} [I + U ((1 + S²/g)^{-1/2} - 1) Uᵀ], exactly.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.covariance import StructuredCovariance
-from mmmi_hf.causal.queries import Rows
+from mmmi_hf.causal.queries import Normals
 from mmmi_hf.causal.rowwise import add_expansion, combine, project
 
 _CHUNK_NUMBERS = 1 << 16
@@ -26,8 +26,8 @@ _CHUNK_NUMBERS = 1 << 16
 class StructuredStandardizer:
     """z' = (z + basisᵀ change (basis z)) / scale.
 
-    basis: (r, d) orthonormal rows; change, restore: (r, r), so that I + restore undoes I + change; loadings: (r, K), the
-    weighted templates in the basis; noise: sqrt(g).
+    basis: (r, d) orthonormal rows; change, restore: (r, r), so that I + restore undoes I + change; loadings: (r, K),
+    the weighted templates in the basis; noise: sqrt(g).
     """
 
     basis: Array
@@ -42,7 +42,7 @@ class StructuredStandardizer:
         weights, size = covariance.weights[i], math.prod(covariance.shapes[i])
         used = weights != 0.0
         frame, position = covariance.bank.own_frame(i, used)
-        basis = np.eye(size) if frame.basis is None else frame.basis
+        basis = np.zeros((0, size)) if frame.basis is None else frame.basis
         loadings = np.zeros((len(basis), len(weights)))
         if used.any():
             loadings[:, used] = (weights[used, None] * frame.coordinates[position]).T
@@ -81,37 +81,59 @@ class StructuredStandardizer:
         return out
 
 
+@dataclass(frozen=True, eq=False)
+class _Recipe:
+    """One modality: latent = Σ_j G_j û_j + basisᵀ (causes + change (basis Σ_j G_j û_j)), in standardised units.
+
+    sources: (j, G_j) with G_j ≠ 0; causes: (r, K); change: (r, r), or None where nothing is whitened.
+    """
+
+    sources: tuple[tuple[int, float], ...]
+    basis: Array
+    causes: Array
+    change: Array | None
+
+    @classmethod
+    def of(cls, covariance: StructuredCovariance, i: int, kind: str) -> _Recipe:
+        standard = StructuredStandardizer.of(covariance, i, kind)
+        row = covariance.mixing[i]
+        return cls(
+            tuple((int(j), float(row[j] / standard.scale)) for j in np.flatnonzero(row)),
+            standard.basis,
+            (standard.loadings + standard.change @ standard.loadings) / standard.scale,
+            standard.change if standard.change.any() else None,
+        )
+
+
 class StructuredSampler:
     """Draws standardised latents without forming z first."""
 
     def __init__(self, covariance: StructuredCovariance, kind: str) -> None:
-        self._covariance = covariance
-        self._maps = {name: StructuredStandardizer.of(covariance, i, kind) for name, i in covariance.position.items()}
+        self._eta = covariance.eta[None, :]
+        self._recipes = {name: _Recipe.of(covariance, i, kind) for name, i in covariance.position.items()}
         sizes = [math.prod(shape) for shape in covariance.shapes]
         used = covariance.mixing != 0.0
         self._sizes = {int(j): sizes[int(np.argmax(used[:, j]))] for j in np.flatnonzero(used.any(axis=0))}
         self.rows_at_once = max(1, _CHUNK_NUMBERS // sum(self._sizes.values()))
 
-    def draw(self, source: Rows, count: int, out: Mapping[str, Array], target: Array) -> None:
-        """Fill the latents and the target of `count` rows; sums run over causes and sources in increasing order."""
-        covariance = self._covariance
-        causes = np.empty((count, len(covariance.eta)))
-        source.fill(0, causes)
-        target[:] = combine(causes, covariance.eta[None, :])[:, 0]
+    def draw(self, normals: Normals, rows: Sequence[int], out: Mapping[str, Array], target: Array) -> None:
+        """Fill the latents and the target of some rows; sums run over causes and sources in increasing order."""
+        count = len(rows)
+        causes = np.empty((count, self._eta.shape[1]))
+        normals.fill(0, rows, causes)
+        target[:] = combine(causes, self._eta)[:, 0]
         vectors = {}
         for j, size in self._sizes.items():
             vectors[j] = np.empty((count, size))
-            source.fill(1 + j, vectors[j])
-        for name, i in covariance.position.items():
-            standard, latent = self._maps[name], out[name]
-            row = covariance.mixing[i] / standard.scale
-            first, *others = np.flatnonzero(row)
-            np.multiply(vectors[int(first)], row[first], out=latent)
-            for j in others:
-                latent += row[j] * vectors[int(j)]
-            if not len(standard.basis):
-                continue
-            shift = combine(causes, (standard.loadings + standard.change @ standard.loadings) / standard.scale)
-            if np.any(standard.change):
-                shift += combine(project(latent, standard.basis), standard.change)
-            add_expansion(latent, shift, standard.basis)
+            normals.fill(1 + j, rows, vectors[j])
+        for name, recipe in self._recipes.items():
+            latent = out[name]
+            scratch = np.empty_like(latent)
+            (first, coefficient), *others = recipe.sources
+            np.multiply(vectors[first], coefficient, out=latent)
+            for j, coefficient in others:
+                latent += np.multiply(vectors[j], coefficient, out=scratch)
+            shift = combine(causes, recipe.causes)
+            if recipe.change is not None:
+                shift += combine(project(latent, recipe.basis, scratch), recipe.change)
+            add_expansion(latent, shift, recipe.basis, scratch)

@@ -40,7 +40,10 @@ def log_densities(form: StructuredForm, values: Mapping[str, Array], target: Arr
     means = mean_of_causes(form, inner)
     blocks = []
     residuals = [
-        [_residual(part, coordinates, loading, means) for part, loading in zip((channel.first, channel.second), sides, strict=True)]
+        [
+            _residual(part, coordinates, loading, means)
+            for part, loading in zip((channel.first, channel.second), sides, strict=True)
+        ]
         for channel, coordinates, sides in zip(form.channels, inner, form.loadings, strict=True)
     ]
     for channel, pairs, (a, b) in zip(form.channels, form.pairs, residuals, strict=True):

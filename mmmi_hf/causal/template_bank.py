@@ -21,6 +21,7 @@ from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.templates import named
 
 Shape = tuple[int, ...]
+_DEPENDENT = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,9 +62,32 @@ class Frame:
             return cls(np.zeros((0, size)), np.zeros((0, 0)))
         lengths = np.sqrt(np.add.reduce(templates * templates, axis=1))
         if count == 1:
-            return cls(templates / lengths[:, None], lengths[:, None]) if lengths[0] > 0 else cls(templates, np.zeros((1, 1)))
+            return (
+                cls(templates / lengths[:, None], lengths[:, None])
+                if lengths[0] > 0
+                else cls(templates, np.zeros((1, 1)))
+            )
         basis, upper = np.linalg.qr(templates.T)
         return cls(np.ascontiguousarray(basis.T), np.ascontiguousarray(upper.T))
+
+    @classmethod
+    def reproducible(cls, templates: Sequence[Array], size: int) -> Frame:
+        """The frame of a few templates, with bits that do not depend on threads, by Gram-Schmidt done twice."""
+        basis: list[Array] = []
+        coordinates = np.zeros((len(templates), len(templates)))
+        for place, template in enumerate(templates):
+            length = math.sqrt(float(np.add.reduce(template * template)))
+            rest = template / length
+            for _ in range(2):
+                for r, vector in enumerate(basis):
+                    part = float(np.add.reduce(rest * vector))
+                    coordinates[place, r] += part * length
+                    rest = rest - part * vector
+            remainder = math.sqrt(float(np.add.reduce(rest * rest)))
+            if remainder > _DEPENDENT:
+                coordinates[place, len(basis)] = remainder * length
+                basis.append(rest / remainder)
+        return cls(np.stack(basis) if basis else np.zeros((0, size)), coordinates[:, : len(basis)])
 
 
 class TemplateBank:
@@ -104,7 +128,9 @@ class TemplateBank:
                 if entry is not None:
                     self.index[i, k] = self._store(entry, self.shapes[i], used_here, where)
                 elif used_here:
-                    raise InvalidModelError(f"{where} is None but weights[{i}][{k}] is {weights[i, k]!r}; give a template")
+                    raise InvalidModelError(
+                        f"{where} is None but weights[{i}][{k}] is {weights[i, k]!r}; give a template"
+                    )
 
     def _store(self, entry: Any, shape: Shape, used: bool, where: str) -> int:
         self._alive.append(entry)  # an id means something only while its object lives
@@ -144,9 +170,7 @@ class TemplateBank:
         key = (self.shapes[i], *map(int, ids))
         if key not in self._frames:
             stored = self._stored[self.shapes[i]]
-            size = math.prod(self.shapes[i])
-            chosen = np.stack([stored[t].values for t in ids]) if len(ids) else np.zeros((0, size))
-            self._frames[key] = Frame.of(chosen)
+            self._frames[key] = Frame.reproducible([stored[t].values for t in ids], math.prod(self.shapes[i]))
         return self._frames[key], inverse
 
 
@@ -181,7 +205,7 @@ def _nesting(templates: Any, counts: tuple[int, ...], shapes: Sequence[Shape]) -
     if isinstance(templates, np.ndarray) and templates.dtype != object:
         if templates.shape in shapes or templates.ndim < 3:
             return None
-        nested = templates
+        nested: Any = templates
     else:
         if not isinstance(templates, (list, tuple, np.ndarray)):
             raise InvalidModelError(
@@ -193,12 +217,14 @@ def _nesting(templates: Any, counts: tuple[int, ...], shapes: Sequence[Shape]) -
         nested = templates
     if len(nested) != counts[0]:
         raise InvalidModelError(
-            f"templates has {len(nested)} rows, expected one array of the modality's shape or {counts[0]} rows (modalities)"
+            f"templates has {len(nested)} rows, expected one array of the modality's shape, or {counts[0]} rows: "
+            "one per modality"
         )
     for i, row in enumerate(nested):
         if isinstance(row, str) or not hasattr(row, "__len__") or len(row) != counts[1]:
             raise InvalidModelError(f"templates[{i}] must have one entry per common cause: {counts[1]} names or arrays")
-    return nested
+    rows: Sequence[Sequence[Any]] = nested
+    return rows
 
 
 def _shape_if_numeric(value: Any) -> Shape | None:

@@ -91,7 +91,9 @@ def ring(
     return _spread(shape, np.exp(-0.5 * ((_distance(shape, centre) - radius) / width) ** 2))
 
 
-def radial_decay(shape: Sequence[int], centre: Sequence[float] | float | None = None, length: float | None = None) -> Array:
+def radial_decay(
+    shape: Sequence[int], centre: Sequence[float] | float | None = None, length: float | None = None
+) -> Array:
     """exp(-r / length), r the distance from `centre` (default length: a quarter of the shorter side)."""
     shape = check_shape(shape, "radial_decay")
     length = _positive("length", max(_side(shape) / 4, 0.5) if length is None else length)
@@ -117,7 +119,9 @@ def half_plane(shape: Sequence[int], angle: float = 0.0, offset: float = 0.0) ->
     along = axes[-1] * cosine + (axes[0] * sine if len(axes) == 2 else 0.0)
     template = (along > offset).astype(np.float64)
     if not template.any():
-        raise InvalidModelError(f"offset is {offset}: no pixel of shape {shape} lies beyond it; choose a smaller offset")
+        raise InvalidModelError(
+            f"offset is {offset}: no pixel of shape {shape} lies beyond it; choose a smaller offset"
+        )
     return _spread(shape, template)
 
 
@@ -131,7 +135,9 @@ def checkerboard(shape: Sequence[int], period: int = 8) -> Array:
     period = _integer("period", period, 2)
     if period % 2:
         raise InvalidModelError(f"period is {period}, expected an even number of pixels")
-    squares = sum(np.ogrid[tuple(slice(n) for n in _plane(shape))][axis] // (period // 2) for axis in range(len(_plane(shape))))
+    squares = sum(
+        np.ogrid[tuple(slice(n) for n in _plane(shape))][axis] // (period // 2) for axis in range(len(_plane(shape)))
+    )
     return _spread(shape, 1.0 - 2.0 * (np.asarray(squares) % 2))
 
 
@@ -171,7 +177,9 @@ def image(path: str | Path, shape: Sequence[int]) -> Array:
             picture = file.convert("RGB" if colour else "L").resize((shape[-1], shape[-2]), Image.Resampling.BILINEAR)
     except OSError as error:
         reason = " ".join(str(error).split())
-        raise InvalidModelError(f"path {str(path)!r} is not a readable image: {reason}; give a PNG or JPEG file") from error
+        raise InvalidModelError(
+            f"path {str(path)!r} is not a readable image: {reason}; give a PNG or JPEG file"
+        ) from error
     pixels = np.asarray(picture, dtype=np.float64) / 255.0
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if colour else _spread(shape, pixels)
 
@@ -213,7 +221,9 @@ def check_shape(shape: Sequence[int], pattern: str | None = None) -> tuple[int, 
     if not checked or min(checked) < 1 or any(isinstance(n, bool) for n in shape):
         raise InvalidModelError(f"shape is {shape!r}, expected a tuple of positive integers such as (1, 32, 32)")
     if pattern is not None and len(checked) > 3:
-        raise InvalidModelError(f"shape is {checked}: {pattern} is defined for (T,), (H, W) and (C, H, W); give an array")
+        raise InvalidModelError(
+            f"shape is {checked}: {pattern} is defined for (T,), (H, W) and (C, H, W); give an array"
+        )
     return checked
 
 
