@@ -58,7 +58,7 @@ def resolve(
         snapshot_download(
             name,
             revision=revision,
-            cache_dir=cache_dir,
+            cache_dir=None if cache_dir is None else Path(cache_dir),
             token=token,
             local_files_only=local_files_only,
             allow_patterns=PATTERNS,

@@ -50,7 +50,7 @@ def solve(
     tolerance: float,
     accepted: float,
     max_iterations: int,
-    memory: int = 5,
+    memory: int = 10,
 ) -> Solution:
     """Solve F(x) = y row by row: an Anderson-accelerated fixed point, then Newton–Krylov for the rows it leaves.
 
@@ -114,7 +114,7 @@ def _anderson(problem: _Problem, max_iterations: int, memory: int) -> None:
         before = problem.residual
         remainder, _ = problem.measure(x)
         stalled = torch.where(problem.residual < 0.7 * before, 0, stalled + 1)
-        done = (problem.residual <= problem.tolerance) | ((problem.residual <= problem.accepted) & (stalled >= 2))
+        done = (problem.residual <= problem.tolerance) | ((problem.residual <= problem.accepted) & (stalled >= 3))
         active = ~(done | (stalled >= PATIENCE))
         if not bool(active.any()):
             return
@@ -142,7 +142,8 @@ def _accelerated(xs: list[torch.Tensor], remainders: list[torch.Tensor]) -> torc
     inverse = torch.where(values > cutoff, 1 / values.clamp(min=cutoff), 0.0)
     projected = vectors.mT @ (unit.mT @ last[:, :, None])
     gamma = (vectors @ (inverse[:, :, None] * projected)) / norms.mT
-    return (last - ((dx + dr) @ gamma)[:, :, 0]).to(xs[0].dtype)
+    update: torch.Tensor = last - ((dx + dr) @ gamma)[:, :, 0]
+    return update.to(xs[0].dtype)
 
 
 def _newton_krylov(problem: _Problem) -> None:
