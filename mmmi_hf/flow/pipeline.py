@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,7 +26,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from mmmi_hf.flow.bijection import check_rows
 from mmmi_hf.flow.bundled import check_folder, resolve
-from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # noqa: TC001 (diffusers resolves the annotations)
+from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
 
 if TYPE_CHECKING:
     import os
@@ -291,6 +292,11 @@ class FlowMatchingPipeline(DiffusionPipeline):
 # diffusers looks for the class that a model_index.json names among its own attributes. With this one there,
 # DiffusionPipeline.from_pretrained(folder) finds it; the scheduler is found through the module that it names.
 diffusers.FlowMatchingPipeline = FlowMatchingPipeline
+
+# diffusers 0.42 warns at every change of dtype of modules to be kept in float32, even where it has none to name.
+logging.getLogger("diffusers.models.modeling_utils").addFilter(
+    lambda record: "should be kept in float32: []" not in record.getMessage()
+)
 
 
 @contextlib.contextmanager
