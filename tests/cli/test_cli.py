@@ -209,3 +209,10 @@ def test_failures_are_one_line_and_exit_code_one(run, story, tmp_path, monkeypat
 def test_version_and_module_form():
     shown = subprocess.run([sys.executable, "-m", "mmmi_hf", "--version"], capture_output=True, text=True, check=True)
     assert shown.stdout.startswith("mmmi-hf ")
+
+
+def test_no_arguments_show_the_help(run):
+    code, out, err = run()
+    assert code == 0
+    assert "evaluate-flow" in out
+    assert err == ""
