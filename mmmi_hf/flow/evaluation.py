@@ -184,8 +184,8 @@ def evaluate_flow(
     if storage_per_class:
         report.part(
             "storage",
-            common | {"per_class": storage_per_class},
-            lambda: storage_losses(pipe, storage_per_class, seed=seed, batch_size=batch_size, progress=progress),
+            {"seed": seed, "per_class": storage_per_class},
+            lambda: storage_losses(pipe, storage_per_class, seed=seed, progress=progress),
         )
     return report.content
 
