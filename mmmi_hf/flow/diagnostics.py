@@ -266,7 +266,8 @@ def _extremes(
     def product(v: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             moved = step(x + (reach * v).view(x.shape))
-        return (moved - image.detach()).flatten(1) / reach - v
+        change: torch.Tensor = (moved - image.detach()).flatten(1) / reach - v
+        return change
 
     def transposed(v: torch.Tensor) -> torch.Tensor:
         gradient: torch.Tensor = torch.autograd.grad(image, point, v.view(x.shape), retain_graph=True)[0]
