@@ -115,7 +115,24 @@ class StructuredCovariance:
         try:
             return [self._channel(group, kinds) for group in _connected(self.noise, list(kinds))]
         except DependentRowsError:
-            raise _infinite(query) from None
+            raise self._infinite(query) from None
+
+    def _infinite(self, query: Query) -> InfiniteInformationError:
+        """The error of a query, naming the first modalities whose vector sources are linearly dependent."""
+        members = [self.position[name] for name in query.modalities]
+        culprits = list(query.modalities)
+        for count in range(1, len(members)):
+            rows, row = self.noise[members[:count]], self.noise[members[count]]
+            parts = np.linalg.lstsq(rows.T, row, rcond=None)[0]
+            if np.abs(parts @ rows - row).max() <= 1e-12:
+                culprits = [name for name, part in zip(query.modalities, parts, strict=False) if abs(part) > 1e-12]
+                culprits.append(query.modalities[count])
+                break
+        return InfiniteInformationError(
+            f"the vector sources of {', '.join(culprits)} have a singular covariance, so that a combination of them is "
+            "free of noise and this quantity is infinite or undefined; give each a source of its own, or ask about "
+            "other blocks, whose information may well be finite"
+        )
 
     def _channel(self, group: list[int], kinds: dict[int, int]) -> Channel:
         parts = [[i for i in group if kinds[i] == kind] for kind in range(3)]
@@ -165,12 +182,3 @@ def _connected(noise: Array, members: list[int]) -> list[list[int]]:
             frontier = linked[frontier].any(axis=0) & (label < 0)
         groups += 1
     return [[members[i] for i in np.flatnonzero(label == group)] for group in range(groups)]
-
-
-def _infinite(query: Query) -> InfiniteInformationError:
-    blocks = ", ".join(query.modalities)
-    return InfiniteInformationError(
-        f"the vector sources of {blocks} have a singular covariance, so that a combination of them is free of noise "
-        "and this quantity is infinite or undefined; give each a source of its own, or ask about other blocks, whose "
-        "information may well be finite"
-    )

@@ -75,6 +75,32 @@ def check_natural(name: str, value: object, below: int = 2**63) -> int:
     return int(value)
 
 
+def check_latents(latents: Latents, shapes: Mapping[str, tuple[int, ...]]) -> int:
+    """The number of rows. Raises InvalidQueryError where a modality is missing, of another shape or of other length."""
+    counts = {}
+    for name, shape in shapes.items():
+        if name not in latents.z:
+            raise InvalidQueryError(f"latents lack {name}, expected z to hold {', '.join(shapes)}")
+        found = np.shape(latents.z[name])
+        if found[1:] != shape or not found:
+            raise InvalidQueryError(
+                f"latents of {name} have shape {found}, expected {('n', *shape)}".replace("'n'", "n")
+            )
+        counts[name] = found[0]
+    if len(set(counts.values())) != 1:
+        raise InvalidQueryError(f"latents have different numbers of rows: {counts}; give the same rows of each")
+    return int(next(iter(counts.values())))
+
+
+def check_target(latents: Latents) -> Array:
+    """y as float64. Raises InvalidQueryError where it is not one number per row."""
+    target = np.asarray(latents.y, dtype=np.float64)
+    counts = {len(values) for values in latents.z.values()}
+    if target.ndim != 1 or counts - {len(target)}:
+        raise InvalidQueryError(f"latents.y has shape {target.shape}, expected one number for each of {counts} rows")
+    return target
+
+
 def draw(
     sampler: Sampler,
     shapes: Mapping[str, tuple[int, ...]],

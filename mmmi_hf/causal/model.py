@@ -5,7 +5,8 @@ Owns the public class. Imports NumPy and this room only, never torch, files or d
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Any
@@ -17,10 +18,12 @@ from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.dense import DenseLaw
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.information import PartialInformation
-from mmmi_hf.causal.latents import Latents, check_kind, check_natural, draw
+from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_natural, check_target, draw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.structured import StructuredLaw
 from mmmi_hf.causal.template_bank import Shape
+
+_CHUNK_NUMBERS = 1 << 20
 
 
 class CausalModel:
@@ -148,15 +151,18 @@ class CausalModel:
         Args:
             latents: drawn by `sample` or recovered from images; any float dtype, any standardisation.
             a, b, given: as in `mutual_information`.
+
+        Raises:
+            InvalidQueryError: also where a latent of the query is missing or of the wrong shape.
         """
         query = self._query(a, b, given)
         form = self._law.canonical_form(query)
-        target = self._target(latents) if TARGET in query.names else np.zeros(len(latents.y))
-        parts = [
-            form.pointwise(values, target[rows])
-            for rows, values in self._chunks(latents, query.modalities, len(target))
-        ]
-        return np.concatenate([np.zeros(0), *parts])
+        target = check_target(latents) if TARGET in query.names else None
+        parts = [np.zeros(0)]
+        for rows, values in self._parts(latents, query.modalities):
+            known = len(values[query.modalities[0]])
+            parts.append(form.pointwise(values, np.zeros(known) if target is None else target[rows]))
+        return np.concatenate(parts)
 
     def interaction_information(self, a: Blocks, b: Blocks, c: Blocks) -> float:
         """I(a; b) - I(a; b | c) in nats: positive where c explains what a and b share, negative where it joins them."""
@@ -222,18 +228,21 @@ class CausalModel:
         """E[y | blocks] of every row, (n,): the optimal decoder, linear in the latents."""
         names = self._modalities(blocks)
         posterior = self._law.posterior(names)
-        count = len(np.asarray(latents.z[names[0]]))
-        parts = [posterior.mean(values) for _, values in self._chunks(latents, names, count)]
-        return np.concatenate([np.zeros(0), *parts])
+        return np.concatenate([np.zeros(0), *(posterior.mean(values) for _, values in self._parts(latents, names))])
 
     def linear_decoder(self, blocks: Blocks, standardize: str = "whiten") -> Callable[[Mapping[str, Any]], Array]:
         """`decode` as a function of standardised latents alone: {name: (n, *shape)} → E[y | blocks], (n,)."""
         names, kind = self._modalities(blocks), check_kind(standardize)
 
         def decode(z: Mapping[str, Any]) -> Array:
-            return self.decode(Latents(z, np.zeros(len(z[names[0]])), kind), names)
+            return self.decode(Latents(z, np.zeros(0), kind), names)
 
         return decode
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {shape}" for name, shape in list(self._law.shapes.items())[:4])
+        more = ", …" if len(self._law.shapes) > 4 else ""
+        return f"CausalModel({shapes}{more}; digest {self.digest[:12]})"
 
     @property
     def _structured(self) -> StructuredLaw:
@@ -242,8 +251,8 @@ class CausalModel:
         return self._law
 
     @cached_property
-    def _known(self) -> frozenset[str]:
-        return frozenset(self.names)
+    def _known(self) -> dict[str, None]:
+        return dict.fromkeys(self.names)
 
     def _query(self, a: Blocks, b: Blocks, given: Blocks) -> Query:
         return read_query(a, b, given, self._known)
@@ -264,9 +273,6 @@ class CausalModel:
         seed = check_natural("seed", seed)
         return draw(self._law.sampler(check_kind(kind)), self._law.shapes, rows, seed=seed, kind=kind, start=start)
 
-    def _target(self, latents: Latents) -> Array:
-        return np.asarray(latents.y, dtype=np.float64)
-
     def _mapped(self, z: Any, name: str, function: Callable[[Array], Array]) -> Array:
         (name,) = self._modalities(name)
         values = np.asarray(z, dtype=np.float64)
@@ -277,11 +283,11 @@ class CausalModel:
             )
         return function(flat(values)).reshape(values.shape)
 
-    def _chunks(self, latents: Latents, names: tuple[str, ...], count: int) -> Any:
-        kind = check_kind(latents.standardize)
-        maps = {name: self._law.standardizer(name, kind) for name in names}
-        size = sum(int(np.prod(self._law.shapes[name])) for name in names) or 1
-        step = max(1, (1 << 20) // size)
+    def _parts(self, latents: Latents, names: tuple[str, ...]) -> Iterator[tuple[slice, dict[str, Array]]]:
+        """Rows and their latents in the units of the model, a cache's worth at a time."""
+        count = check_latents(latents, {name: self._law.shapes[name] for name in names})
+        maps = {name: self._law.standardizer(name, check_kind(latents.standardize)) for name in names}
+        step = max(1, _CHUNK_NUMBERS // sum(math.prod(self._law.shapes[name]) for name in names))
         for begin in range(0, count, step):
             rows = slice(begin, begin + step)
             yield rows, {name: maps[name].undo(flat(latents.z[name][rows])) for name in names}

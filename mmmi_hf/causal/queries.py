@@ -7,7 +7,7 @@ and the canonical kernel only.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -112,7 +112,7 @@ class Normals(Protocol):
         """out[r] = the first numbers of that stream of row rows[r]."""
 
 
-def read_blocks(argument: str, blocks: Blocks, known: Mapping[str, object] | frozenset[str]) -> tuple[str, ...]:
+def read_blocks(argument: str, blocks: Blocks, known: Mapping[str, object]) -> tuple[str, ...]:
     """A name or names as a tuple.
 
     Raises:
@@ -134,7 +134,7 @@ def read_blocks(argument: str, blocks: Blocks, known: Mapping[str, object] | fro
     return names
 
 
-def read_query(first: Blocks, second: Blocks, given: Blocks, known: Mapping[str, object] | frozenset[str]) -> Query:
+def read_query(first: Blocks, second: Blocks, given: Blocks, known: Mapping[str, object]) -> Query:
     """The query I(first; second | given).
 
     Raises:
@@ -142,7 +142,11 @@ def read_query(first: Blocks, second: Blocks, given: Blocks, known: Mapping[str,
     """
     a = read_blocks("a", first, known)
     b = read_blocks("b", second, known)
-    c = read_blocks("given", given, known) if isinstance(given, str) or len(given) else ()
+    c = (
+        ()
+        if not isinstance(given, str) and isinstance(given, Sized) and not len(given)
+        else read_blocks("given", given, known)
+    )
     if len(set(a + b + c)) != len(a) + len(b) + len(c):
         shared = sorted((set(a) & set(b)) | (set(a) & set(c)) | (set(b) & set(c)))
         raise InvalidQueryError(
@@ -151,7 +155,7 @@ def read_query(first: Blocks, second: Blocks, given: Blocks, known: Mapping[str,
     return Query(a, b, c)
 
 
-def _listed(known: Mapping[str, object] | frozenset[str]) -> str:
+def _listed(known: Mapping[str, object]) -> str:
     names = list(known)
     return ", ".join(names) if len(names) <= 12 else f"{', '.join(names[:3])}, …, {', '.join(names[-2:])}"
 

@@ -22,6 +22,7 @@ from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.structured import read_shapes
 from mmmi_hf.causal.template_bank import TemplateBank
+from mmmi_hf.causal.templates import check_shape
 
 __all__ = ["common_cause", "decaying_modalities", "independent", "template_ablation", "two_telescopes"]
 
@@ -95,9 +96,8 @@ def two_telescopes(
     """
     if target not in (None, "mass", "atmosphere"):
         raise InvalidModelError(f"target is {target!r}, expected 'mass', 'atmosphere' or None")
-    pair = mass_templates
-    if isinstance(pair, str) or np.shape(pair) == tuple(shape) or len(pair) != 2:
-        pair = (mass_templates, mass_templates)
+    paired = isinstance(mass_templates, (list, tuple)) and len(mass_templates) == 2
+    pair = mass_templates if paired and not _is_array(mass_templates, shape) else (mass_templates, mass_templates)
     return CausalModel(
         [0.0 if target == "atmosphere" else eta_1, 0.0 if target == "mass" else eta_2],
         [[rho_tilde_1, rho_tilde_2], [rho_tilde_1, 0.0]],
@@ -262,6 +262,13 @@ def _flushed(base: float, steps: Any) -> Array:
     with np.errstate(under="ignore", over="ignore"):
         powers = np.power(base, -steps.astype(np.float64))
     return np.where(powers < 1e-140, 0.0, powers)
+
+
+def _is_array(values: Any, shape: Sequence[int]) -> bool:
+    try:
+        return np.asarray(values, dtype=np.float64).shape == check_shape(shape)
+    except (TypeError, ValueError):
+        return False
 
 
 def _norm(bank: TemplateBank, i: int) -> float:
