@@ -1,0 +1,234 @@
+"""The pipeline: micro-batches, labels, refusals, saving and loading without pickles."""
+
+import copy
+import json
+
+import huggingface_hub
+import pytest
+import torch
+from diffusers import DiffusionPipeline, UNet2DModel
+from safetensors.torch import load_file
+
+from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler, InversionError
+from mmmi_hf.flow.bundled import PATTERNS
+
+
+@pytest.fixture(scope="module")
+def saved(tiny_pipeline, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pipeline")
+    tiny_pipeline.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def pipe(tiny_pipeline):
+    """A copy that a test may change."""
+    made = FlowMatchingPipeline(
+        copy.deepcopy(tiny_pipeline.unet), FlowMatchODEScheduler.from_config(tiny_pipeline.scheduler.config), 2
+    )
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+def _latents(n, seed=0):
+    return torch.randn(n, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+
+
+LABELS = torch.arange(7) % 3
+
+
+def test_the_bits_of_a_row_depend_on_its_place_in_its_micro_batch_alone(tiny_pipeline):
+    z = _latents(7)
+    whole = tiny_pipeline(z, LABELS, batch_size=3).images
+    assert torch.equal(tiny_pipeline(z[3:], LABELS[3:], batch_size=3).images, whole[3:])
+    assert torch.equal(tiny_pipeline(z[:4], LABELS[:4], batch_size=3).images, whole[:4]), "the last one is padded"
+    assert torch.equal(tiny_pipeline(z[6:], LABELS[6:], batch_size=3).images, whole[6:])
+    back = tiny_pipeline.invert(whole, LABELS, batch_size=3)
+    assert torch.equal(tiny_pipeline.invert(whole[3:], LABELS[3:], batch_size=3), back[3:])
+    assert torch.equal(tiny_pipeline.invert(whole[:4], LABELS[:4], batch_size=3), back[:4])
+
+
+def test_labels_in_every_form_condition_the_images(tiny_pipeline):
+    z = _latents(3)
+    ones = tiny_pipeline(z, 1).images
+    for labels in ([1, 1, 1], torch.tensor([1, 1, 1], dtype=torch.int32), torch.tensor(1)):
+        assert torch.equal(tiny_pipeline(z, labels).images, ones)
+    assert not torch.allclose(tiny_pipeline(z, 2).images, ones)
+
+
+def test_nothing_is_clamped(tiny_pipeline):
+    assert tiny_pipeline(20 * _latents(2), 0).images.abs().max() > 5
+
+
+def test_the_network_is_evaluated_without_dropout_and_left_in_its_mode(pipe):
+    expected = pipe(_latents(2), 0).images
+    pipe.unet.train()
+    assert torch.equal(pipe(_latents(2), 0).images, expected)
+    assert pipe.unet.training
+
+
+def test_tf32_is_off_inside_and_restored_after(pipe):
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = matmul.fp32_precision, cudnn.conv.fp32_precision
+    seen = []
+    pipe.unet.register_forward_pre_hook(lambda *_: seen.append((matmul.fp32_precision, cudnn.conv.fp32_precision)))
+    try:
+        matmul.fp32_precision = cudnn.conv.fp32_precision = "tf32"
+        pipe(_latents(1), 0)
+        assert set(seen) == {("ieee", "ieee")}
+        assert (matmul.fp32_precision, cudnn.conv.fp32_precision) == ("tf32", "tf32")
+    finally:
+        matmul.fp32_precision, cudnn.conv.fp32_precision = before
+
+
+def test_a_network_without_classes():
+    network = UNet2DModel(
+        sample_size=(4, 8),
+        in_channels=2,
+        out_channels=2,
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        block_out_channels=(8,),
+        layers_per_block=1,
+        norm_num_groups=4,
+    )
+    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=1))
+    pipe.set_progress_bar_config(disable=True)
+    assert (pipe.latent_shape, pipe.num_classes) == ((2, 4, 8), None)
+    z = torch.randn(2, 2, 4, 8, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(pipe.invert(pipe(z).images), z, atol=1e-5)
+    with pytest.raises(ValueError, match="class_labels must be None"):
+        pipe(z, 0)
+
+
+def test_precision_and_batch_size_are_checked_in_one_line(tiny_pipeline):
+    cases = [
+        (_latents(2).double(), {}, r"pipeline's dtype torch.float32, got torch.float64; .*\.to\(torch.float64\)"),
+        (_latents(2), {"batch_size": 0}, "batch_size must be a positive integer or None, got 0"),
+        (_latents(2), {"batch_size": True}, "batch_size must be a positive integer or None, got True"),
+    ]
+    for values, options, match in cases:
+        for function in (tiny_pipeline, tiny_pipeline.invert):
+            with pytest.raises(ValueError, match=match) as caught:
+                function(values, 0, **options)
+            assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("patch", "names", "match"),
+    [(3, None, "multiple of patch_size² = 9"), (0, None, "patch_size"), (2, ["a"], "the 3 classes of the unet, got 1")],
+)
+def test_parts_that_do_not_fit_are_refused(tiny_pipeline, patch, names, match):
+    with pytest.raises(ValueError, match=match):
+        FlowMatchingPipeline(tiny_pipeline.unet, tiny_pipeline.scheduler, patch_size=patch, class_names=names)
+
+
+def test_a_row_that_cannot_be_inverted_is_named_or_nan(pipe):
+    pipe.scheduler = FlowMatchODEScheduler(num_inference_steps=1)
+    images = pipe(_latents(4), 0).images.clone()
+    pipe.unet.register_forward_hook(_jumps_where_rows_are_large)
+    images[2] += 300.0
+    with pytest.raises(InversionError, match=r"step 0 of 1 .* \(2\)") as caught:
+        pipe.invert(images, 0)
+    assert "\n" not in str(caught.value)
+    back = pipe.invert(images, 0, on_failure="nan")
+    assert back[2].isnan().all()
+    assert torch.allclose(back[[0, 1, 3]], _latents(4)[[0, 1, 3]], atol=1e-4)
+
+
+def _jumps_where_rows_are_large(_module, inputs, output):
+    """A velocity that jumps back and forth wherever a row is large: no step reaches the images asked for."""
+    x = inputs[0]
+    large = x.flatten(1).abs().amax(1) > 100
+    output.sample = torch.where(large[:, None, None, None], 1e4 * torch.sign(torch.sin(1e4 * x)), output.sample)
+
+
+def test_saved_files_are_json_and_safetensors(saved):
+    files = sorted(path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file())
+    assert files == [
+        "model_index.json",
+        "scheduler/scheduler_config.json",
+        "unet/config.json",
+        "unet/diffusion_pytorch_model.safetensors",
+    ]
+
+
+def test_saving_pickles_is_refused(tiny_pipeline, tmp_path):
+    with pytest.raises(ValueError, match="safe_serialization must be True"):
+        tiny_pipeline.save_pretrained(tmp_path, safe_serialization=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("load", [FlowMatchingPipeline.from_pretrained, DiffusionPipeline.from_pretrained])
+def test_what_was_saved_is_loaded_to_the_bit(tiny_pipeline, saved, load):
+    loaded = load(str(saved))
+    assert type(loaded) is FlowMatchingPipeline
+    assert type(loaded.scheduler) is FlowMatchODEScheduler
+    assert loaded.scheduler.config.num_inference_steps == 4
+    assert loaded.config.class_names == ["shirt", "shoe", "bag"]
+    assert loaded.digest == tiny_pipeline.digest
+    loaded.set_progress_bar_config(disable=True)
+    assert torch.equal(loaded(_latents(3), 1).images, tiny_pipeline(_latents(3), 1).images)
+
+
+def test_weights_kept_in_half_are_loaded_in_float32_with_the_same_digest(pipe, tmp_path):
+    pipe.unet.half()
+    digest = pipe.digest
+    pipe.save_pretrained(tmp_path)
+    assert {tensor.dtype for tensor in load_file(next(tmp_path.rglob("*.safetensors"))).values()} == {torch.float16}
+    loaded = FlowMatchingPipeline.from_pretrained(tmp_path)
+    assert loaded.unet.dtype == torch.float32
+    assert loaded.digest == digest
+    assert FlowMatchingPipeline.from_pretrained(tmp_path, dtype=torch.float64).digest == digest
+
+
+def test_the_digest_sees_every_part_of_the_map(pipe):
+    digests = {pipe.digest}
+    with torch.no_grad():
+        pipe.unet.conv_out.bias[0] += 1e-3
+    digests.add(pipe.digest)
+    pipe.scheduler = FlowMatchODEScheduler(num_inference_steps=5)
+    digests.add(pipe.digest)
+    assert len(digests) == 3
+
+
+def test_a_repository_is_downloaded_without_code_or_pickles(saved, monkeypatch):
+    asked = {}
+
+    def download(repo, **options):
+        asked.update(options, repo=repo)
+        return str(saved)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", download)
+    pipe = FlowMatchingPipeline.from_pretrained("owner/name", revision="v1")
+    assert pipe.num_classes == 3
+    assert (asked["repo"], asked["revision"], asked["allow_patterns"]) == ("owner/name", "v1", PATTERNS)
+    assert not any(pattern.endswith((".py", ".bin", ".pt", "*")) for pattern in PATTERNS)
+
+
+def test_folders_that_are_no_pipeline_are_refused(tiny_pipeline, tmp_path):
+    def refused(match):
+        with pytest.raises(ValueError, match=match) as caught:
+            FlowMatchingPipeline.from_pretrained(tmp_path)
+        assert "\n" not in str(caught.value)
+
+    refused("model_index.json is missing")
+    tiny_pipeline.save_pretrained(tmp_path)
+    index = tmp_path / "model_index.json"
+    good = index.read_text()
+    index.write_text("{")
+    refused("not valid JSON")
+    index.write_text(json.dumps({**json.loads(good), "_class_name": "DDPMPipeline"}))
+    refused("holds a DDPMPipeline, not a FlowMatchingPipeline")
+    index.write_text(good)
+    weights = next(tmp_path.rglob("*.safetensors"))
+    torch.save(load_file(weights), weights.with_name("diffusion_pytorch_model.bin"))
+    weights.unlink()
+    refused("pickled weights are never loaded")
+
+
+def test_names_are_resolved_or_refused(saved):
+    with pytest.raises(ValueError, match=r"no pipeline 'nothing': give a bundled name .*fashion-mnist"):
+        FlowMatchingPipeline.from_pretrained("nothing")
+    with pytest.raises(ValueError, match="revision must be None for a bundled or local pipeline"):
+        FlowMatchingPipeline.from_pretrained(saved, revision="main")
