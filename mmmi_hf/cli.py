@@ -306,6 +306,10 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return "interrupted; run the same command again to continue", 130
     if isinstance(error, ValueError):
         return str(error), 2
+    from mmmi_hf.dataset.chunks import FolderInUseError
+
+    if isinstance(error, FolderInUseError):
+        return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error
     return f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1

@@ -10,6 +10,7 @@ modalities, chunks or processes exist.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -114,7 +115,7 @@ def draw(
     count = len(rows)
     z = {name: np.empty((count, *shape)) for name, shape in shapes.items()}
     y = np.empty(count)
-    flat = {name: values.reshape(count, -1) for name, values in z.items()}
+    flat = {name: values.reshape(count, math.prod(shapes[name])) for name, values in z.items()}
     normals = PhiloxNormals(seed)
     for begin in range(0, count, sampler.rows_at_once):
         end = min(begin + sampler.rows_at_once, count)

@@ -149,8 +149,12 @@ def random_field(shape: Sequence[int], seed: int = 0, cutoff: float = 4.0) -> Ar
     """
     shape = check_shape(shape, "random_field")
     seed = _integer("seed", seed, 0)
+    if seed >= 2**63:
+        raise InvalidModelError(f"seed is {seed}, expected less than 2**63")
     cutoff = _positive("cutoff", cutoff)
     plane = _plane(shape)
+    if cutoff > 4 * max(plane):
+        raise InvalidModelError(f"cutoff is {cutoff:g}, expected at most four times the longer side, {4 * max(plane)}")
     reach = math.floor(cutoff) + 1
     waves = [np.cos(np.pi * np.outer(np.arange(reach), np.arange(n) + 0.5) / n) for n in plane]
     amplitudes = np.random.Generator(np.random.Philox(key=seed)).standard_normal((reach,) * len(plane))

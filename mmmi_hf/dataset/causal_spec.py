@@ -62,7 +62,7 @@ def model_to_mapping(model: CausalModel) -> dict[str, Any]:
 
 def _from_story(spec: Mapping[str, Any], folder: Path | None) -> CausalModel:
     name = spec["story"]
-    if name not in STORIES:
+    if not isinstance(name, str) or name not in STORIES:
         raise FieldError((*_HERE, "story"), f"got {name!r}, expected one of {', '.join(STORIES)}")
     story = STORIES[name]
     known = tuple(inspect.signature(story).parameters)
@@ -84,6 +84,8 @@ def _from_coefficients(spec: Mapping[str, Any], folder: Path | None) -> CausalMo
         if required not in spec:
             raise FieldError(_HERE, f"the field {required!r} is missing")
     arrays = {name: _numbers(spec[name], (*_HERE, name)) for name in ("eta", "weights", "mixing")}
+    if arrays["eta"].ndim != 1:
+        raise FieldError((*_HERE, "eta"), f"expected a list with one number per cause, got {spec['eta']!r}")
     shape = _shape(spec["shape"])
     given = spec.get("templates", "ones")
     if isinstance(shape, list):
@@ -110,7 +112,7 @@ def _said_here(build: Callable[[], CausalModel], path: FieldPath) -> CausalModel
         return build()
     except FieldError:
         raise
-    except (ValueError, TypeError, KeyError) as error:
+    except (ValueError, TypeError, KeyError, MemoryError, OverflowError) as error:
         raise FieldError(path, " ".join(str(error).split())) from error
 
 
@@ -151,5 +153,5 @@ def _templates(value: Any, shape: Any, path: FieldPath, folder: Path | None) -> 
         arguments["path"] = folder / str(arguments["path"])
     try:
         return function(shape=shape, **arguments)
-    except (ValueError, TypeError, OSError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, OverflowError) as error:
         raise FieldError((*path, str(name)), " ".join(str(error).split())) from error

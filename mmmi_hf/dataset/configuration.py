@@ -23,6 +23,7 @@ from mmmi_hf.dataset.causal_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
 
 DEFAULT_PIPELINE = "fashion-mnist"
+WITHOUT_CLASSES = ("identity", "asinh", "normal-cdf", "half-cube")
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")
 SPLITS = ("train", "validation", "test")
@@ -125,10 +126,13 @@ class MMMIConfig(datasets.BuilderConfig):
         return dataclasses.replace(self, **given) if given else self
 
     def with_pipeline(self, pipeline: str | None) -> MMMIConfig:
-        """A copy in which every image modality uses another pipeline (None: unchanged)."""
+        """A copy in which every modality uses another pipeline (None: unchanged); labels go where it has no classes."""
         if pipeline is None:
             return self
-        return self.replace(modalities=tuple(dataclasses.replace(m, pipeline=pipeline) for m in self.modalities))
+        kept = {} if pipeline not in WITHOUT_CLASSES else {"class_label": None}
+        return self.replace(
+            modalities=tuple(dataclasses.replace(m, pipeline=pipeline, **kept) for m in self.modalities)
+        )
 
     @property
     def split_rows(self) -> dict[str, range]:

@@ -12,11 +12,13 @@ Owns the layout on disk, which is also the layout on the Hub:
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +33,16 @@ class DatasetFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        if self.path.exists() and not self.path.is_dir():
-            raise ConfigurationError(f"{self.path} is a file; give a folder")
+        there = next(p for p in (self.path.absolute(), *self.path.absolute().parents) if p.exists())
+        if not there.is_dir():
+            raise ConfigurationError(f"{there} is a file; give a folder")
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise ConfigurationError(f"{there} cannot be written to; give another folder")
+        unsafe = sorted(set('*?[]"') & set(str(self.path.absolute())))
+        if unsafe:
+            raise ConfigurationError(
+                f"{self.path}: `load_dataset` cannot read from a path with {' '.join(unsafe)}; give another folder"
+            )
         if self.path.is_dir() and any(self.path.iterdir()) and not self._is_ours():
             raise ConfigurationError(
                 f"{self.path} holds something else (no manifests/ of a dataset of ours); give an empty or new folder"
@@ -77,6 +87,24 @@ class DatasetFolder:
             raise ConfigurationError(f"{path} is not a manifest of this version of mmmi_hf")
         return manifest
 
+    def check_others(self, config: str) -> None:
+        """Refuse to add to a folder whose other configurations the card could not state."""
+        for other in self.configurations():
+            self.manifest(other)
+            for path in (self.ground_truth(other), self.causal_model(other)):
+                if other != config and not path.is_file():
+                    raise ConfigurationError(f"{path} is missing; generate {other!r} again, or give another folder")
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while files are put in place; another run waits its turn."""
+        descriptor = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
     def damaged_files(self, manifest: Mapping[str, Any]) -> list[str]:
         """The files of a manifest that are missing or whose SHA-256 differs."""
         return [
@@ -108,7 +136,7 @@ class DatasetFolder:
         """Remove the chunks of a complete configuration, and `.chunks` with the last of them."""
         shutil.rmtree(self.chunks(config), ignore_errors=True)
         parent = self.path / ".chunks"
-        if parent.is_dir() and not any(parent.iterdir()):
+        with suppress(OSError):  # another configuration is being made
             parent.rmdir()
 
 

@@ -65,7 +65,7 @@ class DiskFullError(OSError, ValueError):
 
 
 def generate(
-    config: MMMIConfig | str,
+    config: MMMIConfig | str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
     rows: int | None = None,
@@ -95,19 +95,21 @@ def generate(
         FolderInUseError: another run is writing the same configuration.
     """
     started = time.monotonic()
-    if isinstance(config, str):
-        config = get_configuration(config)
+    if not isinstance(config, MMMIConfig):
+        config = get_configuration(os.fspath(config))
     config = config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
     folder = DatasetFolder(out)
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)
     bijections = load_bijections(config, device=device)
     key = chunk_key(config, bijections)
+    folder.check_others(config.name)
     existing = folder.manifest(config.name)
     if existing is not None:
         differences = _differences(existing, key, config)
         if not differences and not folder.damaged_files(existing):
-            _finish(folder, config.name)
+            with ChunkStore(folder.chunks(config.name), key).locked(), folder.locked():
+                _finish(folder, config.name)
             return Generated(folder.path, config, 0, time.monotonic() - started)
         if differences and not overwrite:
             raise ConfigurationError(
@@ -119,10 +121,11 @@ def generate(
     with _disk_full_is_said(folder), ChunkStore(folder.chunks(config.name), key).locked() as store:
         made = _make_chunks(config, bijections, store, wanted, progress=progress)
         manifest, packed = pack(config, store, truth, bijections, progress=progress)
-        folder.put_in_place(config.name, packed)
-        manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
-        folder.write_manifest(config.name, manifest)
-        _finish(folder, config.name)
+        with folder.locked():
+            folder.put_in_place(config.name, packed)
+            manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
+            folder.write_manifest(config.name, manifest)
+            _finish(folder, config.name)
     return Generated(folder.path, config, made, time.monotonic() - started)
 
 

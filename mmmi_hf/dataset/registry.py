@@ -45,6 +45,10 @@ def get_configuration(
     """
     if Path(name).suffix in (".yaml", ".yml"):
         config = MMMIConfig.from_yaml(name)
+        if config.name in _released() and config.digest != get_configuration(config.name).digest:
+            raise ConfigurationError(
+                f"{name}: the name {config.name!r} belongs to a released configuration; take another"
+            )
     elif name in _released():
         config = MMMIConfig(**_released()[name])
     else:

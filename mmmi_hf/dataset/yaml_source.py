@@ -68,17 +68,19 @@ def read_yaml(path: str | os.PathLike[str]) -> YamlSource:
         raise ConfigurationError(f"there is no file {path}") from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} cannot be read: {error}") from error
+    lines: dict[FieldPath, int] = {}
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
         data = yaml.safe_load(text)
+        if node is not None:
+            _collect(path, node, (), lines)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigurationError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise ConfigurationError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    lines: dict[FieldPath, int] = {}
-    if node is not None:
-        _collect(path, node, (), lines)
+    except RecursionError:
+        raise ConfigurationError(f"{path} nests too deeply, or contains itself") from None
     return YamlSource(path, data, lines)
 
 

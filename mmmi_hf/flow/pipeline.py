@@ -120,7 +120,7 @@ class FlowMatchingPipeline(DiffusionPipeline):
             digest.update(tensor.detach().to("cpu", torch.float64).contiguous().numpy().astype("<f8").tobytes())
         return digest.hexdigest()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def __call__(
         self, latents: torch.Tensor, class_labels: Labels = None, *, batch_size: int | None = None
     ) -> FlowMatchingOutput:
@@ -153,7 +153,7 @@ class FlowMatchingPipeline(DiffusionPipeline):
                 images[rows[:kept]] = x[:kept]
         return FlowMatchingOutput(images=images)
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def invert(
         self,
         images: torch.Tensor,

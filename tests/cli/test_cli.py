@@ -216,3 +216,18 @@ def test_no_arguments_show_the_help(run):
     assert code == 0
     assert "evaluate-flow" in out
     assert err == ""
+
+
+def test_released_configurations_run_on_the_identity(run, tmp_path):
+    out = tmp_path / "out"
+    code, _, _ = run("generate", "common-cause-1.0", "--out", out, "--rows", 4, "--pipeline", "identity", "--quiet")
+    assert code == 0
+
+
+def test_a_folder_that_another_run_holds(run, story, tmp_path):
+    from mmmi_hf.dataset.chunks import ChunkStore
+
+    with ChunkStore(tmp_path / "out/.chunks/story", {"chunk_rows": 64}).locked():
+        code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
+    assert code == 1
+    assert err.startswith("mmmi-hf: another run is writing 'story'")

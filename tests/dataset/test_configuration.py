@@ -215,3 +215,35 @@ def test_the_registry_takes_overrides_and_refuses_unknown_names(tmp_path):
     with pytest.raises(ConfigurationError, match="rows: got 0"):
         get_configuration("independent", rows=0)
     assert get_configuration(str(written(tmp_path, STORY))).name == "mine"
+
+
+def test_the_names_without_classes_are_those_of_flow():
+    from mmmi_hf.dataset.configuration import WITHOUT_CLASSES
+    from mmmi_hf.flow.bijection import load_bijection
+
+    assert all(load_bijection(name, (3,)).num_classes is None for name in WITHOUT_CLASSES)
+
+
+def test_a_released_name_is_not_taken_by_something_else(tmp_path):
+    path = written(tmp_path, STORY.replace("name: mine", "name: independent"))
+    with pytest.raises(ConfigurationError, match="belongs to a released configuration"):
+        get_configuration(str(path))
+    path = written(tmp_path, get_configuration("independent").to_yaml())
+    assert get_configuration(str(path)).digest == get_configuration("independent").digest
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("modalities: &a [*a]\ncausal_model: {}\n", "contains itself"),
+        ("modalities: []\ncausal_model: {story: [common_cause], shape: [4]}\n", "causal_model.story: got"),
+        (
+            "modalities: []\ncausal_model: {eta: 1.0, weights: [[1]], mixing: [[1]], shape: [4]}\n",
+            "causal_model.eta: expected a list",
+        ),
+        ("modalities: []\ncausal_model: {story: common_cause, shape: [4000000000000]}\n", "allocate"),
+    ],
+)
+def test_structures_that_would_overwhelm(tmp_path, text, says):
+    with pytest.raises(ConfigurationError, match=re.escape(says)):
+        MMMIConfig.from_yaml(written(tmp_path, text))

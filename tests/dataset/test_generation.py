@@ -364,3 +364,28 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
     again = generate(str(config), tmp_path / "cut", rows=1000, progress=False)
     assert again.rows_made < 1000
     assert tree(tmp_path / "cut") == tree(undisturbed)
+
+
+def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match="file is a file; give a folder"):
+        generate(small_config, tmp_path / "file/below", progress=False)
+    with pytest.raises(ConfigurationError, match="cannot read from a path with"):
+        generate(small_config, tmp_path / "d[1]", progress=False)
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "hf-cache") == ["file"]
+
+
+def test_a_folder_that_cannot_be_written_is_refused(small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(ConfigurationError, match="cannot be written to"):
+        generate(small_config, tmp_path / "out", progress=False)
+
+
+@pytest.mark.parametrize("damage", ["manifests/small.json", "ground_truth/small.parquet", "causal_models/small.json"])
+def test_a_damaged_neighbour_is_noticed_before_anything_is_made(made, small_config, damage):
+    (made / damage).unlink()
+    if damage.startswith("manifests"):
+        (made / damage).write_text("{")
+    with pytest.raises(ConfigurationError, match=r"is damaged|is missing"):
+        generate(small_config.replace(name="other"), made, progress=False)
+    assert not (made / "data/other").exists()
