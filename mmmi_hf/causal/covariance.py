@@ -25,6 +25,8 @@ from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError
 from mmmi_hf.causal.queries import Query
 from mmmi_hf.causal.template_bank import Frame, TemplateBank
 
+_LOUDEST = 1e120  # how far causes may exceed the noise, so that squares stay in float64
+
 
 @dataclass(frozen=True, eq=False)
 class Channel:
@@ -68,10 +70,10 @@ class StructuredCovariance:
         self.noise: Array = mixing / self.scale[:, None]
         with np.errstate(over="ignore"):
             self.gains: Array = weights / self.scale[:, None]
-        if not np.all(np.abs(self.gains) < 1e100):
-            i = int(np.argmax(~np.all(np.abs(self.gains) < 1e100, axis=1)))
+        loud = np.flatnonzero(np.abs(self.gains).max(axis=1) > _LOUDEST)
+        if loud.size:
             raise InvalidModelError(
-                f"weights[{i}] exceed mixing[{i}] by a factor of more than 1e100; bring both to comparable sizes"
+                f"weights[{loud[0]}] exceed mixing[{loud[0]}] by a factor of more than {_LOUDEST}; make both alike"
             )
 
     @cached_property
@@ -98,12 +100,22 @@ class StructuredCovariance:
         return np.ascontiguousarray(reflection[:, 1:])
 
     def loadings(self, members: Sequence[int]) -> Array:
-        """(len(members), r, K): weighted templates of modalities of one shape, in the frame of their shape."""
+        """(len(members), r, K): weighted templates of modalities of one shape, in the frame of their shape.
+
+        Raises:
+            ArithmeticError: they exceed the noise by more than float64 can hold.
+        """
         chosen = list(members)
         coordinates = self.bank.frame(self.shapes[chosen[0]]).coordinates
         if not len(coordinates):
             return np.zeros((len(chosen), 0, len(self.eta)))
-        return np.swapaxes(self.gains[chosen][:, :, None] * coordinates[self.bank.index[chosen]], 1, 2)
+        loadings = np.swapaxes(self.gains[chosen][:, :, None] * coordinates[self.bank.index[chosen]], 1, 2)
+        if np.abs(loadings).max() > _LOUDEST:
+            raise ArithmeticError(
+                f"the causes of {', '.join(f'x{i + 1}' for i in chosen)} are more than {_LOUDEST} times as loud as the "
+                "noise: the information is beyond float64; make the mixing larger or the weights smaller"
+            )
+        return loadings
 
     def channels(self, given: list[int], first: list[int], second: list[int], query: Query) -> list[Channel]:
         """The query's modalities by connection, each group whitened and paired.

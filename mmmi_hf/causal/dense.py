@@ -26,7 +26,7 @@ from mmmi_hf.causal.canonical import (
 from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
 from mmmi_hf.causal.queries import TARGET, Normals, Query
 from mmmi_hf.causal.rowwise import combine
-from mmmi_hf.causal.structured import read_coefficients
+from mmmi_hf.causal.structured import SMALLEST, read_coefficients
 from mmmi_hf.causal.template_bank import Shape
 from mmmi_hf.causal.templates import check_shape
 
@@ -64,7 +64,7 @@ class DenseLaw:
             raise InvalidModelError(
                 f"A has {wanted} rows, expected at most {MOST_ROWS}; larger models need the structure of CausalModel(…)"
             )
-        silent = np.flatnonzero(~self.matrix.any(axis=1))
+        silent = np.flatnonzero(np.abs(self.matrix).max(axis=1) < SMALLEST)
         if silent.size:
             raise InvalidModelError(f"A[{int(silent[0])}] is all zero: that entry has no source; give it one")
         self._rows = {TARGET: slice(0, 1)}

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.design import weight_for_target_information
@@ -249,19 +249,17 @@ def _decay(name: str, value: float) -> float:
 
 def _decay_of_causes(beta: float, modalities: int) -> Array:
     """β^{-(i-1)}, (M,)."""
-    return _flushed(_decay("beta", beta), np.arange(modalities))
+    return _powers(_decay("beta", beta), np.arange(modalities))
 
 
 def _decay_of_sources(alpha: float, modalities: int, sources: int) -> Array:
     """α^{-|i-j|}, (M, J)."""
-    return _flushed(_decay("alpha", alpha), np.abs(np.subtract.outer(np.arange(modalities), np.arange(sources))))
+    return _powers(_decay("alpha", alpha), np.abs(np.subtract.outer(np.arange(modalities), np.arange(sources))))
 
 
-def _flushed(base: float, steps: Any) -> Array:
-    """base^-steps, with 0 where it is below 1e-140: such a coefficient is lost beside any other."""
-    with np.errstate(under="ignore", over="ignore"):
-        powers = np.power(base, -steps.astype(np.float64))
-    return np.where(powers < 1e-140, 0.0, powers)
+def _powers(base: float, steps: NDArray[np.intp]) -> Array:
+    with np.errstate(over="ignore"):
+        return np.asarray(np.power(base, -steps.astype(np.float64)))
 
 
 def _is_array(values: Any, shape: Sequence[int]) -> bool:

@@ -22,6 +22,8 @@ from mmmi_hf.causal.structured_pointwise import in_frame, mean_of_causes, scaled
 from mmmi_hf.causal.template_bank import Shape, TemplateBank
 from mmmi_hf.causal.templates import check_shape
 
+LARGEST, SMALLEST = 1e150, 1e-150  # sizes whose squares float64 still holds
+
 
 class StructuredLaw:
     """y = Σ η_k ũ_k, z_i = Σ_k w_ik T_ik ũ_k + Σ_j G_ij û_j.
@@ -50,9 +52,9 @@ class StructuredLaw:
             raise InvalidModelError(
                 f"mixing has {len(self.mixing)} rows but weights has {len(self.weights)}; give both one per modality"
             )
-        if not self.eta.any():
+        if np.abs(self.eta).max() < SMALLEST:
             raise InvalidModelError("eta is all zero, so that y has no source; give at least one cause a coefficient")
-        silent = np.flatnonzero(~self.mixing.any(axis=1))
+        silent = np.flatnonzero(np.abs(self.mixing).max(axis=1) < SMALLEST)
         if silent.size:
             i = int(silent[0])
             raise InvalidModelError(
@@ -128,9 +130,9 @@ def read_coefficients(name: str, values: Any, axes: int, meaning: str) -> Array:
         raise InvalidModelError(f"{name} has shape {array.shape}, expected {meaning}, none of them zero")
     if not np.all(np.isfinite(array)):
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise InvalidModelError(f"{name}{list(where)} is {array[where]!r}, expected a finite number")
-    if np.abs(array).max() > 1e150 or ((array != 0.0).any() and np.abs(array[array != 0.0]).min() < 1e-150):
-        raise InvalidModelError(f"{name} has entries outside 1e-150 … 1e150 in size; rescale the model")
+        raise InvalidModelError(f"{name}{list(where)} is {float(array[where])}, expected a finite number")
+    if np.abs(array).max() > LARGEST:
+        raise InvalidModelError(f"{name} has entries above {LARGEST} in size; rescale the model")
     array += 0.0
     array.flags.writeable = False
     return array

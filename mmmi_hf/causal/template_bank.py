@@ -129,7 +129,7 @@ class TemplateBank:
                     self.index[i, k] = self._store(entry, self.shapes[i], used_here, where)
                 elif used_here:
                     raise InvalidModelError(
-                        f"{where} is None but weights[{i}][{k}] is {weights[i, k]!r}; give a template"
+                        f"{where} is None but weights[{i}][{k}] is {float(weights[i, k])}; give a template"
                     )
 
     def _store(self, entry: Any, shape: Shape, used: bool, where: str) -> int:
@@ -194,8 +194,11 @@ def _check(template: Template, shape: Shape, used: bool, where: str) -> None:
         )
     if not np.all(np.isfinite(template.values)):
         raise InvalidModelError(f"{where} contains a value that is not finite; every entry must be a finite number")
-    if used and not np.any(template.values):
+    largest = float(np.abs(template.values).max())
+    if used and largest < 1e-150:
         raise InvalidModelError(f"{where} is all zero although its weight is not; set the weight to 0 instead")
+    if largest > 1e150:
+        raise InvalidModelError(f"{where} has entries of size {largest}, expected at most 1e150; scale it down")
 
 
 def _nesting(templates: Any, counts: tuple[int, ...], shapes: Sequence[Shape]) -> Sequence[Sequence[Any]] | None:

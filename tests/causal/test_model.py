@@ -50,16 +50,16 @@ def test_arguments_are_copied():
         ({"eta": [[1.0], [1.0, 2.0]]}, "eta is .* expected numbers"),
         ({"eta": [0.0]}, "eta is all zero, so that y has no source"),
         ({"eta": [np.nan]}, r"eta\[0\] is .*nan.*, expected a finite number"),
-        ({"eta": [1e200]}, "eta has entries outside"),
+        ({"eta": [1e200]}, r"eta has entries above 1e\+150"),
         ({"eta": [1.0, 1.0]}, "weights has 1 columns but eta has 2 entries"),
         ({"weights": [[1.0]]}, "mixing has 2 rows but weights has 1"),
         ({"weights": [1.0, 2.0]}, r"weights has shape \(2,\), expected \(M, K\)"),
         ({"weights": [[], []]}, r"weights has shape \(2, 0\)"),
         ({"weights": [[1.0], [np.inf]]}, r"weights\[1, 0\] is .*inf"),
-        ({"weights": [[1e120], [1.0]]}, r"weights\[0\] exceed mixing\[0\]"),
+        ({"weights": [[1e130], [1.0]]}, r"weights\[0\] exceed mixing\[0\]"),
         ({"mixing": [[1.0], [0.0]]}, r"mixing\[1\] is all zero: x2 has no vector source"),
         ({"mixing": np.zeros((2, 0))}, r"mixing has shape \(2, 0\)"),
-        ({"mixing": [[1.0, 1e-200], [0.0, 1.0]]}, "mixing has entries outside"),
+        ({"mixing": [[1.0, 0.0], [0.0, 1e-200]]}, r"mixing\[1\] is all zero"),
         ({"shape": ()}, r"shape is \(\), expected a tuple of positive integers"),
         ({"shape": (2, 0)}, r"shape is \(2, 0\)"),
         ({"shape": 4}, "shape is 4"),
@@ -82,6 +82,7 @@ def test_arguments_are_copied():
         ({"templates": [["ones"], ["rainbow"]]}, "names 'rainbow'"),
         ({"templates": np.full((2, 2), np.inf)}, "templates contains a value that is not finite"),
         ({"templates": np.zeros((2, 2))}, "templates is all zero"),
+        ({"templates": np.full((2, 2), 1e200)}, r"templates has entries of size 1e\+200"),
     ],
 )
 def test_wrong_models_are_refused(change, message):
@@ -241,7 +242,7 @@ def test_the_largest_matrix():
 def test_import_brings_no_heavy_library():
     program = (
         "import sys, mmmi_hf.causal\n"
-        "heavy = {'torch', 'diffusers', 'accelerate', 'datasets', 'huggingface_hub', 'pyarrow', 'matplotlib', 'PIL', 'scipy'}\n"
+        "heavy = {'torch', 'diffusers', 'accelerate', 'datasets', 'pyarrow', 'matplotlib', 'PIL'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -103,6 +103,19 @@ def test_a_cause_beyond_float64_is_refused_with_the_reason():
         model.mutual_information("x2", "y", given="x1")
 
 
+def test_causes_whose_square_leaves_float64_are_refused():
+    model = CausalModel([1.0], [[1e100]], [[1.0]], shape=(4,), templates=np.full(4, 1e30))
+    with pytest.raises(ArithmeticError, match="causes of x1 are more than 1e"):
+        model.mutual_information("x1", "y")
+
+
+def test_coefficients_that_underflow_are_nothing():
+    alone = CausalModel([1.0], [[1.0], [1.0]], np.eye(2), shape=(4,))
+    faint = CausalModel([1.0], [[1.0], [1.0]], [[1.0, 1e-300], [5e-324, 1.0]], shape=(4,))
+    assert faint.mutual_information("x1", "x2") == pytest.approx(alone.mutual_information("x1", "x2"), rel=1e-14)
+    assert np.isfinite(faint.sample(3, seed=0).z["x1"]).all()
+
+
 def test_impossible_sines_raise_with_the_numbers():
     with pytest.raises(ArithmeticError, match=r"1\.0 with sines down to 0\.0"):
         information_of(np.array([1.0]), np.array([0.0]))
