@@ -70,13 +70,6 @@ def orthonormal_rows(rows: Array, carried: Array) -> tuple[Array, Array]:
     return joint[:, :width], joint[:, width:]
 
 
-def project_out(rows: Array, basis: Array) -> Array:
-    """The part of `rows` orthogonal to the orthonormal rows of `basis` (twice, so that it is so to rounding)."""
-    for _ in range(2 if len(basis) else 0):
-        rows = rows - (rows @ basis.T) @ basis
-    return rows
-
-
 @dataclass(frozen=True, eq=False)
 class PrincipalAngles:
     """Principal angles between two row spaces, largest cosine first.

@@ -263,7 +263,7 @@ class CausalModel:
     def _information(self, query: Query) -> float:
         value = self._law.canonical_form(query).information()
         if not 0.0 <= value < float("inf"):
-            raise ArithmeticError(f"I{query} came out as {value!r}, which is impossible; please report this model")
+            raise ArithmeticError(f"{query} came out as {value!r}, which is impossible; please report this model")
         return value
 
     def _between(self, a: tuple[str, ...], b: tuple[str, ...], given: tuple[str, ...]) -> float:

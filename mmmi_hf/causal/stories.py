@@ -62,7 +62,7 @@ def common_cause(
                 f"rho_tilde is {rho_tilde!r} although mi is {mi!r}, which determines it; give one of them"
             )
         bank = TemplateBank(template, np.ones((count, 1)), read_shapes(shape, count))
-        norms = [_norm(bank, i) for i in range(count)]
+        norms = [bank.norm(i, 0) for i in range(count)]
         weights = np.array([weight_for_target_information(mi, g, t) for g, t in zip(noise, norms, strict=True)])
     return CausalModel([eta], weights[:, None], np.diag(noise), shape=shape, templates=template)
 
@@ -267,10 +267,3 @@ def _is_array(values: Any, shape: Sequence[int]) -> bool:
         return np.asarray(values, dtype=np.float64).shape == check_shape(shape)
     except (TypeError, ValueError):
         return False
-
-
-def _norm(bank: TemplateBank, i: int) -> float:
-    template = bank.template(i, 0)
-    if template is None:
-        raise InvalidModelError("template is None, expected a name or an array")
-    return float(np.sqrt(np.add.reduce(template.values**2)))

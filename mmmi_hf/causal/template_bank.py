@@ -60,13 +60,6 @@ class Frame:
             return cls(None, templates)
         if count == 0:
             return cls(np.zeros((0, size)), np.zeros((0, 0)))
-        lengths = np.sqrt(np.add.reduce(templates * templates, axis=1))
-        if count == 1:
-            return (
-                cls(templates / lengths[:, None], lengths[:, None])
-                if lengths[0] > 0
-                else cls(templates, np.zeros((1, 1)))
-            )
         basis, upper = np.linalg.qr(templates.T)
         return cls(np.ascontiguousarray(basis.T), np.ascontiguousarray(upper.T))
 
@@ -150,6 +143,11 @@ class TemplateBank:
         """The template of modality i and cause k, counted from 0; None where none was given."""
         index = int(self.index[i, k])
         return None if index < 0 else self._stored[self.shapes[i]][index]
+
+    def norm(self, i: int, k: int) -> float:
+        """‖T_ik‖, 0 where none was given."""
+        template = self.template(i, k)
+        return 0.0 if template is None else math.sqrt(float(np.add.reduce(template.values**2)))
 
     @cached_property
     def distinct(self) -> tuple[Template, ...]:

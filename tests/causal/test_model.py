@@ -142,6 +142,28 @@ def test_other_wrong_queries_are_refused():
         common_cause((2,), modalities=30).mutual_information("q", "y")
 
 
+def test_models_without_any_template():
+    model = CausalModel([1.0], [[0.0], [0.0]], [[1.0, 0.5], [0.0, 1.0]], shape=(3,), templates=[[None], [None]])
+    assert model.mutual_information("x1", "y") == 0.0
+    assert model.mutual_information("x1", "x2") == pytest.approx(-1.5 * np.log(1 - 0.25 / 1.25), rel=1e-14)
+    assert model.template(0, 0) is None
+    drawn = model.sample(2, seed=0)
+    assert model.pointwise_mutual_information(drawn, "x1", "x2").shape == (2,)
+    assert CausalModel.from_json(model.to_json()).digest == model.digest
+
+
+@pytest.mark.parametrize("value", [-1e-16, float("nan"), float("inf")])
+def test_an_impossible_value_is_raised_with_the_number(monkeypatch, value):
+    class Broken:
+        def information(self) -> float:
+            return value
+
+    model = CausalModel(**GOOD)
+    monkeypatch.setattr(model._law, "canonical_form", lambda query: Broken())
+    with pytest.raises(ArithmeticError, match=str(value)):
+        model.mutual_information("x1", "y")
+
+
 def test_equal_names_in_any_container():
     model = CausalModel(**GOOD)
     assert model.mutual_information(("x1",), ["y"], ()) == model.mutual_information("x1", "y", [])

@@ -103,6 +103,13 @@ def test_a_cause_beyond_float64_is_refused_with_the_reason():
         model.mutual_information("x2", "y", given="x1")
 
 
+def test_a_loud_modality_beside_the_target_is_refused_with_the_reason():
+    model = common_cause((4,), rho_tilde=1e60)
+    with pytest.raises(ArithmeticError, match="noise of x1, x2 is below rounding"):
+        model.mutual_information(["y", "x1"], "x2")
+    assert model.mutual_information("x1", "y") == pytest.approx(math.log(2e60), rel=1e-14)
+
+
 def test_causes_whose_square_leaves_float64_are_refused():
     model = CausalModel([1.0], [[1e100]], [[1.0]], shape=(4,), templates=np.full(4, 1e30))
     with pytest.raises(ArithmeticError, match="causes of x1 are more than 1e"):
