@@ -1,8 +1,7 @@
 """Canonical correlations of two Gaussian blocks given by their linear factors.
 
 Owns the one numerical kernel of the room: blocks are written as rows over independent N(0, 1) sources, and canonical
-correlations are the cosines of the principal angles between the row spaces. Imports NumPy and this room's errors only;
-knows nothing of models, names or latents.
+correlations are the cosines of the principal angles between the row spaces. Imports NumPy only; knows nothing of models, names or latents.
 
 Cosines and sines are computed separately, each by the route that is accurate for it (Björck and Golub, 1973), so that
 -ln sin keeps its digits from 1e-30 nats to thousands.
@@ -84,8 +83,11 @@ class PrincipalAngles:
     sines: Array
 
     @classmethod
-    def between(cls, first: Array, second: Array) -> PrincipalAngles:
-        """The angles between the row spaces of two matrices with orthonormal rows, (p_a, m) and (p_b, m)."""
+    def between(cls, first: Array, second: Array, complete: bool = True) -> PrincipalAngles:
+        """The angles between the row spaces of two matrices with orthonormal rows, (p_a, m) and (p_b, m).
+
+        Without `complete`, left and right have only the paired rows.
+        """
         overlap = first @ second.T
         if overlap.size == 1:
             cosine = float(overlap[0, 0])
@@ -97,7 +99,7 @@ class PrincipalAngles:
                 np.array([abs(cosine)]),
                 np.array([np.sqrt(residual @ residual)]),
             )
-        left, cosines, right = np.linalg.svd(overlap)
+        left, cosines, right = np.linalg.svd(overlap, full_matrices=complete)
         count = len(cosines)
         if count and cosines[0] ** 2 > 0.5:
             sines = np.asarray(

@@ -137,16 +137,13 @@ class DenseForm:
     def __init__(self, law: DenseLaw, query: Query) -> None:
         self._law, self._query = law, query
         given = len(law.rows(query.given))
-        factor = law.factor
         try:
-            sides = []
-            for names in (query.first, query.second):
-                rows = factor[law.rows(query.given + names)]
-                basis, whiten = orthonormal_rows(rows, np.eye(len(rows)))
-                sides.append((basis[given:], whiten[given:]))
-            self._whiten = (sides[0][1], sides[1][1])
-            self._angles = PrincipalAngles.between(sides[0][0], sides[1][0])
-            if self._angles.sines[0] <= 8.0 * EPSILON * max(factor.shape):
+            sides = [
+                orthonormal_rows(rows, np.zeros((len(rows), 0)))[0][given:]
+                for rows in (law.factor[law.rows(query.given + names)] for names in (query.first, query.second))
+            ]
+            self._angles = PrincipalAngles.between(sides[0], sides[1], complete=False)
+            if self._angles.sines[0] <= 8.0 * EPSILON * max(law.factor.shape):
                 raise DependentRowsError(0)
         except DependentRowsError:
             raise _infinite(query) from None
@@ -165,15 +162,22 @@ class DenseForm:
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """Pointwise mutual information of every row in nats."""
-        angles, count = self._angles, len(self._angles.cosines)
         variates = [
-            combine(self._law.stacked(self._query.given + names, values, target), turn[:count] @ whiten)
-            for names, turn, whiten in (
-                (self._query.first, angles.left, self._whiten[0]),
-                (self._query.second, angles.right, self._whiten[1]),
-            )
+            combine(self._law.stacked(names, values, target), variate) for names, variate in self._canonical_variates
         ]
-        return self.information() + pair_densities(angles.cosines, angles.sines, *variates)
+        return self.information() + pair_densities(self._angles.cosines, self._angles.sines, *variates)
+
+    @cached_property
+    def _canonical_variates(self) -> list[tuple[tuple[str, ...], Array]]:
+        """For either block, the blocks and the matrix (p, rows) that give its canonical variates."""
+        law, query = self._law, self._query
+        given, count = len(law.rows(query.given)), len(self._angles.cosines)
+        maps = []
+        for names, turn in ((query.first, self._angles.left), (query.second, self._angles.right)):
+            rows = law.factor[law.rows(query.given + names)]
+            _, whiten = orthonormal_rows(rows, np.eye(len(rows)))
+            maps.append((query.given + names, turn[:count] @ whiten[given:]))
+        return maps
 
 
 class DensePosterior:

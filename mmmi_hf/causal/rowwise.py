@@ -1,7 +1,7 @@
 """Products of many rows with one small matrix whose bits do not depend on how many rows there are.
 
 Matrix products of a linear-algebra library change their order of summation with the number of rows and of threads;
-these do not. Imports NumPy only.
+these do not. Imports NumPy and this room's kernel only.
 """
 
 from __future__ import annotations
