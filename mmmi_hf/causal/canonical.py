@@ -1,7 +1,8 @@
 """Canonical correlations of two Gaussian blocks given by their linear factors.
 
 Owns the one numerical kernel of the room: blocks are written as rows over independent N(0, 1) sources, and canonical
-correlations are the cosines of the principal angles between the row spaces. Imports NumPy only; knows nothing of models, names or latents.
+correlations are the cosines of the principal angles between the row spaces. Imports NumPy only; knows nothing of
+models, names or latents.
 
 Cosines and sines are computed separately, each by the route that is accurate for it (Björck and Golub, 1973), so that
 -ln sin keeps its digits from 1e-30 nats to thousands.
