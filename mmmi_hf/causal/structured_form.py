@@ -27,6 +27,7 @@ from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.structured_pointwise import log_densities
 
 FIRST, SECOND = 0, 1
+_SMALL_SINE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,11 +85,13 @@ class StructuredForm:
         loadings = raw if free is None else [block @ free for block in raw]
         self._condition(loadings)
         self.rows_of_target = [TARGET in query.first, TARGET in query.second]
-        self.target_loading = self._relaxed(covariance.direction if free is None else covariance.direction @ free)
-        whitened = [
-            tuple(self._relaxed(np.tensordot(part, block, 1)) for part in (channel.first, channel.second))
+        self._direction = covariance.direction if free is None else covariance.direction @ free
+        self.target_loading = self._relaxed(self._direction)
+        self._plain = [
+            (np.tensordot(channel.first, block, 1), np.tensordot(channel.second, block, 1))
             for channel, block in zip(self.channels, loadings, strict=True)
         ]
+        whitened = [tuple(self._relaxed(side) for side in sides) for sides in self._plain]
         self.loadings = whitened
         self.pairs = [_pairs(channel, sides) for channel, sides in zip(self.channels, whitened, strict=True)]
         self.unpaired = [
@@ -118,15 +121,20 @@ class StructuredForm:
             for channel, block in zip(self.channels, loadings, strict=True)
             if len(channel.given)
         ]
+        self._given_stack = stack
         self.relax: Array | None = None
         self.mean_map: Array = np.zeros((self.causes, 0))
         if stack and self.causes:
-            rows = np.concatenate([np.eye(self.causes), np.concatenate(stack).T], axis=1)
-            try:
-                basis, self.relax = orthonormal_rows(rows, np.eye(self.causes))
-            except DependentRowsError:
-                raise self._drowned() from None
-            self.mean_map = basis[:, self.causes :]
+            self.mean_map, self.relax = self._posterior_factor(stack)
+
+    def _posterior_factor(self, stack: list[Array]) -> tuple[Array, Array]:
+        """For vectors x = W ũ + n: the map of x to E[ũ' | x] and T⁻¹, where T Tᵀ = I + Wᵀ W and ũ = T⁻ᵀ ũ'."""
+        identity = np.eye(self.causes)
+        try:
+            basis, inverse = orthonormal_rows(np.concatenate([identity, *(part.T for part in stack)], axis=1), identity)
+        except DependentRowsError:
+            raise self._drowned() from None
+        return basis[:, self.causes :], inverse
 
     def _relaxed(self, loadings: Array) -> Array:
         return loadings if self.relax is None else loadings @ self.relax.T
@@ -135,14 +143,22 @@ class StructuredForm:
         """Write both blocks as rows over independent sources and take the principal angles."""
         first, second = self._rows(FIRST), self._rows(SECOND)
         self.small: PrincipalAngles | None = None
+        self._drowned_rows = False
         if not (len(first) and len(second)):
             return
         try:
             basis_a, self.whiten_a = orthonormal_rows(first, np.eye(len(first)))
             basis_b, self.whiten_b = orthonormal_rows(second, np.eye(len(second)))
         except DependentRowsError:
-            raise self._drowned() from None
+            self._drowned_rows = True
+            return
         self.small = PrincipalAngles.between(basis_a, basis_b)
+
+    def _angles(self) -> list[PrincipalAngles]:
+        """The angles of the small model, where there is one."""
+        if self._drowned_rows:
+            raise self._drowned()
+        return [] if self.small is None else [self.small]
 
     def _rows(self, side: int) -> Array:
         """One block over the sources (causes, shared noise, own noise of the second, unpaired noise of each)."""
@@ -173,7 +189,9 @@ class StructuredForm:
         return rows
 
     def information(self) -> float:
-        """Mutual information in nats, a sum of non-negative terms."""
+        """Mutual information in nats: a sum of non-negative terms, or by determinants where angles are below 1e-3."""
+        if self._drowned_rows or (self.small is not None and self.small.sines[0] < _SMALL_SINE):
+            return self._by_determinants()
         total = 0.0 if self.small is None else float(np.add.reduce(self.small.information_terms()))
         for channel, pairs in zip(self.channels, self.pairs, strict=True):
             if len(channel.cosines):
@@ -181,9 +199,35 @@ class StructuredForm:
                 total += (channel.size - pairs.dimensions) * float(np.add.reduce(terms))
         return total
 
+    def _by_determinants(self) -> float:
+        """I(a; b | given) from Σ_c -d ln sin_c, four ½ ln det(I + Q), and ratios of Var(y | ·) where y is asked for.
+
+        An angle θ is known to ε only, and ln sin θ to ε / θ: large information of few coordinates needs determinants.
+        """
+        first, second, rest, noise = [], [], [], 0.0
+        for channel, (alpha, beta) in zip(self.channels, self._plain, strict=True):
+            paired = len(channel.cosines)
+            noise -= channel.size * float(np.add.reduce(np.log(channel.sines)))
+            own = beta[:paired] - channel.cosines[:, None, None] * alpha[:paired]
+            first.append(_stacked(alpha))
+            second.append(_stacked(beta))
+            rest += [_stacked(own / channel.sines[:, None, None]), _stacked(beta[paired:])]
+        given = self._given_stack
+        factors = [
+            self._posterior_factor(stack)[1] for stack in (given, given + first, given + second, given + first + rest)
+        ]
+        # ln det(I + Q) = -2 Σ ln of the diagonal of T⁻¹
+        none, with_first, with_second, with_both = (float(np.add.reduce(np.log(np.diagonal(f)))) for f in factors)
+        total = noise + none + with_both - with_first - with_second
+        for asked, other in zip(self.rows_of_target, factors[1:3], strict=True):
+            if asked:
+                before, after = other @ self._direction, factors[3] @ self._direction
+                total += 0.5 * float(np.log((before @ before) / (after @ after)))
+        return total
+
     def correlations(self) -> Array:
         """Canonical correlations in descending order, each as often as it occurs."""
-        parts = [] if self.small is None else [self.small.cosines]
+        parts = [angles.cosines for angles in self._angles()]
         parts += [
             np.repeat(channel.cosines, channel.size - pairs.dimensions)
             for channel, pairs in zip(self.channels, self.pairs, strict=True)
@@ -192,13 +236,18 @@ class StructuredForm:
 
     def squared_correlations(self) -> float:
         """Σ ρ² over all canonical pairs."""
-        total = 0.0 if self.small is None else float(np.add.reduce(self.small.cosines**2))
+        total = sum(float(np.add.reduce(angles.cosines**2)) for angles in self._angles())
         for channel, pairs in zip(self.channels, self.pairs, strict=True):
             total += (channel.size - pairs.dimensions) * float(np.add.reduce(channel.cosines**2))
         return total
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
-        """Pointwise mutual information of every row in nats, O(d K) per row."""
+        """Pointwise mutual information of every row in nats, O(d K) per row.
+
+        Raises:
+            ArithmeticError: the noise is below rounding beside the causes.
+        """
+        self._angles()
         return self.information() + log_densities(self, values, target)
 
 

@@ -103,11 +103,30 @@ def test_a_cause_beyond_float64_is_refused_with_the_reason():
         model.mutual_information("x2", "y", given="x1")
 
 
-def test_a_loud_modality_beside_the_target_is_refused_with_the_reason():
+def test_a_modality_much_louder_than_its_noise_beside_the_target():
     model = common_cause((4,), rho_tilde=1e60)
-    with pytest.raises(ArithmeticError, match="noise of x1, x2 is below rounding"):
-        model.mutual_information(["y", "x1"], "x2")
+    query = (["y", "x1"], "x2")
     assert model.mutual_information("x1", "y") == pytest.approx(math.log(2e60), rel=1e-14)
+    assert model.mutual_information(*query) == pytest.approx(math.log(2e60), rel=1e-14)
+    for ask in (model.canonical_correlations, model.pointwise_variance):
+        with pytest.raises(ArithmeticError, match="noise of x1, x2 is below rounding"):
+            ask(*query)
+    with pytest.raises(ArithmeticError, match="noise of x1, x2 is below rounding"):
+        model.pointwise_mutual_information(model.sample(1, seed=0), *query)
+
+
+@pytest.mark.parametrize("loud", [1e2, 1e4, 1e6])
+@pytest.mark.parametrize(
+    "query", [("y", "x1"), (["y", "x3"], ["x1", "x2"], ()), ("x1", ["x2", "y"], "x3"), ("x1", "x2")]
+)
+def test_tens_of_nats_in_few_coordinates(loud, query):
+    """Causes that no coordinate axis follows, far louder than nearly shared noise: angles down to 1e-16."""
+    rng = np.random.default_rng(5)
+    weights = loud * rng.normal(size=(3, 2)) * [[1.0, 1e-3], [1e-3, 1.0], [0.0, 1.0]]
+    mixing = [[1.0, 0.0, 1e-4], [1.0, 1e-5, 0.0], [0.5, 0.2, 1.0]]
+    model = CausalModel([1.0, 3.0], weights, mixing, shape=(4,), templates=rng.normal(size=(3, 2, 4)))
+    exact = exact_information(model, *query)
+    assert abs(model.mutual_information(*query) - exact) <= 1e-9 * exact
 
 
 def test_causes_whose_square_leaves_float64_are_refused():
