@@ -73,7 +73,7 @@ DIGESTS = {
 
 def test_equal_content_has_an_equal_digest():
     ones = np.ones((2, 2))
-    given_ways = ["ones", ones, [["ones"], [ones]], [[ones.tolist()], ["ones"]], np.ones((2, 1, 2, 2))]
+    given_ways = ["ones", ones, ones.tolist(), [["ones"], [ones]], [[ones.tolist()], ["ones"]], np.ones((2, 1, 2, 2))]
     models = [CausalModel([1.0], [[1.0], [2.0]], np.eye(2), shape=(2, 2), templates=each) for each in given_ways]
     assert len({model.digest for model in models}) == 1
     shapes = CausalModel([1], [[1], [2]], np.eye(2), shape=[(2, 2), (2, 2)])
