@@ -75,6 +75,11 @@ class ChunkStore:
         """Indices of the chunks that must still be made: absent, shorter than wanted, or damaged."""
         return [index for index, wanted in self.ranges(rows).items() if not self._intact(index, len(wanted))]
 
+    def rows_there(self, rows: int) -> int:
+        """How many of a configuration's `rows` rows lie in intact chunks."""
+        ranges = self.ranges(rows)
+        return rows - sum(len(ranges[index]) for index in self.missing(rows))
+
     def write(self, index: int, table: pa.Table) -> None:
         """Store one chunk durably and enter it in the journal."""
         sink = pa.BufferOutputStream()

@@ -33,7 +33,7 @@ class DatasetFolder:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        there = next(p for p in (self.path.absolute(), *self.path.absolute().parents) if p.exists())
+        there = nearest_existing(self.path)
         if not there.is_dir():
             raise ConfigurationError(f"{there} is a file; give a folder")
         if not os.access(there, os.W_OK | os.X_OK):
@@ -138,6 +138,11 @@ class DatasetFolder:
         parent = self.path / ".chunks"
         with suppress(OSError):  # another configuration is being made
             parent.rmdir()
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that exists."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
 
 
 def file_entry(root: Path, relative: str) -> dict[str, Any]:

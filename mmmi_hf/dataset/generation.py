@@ -30,7 +30,7 @@ from mmmi_hf.dataset.cards import render_card
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import features, is_image, latent_column, pmi_pairs, png_views, row_bytes, to_table
 from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
 from mmmi_hf.dataset.ground_truth import ground_truth_table
 from mmmi_hf.dataset.packing import half_range, pack
 from mmmi_hf.dataset.registry import get_configuration
@@ -150,12 +150,6 @@ def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[st
             except (ValueError, OSError) as error:
                 raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
         bijection = loaded[modality.pipeline, shape]
-        if tuple(bijection.latent_shape) != shape:
-            raise FieldError(
-                (*here, "pipeline"),
-                f"{modality.pipeline!r} makes the shape {tuple(bijection.latent_shape)}, "
-                f"the causal model gives {name} the shape {shape}",
-            )
         classes = bijection.num_classes
         if classes is None and modality.class_label is not None:
             raise FieldError((*here, "class_label"), f"{modality.pipeline!r} has no classes; leave it out")
@@ -172,7 +166,7 @@ def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str,
     """Everything that determines the bytes of a chunk, in plain JSON values."""
     import torch
 
-    kinds = {str(getattr(bijection, "device", "cpu")).partition(":")[0] for bijection in bijections.values()}
+    kinds = {bijection.device.type for bijection in bijections.values()}
     return {
         "configuration": config.digest,
         "seed": config.seed,
@@ -214,18 +208,13 @@ def _rows_there(folder: DatasetFolder, config: MMMIConfig, key: dict[str, Any]) 
         store = ChunkStore.open(folder.chunks(config.name))
     except FileNotFoundError:
         return 0
-    return (
-        0
-        if store.key != key
-        else config.rows - sum(len(store.ranges(config.rows)[i]) for i in store.missing(config.rows))
-    )
+    return store.rows_there(config.rows) if store.key == key else 0
 
 
 def _check_room(path: Path, wanted: Any, rows: int, rows_there: int) -> None:
     """Refuse before anything is written if chunks and Parquet together cannot fit."""
     needed = row_bytes(wanted) * (2 * rows - rows_there)
-    existing = next(parent for parent in (path.absolute(), *path.absolute().parents) if parent.exists())
-    free = shutil.disk_usage(existing).free
+    free = shutil.disk_usage(nearest_existing(path)).free
     if needed > free:
         raise DiskFullError(
             f"{rows} rows need about {needed / 1e6:,.0f} MB while they are made, {path} has {free / 1e6:,.0f} MB free; "
@@ -288,7 +277,7 @@ def make_rows(
         z = latents.z[name].astype(np.float32)
         parts = []
         for start in range(0, padded, MICRO_BATCH):
-            batch = torch.from_numpy(z[start : start + MICRO_BATCH]).to(getattr(bijection, "device", "cpu"))
+            batch = torch.from_numpy(z[start : start + MICRO_BATCH]).to(bijection.device)
             parts.append(bijection(batch, modality.class_label).images.cpu().numpy())
             tick(min(MICRO_BATCH, count - start) / len(model.modalities) if start < count else 0)
         values = np.concatenate(parts)[:count]
