@@ -5,6 +5,7 @@ import torch
 from diffusers import UNet2DModel
 
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
+from mmmi_hf.flow.recipe import TrainingRecipe
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +27,16 @@ def tiny_pipeline():
     pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=4), patch_size=2, class_names=names)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+@pytest.fixture(scope="session")
+def small_recipe():
+    """The recipe of a network for 1×8×8 images that evaluates in no time."""
+    return TrainingRecipe(
+        "none",
+        image_size=8,
+        block_out_channels=(8, 8),
+        attention=(False, False),
+        norm_num_groups=4,
+        attention_head_dim=4,
+    )

@@ -170,30 +170,14 @@ def test_requests_that_make_no_sense_are_refused(pipeline, data, tmp_path, chang
     assert not (tmp_path / "out").exists()
 
 
-def test_a_pipeline_without_classes_is_refused(tmp_path):
-    recipe = TrainingRecipe(
-        "none",
-        image_size=8,
-        block_out_channels=(8, 8),
-        attention=(False, False),
-        norm_num_groups=4,
-        attention_head_dim=4,
-    )
-    unconditional = FlowMatchingPipeline(recipe.network(None), FlowMatchODEScheduler(), patch_size=2)
+def test_a_pipeline_without_classes_is_refused(tmp_path, small_recipe):
+    unconditional = FlowMatchingPipeline(small_recipe.network(None), FlowMatchODEScheduler(), patch_size=2)
     with pytest.raises(ValueError, match="pipeline must have classes"):
         evaluate_flow(unconditional, None, tmp_path, **SKIP)
 
 
-def test_data_of_other_classes_are_refused(data, tmp_path):
-    recipe = TrainingRecipe(
-        "none",
-        image_size=8,
-        block_out_channels=(8, 8),
-        attention=(False, False),
-        norm_num_groups=4,
-        attention_head_dim=4,
-    )
-    three = FlowMatchingPipeline(recipe.network(3), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2)
+def test_data_of_other_classes_are_refused(data, tmp_path, small_recipe):
+    three = FlowMatchingPipeline(small_recipe.network(3), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2)
     with pytest.raises(ValueError, match=r"has 2 classes in training and 2 in test, the pipeline has 3"):
         _evaluate(three, data, tmp_path, **{**SKIP, "samples_per_class": 1})
 

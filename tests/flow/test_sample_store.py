@@ -5,22 +5,15 @@ import torch
 from safetensors.torch import save_file
 
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.recipe import TrainingRecipe
 from mmmi_hf.flow.sample_store import latents_of_all_classes, latents_of_class, silent, stored_samples
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
 
 @pytest.fixture
-def pipeline():
-    recipe = TrainingRecipe(
-        "none",
-        image_size=8,
-        block_out_channels=(8, 8),
-        attention=(False, False),
-        norm_num_groups=4,
-        attention_head_dim=4,
+def pipeline(small_recipe):
+    return FlowMatchingPipeline(
+        small_recipe.network(2).eval(), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2
     )
-    return FlowMatchingPipeline(recipe.network(2).eval(), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2)
 
 
 def test_latents_depend_on_their_address_alone():

@@ -4,22 +4,15 @@ import pytest
 import torch
 
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.recipe import TrainingRecipe
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 from mmmi_hf.flow.storage import FORMATS, _errors, quantised, storage_losses
 
 
 @pytest.fixture(scope="module")
-def pipeline():
-    recipe = TrainingRecipe(
-        "none",
-        image_size=8,
-        block_out_channels=(8, 8),
-        attention=(False, False),
-        norm_num_groups=4,
-        attention_head_dim=4,
+def pipeline(small_recipe):
+    return FlowMatchingPipeline(
+        small_recipe.network(2).eval(), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2
     )
-    return FlowMatchingPipeline(recipe.network(2).eval(), FlowMatchODEScheduler(num_inference_steps=2), patch_size=2)
 
 
 def test_quantised_values_are_the_nearest_levels():
