@@ -6,8 +6,9 @@ available without torch.
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import (
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _ROOMS = {
-    "mmmi_hf.causal": (
+    "causal": (
         "CausalModel",
         "InfiniteInformationError",
         "Latents",
@@ -45,8 +46,8 @@ _ROOMS = {
         "templates",
         "two_telescopes",
     ),
-    "mmmi_hf.flow": ("Bijection", "FlowMatchODEScheduler", "FlowMatchingPipeline", "IdentityBijection"),
-    "mmmi_hf.dataset": (
+    "flow": ("Bijection", "FlowMatchODEScheduler", "FlowMatchingPipeline", "IdentityBijection"),
+    "dataset": (
         "MMMIBuilder",
         "MMMIConfig",
         "Modality",
@@ -55,7 +56,6 @@ _ROOMS = {
         "list_configurations",
     ),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
 __all__ = [
     "Bijection",
@@ -79,12 +79,4 @@ __all__ = [
     "two_telescopes",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _ROOM_OF:
-        raise AttributeError(f"module 'mmmi_hf' has no attribute {name!r}")
-    return getattr(importlib.import_module(_ROOM_OF[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _ROOMS)

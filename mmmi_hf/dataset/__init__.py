@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.configuration import MMMIConfig, Modality
@@ -11,19 +12,13 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.mmmi import MMMIBuilder
     from mmmi_hf.dataset.registry import get_configuration, list_configurations
 
-_MODULE_OF = {
-    "MMMIConfig": "configuration",
-    "Modality": "configuration",
-    "generate": "generation",
-    "MMMIBuilder": "mmmi",
-    "get_configuration": "registry",
-    "list_configurations": "registry",
+_MODULES = {
+    "configuration": ("MMMIConfig", "Modality"),
+    "generation": ("generate",),
+    "mmmi": ("MMMIBuilder",),
+    "registry": ("get_configuration", "list_configurations"),
 }
 
 __all__ = ["MMMIBuilder", "MMMIConfig", "Modality", "generate", "get_configuration", "list_configurations"]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'mmmi_hf.dataset' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mmmi_hf.dataset.{_MODULE_OF[name]}"), name)
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

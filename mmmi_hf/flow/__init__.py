@@ -5,8 +5,9 @@ Uses torch and diffusers; knows nothing of causal models or datasets. Names are 
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection, BijectionOutput, IdentityBijection, load_bijection
@@ -24,7 +25,6 @@ _MODULES = {
     "pipeline": ("FlowMatchingOutput", "FlowMatchingPipeline"),
     "scheduler": ("FlowMatchODEScheduler", "InversionError"),
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "AsinhBijection",
@@ -45,12 +45,4 @@ __all__ = [
     "step_certificate",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'mmmi_hf.flow' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mmmi_hf.flow.{_MODULE_OF[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -1,0 +1,55 @@
+"""The command line `mmmi-hf` (also `hf-mmmi`).
+
+Owns arguments, printing and exit codes: 0 done; 1 it failed; 2 the request is wrong (one line saying what, what was
+given and what would be right). Calls the rooms, and no room imports it; heavy libraries are imported by the command
+that needs them. A module holds the commands of one subject; `main` knows them all.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import typer
+
+from mmmi_hf.cli import configurations, datasets, flows
+from mmmi_hf.cli.application import app
+
+__all__ = ["app", "configurations", "datasets", "flows", "main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        code: Any = app(args=arguments, prog_name="mmmi-hf", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 – the reader went away; nothing more can be printed
+        return 0
+    except (Exception, KeyboardInterrupt) as error:
+        message, status = _explained(error)
+    print(f"mmmi-hf: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _explained(error: BaseException) -> tuple[str, int]:
+    """One line for an error, and its exit code."""
+    if isinstance(error, typer.TyperException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return "interrupted; run the same command again to continue", 130
+    if isinstance(error, ValueError):
+        return str(error), 2
+    from mmmi_hf.dataset.chunks import FolderInUseError
+
+    if isinstance(error, FolderInUseError):
+        return str(error), 1
+    if os.environ.get("MMMI_HF_TRACEBACK"):
+        raise error
+    return f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1

@@ -1,0 +1,80 @@
+"""What all commands share: the application, options, and printing.
+
+Owns the form of what is printed. Imports no room.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Multimodal datasets whose mutual information is known.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class Format(StrEnum):
+    """How a table is printed."""
+
+    table = "table"
+    json = "json"
+
+
+Config = Annotated[str, typer.Argument(help="A released configuration (see `mmmi-hf list`) or a YAML file.")]
+AsFormat = Annotated[Format, typer.Option("--format", help="Print a table, or JSON for scripts.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+
+
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
+) -> None:
+    if version:
+        from mmmi_hf import __version__
+
+        typer.echo(f"mmmi-hf {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def print_quantities(values: dict[str, float]) -> None:
+    print_table(("quantity", "nats"), [(name, _nats(value)) for name, value in values.items()], right=(1,))
+
+
+def _nats(value: float) -> str:
+    return f"{value:.6f}" if value == 0 or abs(value) >= 1e-4 else f"{value:.6g}"
+
+
+def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> None:
+    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+
+    def line(row: tuple[str, ...]) -> str:
+        cells = (
+            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
+        return "  ".join(cells).rstrip()
+
+    typer.echo(line(header))
+    typer.echo("  ".join("─" * width for width in widths))
+    for row in rows:
+        typer.echo(line(row))
+
+
+def quieten_libraries(quiet: bool) -> None:
+    """Library chatter is not for the command's user; with --quiet neither are progress bars."""
+    os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+    import datasets
+
+    datasets.logging.set_verbosity_error()
+    if quiet:
+        datasets.disable_progress_bars()
+        os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"

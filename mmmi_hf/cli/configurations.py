@@ -1,0 +1,64 @@
+"""`list` and `info`: what there is, and what is known about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Config, Format, app, print_quantities, print_table
+
+
+@app.command("list")
+def list_command(form: AsFormat = Format.table) -> None:
+    """List the released configurations."""
+    from mmmi_hf.dataset.registry import get_configuration, list_configurations
+
+    configs = [get_configuration(name) for name in list_configurations()]
+    entries = [
+        {
+            "name": config.name,
+            "version": str(config.version),
+            "modalities": len(config.modalities),
+            "rows": config.rows,
+            "description": config.description,
+        }
+        for config in configs
+    ]
+    if form is Format.json:
+        typer.echo(json.dumps(entries, indent=2))
+        return
+    print_table(
+        ("configuration", "version", "modalities", "rows"),
+        [(e["name"], e["version"], str(e["modalities"]), f"{e['rows']:,}") for e in entries],
+        right=(2, 3),
+    )
+    typer.echo("\n`mmmi-hf info NAME` shows what a configuration is and its information in nats.")
+
+
+@app.command()
+def info(
+    config: Config,
+    quantity: Annotated[
+        list[str] | None,
+        typer.Option(help='Only this quantity, for any blocks, e.g. "I(x1,x2;y)" or "TC(x1,x2)"; may be repeated.'),
+    ] = None,
+    form: AsFormat = Format.table,
+) -> None:
+    """Show a configuration and its exact information quantities, in nats."""
+    from mmmi_hf.dataset.ground_truth import evaluate, quantities
+    from mmmi_hf.dataset.registry import get_configuration
+
+    chosen = get_configuration(config)
+    values = {q: evaluate(chosen.model, q) for q in quantity} if quantity else quantities(chosen.model)
+    if form is Format.json:
+        typer.echo(json.dumps({"config": chosen.name, "version": str(chosen.version), "quantities": values}, indent=2))
+        return
+    typer.echo(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}")
+    for name, modality in zip(chosen.model.modalities, chosen.modalities, strict=True):
+        shape = "×".join(map(str, chosen.model.shapes[name]))
+        label = "" if modality.class_label is None else f", class {modality.class_label}"
+        typer.echo(f"  {name}: {shape}, pipeline {modality.pipeline}{label}")
+    typer.echo(f"  rows {chosen.rows:,}, seed {chosen.seed}, latents {chosen.standardize}\n")
+    print_quantities(values)

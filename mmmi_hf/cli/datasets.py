@@ -1,0 +1,74 @@
+"""`generate`: dataset folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Config, Format, Quiet, app, print_quantities, quieten_libraries
+
+
+@app.command()
+def generate(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Dataset folder: new, empty, or one of ours to add to.")],
+    rows: Annotated[int | None, typer.Option(help="Total number of rows in all splits.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the latents.")] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help='Pipeline of every modality: a bundled name, a folder, a Hub id, or "identity".')
+    ] = None,
+    store_latents: Annotated[
+        bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")
+    ] = False,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Generate a dataset folder. A killed run continues when the same command is given again."""
+    from mmmi_hf.dataset.generation import generate as run
+    from mmmi_hf.dataset.ground_truth import quantities
+
+    quieten_libraries(quiet)
+    result = run(
+        config,
+        out,
+        rows=rows,
+        seed=seed,
+        pipeline=pipeline,
+        store_latents=store_latents,
+        device=device,
+        overwrite=overwrite,
+        progress=not quiet,
+    )
+    chosen, values = result.config, quantities(result.config.model)
+    if form is Format.json:
+        summary = {
+            "folder": str(result.folder),
+            "config": chosen.name,
+            "version": str(chosen.version),
+            "rows": chosen.rows,
+            "rows_made": result.rows_made,
+            "splits": {split: len(rows_of) for split, rows_of in chosen.split_rows.items()},
+            "seconds": round(result.seconds, 3),
+            "quantities": values,
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    done = (
+        f"{result.rows_made:,} rows made in {result.seconds:.1f} s" if result.rows_made else "it was complete already"
+    )
+    splits = ", ".join(f"{split} {len(rows_of):,}" for split, rows_of in chosen.split_rows.items())
+    typer.echo(f"{chosen.name} in {result.folder}: {splits} ({done})\n")
+    print_quantities(values)
+    typer.echo(
+        "\nLoad it with:\n\n"
+        "    from datasets import load_dataset\n"
+        f'    data = load_dataset("{result.folder}", "{chosen.name}", split="train")\n'
+        f'    truth = load_dataset("{result.folder}", "ground_truth", split="train")'
+    )

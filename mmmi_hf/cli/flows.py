@@ -1,0 +1,90 @@
+"""`train` and `evaluate-flow`: pipelines."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+
+
+@app.command()
+def train(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML); see model_cards/ for examples.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
+    dataset: Annotated[str | None, typer.Option(help="Dataset folder or Hub id, instead of the recipe's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Images per step, instead of the recipe's.")] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a flow-matching pipeline on images with labels."""
+    from mmmi_hf.flow.recipe import TrainingRecipe
+    from mmmi_hf.flow.training import train as run
+
+    quieten_libraries(quiet)
+    chosen = TrainingRecipe.from_yaml(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
+    pipeline = run(chosen, out, cpu=cpu, progress=not quiet)
+    typer.echo(f"Pipeline in {pipeline}\nMeasure it with: mmmi-hf evaluate-flow {pipeline} --dataset … --out …")
+
+
+@app.command("evaluate-flow")
+def evaluate_flow(
+    pipeline: Annotated[str, typer.Argument(help="A bundled pipeline, a folder, or a Hub id.")],
+    out: Annotated[Path, typer.Option(help="Folder of evaluation.json and sheets; finished parts in it are kept.")],
+    dataset: Annotated[
+        str | None, typer.Option(help="Real images: a dataset folder or Hub id, splits train and test.")
+    ] = None,
+    samples_per_class: Annotated[int, typer.Option(help="Samples to judge by a classifier; 0 skips this part.")] = 1000,
+    round_trip_per_class: Annotated[int, typer.Option(help="Latents to send to images and back; 0 skips.")] = 64,
+    certificate_per_class: Annotated[int, typer.Option(help="Trajectories of the step certificate; 0 skips.")] = 1,
+    storage_per_class: Annotated[int, typer.Option(help="Images to store in several formats; 0 skips.")] = 2,
+    cas: Annotated[
+        bool, typer.Option("--cas", help="Also train the classifier on samples, test on real images.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Seed of latents and choices.")] = 0,
+    batch_size: Annotated[int, typer.Option(help="Images per evaluation of the network.")] = 50,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Measure a pipeline's image quality and how exactly it is inverted."""
+    from mmmi_hf.flow.evaluation import evaluate_flow as run
+
+    quieten_libraries(quiet)
+    report = run(
+        pipeline,
+        dataset,
+        out,
+        samples_per_class=samples_per_class,
+        round_trip_per_class=round_trip_per_class,
+        certificate_per_class=certificate_per_class,
+        storage_per_class=storage_per_class,
+        cas=cas,
+        seed=seed,
+        batch_size=batch_size,
+        progress=not quiet,
+    )
+    if form is Format.json:
+        typer.echo(json.dumps(report, indent=2))
+        return
+    rows = [
+        (f"{part}: {name.replace('_', ' ')}", f"{value:.6g}" if isinstance(value, float) else str(value))
+        for part, entry in report["parts"].items()
+        for name, value in _numbers_of(entry["results"])
+    ]
+    print_table(("measured", "value"), rows, right=(1,))
+    typer.echo(f"\nAll of it, with settings and versions: {out / 'evaluation.json'}")
+
+
+def _numbers_of(results: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    """The single numbers of nested results, by dotted name."""
+    found: list[tuple[str, Any]] = []
+    for name, value in results.items():
+        if isinstance(value, dict):
+            found += _numbers_of(value, f"{prefix}{name}.")
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            found.append((prefix + name, value))
+    return found
