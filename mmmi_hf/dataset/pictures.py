@@ -1,0 +1,231 @@
+"""Which figures belong to a configuration, a dataset folder and a family, and where they are written.
+
+Owns the choice of figures, their file names and captions, and the reading of the few rows that they show. The drawing
+is figures/'s, which knows no datasets; matplotlib is imported when something is drawn.
+
+    DIR/SUBJECT/NAME.png        what `mmmi-hf figures` writes
+    figures/CONFIG/NAME.png     in a dataset folder, for its card
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.columns import pmi_pairs
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.registry import get_configuration, get_family
+from mmmi_hf.dataset.yaml_source import ConfigurationError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+CAPTIONS = {
+    "causal_graph": "The causal graph with its coefficients.",
+    "information": "Mutual information of every pair of blocks, exact, in nats.",
+    "templates": "Templates of the causes, and the information about y in every single latent coordinate.",
+    "tuples": "The first rows, with the pointwise mutual information of each, in nats.",
+    "pointwise": "Pointwise mutual information of all rows; its mean estimates the mutual information.",
+    "overview": "The information of every configuration of the family.",
+    "decay": "Information against the number of the modality (the paper's Fig. 6).",
+    "gallery": "Templates and information maps in latent coordinates, one configuration per row.",
+}
+ROWS_SHOWN = 6
+MOST_MODALITIES = 12
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure that can be drawn: the name of its file, and what draws it."""
+
+    name: str
+    figure: Callable[[], Figure]
+
+
+def configuration_pictures(name: str, model: CausalModel) -> Iterator[Picture]:
+    """What a causal model alone says: its graph, its table of information, its templates and information maps."""
+    from mmmi_hf.figures import causal_graph, information_table, templates_and_maps
+
+    for file, draw in (
+        ("causal_graph", causal_graph),
+        ("information", information_table),
+        ("templates", templates_and_maps),
+    ):
+        yield Picture(file, lambda draw=draw: draw(model, title=name))  # type: ignore[misc]
+
+
+def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
+    """All figures of a complete configuration of a dataset folder, those of its rows included.
+
+    Raises:
+        ConfigurationError: the configuration is not there, or a file of it is missing or cannot be read.
+    """
+    manifest = folder.manifest(name)
+    if manifest is None:
+        there = ", ".join(folder.configurations()) or "none is complete"
+        raise ConfigurationError(f"{folder.path} holds no configuration {name!r} (there: {there})")
+    path = folder.causal_model(name)
+    try:
+        model = CausalModel.from_json(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}); generate {name!r} again") from error
+    yield from configuration_pictures(name, model)
+    files = [folder.path / file for split in manifest["splits"].values() for file in split["files"]]
+    yield Picture("tuples", lambda: tuples_figure(name, model, manifest["modalities"], first_rows(files)))
+    if manifest["rows"] > 1:
+        yield Picture("pointwise", lambda: _pointwise_figure(name, model, files))
+
+
+def family_pictures(name: str) -> Iterator[Picture]:
+    """What a family's configurations say side by side; those of its only one where it has one.
+
+    Raises:
+        ConfigurationError: no such family.
+    """
+    from mmmi_hf.figures import DecaySetting, decay_curves, family_overview, template_gallery
+
+    configs = [get_configuration(one) for one in get_family(name).configurations]
+    models = {config.name: config.model for config in configs}
+    if len(configs) == 1:
+        yield from configuration_pictures(name, models[name])
+        return
+    decays = [config.causal_model for config in configs if _story(config.causal_model) == "decaying_modalities"]
+    if len(decays) == len(configs):
+        settings = [
+            DecaySetting(spec["alpha"], spec["beta"], config.model)
+            for spec, config in zip(decays, configs, strict=True)
+            if isinstance(spec, Mapping)
+        ]
+        yield Picture("decay", lambda: decay_curves(settings))
+    else:
+        yield Picture("overview", lambda: family_overview(models))
+    if len({_pattern(model).tobytes() for model in models.values()}) > 1:
+        yield Picture("gallery", lambda: template_gallery(models))
+
+
+def draw(
+    pictures: Iterator[Picture],
+    out: str | os.PathLike[str],
+    *,
+    formats: Sequence[str] = ("png",),
+    tick: Callable[[], object] = lambda: None,
+) -> list[Path]:
+    """Write pictures to out/NAME.FORMAT; returns the files. Raises ValueError for an unknown format."""
+    from mmmi_hf.figures import check_formats, save
+
+    kinds = check_formats(formats)
+    written = []
+    for picture in pictures:
+        written += save(picture.figure(), Path(out) / picture.name, kinds)
+        tick()
+    return written
+
+
+def draw_for_card(folder: DatasetFolder, name: str) -> list[Path]:
+    """Draw what the card of a folder shows of a configuration and does not have yet."""
+    place = folder.figures(name)
+    missing = (one for one in folder_pictures(folder, name) if not (place / f"{one.name}.png").is_file())
+    return draw(missing, place)
+
+
+def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
+    """The figures of a configuration that are there, as the card's template takes them: name, path, caption."""
+    place = folder.figures(name)
+    return [
+        {"name": file, "path": (place / f"{file}.png").relative_to(folder.path).as_posix(), "caption": caption}
+        for file, caption in CAPTIONS.items()
+        if (place / f"{file}.png").is_file()
+    ]
+
+
+def tuples_figure(name: str, model: CausalModel, modalities: Sequence[Mapping[str, Any]], rows: Mapping[str, Any]) -> Figure:
+    """Rows as a grid of tuples.
+
+    Args:
+        name: of the configuration.
+        model: its causal model.
+        modalities: as a manifest lists them: pipeline, class_label and view_half_range of each.
+        rows: column → the values of a few rows.
+    """
+    from mmmi_hf.figures import style, tuple_grid
+
+    shown = dict(list(zip(model.modalities, modalities, strict=True))[:MOST_MODALITIES])
+    data = {one: _array(rows[one]).reshape(-1, *model.shapes[one]) for one in shown}
+    pairs = list(pmi_pairs(model).items())
+    if len(pairs) > 3:
+        first, last = model.modalities[0], model.modalities[-1]
+        pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
+    numbers = {style.symbol("y"): _array(rows["y"])}
+    numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
+    exact = ", ".join(f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs)
+    part = f" (the first {len(shown)} of {len(modalities)} modalities)" if len(shown) < len(modalities) else ""
+    return tuple_grid(
+        data,
+        numbers,
+        half_ranges={one: entry["view_half_range"] or float(np.abs(data[one]).max()) for one, entry in shown.items()},
+        captions={
+            one: entry["pipeline"] if entry["class_label"] is None else f"class {entry['class_label']}"
+            for one, entry in shown.items()
+        },
+        title=f"{name}{part}\n{exact} nats",
+    )
+
+
+def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list[Any]]:
+    """Column → its first values, without the 8-bit views, which are not needed here.
+
+    Raises:
+        ConfigurationError: a file that is missing or no Parquet.
+    """
+    rows: dict[str, list[Any]] = {}
+    for file in files:
+        wanted = count - len(rows.get("y", []))
+        if wanted <= 0:
+            break
+        columns = [column for column in _opened(file).schema_arrow.names if not column.endswith("_image")]
+        batch = next(_opened(file).iter_batches(batch_size=wanted, columns=columns), None)
+        for column in columns if batch is not None else []:
+            values = batch.column(column)
+            stored = values.storage if hasattr(values, "storage") else values
+            rows.setdefault(column, []).extend(stored.to_pylist())
+    return rows
+
+
+def _pointwise_figure(name: str, model: CausalModel, files: Sequence[Path]) -> Figure:
+    from mmmi_hf.figures import pointwise_histograms
+
+    columns = pmi_pairs(model)
+    tables = [_opened(file).read(columns=list(columns)) for file in files]
+    values = {
+        pair: np.concatenate([table.column(column).to_numpy() for table in tables]) for column, pair in columns.items()
+    }
+    return pointwise_histograms(model, values, title=name)
+
+
+def _opened(file: Path) -> Any:
+    try:
+        return pq.ParquetFile(file)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ConfigurationError(f"{file} cannot be read ({reason}); generate the configuration again") from error
+
+
+def _array(values: Any) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _story(spec: object) -> str | None:
+    return spec.get("story") if isinstance(spec, Mapping) else None
+
+
+def _pattern(model: CausalModel) -> np.ndarray:
+    """The templates of x1, each over its length, so that they are equal where only their scale differs."""
+    patterns = [model.template(0, cause) for cause in range(len(model.eta)) if model.weights[0, cause]]
+    return np.round(np.concatenate([np.zeros(1), *(t.ravel() / np.linalg.norm(t) for t in patterns if t is not None)]), 9)

@@ -1,0 +1,189 @@
+"""The causal graph of any model (the paper's Figs. 1a and 5).
+
+Owns the layout: the target above, then common causes, modalities and vector sources; arrows as wide as their
+coefficients, with numbers while there are few, beside matrices when there are many, and one node for a whole layer of
+very many. Imports causal/ and this room only.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.figures import style
+from mmmi_hf.figures.canvas import RADIUS, Box, Canvas, Point, heat_map
+from mmmi_hf.figures.graph import Edge, Graph, Kind, causal_structure, has_causes, pairwise_information
+from mmmi_hf.figures.pictures import Array
+
+MOST_NODES = 12
+"""A layer of more nodes is drawn as one."""
+MOST_LABELS = 12
+"""More arrows between two layers carry no numbers; a matrix stands beside the graph."""
+
+_LEFT = 1.25
+_PANEL = 3.1
+_LAYERS: tuple[tuple[Kind, str], ...] = (
+    ("target", "target"),
+    ("cause", "common causes"),
+    ("modality", "modalities"),
+    ("source", "vector sources"),
+)
+_BUNDLES: tuple[tuple[Kind, Kind], ...] = (("cause", "target"), ("cause", "modality"), ("source", "modality"))
+
+
+@style.look
+def causal_graph(model: CausalModel, *, title: str | None = None) -> Figure:
+    """The model as a directed acyclic graph with its coefficients η_k, w_ik and G_ij.
+
+    A model of `from_matrix` has no causes: its blocks are drawn with the mutual information between them, in nats, and
+    the figure says so.
+    """
+    return _layers(model, title) if has_causes(model) else _blocks(model, title)
+
+
+def _layers(model: CausalModel, title: str | None) -> Figure:
+    graph = causal_structure(model)
+    names = {kind: graph.layer(kind) for kind, _ in _LAYERS}
+    shown = {kind: _together(layer) if len(layer) > MOST_NODES else layer for kind, layer in names.items()}
+    widest = max(map(len, shown.values()))
+    bundles = {bundle: graph.between(*bundle) for bundle in _BUNDLES}
+    labelled = {
+        bundle: len(edges) <= MOST_LABELS and all(shown[kind] == names[kind] for kind in bundle)
+        for bundle, edges in bundles.items()
+    }
+    panels = _matrices(model, names, labelled)
+    one_template, icons = _icons(model, bundles["cause", "modality"], labelled["cause", "modality"])
+
+    width = max(4.4, widest * (1.75 if widest <= 4 else 0.92))
+    heights = (1.15, 1.35 + (0.75 if icons else 0.0) + 0.05 * widest, 1.3 + 0.09 * widest)
+    bottom = 0.42
+    levels = np.cumsum([0.0, *heights[::-1]])[::-1] + bottom
+    top = float(levels[0]) + 0.42 + (0.3 if title else 0.0)
+    total = _LEFT + width + 0.1 + (_PANEL if panels else 0.0)
+    figure = style.new_figure(total, top, constrained=False)
+    canvas = Canvas.on(figure, _LEFT + width, top)
+    if title:
+        canvas.text((0.1, top - 0.2), title, size=10.5, colour="black")
+
+    at: dict[str, Point] = {}
+    for (kind, heading), level in zip(_LAYERS, levels, strict=True):
+        canvas.text((0.1, float(level)), heading)
+        layer = shown[kind]
+        for n, name in enumerate(layer):
+            place = (_LEFT + (n + 0.5) * width / len(layer), float(level))
+            group = layer != names[kind]
+            at |= dict.fromkeys(names[kind] if group else [name], place)
+            label = f"{_label(names[kind][0])} … {_label(names[kind][-1])}" if group else _label(name)
+            canvas.node(name, kind, place, label, width=1.5 if group else 2 * RADIUS)
+    grouped = {name: shown[kind][0] for kind, layer in names.items() if shown[kind] != layer for name in layer}
+    for bundle, edges in bundles.items():
+        _draw(canvas, edges, at, grouped, labelled=labelled[bundle], icons=icons if bundle[1] == "modality" else {})
+    if one_template is not None:
+        _one_template(canvas, one_template, (_LEFT + width - 0.3, float(levels[0])))
+    for n, (matrix, rows, columns, heading) in enumerate(panels):
+        high = (top - 0.5) / len(panels) - 0.55
+        place: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
+        heat_map(figure, place, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
+    return figure
+
+
+def _together(layer: list[str]) -> list[str]:
+    return [f"{layer[0]}…{layer[-1]}"]
+
+
+def _label(name: str) -> str:
+    accent = {"ũ": r"\tilde{u}", "û": r"\hat{u}"}.get(name[0])
+    return style.symbol(name) if accent is None else f"${accent}_{{{name[1:]}}}$"
+
+
+def _matrices(
+    model: CausalModel, names: dict[Kind, list[str]], labelled: dict[tuple[Kind, Kind], bool]
+) -> list[tuple[Array, list[str], list[str], str]]:
+    """The coefficients that the arrows do not tell, from the bottom of the figure to its top."""
+    panels = []
+    if not labelled["source", "modality"]:
+        panels.append((model.mixing, names["modality"], names["source"], "mixing $G_{ij}$"))
+    if not labelled["cause", "modality"]:
+        panels.append((model.weights, names["modality"], names["cause"], "weights $w_{ik}$"))
+    if not labelled["cause", "target"]:
+        panels.append((model.eta[None, :], names["target"], names["cause"], r"target $\eta_k$"))
+    return panels
+
+
+def _icons(
+    model: CausalModel, edges: list[Edge], labelled: bool
+) -> tuple[Array | None, dict[tuple[str, str], Array]]:
+    """The template of all edges if it is one, else the template of every edge while they are few."""
+    templates = {
+        (edge.start, edge.end): model.template(int(edge.end[1:]) - 1, int(edge.start[1:]) - 1) for edge in edges
+    }
+    found = {key: value for key, value in templates.items() if value is not None}
+    if not found:
+        return None, {}
+    first = next(iter(found.values()))
+    if all(value.shape == first.shape and np.array_equal(value, first) for value in found.values()):
+        return first, {}
+    return None, found if labelled else {}
+
+
+def _draw(
+    canvas: Canvas,
+    edges: list[Edge],
+    at: dict[str, Point],
+    grouped: dict[str, str],
+    *,
+    labelled: bool,
+    icons: dict[tuple[str, str], Array],
+) -> None:
+    largest = max((abs(edge.coefficient) for edge in edges), default=1.0)
+    drawn = set()
+    for edge in edges:
+        name = f"{grouped.get(edge.start, edge.start)}→{grouped.get(edge.end, edge.end)}"
+        if name in drawn:
+            continue
+        drawn.add(name)
+        single = edge.start not in grouped and edge.end not in grouped
+        start, end = at[edge.start], at[edge.end]
+        up = math.copysign(RADIUS, end[1] - start[1])
+        start, end = (start[0], start[1] + up), (end[0], end[1] - up)
+        strength = abs(edge.coefficient) / largest if single else 0.3
+        canvas.edge(name, start, end, strength=strength, sign=edge.coefficient if single else 1.0)
+        if labelled:
+            canvas.label(start, end, style.number(edge.coefficient), icon=icons.get((edge.start, edge.end)))
+
+
+def _one_template(canvas: Canvas, template: Array, at: Point) -> None:
+    canvas.icon(at, template)
+    canvas.text((at[0] - 0.26, at[1]), "template of every\narrow from a cause", align="right")
+
+
+def _blocks(model: CausalModel, title: str | None) -> Figure:
+    """Blocks on a circle, lines between them as wide as their information."""
+    values = pairwise_information(model)
+    names = model.names
+    radius = 1.35 if len(names) <= 4 else 0.36 * len(names)
+    size = 2 * radius + 1.5
+    width = max(size, 5.2)
+    figure = style.new_figure(width, size + 0.75, constrained=False)
+    canvas = Canvas.on(figure, width, size + 0.75)
+    heading = "dense linear model: no causes to draw"
+    canvas.text((0.1, size + 0.5), f"{title}: {heading}" if title else heading, size=10.5, colour="black")
+    canvas.text((0.1, size + 0.2), "lines: mutual information in nats; none where it is 0")
+    at = {}
+    for n, name in enumerate(names):
+        angle = math.pi / 2 - 2 * math.pi * (n + 1) / len(names)
+        at[name] = (width / 2 + radius * math.cos(angle), size / 2 + radius * math.sin(angle))
+        canvas.node(name, "target" if name == "y" else "modality", at[name], style.symbol(name))
+    finite = [value for value in values.values() if math.isfinite(value)]
+    largest = max(finite, default=0.0) or 1.0
+    lines = {pair: value for pair, value in values.items() if value > 0.0}
+    for (a, b), value in lines.items():
+        strength = min(value / largest, 1.0)
+        canvas.edge(f"{a}–{b}", at[a], at[b], strength=strength, arrow=False)
+    if len(lines) <= 2 * MOST_LABELS:
+        for (a, b), value in lines.items():
+            canvas.label(at[a], at[b], style.nats(value))
+    return figure

@@ -1,0 +1,70 @@
+"""Arrays of one modality as small pictures: images as images, time series as curves.
+
+Owns how a template, a map or a datum is shown inside an Axes. Imports matplotlib and this room only.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.image import AxesImage
+from numpy.typing import NDArray
+
+from mmmi_hf.figures import style
+
+Array = NDArray[np.float64]
+
+
+def bare(axes: Axes, *, frame: bool = True) -> None:
+    """No ticks; a thin grey frame, or none."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(frame)
+        spine.set_color(style.GREY)
+        spine.set_linewidth(0.6)
+
+
+def plane(values: Array) -> Array:
+    """(H, W) of a (H, W) or (C, H, W) pattern: the mean over channels. Raises ValueError for other shapes."""
+    if values.ndim == 2:
+        return values
+    if values.ndim == 3:
+        return np.asarray(values.mean(axis=0))
+    raise ValueError(f"a pattern of shape {values.shape} is no picture, expected (T,), (H, W) or (C, H, W)")
+
+
+def show_pattern(axes: Axes, values: Array, *, limit: float | None = None, colours: Any = style.SIGNED) -> AxesImage | None:
+    """A template or map: a signed one from −limit to limit, another from 0 to limit (default: its largest size).
+
+    Returns the image, for a colour bar; None for a one-dimensional pattern, which is drawn as a curve.
+    """
+    top = (float(np.abs(values).max()) if limit is None else limit) or 1.0
+    low = -top if colours is style.SIGNED else 0.0
+    bare(axes)
+    if values.ndim == 1:
+        axes.plot(np.arange(len(values)), values, color=style.BLUE, linewidth=1.0)
+        axes.axhline(0.0, color=style.GREY, linewidth=0.5)
+        axes.set_ylim(1.1 * min(low, float(values.min())) - 0.02 * top, 1.1 * top)
+        return None
+    return axes.imshow(plane(values), cmap=colours, vmin=low, vmax=top, interpolation="nearest")
+
+
+def show_datum(axes: Axes, values: Array, half_range: float) -> None:
+    """One datum of a modality: an image from −half_range to half_range, clipped for the picture; a series as a curve."""
+    bare(axes)
+    if values.ndim == 1:
+        axes.plot(np.arange(len(values)), values, color=style.BLUE, linewidth=0.7)
+        axes.set_ylim(-1.05 * half_range, 1.05 * half_range)
+    elif values.ndim == 3 and values.shape[0] == 3:
+        pixels = np.clip((values.transpose(1, 2, 0) / half_range + 1.0) / 2.0, 0.0, 1.0)
+        axes.imshow(pixels, interpolation="nearest")
+    else:
+        axes.imshow(plane(values), cmap="gray", vmin=-half_range, vmax=half_range, interpolation="nearest")
+
+
+def drawable(values: Array) -> Array:
+    """Patterns of more than three axes as the mean over all but the last two."""
+    return values if values.ndim <= 3 else values.reshape(-1, *values.shape[-2:])

@@ -1,0 +1,76 @@
+"""A grid of generated tuples with their pointwise information (the paper's Fig. 2).
+
+Owns the layout of rows of data. Imports matplotlib and this room only; what it draws comes as arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from mmmi_hf.figures import style
+from mmmi_hf.figures.pictures import Array, show_datum
+
+_CELL = 0.85
+
+
+@style.look
+def tuple_grid(
+    data: Mapping[str, Array],
+    numbers: Mapping[str, Array],
+    *,
+    half_ranges: Mapping[str, float],
+    captions: Mapping[str, str] | None = None,
+    title: str | None = None,
+) -> Figure:
+    """One tuple per row: its modalities side by side, and numbers such as y and pointwise information at the right.
+
+    Args:
+        data: modality → (n, *shape) with shape (C, H, W), (H, W) or (T,).
+        numbers: heading → (n,), written with three digits.
+        half_ranges: modality → h; values from -h to h are shown, what lies outside is clipped, for the picture.
+        captions: modality → a line under its name.
+        title: over the figure.
+
+    Raises:
+        ValueError: no rows, or columns of different length.
+    """
+    counts = {name: len(values) for name, values in {**data, **numbers}.items()}
+    rows = next(iter(counts.values()), 0)
+    if rows == 0 or set(counts.values()) != {rows}:
+        raise ValueError(f"columns have {counts} rows, expected the same number, at least 1, in each")
+    extra = 0.35 if captions else 0.0
+    width = _CELL * len(data) + 0.85 * len(numbers) + 0.3
+    figure = style.new_figure(max(width, 3.6), _CELL * rows + 0.5 + extra + (0.3 if title else 0.0), constrained=False)
+    total_width, total_height = figure.get_size_inches()
+    left = (total_width - width) / 2 + 0.1
+    top = total_height - (0.3 if title else 0.05) - 0.4 - extra
+    if title:
+        figure.text(0.5, 1.0 - 0.18 / total_height, title, ha="center", va="center", fontsize=10.5)
+
+    def heading(x: float, text: str, size: float) -> None:
+        figure.text(x / total_width, (top + 0.08) / total_height, text, ha="center", va="bottom", fontsize=size)
+
+    for column, (name, values) in enumerate(data.items()):
+        caption = (captions or {}).get(name, "")
+        x = left + (column + 0.5) * _CELL
+        figure.text(x / total_width, (top + 0.1 + extra) / total_height, style.symbol(name), ha="center", fontsize=11)
+        if caption:
+            figure.text(x / total_width, (top + 0.08) / total_height, caption, ha="center", va="bottom", fontsize=7.5)
+        for row in range(rows):
+            place = (left + column * _CELL + 0.03, top - (row + 1) * _CELL + 0.03, _CELL - 0.06, _CELL - 0.06)
+            axes = figure.add_axes(
+                (place[0] / total_width, place[1] / total_height, place[2] / total_width, place[3] / total_height),
+                gid=f"datum:{row},{name}",
+            )
+            show_datum(axes, np.asarray(values[row], dtype=np.float64), half_ranges[name])
+    for column, (name, values) in enumerate(numbers.items()):
+        x = left + _CELL * len(data) + (column + 0.5) * 0.85
+        heading(x, name, 8.5)
+        for row in range(rows):
+            y = top - (row + 0.5) * _CELL
+            text = style.decimals(float(values[row]))
+            figure.text(x / total_width, y / total_height, text, ha="center", va="center", fontsize=9)
+    return figure

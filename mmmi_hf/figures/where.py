@@ -1,0 +1,153 @@
+"""Templates, and where in the latents the information about the target sits.
+
+Owns the layout of patterns. Imports causal/ and this room only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.ticker import FuncFormatter
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.figures import style
+from mmmi_hf.figures.graph import has_causes
+from mmmi_hf.figures.pictures import Array, bare, drawable, show_pattern
+
+_CELL = 1.05
+_TOP = 0.32
+MAP = "information map:\n$I(z_i[c];y)$ of each\nlatent coordinate $c$"
+
+
+@style.look
+def templates_and_maps(model: CausalModel, *, title: str | None = None) -> Figure:
+    """The template of every cause in every modality, and under them the information map of the modality.
+
+    The map is I(z_i[c]; y) of every single *latent* coordinate c, in nats; what an image's pixels carry is another
+    matter, and the values of single coordinates do not add up to I(x_i; y). Models of `from_matrix` have no templates,
+    so that only their maps are drawn.
+    """
+    causes = len(model.eta) if has_causes(model) else 0
+    names = model.modalities
+    remarks = [rf"template of $\tilde{{u}}_{{{k + 1}}}$" + f"\n{_part_of_target(model, k)}" for k in range(causes)]
+    board = _Board(rows=causes + 1, columns=len(names), left=1.4, title=title)
+    for row, text in enumerate([*remarks, MAP]):
+        board.remark(row, text)
+    for column, name in enumerate(names):
+        board.heading(column, style.symbol(name))
+        for cause in range(causes):
+            _template(board.cell(cause, column, f"template:{name},{cause + 1}"), model, column, cause)
+    maps = {(causes, column): model.information_map(name) for column, name in enumerate(names)}
+    _maps(board, maps, list(names), bar_rows=range(causes, causes + 1))
+    return board.figure
+
+
+@style.look
+def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1") -> Figure:
+    """One configuration per row: the templates in one modality, its information map, and what it knows.
+
+    Args:
+        models: name of the configuration → model, all with causes; one colour scale serves all maps.
+        modality: the one that is shown.
+
+    Raises:
+        ValueError: no models, or a model of `from_matrix`.
+    """
+    if not models or not all(has_causes(model) for model in models.values()):
+        raise ValueError(f"models holds {len(models)} models, expected at least one, each with causes and templates")
+    causes = max(len(model.eta) for model in models.values())
+    board = _Board(rows=len(models), columns=causes + 1, left=0.3 + 0.083 * max(map(len, models)), title=None, right=2.5)
+    for cause in range(causes):
+        board.heading(cause, rf"template of $\tilde{{u}}_{{{cause + 1}}}$", size=8.5)
+    board.heading(causes, "information map", size=8.5)
+    maps = {}
+    for row, (name, model) in enumerate(models.items()):
+        board.remark(row, name)
+        number = model.modalities.index(modality)
+        for cause in range(len(model.eta)):
+            _template(board.cell(row, cause, f"template:{name},{cause + 1}"), model, number, cause)
+        maps[row, causes] = model.information_map(modality)
+        pairs = [(modality, "y"), *((modality, other) for other in model.modalities if other != modality)][:3]
+        known = [f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for a, b in pairs]
+        board.remark(row, "\n".join(known), x=board.left + _CELL * (causes + 1) + 0.85)
+    _maps(board, maps, list(models), bar_rows=range(len(models)), most=3 * _CELL)
+    return board.figure
+
+
+class _Board:
+    """A grid of square cells with remarks at the left and headings above."""
+
+    def __init__(self, *, rows: int, columns: int, left: float, title: str | None, right: float = 0.95) -> None:
+        self.left, self._columns = left, columns
+        height = _CELL * rows + _TOP + 0.2 + (0.3 if title else 0.0)
+        self.figure = style.new_figure(max(left + _CELL * columns + right, 4.0), height, constrained=False)
+        self._top = height - _TOP - (0.3 if title else 0.0)
+        if title:
+            self.figure.text(0.1 / self.figure.get_figwidth(), 1.0 - 0.18 / height, title, va="center", fontsize=10.5)
+
+    def axes(self, left: float, bottom: float, width: float, height: float, gid: str) -> Axes:
+        """An Axes at a place in inches."""
+        across, up = self.figure.get_size_inches()
+        return self.figure.add_axes((left / across, bottom / up, width / across, height / up), gid=gid)
+
+    def cell(self, row: int, column: int, gid: str) -> Axes:
+        """The Axes of one cell."""
+        left, bottom = self.left + column * _CELL + 0.04, self._top - (row + 1) * _CELL + 0.04
+        return self.axes(left, bottom, _CELL - 0.08, _CELL - 0.08, gid)
+
+    def bar(self, rows: range, most: float) -> Axes:
+        """The Axes of a colour bar right of the cells, beside the first of some rows."""
+        high = min(len(rows) * _CELL, most) - 0.08
+        return self.axes(
+            self.left + self._columns * _CELL + 0.1, self._top - rows.start * _CELL - 0.04 - high, 0.1, high, "bar"
+        )
+
+    def remark(self, row: int, text: str, *, x: float = 0.1) -> None:
+        """Text beside a row."""
+        across, up = self.figure.get_size_inches()
+        y = (self._top - (row + 0.5) * _CELL) / up
+        self.figure.text(x / across, y, text, va="center", fontsize=8.5, color="#444444")
+
+    def heading(self, column: int, text: str, *, size: float = 11.0) -> None:
+        """Text above a column."""
+        across, up = self.figure.get_size_inches()
+        x = (self.left + (column + 0.5) * _CELL) / across
+        self.figure.text(x, (self._top + 0.07) / up, text, ha="center", fontsize=size)
+
+
+def _part_of_target(model: CausalModel, cause: int) -> str:
+    eta = float(model.eta[cause])
+    return f"(in y with {style.number(eta)})" if eta else "(not part of y)"
+
+
+def _template(axes: Axes, model: CausalModel, modality: int, cause: int) -> None:
+    template = model.template(modality, cause) if model.weights[modality, cause] else None
+    if template is None:
+        bare(axes)
+        axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, color=style.GREY, transform=axes.transAxes)
+    else:
+        show_pattern(axes, drawable(template))
+
+
+def _maps(
+    board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], *, bar_rows: range, most: float = _CELL
+) -> None:
+    """Maps in their cells on one scale, and its colour bar."""
+    largest = max(float(one.max()) for one in maps.values())
+    image: AxesImage | None = None
+    for ((row, column), one), name in zip(maps.items(), names, strict=True):
+        cell = board.cell(row, column, f"map:{name}")
+        image = show_pattern(cell, drawable(one), limit=largest, colours=style.AMOUNT) or image
+    bar = board.bar(bar_rows, most)
+    if image is None or largest == 0.0:
+        bar.set_axis_off()
+        remark = "0 nats\neverywhere" if largest == 0.0 else f"0 … {style.nats(largest)}\nnats"
+        bar.text(0.0, 0.5, remark, transform=bar.transAxes, fontsize=8, va="center")
+        return
+    board.figure.colorbar(image, cax=bar, format=FuncFormatter(lambda value, _: style.number(value)))
+    bar.locator_params(nbins=4)
+    bar.tick_params(labelsize=7)
+    bar.set_xlabel("nats", fontsize=7.5)
