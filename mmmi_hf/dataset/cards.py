@@ -20,6 +20,7 @@ from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.ground_truth import SCHEMA
+from mmmi_hf.dataset.pictures import shown_in_card
 
 GROUND_TRUTH = "ground_truth"
 HOMEPAGE = "https://arxiv.org/abs/2510.21686"
@@ -54,6 +55,7 @@ def dataset_card(folder: DatasetFolder) -> str:
         front_matter=_front_matter(folder, manifests),
         configurations=[_summary(folder, name, manifest) for name, manifest in manifests.items()],
         example=first,
+        figures={name: shown_in_card(folder, name) for name in manifests},
         modalities=manifests[first]["modalities"],
     )
 

@@ -6,6 +6,7 @@ Owns the layout on disk, which is also the layout on the Hub:
     data/CONFIG/{train,validation,test}-*.parquet
     ground_truth/CONFIG.parquet          the configuration `ground_truth`, one row per quantity
     causal_models/CONFIG.json
+    figures/CONFIG/*.png                 pictures of the card; no part of the manifest
     manifests/CONFIG.json                written last: a configuration is complete when its manifest is there
     .chunks/CONFIG                       only while a configuration is being made
 """
@@ -67,6 +68,9 @@ class DatasetFolder:
     def causal_model(self, config: str) -> Path:
         return self.path / "causal_models" / f"{config}.json"
 
+    def figures(self, config: str) -> Path:
+        return self.path / "figures" / config
+
     def manifest_path(self, config: str) -> Path:
         return self.path / "manifests" / f"{config}.json"
 
@@ -119,7 +123,8 @@ class DatasetFolder:
         if manifest.exists():
             manifest.unlink()
             sync_folder(manifest.parent)
-        shutil.rmtree(self.data(config), ignore_errors=True)
+        for stale in (self.data(config), self.figures(config)):
+            shutil.rmtree(stale, ignore_errors=True)
         for relative, source in packed.items():
             target = self.path / relative
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -33,6 +33,7 @@ from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
 from mmmi_hf.dataset.ground_truth import ground_truth_table
 from mmmi_hf.dataset.packing import half_range, pack
+from mmmi_hf.dataset.pictures import draw_for_card
 from mmmi_hf.dataset.registry import get_configuration
 from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
 
@@ -292,6 +293,7 @@ def make_rows(
 
 
 def _finish(folder: DatasetFolder, config: str) -> None:
-    """Write the card of the whole folder and drop the chunks, which are no longer needed."""
+    """Draw what the card shows, write it for the whole folder, and drop the chunks, which are no longer needed."""
+    draw_for_card(folder, config)
     render_card(folder)
     folder.remove_chunks(config)

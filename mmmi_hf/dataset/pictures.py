@@ -49,16 +49,13 @@ class Picture:
     figure: Callable[[], Figure]
 
 
-def configuration_pictures(name: str, model: CausalModel) -> Iterator[Picture]:
-    """What a causal model alone says: its graph, its table of information, its templates and information maps."""
+def configuration_pictures(name: str, model: CausalModel, *, standardize: str) -> Iterator[Picture]:
+    """What a configuration alone says: its graph, its table of information, its templates and information maps."""
     from mmmi_hf.figures import causal_graph, information_table, templates_and_maps
 
-    for file, draw in (
-        ("causal_graph", causal_graph),
-        ("information", information_table),
-        ("templates", templates_and_maps),
-    ):
-        yield Picture(file, lambda draw=draw: draw(model, title=name))  # type: ignore[misc]
+    yield Picture("causal_graph", lambda: causal_graph(model, title=name))
+    yield Picture("information", lambda: information_table(model, title=name))
+    yield Picture("templates", lambda: templates_and_maps(model, standardize=standardize, title=name))
 
 
 def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
@@ -76,7 +73,7 @@ def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
         model = CausalModel.from_json(path.read_text())
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}); generate {name!r} again") from error
-    yield from configuration_pictures(name, model)
+    yield from configuration_pictures(name, model, standardize=manifest["standardize"])
     files = [folder.path / file for split in manifest["splits"].values() for file in split["files"]]
     yield Picture("tuples", lambda: tuples_figure(name, model, manifest["modalities"], first_rows(files)))
     if manifest["rows"] > 1:
@@ -94,7 +91,7 @@ def family_pictures(name: str) -> Iterator[Picture]:
     configs = [get_configuration(one) for one in get_family(name).configurations]
     models = {config.name: config.model for config in configs}
     if len(configs) == 1:
-        yield from configuration_pictures(name, models[name])
+        yield from configuration_pictures(configs[0].name, configs[0].model, standardize=configs[0].standardize)
         return
     decays = [config.causal_model for config in configs if _story(config.causal_model) == "decaying_modalities"]
     if len(decays) == len(configs):

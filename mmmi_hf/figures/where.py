@@ -23,12 +23,12 @@ MAP = "information map:\n$I(z_i[c];y)$ of each\nlatent coordinate $c$"
 
 
 @style.look
-def templates_and_maps(model: CausalModel, *, title: str | None = None) -> Figure:
+def templates_and_maps(model: CausalModel, *, standardize: str = "whiten", title: str | None = None) -> Figure:
     """The template of every cause in every modality, and under them the information map of the modality.
 
     The map is I(z_i[c]; y) of every single *latent* coordinate c, in nats; what an image's pixels carry is another
     matter, and the values of single coordinates do not add up to I(x_i; y). Models of `from_matrix` have no templates,
-    so that only their maps are drawn.
+    so that only their maps are drawn. `standardize` says which latents, as in `CausalModel.sample`.
     """
     causes = len(model.eta) if has_causes(model) else 0
     names = model.modalities
@@ -40,7 +40,7 @@ def templates_and_maps(model: CausalModel, *, title: str | None = None) -> Figur
         board.heading(column, style.symbol(name))
         for cause in range(causes):
             _template(board.cell(cause, column, f"template:{name},{cause + 1}"), model, column, cause)
-    maps = {(causes, column): model.information_map(name) for column, name in enumerate(names)}
+    maps = {(causes, column): model.information_map(name, standardize=standardize) for column, name in enumerate(names)}
     _maps(board, maps, list(names), bar_rows=range(causes, causes + 1))
     return board.figure
 

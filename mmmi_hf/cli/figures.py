@@ -1,0 +1,82 @@
+"""`figures`: pictures of configurations, families and dataset folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table
+
+if TYPE_CHECKING:
+    from mmmi_hf.dataset.pictures import Picture
+
+
+@app.command()
+def figures(
+    subject: Annotated[
+        str,
+        typer.Argument(
+            metavar="CONFIG_OR_FOLDER",
+            help="A released configuration or family (see `mmmi-hf list`), a YAML file, or a dataset folder of ours.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Where to write: figures go to OUT/NAME/, NAME being what they show.")],
+    formats: Annotated[
+        str, typer.Option("--format-of-files", help="Comma-separated: png, pdf, svg.", metavar="png,pdf,svg")
+    ] = "png",
+    only: Annotated[
+        list[str] | None, typer.Option("--config", help="Of a folder, only this configuration; may be repeated.")
+    ] = None,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Draw figures, all of them computed from the configuration, and from the rows of a dataset folder.
+
+    A configuration gives its causal graph, its table of mutual information, and its templates with information maps; a
+    folder also its first tuples and histograms of pointwise information; a family its configurations side by side.
+    """
+    from tqdm.auto import tqdm
+
+    from mmmi_hf.dataset.pictures import draw
+    from mmmi_hf.figures.style import check_formats
+
+    kinds = check_formats([kind.strip() for kind in formats.split(",") if kind.strip()])
+    groups = _subject(subject, only)
+    written: dict[str, list[Path]] = {}
+    count = sum(map(len, groups.values()))
+    with tqdm(total=count, desc="drawing", unit="figure", disable=quiet) as bar:
+        for name, pictures in groups.items():
+            written[name] = draw(iter(pictures), out / name, formats=kinds, tick=bar.update)
+    if form is Format.json:
+        files = [{"subject": name, "figure": path.stem, "file": str(path)} for name, ps in written.items() for path in ps]
+        typer.echo(json.dumps(files, indent=2))
+        return
+    print_table(("figure", "file"), [(path.stem, str(path)) for paths in written.values() for path in paths])
+
+
+def _subject(subject: str, only: list[str] | None) -> dict[str, list[Picture]]:
+    """The pictures to draw, by what they show; a released name wins over a folder of that name (./NAME is the folder)."""
+    from mmmi_hf.dataset.pictures import configuration_pictures, family_pictures, folder_pictures
+    from mmmi_hf.dataset.registry import get_configuration, list_configurations, list_families
+    from mmmi_hf.dataset.yaml_source import ConfigurationError
+
+    released = subject in list_configurations()
+    if released or Path(subject).suffix in (".yaml", ".yml") or subject in list_families():
+        if only:
+            raise ConfigurationError(f"--config goes with a dataset folder, got {subject!r}; leave it out")
+        if not released and subject in list_families():
+            return {subject: list(family_pictures(subject))}
+        config = get_configuration(subject)
+        return {config.name: list(configuration_pictures(config.name, config.model, standardize=config.standardize))}
+    if not Path(subject).is_dir():
+        get_configuration(subject)  # refuses with the nearest names
+    from mmmi_hf.dataset.folder import DatasetFolder
+
+    folder = DatasetFolder(subject)
+    names = only or folder.configurations()
+    if not names:
+        raise ConfigurationError(f"{subject} holds no complete configuration; generate one first")
+    return {name: list(folder_pictures(folder, name)) for name in names}
