@@ -17,18 +17,22 @@ if TYPE_CHECKING:
         Latents,
         common_cause,
         decaying_modalities,
+        design,
         independent,
         template_ablation,
         templates,
         two_telescopes,
     )
     from mmmi_hf.dataset import (
+        Family,
         MMMIBuilder,
         MMMIConfig,
         Modality,
         generate,
         get_configuration,
+        get_family,
         list_configurations,
+        list_families,
     )
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
 
@@ -41,6 +45,7 @@ _ROOMS = {
         "Latents",
         "common_cause",
         "decaying_modalities",
+        "design",
         "independent",
         "template_ablation",
         "templates",
@@ -48,18 +53,22 @@ _ROOMS = {
     ),
     "flow": ("Bijection", "FlowMatchODEScheduler", "FlowMatchingPipeline", "IdentityBijection"),
     "dataset": (
+        "Family",
         "MMMIBuilder",
         "MMMIConfig",
         "Modality",
         "generate",
         "get_configuration",
+        "get_family",
         "list_configurations",
+        "list_families",
     ),
 }
 
 __all__ = [
     "Bijection",
     "CausalModel",
+    "Family",
     "FlowMatchODEScheduler",
     "FlowMatchingPipeline",
     "IdentityBijection",
@@ -70,10 +79,13 @@ __all__ = [
     "Modality",
     "common_cause",
     "decaying_modalities",
+    "design",
     "generate",
     "get_configuration",
+    "get_family",
     "independent",
     "list_configurations",
+    "list_families",
     "template_ablation",
     "templates",
     "two_telescopes",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmmi_hf.causal import templates
+from mmmi_hf.causal import design, templates
 from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents
@@ -18,6 +18,7 @@ __all__ = [
     "PartialInformation",
     "common_cause",
     "decaying_modalities",
+    "design",
     "independent",
     "template_ablation",
     "templates",

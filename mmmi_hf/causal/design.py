@@ -1,44 +1,53 @@
-"""Inverse design: coefficients for a wanted information.
+"""Inverse design: causal models with a wanted information.
 
-Owns the closed forms of one common cause. Imports the standard library and this room's errors only.
+Owns the functions that users call to get coefficients, templates and models from wanted values in nats.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
+
+from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.closed_forms import (
+    induced_pair_information,
+    signal_for_pair_information,
+    weight_for_target_information,
+)
 from mmmi_hf.causal.errors import InvalidModelError
 
+__all__ = [
+    "induced_pair_information",
+    "orthonormal_templates",
+    "signal_for_pair_information",
+    "weight_for_target_information",
+]
 
-def weight_for_target_information(mi: float, noise: float, norm: float) -> float:
-    """ρ̃ with I(x; y) = mi for one cause: ρ̃ = ρ̂ sqrt(e^{2 mi} - 1) / ‖T‖; unique up to sign.
+_DEPENDENT = 1e-8
+
+
+def orthonormal_templates(patterns: Sequence[Array]) -> list[Array]:
+    """The patterns made orthonormal in their order, by Gram-Schmidt done twice: the first keeps its form.
 
     Args:
-        mi: wanted information in nats, finite and ≥ 0.
-        noise: ρ̂, the mixing coefficient of the modality's own source.
-        norm: ‖T‖, the Euclidean norm of the template.
+        patterns: arrays of one shape.
 
     Raises:
-        InvalidModelError: mi is negative, not finite, or above 170 nats, where float64 holds no noise beside the cause.
+        InvalidModelError: a pattern is a combination of those before it, or they differ in shape.
     """
-    return abs(noise) * math.sqrt(math.expm1(2.0 * _nats(mi))) / norm
-
-
-def signal_for_pair_information(mi: float) -> float:
-    """s = ‖ρ̃ T‖² / ρ̂² of two alike modalities with I(x1; x2) = mi: (E - 1) + sqrt(E (E - 1)), E = e^{2 mi}.
-
-    Raises:
-        InvalidModelError: as in `weight_for_target_information`.
-    """
-    excess = math.expm1(2.0 * _nats(mi))
-    return excess + math.sqrt(excess * (1.0 + excess))
-
-
-def _nats(mi: float) -> float:
-    try:
-        value = float(mi)
-    except (TypeError, ValueError):
-        value = math.nan
-    if not 0.0 <= value <= 170.0:
-        raise InvalidModelError(f"mi is {mi!r}, expected a finite number of nats, 0 ≤ mi ≤ 170")
-    return value
+    basis: list[Array] = []
+    for place, pattern in enumerate(patterns):
+        rest = np.array(pattern, dtype=np.float64)
+        if basis and rest.shape != basis[0].shape:
+            raise InvalidModelError(f"patterns[{place}] has shape {rest.shape}, expected {basis[0].shape} as the first")
+        length = math.sqrt(float(np.sum(rest * rest)))
+        for _ in range(2):
+            for other in basis:
+                rest = rest - float(np.sum(rest * other)) * other
+        left = math.sqrt(float(np.sum(rest * rest)))
+        if not left > _DEPENDENT * length:
+            raise InvalidModelError(f"patterns[{place}] is a combination of those before it; leave it out")
+        basis.append(rest / left)
+    return basis

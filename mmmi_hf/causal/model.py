@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import information, serialization
+from mmmi_hf.causal import information, information_maps, serialization
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.dense import DenseLaw
 from mmmi_hf.causal.errors import InvalidQueryError
@@ -185,6 +185,31 @@ class CausalModel:
         """I(a, b; y) as redundant, unique and synergistic information about y, in nats (Gaussian BROJA, exact)."""
         query = self._query(a, b, TARGET)
         return information.partial_information(self._between, query.first, query.second, query.given)
+
+    def information_map(self, a: str, b: str = TARGET, *, standardize: str = "whiten") -> Array:
+        """Where in a latent the information sits: I(z_a[c]; b) of every coordinate c, of the shape of a, in nats.
+
+        Coordinates of latents, not pixels; what they know together is `mutual_information`, not their sum.
+
+        Args:
+            a: a modality.
+            b: y, or another modality of the same shape, of which the same coordinate is taken.
+            standardize: which latents, as in `sample`.
+
+        Raises:
+            InvalidQueryError: unknown or equal blocks, or modalities of different shape.
+        """
+        query, kind = self._query(a, b, ()), check_kind(standardize)
+        (a,), (b,) = self._modalities(query.first), query.second
+        shape = self._law.shapes[a]
+        if b == TARGET:
+            return information_maps.map_of_target(self._law, a, kind).reshape(shape)
+        if self._law.shapes[b] != shape:
+            raise InvalidQueryError(
+                f"b is {b!r} of shape {self._law.shapes[b]}, but {a} has {shape}; coordinates are compared one by one: "
+                "give modalities of one shape"
+            )
+        return information_maps.map_of_pair(self._law, a, b, kind).reshape(shape)
 
     def sample(self, n: int, *, seed: int, start: int = 0, standardize: str = "whiten") -> Latents:
         """Rows start … start + n - 1 of a seed; a row is the same whatever is drawn with it, and in any process.

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.design import weight_for_target_information
+from mmmi_hf.causal.closed_forms import weight_for_target_information
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.structured import read_shapes
@@ -30,7 +30,7 @@ __all__ = ["common_cause", "decaying_modalities", "independent", "template_ablat
 def common_cause(
     shape: Any,
     *,
-    mi: float | None = None,
+    mi: ArrayLike | None = None,
     rho_tilde: ArrayLike = 1.0,
     rho_hat: ArrayLike = 1.0,
     eta: float = 1.0,
@@ -43,7 +43,7 @@ def common_cause(
 
     Args:
         shape: of every modality, or one per modality.
-        mi: the wanted I(x_i; y) in nats, of every modality; sets ρ̃_i = ρ̂_i sqrt(e^{2 mi} - 1) / ‖T‖.
+        mi: the wanted I(x_i; y) in nats, one number or one per modality; sets ρ̃_i = ρ̂_i sqrt(e^{2 mi} - 1) / ‖T‖.
         rho_tilde, rho_hat: one number, or one per modality.
         eta: the target's coefficient; no information depends on it.
         modalities: their number.
@@ -63,7 +63,8 @@ def common_cause(
             )
         bank = TemplateBank(template, np.ones((count, 1)), read_shapes(shape, count))
         norms = [bank.norm(i, 0) for i in range(count)]
-        weights = np.array([weight_for_target_information(mi, g, t) for g, t in zip(noise, norms, strict=True)])
+        wanted = [mi] * count if np.ndim(mi) == 0 else _per("mi", mi, count)
+        weights = np.array([weight_for_target_information(*each) for each in zip(wanted, noise, norms, strict=True)])
     return CausalModel([eta], weights[:, None], np.diag(noise), shape=shape, templates=template)
 
 

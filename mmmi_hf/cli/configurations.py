@@ -3,38 +3,46 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Config, Format, app, print_quantities, print_table
+from mmmi_hf.cli.application import AsFormat, Config, Format, app, print_quantities
+
+if TYPE_CHECKING:
+    from mmmi_hf.dataset.configuration import MMMIConfig
 
 
 @app.command("list")
 def list_command(form: AsFormat = Format.table) -> None:
     """List the released configurations."""
-    from mmmi_hf.dataset.registry import get_configuration, list_configurations
+    from mmmi_hf.dataset.registry import get_configuration, get_family, list_families
 
-    configs = [get_configuration(name) for name in list_configurations()]
-    entries = [
-        {
-            "name": config.name,
-            "version": str(config.version),
-            "modalities": len(config.modalities),
-            "rows": config.rows,
-            "description": config.description,
-        }
-        for config in configs
-    ]
+    families = [get_family(name) for name in list_families()]
+    entries = [_entry(family.name, get_configuration(name)) for family in families for name in family.configurations]
     if form is Format.json:
         typer.echo(json.dumps(entries, indent=2))
         return
-    print_table(
-        ("configuration", "version", "modalities", "rows"),
-        [(e["name"], e["version"], str(e["modalities"]), f"{e['rows']:,}") for e in entries],
-        right=(2, 3),
-    )
-    typer.echo("\n`mmmi-hf info NAME` shows what a configuration is and its information in nats.")
+    for family in families:
+        typer.echo(textwrap.fill(f"{family.name}: {family.description}", 100))
+        own = [entry for entry in entries if entry["family"] == family.name]
+        width = max(len(entry["name"]) for entry in entries)
+        for entry in own:
+            typer.echo(f"  {entry['name']:<{width}}  {entry['modalities']:>2} modalities  {entry['rows']:>7,} rows")
+        typer.echo()
+    typer.echo("`mmmi-hf info NAME` shows what a configuration is and its information in nats.")
+
+
+def _entry(family: str, config: MMMIConfig) -> dict[str, Any]:
+    return {
+        "name": config.name,
+        "family": family,
+        "version": str(config.version),
+        "modalities": len(config.modalities),
+        "rows": config.rows,
+        "description": config.description,
+    }
 
 
 @app.command()

@@ -8,17 +8,29 @@ from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+    from mmmi_hf.dataset.families import Family
     from mmmi_hf.dataset.generation import generate
     from mmmi_hf.dataset.mmmi import MMMIBuilder
-    from mmmi_hf.dataset.registry import get_configuration, list_configurations
+    from mmmi_hf.dataset.registry import get_configuration, get_family, list_configurations, list_families
 
 _MODULES = {
     "configuration": ("MMMIConfig", "Modality"),
+    "families": ("Family",),
     "generation": ("generate",),
     "mmmi": ("MMMIBuilder",),
-    "registry": ("get_configuration", "list_configurations"),
+    "registry": ("get_configuration", "get_family", "list_configurations", "list_families"),
 }
 
-__all__ = ["MMMIBuilder", "MMMIConfig", "Modality", "generate", "get_configuration", "list_configurations"]
+__all__ = [
+    "Family",
+    "MMMIBuilder",
+    "MMMIConfig",
+    "Modality",
+    "generate",
+    "get_configuration",
+    "get_family",
+    "list_configurations",
+    "list_families",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

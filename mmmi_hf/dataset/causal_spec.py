@@ -71,7 +71,7 @@ def _from_story(spec: Mapping[str, Any], folder: Path | None) -> CausalModel:
         raise FieldError(_HERE, "the field 'shape' is missing, e.g. shape: [1, 32, 32]")
     shape = _shape(spec["shape"])
     arguments = {
-        key: _templates(value, shape, (*_HERE, key), folder) if "template" in key else value
+        key: _all_templates(value, shape, 1, (*_HERE, key), folder) if "template" in key else value
         for key, value in spec.items()
         if key not in ("story", "shape")
     }
@@ -88,22 +88,7 @@ def _from_coefficients(spec: Mapping[str, Any], folder: Path | None) -> CausalMo
         raise FieldError((*_HERE, "eta"), f"expected a list with one number per cause, got {spec['eta']!r}")
     shape = _shape(spec["shape"])
     given = spec.get("templates", "ones")
-    if isinstance(shape, list):
-        if isinstance(given, Mapping):
-            given = [given] * len(shape)
-        if isinstance(given, list):
-            if len(given) != len(shape):
-                raise FieldError(
-                    (*_HERE, "templates"), f"got {len(given)} rows, expected one per modality: {len(shape)}"
-                )
-            given = [
-                _templates(
-                    row if isinstance(row, list) else [row] * len(arrays["eta"]), one, (*_HERE, "templates", i), folder
-                )
-                for i, (row, one) in enumerate(zip(given, shape, strict=True))
-            ]
-    else:
-        given = _templates(given, shape, (*_HERE, "templates"), folder)
+    given = _all_templates(given, shape, len(arrays["eta"]), (*_HERE, "templates"), folder)
     return _said_here(lambda: CausalModel(**arrays, shape=shape, templates=given), _HERE)
 
 
@@ -128,6 +113,20 @@ def _shape(value: Any) -> Any:
     if isinstance(value, list) and value and all(isinstance(entry, list) for entry in value):
         return [tuple(entry) for entry in value]
     return tuple(value) if isinstance(value, list) else value
+
+
+def _all_templates(value: Any, shape: Any, causes: int, path: FieldPath, folder: Path | None) -> Any:
+    """The templates of a model; where modalities differ in shape, one row (or entry) per modality."""
+    if not isinstance(shape, list):
+        return _templates(value, shape, path, folder)
+    if isinstance(value, Mapping):
+        value = [value] * len(shape)
+    if not isinstance(value, list):
+        return value
+    if len(value) != len(shape):
+        raise FieldError(path, f"got {len(value)} rows, expected one per modality: {len(shape)}")
+    rows = [row if isinstance(row, list) else [row] * causes for row in value]
+    return [_templates(row, one, (*path, i), folder) for i, (row, one) in enumerate(zip(rows, shape, strict=True))]
 
 
 def _templates(value: Any, shape: Any, path: FieldPath, folder: Path | None) -> Any:

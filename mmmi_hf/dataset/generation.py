@@ -96,9 +96,11 @@ def generate(
         FolderInUseError: another run is writing the same configuration.
     """
     started = time.monotonic()
-    if not isinstance(config, MMMIConfig):
-        config = get_configuration(os.fspath(config))
-    config = config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
+    if isinstance(config, MMMIConfig):
+        config = config.with_pipeline(pipeline)
+    else:
+        config = get_configuration(os.fspath(config), pipeline=pipeline)
+    config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
     folder = DatasetFolder(out)
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)

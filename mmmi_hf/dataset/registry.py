@@ -1,28 +1,57 @@
-"""The released configurations, one documented name each.
+"""Released configurations and families by name.
 
-Owns names, seeds and coefficients of what the project publishes. A name keeps its meaning: a configuration that turns
-out wrong is superseded under a new version and listed under Corrections, never changed in silence.
+Owns looking them up, and what of them may be replaced. What is released stands in `families`.
 """
 
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-from mmmi_hf.dataset.configuration import DEFAULT_PIPELINE, MMMIConfig, Modality
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.configuration import DEFAULT_PIPELINE, WITHOUT_CLASSES, MMMIConfig
+from mmmi_hf.dataset.families import COMMON_CAUSE_LEVELS, Family, Release, Shape, released_families
+from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
 
-COMMON_CAUSE_LEVELS = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75, 2.0, 2.25, 2.5)
+__all__ = [
+    "COMMON_CAUSE_LEVELS",
+    "Family",
+    "family_of",
+    "get_configuration",
+    "get_family",
+    "list_configurations",
+    "list_families",
+]
 
-_SHAPE = [1, 32, 32]
-_SNEAKER, _BAG = 7, 8
+DEFAULT_SHAPE = (1, 32, 32)
+"""What the default pipeline makes."""
 
 
 def list_configurations() -> list[str]:
     """Names of the released configurations, in the order in which they are documented."""
-    return list(_released())
+    return list(_releases())
+
+
+def list_families() -> list[str]:
+    """Names of the families of released configurations, in the order in which they are documented."""
+    return list(_families())
+
+
+def get_family(name: str) -> Family:
+    """A family by name; its `configurations` are names for `get_configuration`.
+
+    Raises:
+        ConfigurationError: no such family (with the nearest ones).
+    """
+    if name not in _families():
+        raise ConfigurationError(f"unknown family {name!r}: {_nearest(name, _families(), 'mmmi-hf list')}")
+    return _families()[name]
+
+
+def family_of(name: str) -> str | None:
+    """The family of a released configuration; None for a name that is not released."""
+    return next((family.name for family in _families().values() if name in family.configurations), None)
 
 
 def get_configuration(
@@ -38,45 +67,55 @@ def get_configuration(
     Args:
         name: a name of `list_configurations()`, or a path ending in .yaml or .yml.
         rows, seed, store_latents: replace the configuration's own.
-        pipeline: replaces the pipeline of every modality.
+        pipeline: replaces the pipeline of every modality; a released configuration takes the shape of its images from
+            it and keeps the bijections of modalities that are no images.
 
     Raises:
         ConfigurationError: no such name (with the nearest ones) or file, or a field that cannot be used.
     """
     if Path(name).suffix in (".yaml", ".yml"):
         config = MMMIConfig.from_yaml(name)
-        if config.name in _released() and config.digest != get_configuration(config.name).digest:
+        if config.name in _releases() and config.digest != get_configuration(config.name).digest:
             raise ConfigurationError(
                 f"{name}: the name {config.name!r} belongs to a released configuration; take another"
             )
-    elif name in _released():
-        config = MMMIConfig(**_released()[name])
+        config = config.with_pipeline(pipeline)
+    elif name in _releases():
+        config = _released(_releases()[name], pipeline)
     else:
-        near = difflib.get_close_matches(name, _released(), n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else "see `mmmi-hf list`"
-        raise ConfigurationError(f"unknown configuration {name!r}: {hint} (one's own configuration is a .yaml file)")
-    return config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
+        near = _nearest(name, _releases(), "mmmi-hf list")
+        raise ConfigurationError(f"unknown configuration {name!r}: {near} (one's own configuration is a .yaml file)")
+    return config.replace(rows=rows, seed=seed, store_latents=store_latents)
+
+
+def _released(release: Release, pipeline: str | None) -> MMMIConfig:
+    """A release on the default pipeline, on another one, or on a bijection that takes any shape."""
+    if pipeline in (None, DEFAULT_PIPELINE):
+        return release.configuration(DEFAULT_PIPELINE, DEFAULT_SHAPE)
+    if pipeline in WITHOUT_CLASSES:
+        return release.configuration(DEFAULT_PIPELINE, DEFAULT_SHAPE).with_pipeline(pipeline)
+    return release.configuration(pipeline, _shape_of(pipeline))
+
+
+def _shape_of(pipeline: str) -> Shape:
+    from mmmi_hf.flow.bundled import latent_shape_of
+
+    try:
+        return latent_shape_of(pipeline)
+    except (ValueError, OSError) as error:
+        raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
+
+
+def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"did you mean {', '.join(near)}?" if near else f"see `{otherwise}`"
 
 
 @cache
-def _released() -> dict[str, dict[str, Any]]:
-    """Arguments of MMMIConfig by name; the models are built only when asked for."""
-    pair = (Modality(DEFAULT_PIPELINE, _SNEAKER), Modality(DEFAULT_PIPELINE, _BAG))
-    released: dict[str, dict[str, Any]] = {}
-    for index, level in enumerate(COMMON_CAUSE_LEVELS):
-        released[f"common-cause-{level}"] = {
-            "description": (
-                f"One common cause with a homogeneous template (the paper's eq. 2): each of two images carries {level} "
-                "nats about the target y, and they share information through y alone."
-            ),
-            "causal_model": {"story": "common_cause", "shape": _SHAPE, "mi": level},
-            "modalities": pair,
-            "seed": 2510_2168_600 + index,
-        }
-    released["independent"] = {
-        "description": "The null: two images and a target without a common cause; every information quantity is zero.",
-        "causal_model": {"story": "independent", "shape": _SHAPE},
-        "modalities": pair,
-        "seed": 2510_2168_700,
-    }
-    return {name: {"name": name, "version": "1.0.0", **fields} for name, fields in released.items()}
+def _families() -> dict[str, Family]:
+    return {family.name: family for family in released_families()}
+
+
+@cache
+def _releases() -> dict[str, Release]:
+    return {release.name: release for family in _families().values() for release in family.releases}

@@ -66,6 +66,27 @@ def resolve(
     )
 
 
+def latent_shape_of(name_or_path_or_repo: str | os.PathLike[str]) -> tuple[int, int, int]:
+    """(channels, height, width) of the images that a pipeline makes, read from its files without loading its weights.
+
+    Raises:
+        ValueError: no such pipeline, or files that do not describe one.
+        OSError: a repository that cannot be reached.
+    """
+    folder = resolve(name_or_path_or_repo)
+    try:
+        index = json.loads((folder / INDEX).read_text())
+        unet = json.loads((folder / "unet" / "config.json").read_text())
+        patch, channels, size = index["patch_size"], unet["in_channels"], unet["sample_size"]
+        height, width = (size, size) if isinstance(size, int) else size
+        return channels // patch**2, height * patch, width * patch
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{folder} holds no pipeline whose shape can be read ({type(error).__name__}: {error}); "
+            "give a folder made by save_pretrained"
+        ) from error
+
+
 def check_folder(folder: Path, class_name: str) -> None:
     """Refuse a folder that is not a pipeline of `class_name` or that has no safetensors weights.
 
