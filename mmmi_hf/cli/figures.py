@@ -51,14 +51,16 @@ def figures(
         for name, pictures in groups.items():
             written[name] = draw(iter(pictures), out / name, formats=kinds, tick=bar.update)
     if form is Format.json:
-        files = [{"subject": name, "figure": path.stem, "file": str(path)} for name, ps in written.items() for path in ps]
+        files = [
+            {"subject": name, "figure": path.stem, "file": str(path)} for name, ps in written.items() for path in ps
+        ]
         typer.echo(json.dumps(files, indent=2))
         return
     print_table(("figure", "file"), [(path.stem, str(path)) for paths in written.values() for path in paths])
 
 
 def _subject(subject: str, only: list[str] | None) -> dict[str, list[Picture]]:
-    """The pictures to draw, by what they show; a released name wins over a folder of that name (./NAME is the folder)."""
+    """The pictures to draw, by what they show; a released name wins over a folder, which ./NAME still means."""
     from mmmi_hf.dataset.pictures import configuration_pictures, family_pictures, folder_pictures
     from mmmi_hf.dataset.registry import get_configuration, list_configurations, list_families
     from mmmi_hf.dataset.yaml_source import ConfigurationError

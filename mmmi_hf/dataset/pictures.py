@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -142,7 +143,9 @@ def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
     ]
 
 
-def tuples_figure(name: str, model: CausalModel, modalities: Sequence[Mapping[str, Any]], rows: Mapping[str, Any]) -> Figure:
+def tuples_figure(
+    name: str, model: CausalModel, modalities: Sequence[Mapping[str, Any]], rows: Mapping[str, Any]
+) -> Figure:
     """Rows as a grid of tuples.
 
     Args:
@@ -161,7 +164,9 @@ def tuples_figure(name: str, model: CausalModel, modalities: Sequence[Mapping[st
         pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
     numbers = {style.symbol("y"): _array(rows["y"])}
     numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
-    exact = ", ".join(f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs)
+    exact = ", ".join(
+        f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs
+    )
     part = f" (the first {len(shown)} of {len(modalities)} modalities)" if len(shown) < len(modalities) else ""
     return tuple_grid(
         data,
@@ -187,11 +192,10 @@ def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list
         if wanted <= 0:
             break
         columns = [column for column in _opened(file).schema_arrow.names if not column.endswith("_image")]
-        batch = next(_opened(file).iter_batches(batch_size=wanted, columns=columns), None)
-        for column in columns if batch is not None else []:
-            values = batch.column(column)
-            stored = values.storage if hasattr(values, "storage") else values
-            rows.setdefault(column, []).extend(stored.to_pylist())
+        for batch in islice(_opened(file).iter_batches(batch_size=wanted, columns=columns), 1):
+            for column, values in zip(columns, batch.columns, strict=True):
+                stored = values.storage if hasattr(values, "storage") else values
+                rows.setdefault(column, []).extend(stored.to_pylist())
     return rows
 
 
@@ -225,4 +229,6 @@ def _story(spec: object) -> str | None:
 def _pattern(model: CausalModel) -> np.ndarray:
     """The templates of x1, each over its length, so that they are equal where only their scale differs."""
     patterns = [model.template(0, cause) for cause in range(len(model.eta)) if model.weights[0, cause]]
-    return np.round(np.concatenate([np.zeros(1), *(t.ravel() / np.linalg.norm(t) for t in patterns if t is not None)]), 9)
+    return np.round(
+        np.concatenate([np.zeros(1), *(t.ravel() / np.linalg.norm(t) for t in patterns if t is not None)]), 9
+    )

@@ -7,6 +7,7 @@ id, "node:NAME" or "edge:START→END", so that what was drawn can be counted.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -46,7 +47,13 @@ class Canvas:
         """A circle for a hidden variable, a rounded box for an observed one (or for a group, by its width)."""
         x, y = at
         observed = kind in ("modality", "target")
-        look = {"facecolor": _FILL[kind], "edgecolor": _EDGE[kind], "linewidth": 1.5, "zorder": 3, "gid": f"node:{name}"}
+        look: Any = {
+            "facecolor": _FILL[kind],
+            "edgecolor": _EDGE[kind],
+            "linewidth": 1.5,
+            "zorder": 3,
+            "gid": f"node:{name}",
+        }
         shape: Circle | FancyBboxPatch
         if observed or width > 2 * RADIUS:
             inset = 0.06 if observed else 0.2

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.figures import style
 from mmmi_hf.figures.canvas import RADIUS, Box, Canvas, Point, heat_map
-from mmmi_hf.figures.graph import Edge, Graph, Kind, causal_structure, has_causes, pairwise_information
+from mmmi_hf.figures.graph import Edge, Kind, causal_structure, has_causes, pairwise_information
 from mmmi_hf.figures.pictures import Array
 
 MOST_NODES = 12
@@ -85,8 +85,8 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         _one_template(canvas, one_template, (_LEFT + width - 0.3, float(levels[0])))
     for n, (matrix, rows, columns, heading) in enumerate(panels):
         high = (top - 0.5) / len(panels) - 0.55
-        place: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
-        heat_map(figure, place, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
+        panel: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
+        heat_map(figure, panel, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
     return figure
 
 
@@ -113,9 +113,7 @@ def _matrices(
     return panels
 
 
-def _icons(
-    model: CausalModel, edges: list[Edge], labelled: bool
-) -> tuple[Array | None, dict[tuple[str, str], Array]]:
+def _icons(model: CausalModel, edges: list[Edge], labelled: bool) -> tuple[Array | None, dict[tuple[str, str], Array]]:
     """The template of all edges if it is one, else the template of every edge while they are few."""
     templates = {
         (edge.start, edge.end): model.template(int(edge.end[1:]) - 1, int(edge.start[1:]) - 1) for edge in edges

@@ -62,7 +62,10 @@ def decay_curves(settings: Sequence[DecaySetting]) -> Figure:
     right.set_yscale("log")
     right.yaxis.set_major_formatter(ScalarFormatter())
     left.set_ylim(bottom=0.0)
-    handles = [left.plot([], [], **(_look(n, 0) | {"linestyle": ""}), label=rf"$\alpha={a:g}$")[0] for n, a in enumerate(alphas)]
+    handles = [
+        left.plot([], [], **(_look(n, 0) | {"linestyle": ""}), label=rf"$\alpha={a:g}$")[0]
+        for n, a in enumerate(alphas)
+    ]
     handles += [
         left.plot([], [], color=style.GREY, linestyle=_LINES[n % len(_LINES)], label=rf"$\beta={b:g}$")[0]
         for n, b in enumerate(betas)

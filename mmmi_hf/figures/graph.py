@@ -62,7 +62,9 @@ def causal_structure(model: CausalModel) -> Graph:
         ValueError: a model of `from_matrix`, which has no causes to draw.
     """
     if not has_causes(model):
-        raise ValueError(f"{model!r} was made by from_matrix and has no causes; draw the information between its blocks")
+        raise ValueError(
+            f"{model!r} was made by from_matrix and has no causes; draw the information between its blocks"
+        )
     causes = [f"ũ{k + 1}" for k in range(len(model.eta))]
     sources = [f"û{j + 1}" for j in range(model.mixing.shape[1])]
     nodes = (

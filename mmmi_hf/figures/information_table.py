@@ -54,7 +54,7 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
     if finite:
         bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.9, aspect=16)
         bar.set_label("mutual information [nats]" + (", log scale" if isinstance(norm, LogNorm) else ""))
-        bar.outline.set_visible(False)  # type: ignore[operator]
+        bar.outline.set_visible(False)
     else:
         axes.set_xlabel("mutual information [nats]")
     if title:

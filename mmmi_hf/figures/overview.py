@@ -36,7 +36,9 @@ def family_overview(models: Mapping[str, CausalModel]) -> Figure:
     for n, (name, series) in enumerate(values.items()):
         places = [row + 0.5 * ((n + 0.5) / count - 0.5) for row in range(len(models))]
         shown = [value if math.isfinite(value) else math.nan for value in series]
-        axes.plot(shown, places, linestyle="", marker=_MARKERS[n % 7], markersize=4.5, color=style.CYCLE[n % 7], label=name)
+        axes.plot(
+            shown, places, linestyle="", marker=_MARKERS[n % 7], markersize=4.5, color=style.CYCLE[n % 7], label=name
+        )
     axes.set_yticks(range(len(models)), list(models))
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -36,7 +36,9 @@ def plane(values: Array) -> Array:
     raise ValueError(f"a pattern of shape {values.shape} is no picture, expected (T,), (H, W) or (C, H, W)")
 
 
-def show_pattern(axes: Axes, values: Array, *, limit: float | None = None, colours: Any = style.SIGNED) -> AxesImage | None:
+def show_pattern(
+    axes: Axes, values: Array, *, limit: float | None = None, colours: Any = style.SIGNED
+) -> AxesImage | None:
     """A template or map: a signed one from −limit to limit, another from 0 to limit (default: its largest size).
 
     Returns the image, for a colour bar; None for a one-dimensional pattern, which is drawn as a curve.
@@ -53,7 +55,7 @@ def show_pattern(axes: Axes, values: Array, *, limit: float | None = None, colou
 
 
 def show_datum(axes: Axes, values: Array, half_range: float) -> None:
-    """One datum of a modality: an image from −half_range to half_range, clipped for the picture; a series as a curve."""
+    """One datum: an image from −half_range to half_range, clipped for the picture, or a series as a curve."""
     bare(axes)
     if values.ndim == 1:
         axes.plot(np.arange(len(values)), values, color=style.BLUE, linewidth=0.7)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.figures import style
@@ -69,12 +70,11 @@ def _histogram(axes: Axes, model: CausalModel, pair: Pair, values: Array) -> Non
         axes.hist(values, bins=bins, color=style.SKY, alpha=0.75, label="rows")
     axes.axvspan(mean - error, mean + error, color=style.ORANGE, alpha=0.45, linewidth=0.0, ymax=_LINES)
     axes.axvline(mean, color=style.ORANGE, linewidth=1.2, ymax=_LINES, label="their mean ± standard error")
-    axes.axvline(
-        exact, color=style.BLACK, linewidth=1.2, linestyle="--", ymax=_LINES, label="exact mutual information"
-    )
+    axes.axvline(exact, color=style.BLACK, linewidth=1.2, linestyle="--", ymax=_LINES, label="exact mutual information")
     axes.set_xlabel("pointwise information [nats]")
     axes.set_ylabel("rows")
     axes.locator_params(axis="x", nbins=5)
+    axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     spread = f"s.d. {style.nats(float(values.std(ddof=1)))} (exact {style.nats(math.sqrt(variance))})"
     axes.text(
         0.02,

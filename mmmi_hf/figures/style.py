@@ -21,7 +21,7 @@ from PIL import Image
 
 FORMATS = ("png", "pdf", "svg")
 DPI = 130
-MOST_PIXELS = 1400
+MOST_PIXELS = 1250
 
 # Okabe and Ito's colours, which readers with any kind of colour vision tell apart.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -34,9 +34,7 @@ AMOUNT = "cividis"
 """From little to much."""
 
 _NOT_OURS = ("backend", "backend_fallback", "interactive", "toolbar", "timezone", "date.epoch")
-_LOOK: dict[str, Any] = {
-    name: value for name, value in matplotlib.rcParamsDefault.items() if name not in _NOT_OURS
-} | {
+_LOOK: Any = {name: value for name, value in matplotlib.rcParamsDefault.items() if name not in _NOT_OURS} | {
     "font.family": ["DejaVu Sans"],
     "font.size": 9.5,
     "axes.titlesize": 10.5,
@@ -63,7 +61,9 @@ look = matplotlib.rc_context(_LOOK)
 
 def new_figure(width: float, height: float, *, constrained: bool = True) -> Figure:
     """An empty figure of so many inches; a wide one gets fewer pixels to the inch."""
-    return Figure(figsize=(width, height), dpi=min(DPI, MOST_PIXELS / width), layout="constrained" if constrained else "none")
+    return Figure(
+        figsize=(width, height), dpi=min(DPI, MOST_PIXELS / width), layout="constrained" if constrained else None
+    )
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:
@@ -101,8 +101,9 @@ def save(figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = 
 def _save_png(figure: Figure, path: Path) -> None:
     """A PNG without an alpha channel and without metadata."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
-    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    canvas.draw()  # type: ignore[no-untyped-call]
+    pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(pixels).convert("RGB")
     picture.save(path, format="PNG", optimize=True)
 
 

@@ -42,13 +42,14 @@ def tuple_grid(
     if rows == 0 or set(counts.values()) != {rows}:
         raise ValueError(f"columns have {counts} rows, expected the same number, at least 1, in each")
     extra = 0.35 if captions else 0.0
+    over = 0.19 * len(title.splitlines()) + 0.15 if title else 0.05
     width = _CELL * len(data) + 0.85 * len(numbers) + 0.3
-    figure = style.new_figure(max(width, 3.6), _CELL * rows + 0.5 + extra + (0.3 if title else 0.0), constrained=False)
+    figure = style.new_figure(max(width, 3.6), _CELL * rows + 0.5 + extra + over, constrained=False)
     total_width, total_height = figure.get_size_inches()
     left = (total_width - width) / 2 + 0.1
-    top = total_height - (0.3 if title else 0.05) - 0.4 - extra
+    top = total_height - over - 0.4 - extra
     if title:
-        figure.text(0.5, 1.0 - 0.18 / total_height, title, ha="center", va="center", fontsize=10.5)
+        figure.text(0.5, 1.0 - 0.1 / total_height, title, ha="center", va="top", fontsize=10.5, linespacing=1.4)
 
     def heading(x: float, text: str, size: float) -> None:
         figure.text(x / total_width, (top + 0.08) / total_height, text, ha="center", va="bottom", fontsize=size)

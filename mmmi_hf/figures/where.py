@@ -41,7 +41,7 @@ def templates_and_maps(model: CausalModel, *, standardize: str = "whiten", title
         for cause in range(causes):
             _template(board.cell(cause, column, f"template:{name},{cause + 1}"), model, column, cause)
     maps = {(causes, column): model.information_map(name, standardize=standardize) for column, name in enumerate(names)}
-    _maps(board, maps, list(names), bar_rows=range(causes, causes + 1))
+    _maps(board, maps, list(names), causes)
     return board.figure
 
 
@@ -50,7 +50,8 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
     """One configuration per row: the templates in one modality, its information map, and what it knows.
 
     Args:
-        models: name of the configuration → model, all with causes; one colour scale serves all maps.
+        models: name of the configuration → model, all with causes. Every map is coloured from 0 to its own largest
+            value, which stands beside it.
         modality: the one that is shown.
 
     Raises:
@@ -59,21 +60,24 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
     if not models or not all(has_causes(model) for model in models.values()):
         raise ValueError(f"models holds {len(models)} models, expected at least one, each with causes and templates")
     causes = max(len(model.eta) for model in models.values())
-    board = _Board(rows=len(models), columns=causes + 1, left=0.3 + 0.083 * max(map(len, models)), title=None, right=2.5)
+    board = _Board(
+        rows=len(models), columns=causes + 1, left=0.3 + 0.083 * max(map(len, models)), title=None, right=1.6
+    )
     for cause in range(causes):
         board.heading(cause, rf"template of $\tilde{{u}}_{{{cause + 1}}}$", size=8.5)
     board.heading(causes, "information map", size=8.5)
-    maps = {}
     for row, (name, model) in enumerate(models.items()):
         board.remark(row, name)
         number = model.modalities.index(modality)
         for cause in range(len(model.eta)):
             _template(board.cell(row, cause, f"template:{name},{cause + 1}"), model, number, cause)
-        maps[row, causes] = model.information_map(modality)
-        pairs = [(modality, "y"), *((modality, other) for other in model.modalities if other != modality)][:3]
+        one = model.information_map(modality)
+        largest = float(one.max())
+        show_pattern(board.cell(row, causes, f"map:{name}"), drawable(one), limit=largest, colours=style.AMOUNT)
+        pairs = [(modality, "y"), *((modality, other) for other in model.modalities if other != modality)][:2]
         known = [f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for a, b in pairs]
-        board.remark(row, "\n".join(known), x=board.left + _CELL * (causes + 1) + 0.85)
-    _maps(board, maps, list(models), bar_rows=range(len(models)), most=3 * _CELL)
+        known.append(f"map: 0 … {style.nats(largest)}")
+        board.remark(row, "\n".join(known), x=board.left + _CELL * (causes + 1) + 0.1)
     return board.figure
 
 
@@ -98,12 +102,10 @@ class _Board:
         left, bottom = self.left + column * _CELL + 0.04, self._top - (row + 1) * _CELL + 0.04
         return self.axes(left, bottom, _CELL - 0.08, _CELL - 0.08, gid)
 
-    def bar(self, rows: range, most: float) -> Axes:
-        """The Axes of a colour bar right of the cells, beside the first of some rows."""
-        high = min(len(rows) * _CELL, most) - 0.08
-        return self.axes(
-            self.left + self._columns * _CELL + 0.1, self._top - rows.start * _CELL - 0.04 - high, 0.1, high, "bar"
-        )
+    def bar(self, row: int) -> Axes:
+        """The Axes of a colour bar right of a row."""
+        left, bottom = self.left + self._columns * _CELL + 0.1, self._top - (row + 1) * _CELL + 0.04
+        return self.axes(left, bottom, 0.1, _CELL - 0.08, "bar")
 
     def remark(self, row: int, text: str, *, x: float = 0.1) -> None:
         """Text beside a row."""
@@ -132,16 +134,14 @@ def _template(axes: Axes, model: CausalModel, modality: int, cause: int) -> None
         show_pattern(axes, drawable(template))
 
 
-def _maps(
-    board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], *, bar_rows: range, most: float = _CELL
-) -> None:
+def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], bar_row: int) -> None:
     """Maps in their cells on one scale, and its colour bar."""
     largest = max(float(one.max()) for one in maps.values())
     image: AxesImage | None = None
     for ((row, column), one), name in zip(maps.items(), names, strict=True):
         cell = board.cell(row, column, f"map:{name}")
         image = show_pattern(cell, drawable(one), limit=largest, colours=style.AMOUNT) or image
-    bar = board.bar(bar_rows, most)
+    bar = board.bar(bar_row)
     if image is None or largest == 0.0:
         bar.set_axis_off()
         remark = "0 nats\neverywhere" if largest == 0.0 else f"0 … {style.nats(largest)}\nnats"
