@@ -93,6 +93,7 @@ def write_family_card(root: Path, name: str, *, pictures: bool = True) -> list[P
     lead = get_configuration(family.configurations[0])
     folder = root / name
     written = draw(_drawn(family, lead), folder) if pictures else []
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / CARD
     path.write_text(family_card(name, builder_script=_builder_script(root, name)))
     return [path, *written]

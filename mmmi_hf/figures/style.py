@@ -104,7 +104,7 @@ def _save_png(figure: Figure, path: Path) -> None:
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     picture = Image.fromarray(pixels).convert("RGB")
-    picture.save(path, format="PNG", optimize=True)
+    picture.save(path, format="PNG")
 
 
 def number(value: float) -> str:
