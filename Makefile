@@ -1,5 +1,5 @@
 # The same steps as .ci/run, one at a time, in .venv.
-.PHONY: install lint types imports cards test slow performance ci
+.PHONY: install lint types imports cards pictures test slow performance ci
 
 install:
 	python3 -m venv .venv
@@ -16,7 +16,11 @@ imports:
 	.venv/bin/lint-imports
 
 cards:
-	for card in model_cards/*/; do .venv/bin/python -m mmmi_hf.flow.cards $$card; done
+	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.cards $$(dirname $$card); done
+	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards --text
+
+pictures:
+	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards
 
 test:
 	.venv/bin/pytest

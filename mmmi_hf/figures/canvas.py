@@ -102,6 +102,8 @@ class Canvas:
         box = min(boxes, key=lambda one: sum(_overlap(one, other) for other in self.taken))
         self.taken.append(box)
         middle = (box[0] + box[2]) / 2
+        if icon is None and abs(end[0] - start[0]) < 0.1:
+            middle += width / 2 + 0.05  # beside an upright arrow, which a 1 on it would look like
         self.axes.text(
             middle,
             box[1] + 0.08,
@@ -147,7 +149,7 @@ def heat_map(figure: Figure, place: Box, matrix: Array, rows: list[str], columns
     for axis, names in ((axes.yaxis, rows), (axes.xaxis, columns)):
         step = -(-len(names) // (12 if len(names) < 16 else 5))
         axis.set_ticks(range(0, len(names), step), [names[n] for n in range(0, len(names), step)])
-    axes.tick_params(length=0)
+    axes.tick_params(length=0, labelsize=8.0)
     axes.set_title(title, fontsize=9.5)
     bar = figure.add_axes(((left + wide + 0.1) / width, bottom / height, 0.1 / width, high / height))
     figure.colorbar(image, cax=bar)

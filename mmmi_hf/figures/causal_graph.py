@@ -24,7 +24,7 @@ MOST_LABELS = 12
 """More arrows between two layers carry no numbers; a matrix stands beside the graph."""
 
 _LEFT = 1.25
-_PANEL = 3.1
+_PANEL = 3.3
 _LAYERS: tuple[tuple[Kind, str], ...] = (
     ("target", "target"),
     ("cause", "common causes"),

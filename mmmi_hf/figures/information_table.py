@@ -6,12 +6,15 @@ Owns its colours and the treatment of zero and infinite cells. Imports causal/ a
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import matplotlib
 import numpy as np
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import FuncFormatter
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.figures import style
@@ -30,10 +33,15 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
     """
     values = pairwise_information(model)
     names = model.names
-    size = 0.52 * min(len(names), _MOST_NUMBERS) + 0.9
-    figure = style.new_figure(max(size + 1.7, 4.0), max(size + 0.7, 2.6))
-    axes = figure.add_subplot()
-    finite = [value for value in values.values() if 0.0 < value < math.inf]
+    side = max((0.72 if len(names) <= 4 else 0.52) * min(len(names), _MOST_NUMBERS), 1.8)
+    over = 0.45 + (0.25 if title else 0.0)
+    figure = style.new_figure(
+        max(0.5 + side + 1.15, 3.6), side + over + (0.15 if _finite(values) else 0.35), constrained=False
+    )
+    width, height = figure.get_size_inches()
+    bottom = (height - over - side) / height
+    axes = figure.add_axes((0.5 / width, bottom, side / width, side / height))
+    finite = _finite(values)
     norm = _norm(finite)
     colours = matplotlib.colormaps[style.AMOUNT]
     for i, a in enumerate(names):
@@ -43,7 +51,6 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
                 _cell(axes, j, i, value, norm, colours, numbered=len(names) <= _MOST_NUMBERS)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_aspect("equal")
     labels = [style.symbol(name) for name in names]
     axes.set_xticks(range(len(names)), labels, fontsize=10.5)
     axes.set_yticks(range(len(names)), labels, fontsize=10.5)
@@ -52,14 +59,24 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
     for spine in axes.spines.values():
         spine.set_visible(False)
     if finite:
-        bar = figure.colorbar(matplotlib.cm.ScalarMappable(norm, colours), ax=axes, shrink=0.9, aspect=16)
-        bar.set_label("mutual information [nats]" + (", log scale" if isinstance(norm, LogNorm) else ""))
+        place = figure.add_axes(((0.5 + side + 0.15) / width, bottom, 0.14 / width, side / height))
+        log = isinstance(norm, LogNorm)
+        bar = figure.colorbar(
+            ScalarMappable(norm, colours),
+            cax=place,
+            format=None if log else FuncFormatter(lambda one, _: style.number(one)),
+        )
+        bar.set_label("mutual information [nats]" + (", log scale" if log else ""))
         bar.outline.set_visible(False)
     else:
         axes.set_xlabel("mutual information [nats]")
     if title:
-        figure.suptitle(title, fontsize=10.5)
+        figure.text(0.1 / width, 1.0 - 0.17 / height, title, va="center", fontsize=10.5)
     return figure
+
+
+def _finite(values: Mapping[tuple[str, str], float]) -> list[float]:
+    return [value for value in values.values() if 0.0 < value < math.inf]
 
 
 def _norm(values: list[float]) -> Normalize:

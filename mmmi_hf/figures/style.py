@@ -101,6 +101,8 @@ def save(figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = 
 def _save_png(figure: Figure, path: Path) -> None:
     """A PNG without an alpha channel and without metadata."""
     canvas = FigureCanvasAgg(figure)
+    if figure.get_layout_engine() is not None:
+        figure.draw_without_rendering()  # the layout knows the labels' sizes from the second drawing on
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     picture = Image.fromarray(pixels).convert("RGB")
