@@ -129,6 +129,8 @@ def draw(
 def draw_for_card(folder: DatasetFolder, name: str) -> list[Path]:
     """Draw what the card of a folder shows of a configuration and does not have yet."""
     place = folder.figures(name)
+    for partial in place.glob(".*.partial"):  # of a killed run
+        partial.unlink()
     missing = (one for one in folder_pictures(folder, name) if not (place / f"{one.name}.png").is_file())
     return draw(missing, place)
 

@@ -28,12 +28,8 @@ def bare(axes: Axes, *, frame: bool = True) -> None:
 
 
 def plane(values: Array) -> Array:
-    """(H, W) of a (H, W) or (C, H, W) pattern: the mean over channels. Raises ValueError for other shapes."""
-    if values.ndim == 2:
-        return values
-    if values.ndim == 3:
-        return np.asarray(values.mean(axis=0))
-    raise ValueError(f"a pattern of shape {values.shape} is no picture, expected (T,), (H, W) or (C, H, W)")
+    """(H, W) of a pattern with two axes or more: the mean over all but the last two, such as channels."""
+    return np.asarray(values.reshape(-1, *values.shape[-2:]).mean(axis=0))
 
 
 def show_pattern(
@@ -65,8 +61,3 @@ def show_datum(axes: Axes, values: Array, half_range: float) -> None:
         axes.imshow(pixels, interpolation="nearest")
     else:
         axes.imshow(plane(values), cmap="gray", vmin=-half_range, vmax=half_range, interpolation="nearest")
-
-
-def drawable(values: Array) -> Array:
-    """Patterns of more than three axes as the mean over all but the last two."""
-    return values if values.ndim <= 3 else values.reshape(-1, *values.shape[-2:])

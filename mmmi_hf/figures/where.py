@@ -15,7 +15,7 @@ from matplotlib.ticker import FuncFormatter
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.figures import style
 from mmmi_hf.figures.graph import has_causes
-from mmmi_hf.figures.pictures import Array, bare, drawable, show_pattern
+from mmmi_hf.figures.pictures import Array, bare, show_pattern
 
 _CELL = 1.05
 _TOP = 0.32
@@ -73,7 +73,7 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
             _template(board.cell(row, cause, f"template:{name},{cause + 1}"), model, number, cause)
         one = model.information_map(modality)
         largest = float(one.max())
-        show_pattern(board.cell(row, causes, f"map:{name}"), drawable(one), limit=largest, colours=style.AMOUNT)
+        show_pattern(board.cell(row, causes, f"map:{name}"), one, limit=largest, colours=style.AMOUNT)
         pairs = [(modality, "y"), *((modality, other) for other in model.modalities if other != modality)][:2]
         known = [f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for a, b in pairs]
         known.append(f"map: 0 … {style.nats(largest)}")
@@ -131,7 +131,7 @@ def _template(axes: Axes, model: CausalModel, modality: int, cause: int) -> None
         bare(axes)
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, color=style.GREY, transform=axes.transAxes)
     else:
-        show_pattern(axes, drawable(template))
+        show_pattern(axes, template)
 
 
 def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], bar_row: int) -> None:
@@ -140,7 +140,7 @@ def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[
     image: AxesImage | None = None
     for ((row, column), one), name in zip(maps.items(), names, strict=True):
         cell = board.cell(row, column, f"map:{name}")
-        image = show_pattern(cell, drawable(one), limit=largest, colours=style.AMOUNT) or image
+        image = show_pattern(cell, one, limit=largest, colours=style.AMOUNT) or image
     bar = board.bar(bar_row)
     if image is None or largest == 0.0:
         bar.set_axis_off()

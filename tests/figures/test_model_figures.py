@@ -15,14 +15,17 @@ from mmmi_hf.causal import (
 )
 from mmmi_hf.figures import (
     DecaySetting,
+    causal_graph,
     decay_curves,
     decay_series,
     family_overview,
+    information_table,
+    save,
     style,
     template_gallery,
     templates_and_maps,
 )
-from mmmi_hf.figures.pictures import drawable, plane
+from mmmi_hf.figures.pictures import plane
 
 SHAPE = (1, 8, 8)
 
@@ -146,7 +149,18 @@ def test_a_gallery_needs_models_with_templates():
             template_gallery(models)
 
 
-def test_patterns_that_are_no_picture_are_refused():
-    assert drawable(np.zeros((2, 3, 4, 5))).shape == (6, 4, 5)
-    with pytest.raises(ValueError, match="is no picture"):
-        plane(np.zeros(4))
+@pytest.mark.parametrize("shape", [(1,), (5,), (2, 3), (1, 2, 3), (3, 4, 4), (2, 3, 4, 5), (2, 1, 3, 4, 5)])
+def test_modalities_of_every_shape_are_drawn(shape):
+    figure = templates_and_maps(common_cause(shape, mi=1.0))
+    assert gids(figure, "map:") == ["map:x1", "map:x2"]
+    if len(shape) > 1:
+        assert plane(np.ones(shape)).tolist() == np.ones(shape[-2:]).tolist()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"mi": 17.0, "template": "component"}, {"rho_tilde": 1e100}, {"rho_tilde": 1e-120}]
+)
+def test_extreme_models_are_drawn_without_warnings(settings, tmp_path):
+    model = common_cause(SHAPE, **settings)
+    for draw in (causal_graph, information_table, templates_and_maps):
+        save(draw(model, title="t"), tmp_path / draw.__name__)
