@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 CAPTIONS = {
     "causal_graph": "The causal graph with its coefficients.",
+    "tuples": "The first rows, with the pointwise mutual information of each, in nats.",
     "information": "Mutual information of every pair of blocks, exact, in nats.",
     "templates": "Templates of the causes, and the information about y in every single latent coordinate.",
-    "tuples": "The first rows, with the pointwise mutual information of each, in nats.",
     "pointwise": "Pointwise mutual information of all rows; its mean estimates the mutual information.",
     "overview": "The information of every configuration of the family.",
     "decay": "Information against the number of the modality (the paper's Fig. 6).",
