@@ -251,7 +251,11 @@ class _Search:
         finite = [point for point in points if math.isfinite(point.value)]
         if not finite:
             raise InvalidModelError(f"{self.name} is infinite for every {self.parameter} in its range; change the rest")
-        best = min(reversed(finite), key=lambda point: abs(point.value - self.value))
+        least = min(abs(point.value - self.value) for point in finite)
+        level = [
+            point for point in finite if abs(point.value - self.value) <= least + 1e-12 * max(1.0, abs(point.value))
+        ]
+        best = level[-1] if self._constant(points) else level[0]
         reason = (
             f"it does not depend on {self.parameter}"
             if self._constant(points)
