@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from mmmi_hf.causal import design, templates
-from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
+from mmmi_hf.causal.errors import (
+    BeyondFloat64Error,
+    InfeasibleError,
+    InfiniteInformationError,
+    InvalidModelError,
+    InvalidQueryError,
+)
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.stories import common_cause, decaying_modalities, independent, template_ablation, two_telescopes
 
 __all__ = [
+    "BeyondFloat64Error",
     "CausalModel",
+    "InfeasibleError",
     "InfiniteInformationError",
     "InvalidModelError",
     "InvalidQueryError",

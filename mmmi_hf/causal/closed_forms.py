@@ -9,6 +9,9 @@ import math
 
 from mmmi_hf.causal.errors import InvalidModelError
 
+MOST_NATS = 170.0
+"""The largest information of one cause: beyond it float64 holds no noise beside the cause."""
+
 
 def weight_for_target_information(mi: float, noise: float, norm: float) -> float:
     """ρ̃ with I(x; y) = mi for one cause: ρ̃ = ρ̂ sqrt(e^{2 mi} - 1) / ‖T‖; unique up to sign.
@@ -19,7 +22,7 @@ def weight_for_target_information(mi: float, noise: float, norm: float) -> float
         norm: ‖T‖, the Euclidean norm of the template.
 
     Raises:
-        InvalidModelError: mi is negative, not finite, or above 170 nats, where float64 holds no noise beside the cause.
+        InvalidModelError: mi is negative, not finite, or above `MOST_NATS`.
     """
     return abs(noise) * math.sqrt(math.expm1(2.0 * _nats(mi))) / norm
 
@@ -42,7 +45,11 @@ def induced_pair_information(first: float, second: float) -> float:
     Raises:
         InvalidModelError: as in `weight_for_target_information`.
     """
-    return -0.5 * math.log1p(-math.expm1(-2.0 * _nats(first)) * math.expm1(-2.0 * _nats(second)))
+    less, more = sorted((_nats(first), _nats(second)))
+    product = math.expm1(-2.0 * less) * math.expm1(-2.0 * more)
+    if product < 0.5:
+        return -0.5 * math.log1p(-product)
+    return less - 0.5 * math.log1p(-math.expm1(-2.0 * less) * math.exp(-2.0 * (more - less)))
 
 
 def _nats(mi: float) -> float:
@@ -50,6 +57,6 @@ def _nats(mi: float) -> float:
         value = float(mi)
     except (TypeError, ValueError):
         value = math.nan
-    if not 0.0 <= value <= 170.0:
-        raise InvalidModelError(f"mi is {mi!r}, expected a finite number of nats, 0 ≤ mi ≤ 170")
+    if not 0.0 <= value <= MOST_NATS:
+        raise InvalidModelError(f"mi is {mi!r}, expected a finite number of nats, 0 ≤ mi ≤ {MOST_NATS:g}")
     return value

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmi_hf.causal.canonical import EPSILON, Array, DependentRowsError, PrincipalAngles, orthonormal_rows
-from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError
+from mmmi_hf.causal.errors import BeyondFloat64Error, InfiniteInformationError, InvalidModelError
 from mmmi_hf.causal.queries import Query
 from mmmi_hf.causal.template_bank import Frame, TemplateBank
 
@@ -103,7 +103,7 @@ class StructuredCovariance:
         """(len(members), r, K): weighted templates of modalities of one shape, in the frame of their shape.
 
         Raises:
-            ArithmeticError: they exceed the noise by more than float64 can hold.
+            BeyondFloat64Error: they exceed the noise by more than float64 can hold.
         """
         chosen = list(members)
         coordinates = self.bank.frame(self.shapes[chosen[0]]).coordinates
@@ -111,7 +111,7 @@ class StructuredCovariance:
             return np.zeros((len(chosen), 0, len(self.eta)))
         loadings = np.swapaxes(self.gains[chosen][:, :, None] * coordinates[self.bank.index[chosen]], 1, 2)
         if np.abs(loadings).max() > _LOUDEST:
-            raise ArithmeticError(
+            raise BeyondFloat64Error(
                 f"the causes of {', '.join(f'x{i + 1}' for i in chosen)} are more than {_LOUDEST} times as loud as the "
                 "noise: the information is beyond float64; make the mixing larger or the weights smaller"
             )

@@ -15,6 +15,7 @@ import numpy as np
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.dense import DenseLaw
+from mmmi_hf.causal.errors import BeyondFloat64Error
 from mmmi_hf.causal.structured import StructuredLaw
 from mmmi_hf.causal.structured_latents import StructuredStandardizer
 
@@ -33,7 +34,7 @@ def map_of_target(law: StructuredLaw | DenseLaw, name: str, kind: str) -> Array:
     if isinstance(law, StructuredLaw):
         rest = rest + _Coordinates.of(law, name, kind).noise
     if not np.all(rest > 0.0):
-        raise ArithmeticError(
+        raise BeyondFloat64Error(
             f"a coordinate of {name} came out with the variance {float(rest.min())} beside y; its noise is below "
             "rounding: make the mixing larger or the weights smaller"
         )
@@ -52,7 +53,7 @@ def map_of_pair(law: StructuredLaw | DenseLaw, a: str, b: str, kind: str) -> Arr
         variances = one.variance * other.variance
     correlation = common / np.sqrt(variances)
     if not np.all(np.abs(correlation) < 1.0):
-        raise ArithmeticError(
+        raise BeyondFloat64Error(
             f"a coordinate of {a} and {b} came out with the correlation {float(np.abs(correlation).max())!r}; their "
             "noise is below rounding: make the mixing larger or the weights smaller"
         )

@@ -23,6 +23,7 @@ from mmmi_hf.causal.canonical import (
     orthonormal_rows,
 )
 from mmmi_hf.causal.covariance import Channel, StructuredCovariance
+from mmmi_hf.causal.errors import BeyondFloat64Error
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.structured_pointwise import log_densities
 
@@ -108,8 +109,8 @@ class StructuredForm:
         ]
         self._solve()
 
-    def _drowned(self) -> ArithmeticError:
-        return ArithmeticError(
+    def _drowned(self) -> BeyondFloat64Error:
+        return BeyondFloat64Error(
             f"the noise of {', '.join(self.query.modalities)} is below rounding beside their causes: the "
             "information is beyond float64; make the mixing larger or the weights smaller"
         )
@@ -245,7 +246,7 @@ class StructuredForm:
         """Pointwise mutual information of every row in nats, O(d K) per row.
 
         Raises:
-            ArithmeticError: the noise is below rounding beside the causes.
+            BeyondFloat64Error: the noise is below rounding beside the causes.
         """
         self._angles()
         return self.information() + log_densities(self, values, target)

@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 
 __all__ = [
     "checkerboard",
+    "cosine",
     "gaussian",
     "half_plane",
     "image",
@@ -139,6 +140,30 @@ def checkerboard(shape: Sequence[int], period: int = 8) -> Array:
         np.ogrid[tuple(slice(n) for n in _plane(shape))][axis] // (period // 2) for axis in range(len(_plane(shape)))
     )
     return _spread(shape, 1.0 - 2.0 * (np.asarray(squares) % 2))
+
+
+def cosine(shape: Sequence[int], waves: Sequence[int] | int = 1) -> Array:
+    """A product of cosine waves, one per axis: Π cos(π k (n + ½) / N). Those of different `waves` are orthogonal.
+
+    Args:
+        shape: of the modality, of any number of axes.
+        waves: k, the number of half periods along every axis, 0 ≤ k < N; one number means the last axis.
+
+    Raises:
+        InvalidModelError: not one whole number per axis, or one outside its range.
+    """
+    shape = check_shape(shape)
+    given = [0] * (len(shape) - 1) + [waves] if isinstance(waves, (int, np.integer)) else list(waves)
+    numbers = [_integer("waves", k, 0) for k in given]
+    if len(numbers) != len(shape) or any(k >= n for k, n in zip(numbers, shape, strict=True)):
+        raise InvalidModelError(
+            f"waves is {numbers}, expected one number per axis of shape {shape}, each below that axis's length"
+        )
+    template = np.ones(shape)
+    for axis, (k, n) in enumerate(zip(numbers, shape, strict=True)):
+        wave = np.cos(np.pi * k * (np.arange(n) + 0.5) / n)
+        template *= wave.reshape([-1 if other == axis else 1 for other in range(len(shape))])
+    return template
 
 
 def random_field(shape: Sequence[int], seed: int = 0, cutoff: float = 4.0) -> Array:

@@ -14,27 +14,32 @@ from typing import Any
 
 import typer
 
-from mmmi_hf.cli import configurations, datasets, figures, flows
+from mmmi_hf.cli import configurations, datasets, design, figures, flows
 from mmmi_hf.cli.application import app
 
-__all__ = ["app", "configurations", "datasets", "figures", "flows", "main"]
+__all__ = ["app", "configurations", "datasets", "design", "figures", "flows", "main", "run"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
-    sys.exit(_run(arguments))
+    run(app, arguments, "mmmi-hf")
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> None:
+    """Run a program of that name and exit: one line for every error, with its exit code."""
+    sys.exit(_run(program, arguments, name))
+
+
+def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
     try:
-        code: Any = app(args=arguments, prog_name="mmmi-hf", standalone_mode=False)
+        code: Any = program(args=arguments, prog_name=name, standalone_mode=False)
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 – the reader went away; nothing more can be printed
         return 0
     except (Exception, KeyboardInterrupt) as error:
         message, status = _explained(error)
-    print(f"mmmi-hf: {' '.join(message.split())}", file=sys.stderr)
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
     return status
 
 

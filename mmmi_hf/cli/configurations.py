@@ -55,11 +55,12 @@ def info(
     form: AsFormat = Format.table,
 ) -> None:
     """Show a configuration and its exact information quantities, in nats."""
-    from mmmi_hf.dataset.ground_truth import evaluate, quantities
+    from mmmi_hf.causal.quantities import Quantity
+    from mmmi_hf.dataset.ground_truth import quantities
     from mmmi_hf.dataset.registry import get_configuration
 
     chosen = get_configuration(config)
-    values = {q: evaluate(chosen.model, q) for q in quantity} if quantity else quantities(chosen.model)
+    values = {q: Quantity.read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
     if form is Format.json:
         typer.echo(json.dumps({"config": chosen.name, "version": str(chosen.version), "quantities": values}, indent=2))
         return

@@ -6,14 +6,12 @@ each time; `info`, the `ground_truth` table, cards and descriptions all come fro
 
 from __future__ import annotations
 
-import re
 from itertools import combinations
 
 import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
 
@@ -64,43 +62,6 @@ def quantities(model: CausalModel) -> dict[str, float]:
         values[f"unique({b};y) without {a}"] = parts.unique_b
         values[f"synergistic({a},{b};y)"] = parts.synergistic
     return values
-
-
-_QUERY = re.compile(r"\s*(?P<kind>I|II|TC|DTC|O)\s*\((?P<body>[^()]*)\)\s*")
-_ARGUMENTS = {"I": 2, "II": 3, "TC": 1, "DTC": 1, "O": 1}
-
-
-def evaluate(model: CausalModel, query: str) -> float:
-    """One quantity by its name, for any blocks: "I(x1,x2;y)", "I(x1;x2|y)", "II(x1;x2;y)", "TC(x1,x2)", "DTC(…)", …
-
-    Raises:
-        ConfigurationError: not a quantity.
-        ValueError: unknown, repeated or overlapping blocks.
-        InfiniteInformationError: the quantity is infinite.
-    """
-    match = _QUERY.fullmatch(query)
-    if match is None:
-        raise ConfigurationError(
-            f"{query!r} is not a quantity; write e.g. I(x1;y), I(x1,x2;y), I(x1;x2|y), TC(x1,x2,y)"
-        )
-    kind = match["kind"]
-    body, _, condition = match["body"].partition("|")
-    arguments = [_blocks(part) for part in body.split(";")]
-    if len(arguments) != _ARGUMENTS[kind] or (condition and kind != "I"):
-        raise ConfigurationError(
-            f"{query!r}: {kind} takes {_ARGUMENTS[kind]} argument(s) separated by ';'"
-            + (", and only I takes a condition" if condition and kind != "I" else "")
-        )
-    if kind == "I":
-        return model.mutual_information(arguments[0], arguments[1], given=_blocks(condition))
-    if kind == "II":
-        return model.interaction_information(arguments[0], arguments[1], arguments[2])
-    joint = {"TC": model.total_correlation, "DTC": model.dual_total_correlation, "O": model.o_information}
-    return joint[kind](arguments[0])
-
-
-def _blocks(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def ground_truth_table(config: MMMIConfig) -> pa.Table:

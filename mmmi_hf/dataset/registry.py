@@ -22,6 +22,7 @@ __all__ = [
     "get_family",
     "list_configurations",
     "list_families",
+    "pipeline_shape",
 ]
 
 DEFAULT_SHAPE = (1, 32, 32)
@@ -88,22 +89,30 @@ def get_configuration(
     return config.replace(rows=rows, seed=seed, store_latents=store_latents)
 
 
-def _released(release: Release, pipeline: str | None) -> MMMIConfig:
-    """A release on the default pipeline, on another one, or on a bijection that takes any shape."""
-    if pipeline in (None, DEFAULT_PIPELINE):
-        return release.configuration(DEFAULT_PIPELINE, DEFAULT_SHAPE)
+def pipeline_shape(pipeline: str) -> Shape | None:
+    """The shape of the images that a pipeline makes; None for a bijection that takes any shape.
+
+    Raises:
+        ConfigurationError: no such pipeline.
+    """
     if pipeline in WITHOUT_CLASSES:
-        return release.configuration(DEFAULT_PIPELINE, DEFAULT_SHAPE).with_pipeline(pipeline)
-    return release.configuration(pipeline, _shape_of(pipeline))
-
-
-def _shape_of(pipeline: str) -> Shape:
+        return None
+    if pipeline == DEFAULT_PIPELINE:
+        return DEFAULT_SHAPE
     from mmmi_hf.flow.bundled import latent_shape_of
 
     try:
         return latent_shape_of(pipeline)
     except (ValueError, OSError) as error:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
+
+
+def _released(release: Release, pipeline: str | None) -> MMMIConfig:
+    """A release on the default pipeline, on another one, or on a bijection that takes any shape."""
+    shape = DEFAULT_SHAPE if pipeline is None else pipeline_shape(pipeline)
+    if pipeline is None or shape is None:
+        return release.configuration(DEFAULT_PIPELINE, DEFAULT_SHAPE).with_pipeline(pipeline)
+    return release.configuration(pipeline, shape)
 
 
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:

@@ -1,4 +1,4 @@
-"""Names and values of the reported quantities, and queries by name."""
+"""Names and values of the reported quantities."""
 
 import math
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError
-from mmmi_hf.dataset.ground_truth import SCHEMA, evaluate, ground_truth_table, quantities
+from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table, quantities
 
 
 def test_the_quantities_of_one_common_cause(small_config):
@@ -35,38 +35,10 @@ def test_the_null_is_exactly_zero():
     assert set(values.values()) == {0.0}
 
 
-@pytest.mark.parametrize(
-    "query", ["I(x1;y)", " I( x1 , x2 ; y )", "I(x1;x2|y)", "TC(x1,x2)", "DTC(x1,x2,y)", "II(x1;x2;y)", "O(x1,x2,y)"]
-)
-def test_queries_by_name(small_config, query):
-    value = evaluate(small_config.model, query)
-    known = quantities(small_config.model)
-    assert value == pytest.approx(known.get(query.replace(" ", ""), value))
-
-
-@pytest.mark.parametrize(
-    ("query", "says"),
-    [
-        ("H(x1)", "is not a quantity"),
-        ("I(x1)", "I takes 2 argument"),
-        ("TC(x1|y)", "only I takes a condition"),
-        ("I(x1;x9)", "x9"),
-        ("I(x1;x1)", "x1"),
-        ("I(;y)", "block"),
-    ],
-)
-def test_queries_that_are_wrong(small_config, query, says):
-    with pytest.raises(ValueError, match=says):
-        evaluate(small_config.model, query)
-
-
-def test_an_infinite_query_is_an_error():
+def test_an_infinite_quantity_is_an_error():
     model = CausalModel([1.0], [[1.0], [0.5]], [[1.0], [1.0]], shape=(4,))
     with pytest.raises(InfiniteInformationError):
-        evaluate(model, "I(x1;x2)")
-    with pytest.raises(InfiniteInformationError):
         quantities(model)
-    assert evaluate(model, "I(x1;y)") > 0
 
 
 def test_the_table_repeats_the_quantities(small_config):

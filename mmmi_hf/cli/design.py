@@ -1,0 +1,234 @@
+"""`design`: from wanted information to coefficients, and to a YAML file that `generate` takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Format, app, print_table
+
+if TYPE_CHECKING:
+    from mmmi_hf.causal import CausalModel
+    from mmmi_hf.causal.designed import Design
+    from mmmi_hf.dataset.configuration import MMMIConfig
+
+_FEW = 3
+
+
+@app.command()
+def design(
+    want: Annotated[
+        list[str],
+        typer.Option(
+            help='A wanted quantity in nats, e.g. "I(x1;y)=1.0"; may be repeated: I(xi;y), I(x1,x2;y), I(xi;xj), '
+            "I(xi;xj|y). With --story, one quantity of any kind."
+        ),
+    ],
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Shape of every modality, e.g. 1,32,32; repeated: one per modality. Default: the pipeline's."
+        ),
+    ] = None,
+    modalities: Annotated[int | None, typer.Option(help="Number of modalities; default: as many as are named.")] = None,
+    story: Annotated[
+        str | None,
+        typer.Option(
+            help="Search one parameter of this story: common_cause, two_telescopes, decaying_modalities or "
+            "template_ablation. Without it closed forms are used."
+        ),
+    ] = None,
+    solve_for: Annotated[str | None, typer.Option(help="With --story: the parameter to find, e.g. beta.")] = None,
+    fixed: Annotated[
+        list[str] | None, typer.Option("--set", help="With --story: a further argument of it, e.g. alpha=1.2.")
+    ] = None,
+    within: Annotated[str | None, typer.Option(help="With --story: the parameter's range, e.g. 1.05,4.")] = None,
+    root: Annotated[int, typer.Option(help="With --story: which solution, where there are several.")] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="Write a YAML file that `generate` takes; it must not exist.")
+    ] = None,
+    pipeline: Annotated[
+        str, typer.Option(help="Pipeline of the modalities that have its shape; others use the identity.")
+    ] = "fashion-mnist",
+    rows: Annotated[int, typer.Option(help="Rows in the YAML file.")] = 10_000,
+    seed: Annotated[int, typer.Option(help="Seed in the YAML file.")] = 0,
+    form: AsFormat = Format.table,
+) -> None:
+    """Find a causal model with the wanted information, print it, and write it as YAML if asked."""
+    from mmmi_hf.causal import design as inverse
+    from mmmi_hf.dataset.registry import pipeline_shape
+
+    own_shape = pipeline_shape(pipeline)
+    shapes = [_shape(text) for text in shape or []]
+    chosen: Any = shapes if len(shapes) > 1 else shapes[0] if shapes else own_shape or (1, 32, 32)
+    wanted = dict(_assignment(text, "--want", "I(x1;y)=1.0") for text in want)
+    if len(wanted) < len(want):
+        raise typer.BadParameter("a quantity is wanted twice; give each once", param_hint="--want")
+    if story is None:
+        if solve_for or fixed or within or root:
+            raise typer.BadParameter("--solve-for, --set, --within and --root need --story", param_hint="--story")
+        found = inverse.for_values(chosen, wanted, modalities=modalities)
+    else:
+        if solve_for is None:
+            raise typer.BadParameter("say which parameter to find, e.g. --solve-for beta", param_hint="--solve-for")
+        arguments = dict(_assignment(text, "--set", "alpha=1.2") for text in fixed or [])
+        if modalities is not None:
+            arguments["modalities"] = modalities
+        for name in arguments.keys() & {"modalities"}:
+            arguments[name] = int(arguments[name])
+        ends = None if within is None else _ends(within)
+        found = inverse.solve(story, chosen, wanted, parameter=solve_for, within=ends, root=root, **arguments)
+    config = _configuration(found, out, pipeline, own_shape, rows, seed)
+    if out is not None:
+        _write(config, out)
+    _print(found, out, form)
+
+
+def _print(found: Design, out: Path | None, form: Format) -> None:
+    from mmmi_hf.dataset.ground_truth import quantities
+
+    model, values = found.model, quantities(found.model)
+    if form is Format.json:
+        record = {
+            "family": found.family,
+            "wanted": found.wanted,
+            "achieved": found.achieved,
+            "parameters": found.parameters,
+            "others": list(found.others),
+            "choices": list(found.choices),
+            "causal_model": found.spec,
+            "eta": model.eta.tolist(),
+            "weights": model.weights.tolist(),
+            "mixing": model.mixing.tolist(),
+            "quantities": values,
+            "file": None if out is None else str(out),
+        }
+        typer.echo(json.dumps(record, indent=2))
+        return
+    shapes = {name: "×".join(map(str, shape)) for name, shape in model.shapes.items()}
+    alike = f"{len(shapes)} modalities of {shapes['x1']}" if len(set(shapes.values())) == 1 else ""
+    typer.echo(f"{found.family}: {alike or ', '.join(f'{name} {shape}' for name, shape in shapes.items())}\n")
+    print_table(
+        ("wanted", "nats", "achieved"),
+        [(name, f"{value:.9g}", f"{found.achieved[name]:.12g}") for name, value in found.wanted.items()],
+        right=(1, 2),
+    )
+    typer.echo("\nCoefficients\n")
+    print_table(*_coefficients(model))
+    for line in _templates(found):
+        typer.echo(line)
+    typer.echo("\nChosen, where the wanted values leave it open\n")
+    for choice in found.choices:
+        typer.echo(f"  - {choice}")
+    typer.echo("\nInformation\n")
+    few = len(shapes) <= _FEW
+    informations = {name: value for name, value in values.items() if name.startswith("I(") and (few or "|" not in name)}
+    print_table(("quantity", "nats"), [(name, f"{value:.6f}") for name, value in informations.items()], right=(1,))
+    if out is not None:
+        typer.echo(f"\nWritten to {out}. Make it with:\n\n    mmmi-hf generate {out} --out DIR")
+    else:
+        typer.echo("\n--out story.yaml writes it for `mmmi-hf generate`.")
+
+
+def _templates(found: Design) -> list[str]:
+    """The templates that the design chose, one line per cause."""
+    if found.spec is None or "templates" not in found.spec:
+        return []
+    lines = []
+    for k in range(len(found.spec["eta"])):
+        used = {f"x{i + 1}": row[k] for i, row in enumerate(found.spec["templates"]) if row[k] is not None}
+        named = ", ".join(
+            f"{name} {each if isinstance(each, str) else 'cosine of waves ' + str(each['cosine']['waves'])}"
+            for name, each in used.items()
+        )
+        lines.append(f"templates of ũ{k + 1}: {named or 'none'}")
+    return ["", *lines]
+
+
+def _coefficients(model: CausalModel) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """One row per block: its coefficients on the causes and on the vector sources."""
+    causes, sources = model.weights.shape[1], model.mixing.shape[1]
+    header = ("", *(f"ũ{k + 1}" for k in range(causes)), *(f"û{j + 1}" for j in range(sources)))
+
+    def row(name: str, *numbers: float) -> tuple[str, ...]:
+        return (name, *(f"{number:.6g}" if number else "·" for number in numbers))
+
+    rows = [row("y", *model.eta, *[0.0] * sources)]
+    rows += [row(name, *model.weights[i], *model.mixing[i]) for i, name in enumerate(model.modalities)]
+    return header, rows
+
+
+def _configuration(
+    found: Design, out: Path | None, pipeline: str, own_shape: tuple[int, ...] | None, rows: int, seed: int
+) -> MMMIConfig:
+    from mmmi_hf.dataset.configuration import WITHOUT_CLASSES, MMMIConfig, Modality
+    from mmmi_hf.dataset.registry import family_of
+
+    name = "designed" if out is None else out.stem
+    if family_of(name):
+        raise typer.BadParameter(f"{name!r} is the name of a released configuration; take another", param_hint="--out")
+    wanted = ", ".join(f"{quantity} = {value:g}" for quantity, value in found.wanted.items())
+    return MMMIConfig(
+        name=name,
+        version="1.0.0",
+        description=f"Designed for {wanted} (nats), by {found.family}.",
+        causal_model=found.model if found.spec is None else found.spec,
+        modalities=tuple(
+            Modality(pipeline)
+            if pipeline in WITHOUT_CLASSES
+            else Modality(pipeline, index % 10)
+            if shape == own_shape
+            else Modality("identity")
+            for index, shape in enumerate(found.model.shapes.values())
+        ),
+        rows=rows,
+        seed=seed,
+    )
+
+
+def _write(config: MMMIConfig, out: Path) -> None:
+    """Write the file and read it back: it must give the same model."""
+    from mmmi_hf.dataset.configuration import MMMIConfig as Configuration
+
+    if out.suffix not in (".yaml", ".yml"):
+        raise typer.BadParameter(f"got {out}, expected a name that ends in .yaml", param_hint="--out")
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(config.to_yaml())
+    except FileExistsError:
+        raise typer.BadParameter(f"{out} exists already; take another name", param_hint="--out") from None
+    except OSError as error:
+        raise typer.BadParameter(f"{out} cannot be written: {error}", param_hint="--out") from error
+    if Configuration.from_yaml(out).digest != config.digest:
+        raise ArithmeticError(f"{out} reads back as another model; please report this design")
+
+
+def _assignment(text: str, option: str, example: str) -> tuple[str, float]:
+    name, equals, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        equals = ""
+    if not equals or not name.strip():
+        raise typer.BadParameter(f'got {text!r}, expected a name and a number such as "{example}"', param_hint=option)
+    return name.strip(), number
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.replace("x", ",").replace("×", ",").split(","))
+    except ValueError:
+        raise typer.BadParameter(
+            f"got {text!r}, expected whole numbers such as 1,32,32", param_hint="--shape"
+        ) from None
+
+
+def _ends(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"got {text!r}, expected two numbers such as 1.05,4", param_hint="--within") from None
+    return low, high

@@ -1,0 +1,79 @@
+"""The programs of `builder_scripts/`: a whole family of configurations in one dataset folder, published when asked.
+
+Owns their arguments and printing. A script names its family and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mmmi_hf.cli.application import Quiet, quieten_libraries
+
+
+def build_family(family: str, arguments: Sequence[str] | None = None) -> None:
+    """Run the program of one family and exit, with the exit codes of `mmmi-hf`."""
+    from mmmi_hf.cli import run
+    from mmmi_hf.dataset.registry import get_family
+
+    chosen = get_family(family)
+    program = typer.Typer(
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    listed = "\n\n".join(f"  {name}" for name in chosen.configurations)
+    program.command(
+        help=f"Build the family {family} into a dataset folder, and publish it if asked.\n\n{chosen.description}\n\n"
+        f"Configurations:\n\n{listed}\n\nA killed run continues when the same command is given again."
+    )(_build_of(family))
+    run(program, arguments, f"{family.replace('-', '_')}.py")
+
+
+def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is read by typer
+    def build(
+        out: Annotated[Path, typer.Option(help="Dataset folder: new, empty, or one of ours to add to.")],
+        only: Annotated[
+            list[str] | None, typer.Option(help="Only this configuration of the family; may be repeated.")
+        ] = None,
+        rows: Annotated[int | None, typer.Option(help="Rows of each configuration; default: as released.")] = None,
+        pipeline: Annotated[
+            str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
+        ] = None,
+        device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+        publish: Annotated[str | None, typer.Option(help="Publish the folder to this Hub repository.")] = None,
+        version: Annotated[str | None, typer.Option(help="With --publish: the release, e.g. 1.0.0.")] = None,
+        private: Annotated[bool, typer.Option("--private", help="With --publish: a private repository.")] = False,
+        quiet: Quiet = False,
+    ) -> None:
+        from mmmi_hf.dataset.generation import generate
+        from mmmi_hf.dataset.registry import get_family
+
+        names = get_family(family).configurations
+        unknown = [name for name in only or [] if name not in names]
+        if unknown:
+            raise typer.BadParameter(
+                f"{unknown[0]!r} is no configuration of {family}; it has {', '.join(names)}", param_hint="--only"
+            )
+        if publish is None and (version or private):
+            raise typer.BadParameter("--version and --private need --publish OWNER/NAME", param_hint="--publish")
+        if publish is not None and version is None:
+            raise typer.BadParameter("say which release this is, e.g. --version 1.0.0", param_hint="--version")
+        quieten_libraries(quiet)
+        chosen = [name for name in names if not only or name in only]
+        for number, name in enumerate(chosen, start=1):
+            made = generate(name, out, rows=rows, pipeline=pipeline, device=device, progress=not quiet)
+            done = f"{made.rows_made:,} rows made in {made.seconds:.1f} s" if made.rows_made else "complete already"
+            typer.echo(f"[{number}/{len(chosen)}] {name}: {done}")
+        typer.echo(f'{family} is in {out}; load_dataset("{out}", "{chosen[0]}")')
+        if publish is not None:
+            from mmmi_hf import publish as publish_folder
+
+            publish_folder(out, publish, version=version, private=private)
+            typer.echo(f"published as {publish}, version {version}")
+
+    return build
