@@ -1,46 +1,36 @@
 """`generate`: from a configuration to a finished dataset folder.
 
 Owns the order of the work: check everything, make the missing chunks, pack them, verify the packed files against the
-chunks, put them in place, write manifest and card. The only module that runs a bijection on the latents of a causal
-model. A killed run is continued by running it again.
-
-Row r is a function of (configuration, seed, r) on one kind of hardware and software: latents come from the stream
-(seed, r), the network always sees full micro-batches aligned to r, and nothing depends on the number of rows.
+chunks, put them in place, write manifest and card. A killed run is continued by running it again.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import pyarrow as pa
 from tqdm.auto import tqdm
 
 from mmmi_hf.dataset.cards import render_card
 from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.columns import features, is_image, latent_column, pmi_pairs, png_views, row_bytes, to_table
+from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
 from mmmi_hf.dataset.ground_truth import ground_truth_table
-from mmmi_hf.dataset.packing import half_range, pack
+from mmmi_hf.dataset.packing import pack
 from mmmi_hf.dataset.registry import get_configuration
-from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
+from mmmi_hf.dataset.rows import chunk_key, load_bijections, make_rows
+from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
-
-CHUNK_ROWS = 64
-MICRO_BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -129,64 +119,6 @@ def generate(
     return Generated(folder.path, config, made, time.monotonic() - started)
 
 
-def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[str, Bijection]:
-    """The bijection of every modality, each pipeline loaded once.
-
-    Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks.
-    """
-    import torch
-
-    from mmmi_hf.flow import load_bijection
-
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded: dict[tuple[str, Any], Bijection] = {}
-    result = {}
-    for index, (name, modality) in enumerate(zip(config.model.modalities, config.modalities, strict=True)):
-        shape = config.model.shapes[name]
-        here = ("modalities", index)
-        if (modality.pipeline, shape) not in loaded:
-            try:
-                loaded[modality.pipeline, shape] = load_bijection(modality.pipeline, shape, device=device)
-            except (ValueError, OSError) as error:
-                raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
-        bijection = loaded[modality.pipeline, shape]
-        classes = bijection.num_classes
-        if classes is None and modality.class_label is not None:
-            raise FieldError((*here, "class_label"), f"{modality.pipeline!r} has no classes; leave it out")
-        if classes is not None and (modality.class_label is None or modality.class_label >= classes):
-            raise FieldError(
-                (*here, "class_label"),
-                f"got {modality.class_label}, expected 0 … {classes - 1}, a class of {modality.pipeline!r}",
-            )
-        result[name] = bijection
-    return result
-
-
-def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str, Any]:
-    """Everything that determines the bytes of a chunk, in plain JSON values."""
-    import torch
-
-    kinds = {bijection.device.type for bijection in bijections.values()}
-    return {
-        "configuration": config.digest,
-        "seed": config.seed,
-        "chunk_rows": CHUNK_ROWS,
-        "micro_batch": MICRO_BATCH,
-        "dtype": "float32",
-        "bijections": {name: bijection.digest for name, bijection in bijections.items()},
-        "device": sorted(kinds),
-        "machine": platform.machine(),
-        "versions": {
-            "mmmi_hf": installed_version("mmmi-hf"),
-            "torch": torch.__version__,
-            **{
-                package: installed_version(package)
-                for package in ("numpy", "diffusers", "pillow", "pyarrow", "datasets")
-            },
-        },
-    }
-
-
 def _differences(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> list[str]:
     """In what a complete configuration differs from the one wanted; other software versions make no difference."""
     pairs = {
@@ -229,9 +161,9 @@ def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
+        while cause is not None and getattr(cause, "errno", None) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             cause = cause.__cause__ or cause.__context__
-        if cause is None or cause.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if cause is None:
             raise
         raise DiskFullError(
             f"the disk of {folder.path} is full; finished chunks are kept: free some space and run the same again"
@@ -253,42 +185,6 @@ def _make_chunks(
             store.write(index, make_rows(config, bijections, ranges[index], wanted, bar.update))
             made += len(ranges[index])
     return made
-
-
-def make_rows(
-    config: MMMIConfig,
-    bijections: dict[str, Bijection],
-    rows: range,
-    wanted: Any,
-    tick: Callable[[float], object] = lambda done: None,
-) -> pa.Table:
-    """The given rows as a table of the configuration's features."""
-    import torch
-
-    model = config.model
-    padded = -(-len(rows) // MICRO_BATCH) * MICRO_BATCH
-    latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
-    count = len(rows)
-    columns: dict[str, Any] = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
-    for column, (a, b) in pmi_pairs(model).items():
-        columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
-    for name, modality in zip(model.modalities, config.modalities, strict=True):
-        bijection = bijections[name]
-        z = latents.z[name].astype(np.float32)
-        parts = []
-        for start in range(0, padded, MICRO_BATCH):
-            batch = torch.from_numpy(z[start : start + MICRO_BATCH]).to(bijection.device)
-            parts.append(bijection(batch, modality.class_label).images.cpu().numpy())
-            tick(min(MICRO_BATCH, count - start) / len(model.modalities) if start < count else 0)
-        values = np.concatenate(parts)[:count]
-        if not np.isfinite(values).all():
-            raise ArithmeticError(f"{modality.pipeline!r} made values that are not finite for {name}, rows {rows}")
-        columns[name] = values
-        if is_image(model.shapes[name]):
-            columns[f"{name}_image"] = png_views(values, half_range(bijection))
-        if config.store_latents:
-            columns[latent_column(name)] = z[:count]
-    return to_table(columns, wanted)
 
 
 def _finish(folder: DatasetFolder, config: str) -> None:

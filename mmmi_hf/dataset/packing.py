@@ -21,18 +21,12 @@ from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import is_image
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
+from mmmi_hf.dataset.rows import half_range
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
-PIPELINE_HALF_RANGE = 1.0
-LATENT_HALF_RANGE = 4.0
 READ_ROWS = 64
-
-
-def half_range(bijection: Bijection) -> float:
-    """The fixed range ±h that the 8-bit view of a modality shows: 1 for pipelines, 4 for maps of bare latents."""
-    return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
 
 
 def pack(

@@ -268,7 +268,7 @@ def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch,
             def write_table(*arguments, **keywords):
                 raise full
 
-            patch.setattr("datasets.arrow_writer.ParquetWriter.write_table", write_table)
+            patch.setattr("pyarrow.parquet.ParquetWriter.write_table", write_table)
         with pytest.raises(DiskFullError, match="is full; finished chunks are kept"):
             generate(small_config, tmp_path / "out", progress=False)
     again = generate(small_config, tmp_path / "out", progress=False)
