@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.dataset.chunks import sync_file, write_durably
+from mmmi_hf.dataset.chunks import remove_chunks, sync_file, write_durably
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
@@ -135,7 +135,7 @@ class DatasetFolder:
 
     def remove_chunks(self, config: str) -> None:
         """Remove the chunks of a complete configuration, and `.chunks` with the last of them."""
-        shutil.rmtree(self.chunks(config), ignore_errors=True)
+        remove_chunks(self.chunks(config))
         parent = self.path / ".chunks"
         with suppress(OSError):  # another configuration is being made
             parent.rmdir()

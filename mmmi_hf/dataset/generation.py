@@ -7,6 +7,7 @@ chunks, put them in place, write manifest and card. A killed run is continued by
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import shutil
 import time
@@ -16,21 +17,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tqdm.auto import tqdm
+import pyarrow as pa
 
 from mmmi_hf.dataset.cards import render_card
-from mmmi_hf.dataset.chunks import ChunkStore
+from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
 from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.distribution import Place
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
 from mmmi_hf.dataset.ground_truth import ground_truth_table
+from mmmi_hf.dataset.making import Maker
 from mmmi_hf.dataset.packing import pack
 from mmmi_hf.dataset.registry import get_configuration
-from mmmi_hf.dataset.rows import chunk_key, load_bijections, make_rows
+from mmmi_hf.dataset.rows import chunk_key, load_bijections
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
+
+logger = logging.getLogger(__name__)
+PACKING_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -40,14 +46,20 @@ class Generated:
     Attributes:
         folder: the dataset folder.
         config: the configuration as it was generated.
-        rows_made: rows computed by this call; the others were there already.
+        rows_made: rows computed by this run; the others were there already. Process 0 counts those of all processes.
         seconds: of this call.
+        world_size: number of processes.
+        complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
+        network_fraction: part of the time of making chunks that this process spent in the networks.
     """
 
     folder: Path
     config: MMMIConfig
     rows_made: int
     seconds: float
+    world_size: int = 1
+    complete: bool = True
+    network_fraction: float = 0.0
 
 
 class DiskFullError(OSError, ValueError):
@@ -68,11 +80,14 @@ def generate(
 ) -> Generated:
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
 
+    Under `torchrun` or `accelerate launch` all processes call this with the same arguments and share the work; on
+    several machines the folder must be a shared one. Rows are identical for any number of processes.
+
     Args:
         config: a released name, a YAML file, or an MMMIConfig.
         out: a new or empty folder, or a dataset folder of ours, to which the configuration is added.
         rows, seed, pipeline, store_latents: replace the configuration's own.
-        device: torch device of the networks; default: an accelerator if there is one, else the CPU.
+        device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
         overwrite: replace a complete configuration of this name that was made with other settings.
         progress: show progress bars.
 
@@ -83,40 +98,93 @@ def generate(
         ConfigurationError: a request that cannot be met; nothing was written.
         DiskFullError: no room; finished chunks are kept and the same call continues.
         FolderInUseError: another run is writing the same configuration.
+        DamagedChunkError: chunks are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
+    place = Place.from_environment()
     if not isinstance(config, MMMIConfig):
         config = get_configuration(os.fspath(config))
     config = config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
     folder = DatasetFolder(out)
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)
-    bijections = load_bijections(config, device=device)
+    bijections = load_bijections(config, device=place.device(device))
     key = chunk_key(config, bijections)
     folder.check_others(config.name)
+    store = ChunkStore(folder.chunks(config.name), key, rank=place.rank)
+
+    def result(rows_made: int, *, complete: bool = True, network_fraction: float = 0.0) -> Generated:
+        seconds = time.monotonic() - started
+        return Generated(folder.path, config, rows_made, seconds, place.world_size, complete, network_fraction)
+
     existing = folder.manifest(config.name)
-    if existing is not None:
-        differences = _differences(existing, key, config)
-        if not differences and not folder.damaged_files(existing):
-            with ChunkStore(folder.chunks(config.name), key).locked(), folder.locked():
+    there = _is_complete(folder, existing, config, key, overwrite=overwrite)
+    if there and place.rank != 0:
+        return result(0)
+    if not there:
+        _check_room(folder.path, wanted, config.rows, _rows_there(folder, config, key))
+    with _disk_full_is_said(folder), store.locked(place.run):
+        if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
+            there = _is_complete(folder, now, config, key, overwrite=overwrite)
+        if there:
+            with folder.locked():
                 _finish(folder, config.name)
-            return Generated(folder.path, config, 0, time.monotonic() - started)
-        if differences and not overwrite:
-            raise ConfigurationError(
-                f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
-                "give another folder, or overwrite it (--overwrite)"
-            )
-    rows_there = _rows_there(folder, config, key)
-    _check_room(folder.path, wanted, config.rows, rows_there)
-    with _disk_full_is_said(folder), ChunkStore(folder.chunks(config.name), key).locked() as store:
-        made = _make_chunks(config, bijections, store, wanted, progress=progress)
-        manifest, packed = pack(config, store, truth, bijections, progress=progress)
+            return result(0)
+        maker = Maker(config, bijections, store, wanted, place, progress=progress)
+        if not maker.run():
+            return result(maker.rows_made, complete=False, network_fraction=maker.network_fraction)
+        manifest, packed = _packed(config, store, truth, bijections, maker, progress=progress)
+        made = store.rows_by_run(config.rows)
         with folder.locked():
             folder.put_in_place(config.name, packed)
             manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
             folder.write_manifest(config.name, manifest)
             _finish(folder, config.name)
-    return Generated(folder.path, config, made, time.monotonic() - started)
+    return result(made, network_fraction=maker.network_fraction)
+
+
+def _is_complete(
+    folder: DatasetFolder,
+    existing: dict[str, Any] | None,
+    config: MMMIConfig,
+    key: dict[str, Any],
+    *,
+    overwrite: bool,
+) -> bool:
+    """Whether the configuration wanted is there, undamaged. Refuses to replace another without `overwrite`."""
+    if existing is None:
+        return False
+    differences = _differences(existing, key, config)
+    if differences and not overwrite:
+        raise ConfigurationError(
+            f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
+            "give another folder, or overwrite it (--overwrite)"
+        )
+    damaged = folder.damaged_files(existing) if not differences else []
+    for path in damaged:
+        logger.warning("%s is damaged: its SHA-256 differs from the manifest's; it is made again", folder.path / path)
+    return not differences and not damaged
+
+
+def _packed(
+    config: MMMIConfig,
+    store: ChunkStore,
+    truth: pa.Table,
+    bijections: dict[str, Bijection],
+    maker: Maker,
+    *,
+    progress: bool,
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Pack; a chunk that was damaged since it was written is made again first."""
+    for attempts_left in reversed(range(PACKING_ATTEMPTS)):
+        try:
+            return pack(config, store, truth, bijections, world_size=maker.place.world_size, progress=progress)
+        except DamagedChunkError as error:
+            if not attempts_left:
+                raise
+            logger.warning("%s; it is made again", error)
+            maker.run(reading_all=True)
+    raise AssertionError("unreachable")
 
 
 def _differences(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> list[str]:
@@ -168,23 +236,6 @@ def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
         raise DiskFullError(
             f"the disk of {folder.path} is full; finished chunks are kept: free some space and run the same again"
         ) from error
-
-
-def _make_chunks(
-    config: MMMIConfig, bijections: dict[str, Bijection], store: ChunkStore, wanted: Any, *, progress: bool
-) -> int:
-    """Make the chunks that are missing; returns the rows made."""
-    ranges = store.ranges(config.rows)
-    missing = store.missing(config.rows)
-    made = 0
-    there = config.rows - sum(len(ranges[index]) for index in missing)
-    with tqdm(
-        total=config.rows, initial=there, desc=f"generating {config.name}", unit="row", disable=not progress
-    ) as bar:
-        for index in missing:
-            store.write(index, make_rows(config, bijections, ranges[index], wanted, bar.update))
-            made += len(ranges[index])
-    return made
 
 
 def _finish(folder: DatasetFolder, config: str) -> None:

@@ -8,7 +8,8 @@ network always sees full micro-batches aligned to r, and nothing depends on the 
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import pyarrow as pa
 
 from mmmi_hf.dataset.columns import is_image, latent_column, pmi_pairs, png_views, to_table
 from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.distribution import hardware
 from mmmi_hf.dataset.yaml_source import FieldError
 
 if TYPE_CHECKING:
@@ -66,7 +68,7 @@ def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str,
     """Everything that determines the bytes of a chunk, in plain JSON values."""
     import torch
 
-    kinds = {bijection.device.type for bijection in bijections.values()}
+    kinds = {bijection.device.type: hardware(bijection.device) for bijection in bijections.values()}
     return {
         "configuration": config.digest,
         "seed": config.seed,
@@ -75,6 +77,7 @@ def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str,
         "dtype": "float32",
         "bijections": {name: bijection.digest for name, bijection in bijections.items()},
         "device": sorted(kinds),
+        "hardware": [kinds[kind] for kind in sorted(kinds)],
         "machine": platform.machine(),
         "versions": {
             "mmmi_hf": installed_version("mmmi-hf"),
@@ -92,37 +95,86 @@ def half_range(bijection: Bijection) -> float:
     return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
 
 
-def make_rows(
-    config: MMMIConfig,
-    bijections: dict[str, Bijection],
-    rows: range,
-    wanted: datasets.Features,
-    tick: Callable[[float], object] = lambda done: None,
-) -> pa.Table:
-    """The given rows as a table of the configuration's features."""
-    import torch
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """What a range of rows has before its images are made.
 
-    model = config.model
-    padded = -(-len(rows) // MICRO_BATCH) * MICRO_BATCH
+    Attributes:
+        rows: the row numbers.
+        columns: y, row and the pointwise mutual information of every pair, (n,).
+        latents: modality → what its bijection receives, float32 (n filled up to whole micro-batches, *shape); the rows
+            that fill up are the next ones, so that a row's bits do not depend on where a configuration ends.
+    """
+
+    rows: range
+    columns: dict[str, np.ndarray]
+    latents: dict[str, np.ndarray]
+
+    def micro_batches(self) -> Iterator[tuple[str, slice]]:
+        """(modality, rows of its latents), in the order in which `finish` wants the images."""
+        for name, latents in self.latents.items():
+            for start in range(0, len(latents), MICRO_BATCH):
+                yield name, slice(start, start + MICRO_BATCH)
+
+
+def prepare(config: MMMIConfig, rows: range) -> Prepared:
+    """Latents, target and pointwise mutual information of some rows; the first must begin a micro-batch."""
+    model, count = config.model, len(rows)
+    padded = -(-count // MICRO_BATCH) * MICRO_BATCH
     latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
-    count = len(rows)
-    columns: dict[str, Any] = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
+    columns = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
     for column, (a, b) in pmi_pairs(model).items():
         columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
-    for name, modality in zip(model.modalities, config.modalities, strict=True):
-        bijection = bijections[name]
-        z = latents.z[name].astype(np.float32)
-        parts = []
-        for start in range(0, padded, MICRO_BATCH):
-            batch = torch.from_numpy(z[start : start + MICRO_BATCH]).to(bijection.device)
-            parts.append(bijection(batch, modality.class_label).images.cpu().numpy())
-            tick(min(MICRO_BATCH, count - start) / len(model.modalities) if start < count else 0)
+    return Prepared(rows, columns, {name: latents.z[name].astype(np.float32) for name in model.modalities})
+
+
+def images_of(bijection: Bijection, class_label: int | None, latents: np.ndarray) -> np.ndarray:
+    """One micro-batch through a bijection."""
+    import torch
+
+    images: np.ndarray = bijection(torch.from_numpy(latents).to(bijection.device), class_label).images.cpu().numpy()
+    return images
+
+
+def finish(
+    config: MMMIConfig,
+    bijections: dict[str, Bijection],
+    prepared: Prepared,
+    images: Sequence[np.ndarray],
+    wanted: datasets.Features,
+) -> pa.Table:
+    """Rows as a table of the configuration's features, from the images of their micro-batches.
+
+    Raises:
+        ArithmeticError: a value is not finite.
+    """
+    count, shapes = len(prepared.rows), config.model.shapes
+    columns: dict[str, Any] = dict(prepared.columns)
+    for name in shapes:
+        parts = [part for part, (of, _) in zip(images, prepared.micro_batches(), strict=True) if of == name]
         values = np.concatenate(parts)[:count]
         if not np.isfinite(values).all():
-            raise ArithmeticError(f"{modality.pipeline!r} made values that are not finite for {name}, rows {rows}")
+            raise ArithmeticError(f"a pipeline made values that are not finite for {name}, rows {prepared.rows}")
         columns[name] = values
-        if is_image(model.shapes[name]):
-            columns[f"{name}_image"] = png_views(values, half_range(bijection))
+        if is_image(shapes[name]):
+            columns[f"{name}_image"] = png_views(values, half_range(bijections[name]))
         if config.store_latents:
-            columns[latent_column(name)] = z[:count]
+            columns[latent_column(name)] = prepared.latents[name][:count]
     return to_table(columns, wanted)
+
+
+def make_rows(config: MMMIConfig, bijections: dict[str, Bijection], rows: range, wanted: datasets.Features) -> pa.Table:
+    """The given rows, one step after the other in this thread: what `making.py` does with many chunks at once."""
+    prepared, labels = prepare(config, rows), class_labels(config)
+    images = [
+        images_of(bijections[name], labels[name], prepared.latents[name][batch])
+        for name, batch in prepared.micro_batches()
+    ]
+    return finish(config, bijections, prepared, images, wanted)
+
+
+def class_labels(config: MMMIConfig) -> dict[str, int | None]:
+    """Modality → the class that its pipeline draws."""
+    return {
+        name: modality.class_label for name, modality in zip(config.model.modalities, config.modalities, strict=True)
+    }

@@ -79,7 +79,8 @@ def main(rows: int = 4000) -> None:
         f"{default_bytes / 1e6:.1f} MB on disk"
     )
     print(
-        f"  pyarrow.parquet.write_table, the same options:  {size / best['bare']:6.0f} MB/s, {packed / 1e6:.1f} MB on disk"
+        f"  pyarrow.parquet.write_table, the same options:  {size / best['bare']:6.0f} MB/s, "
+        f"{packed / 1e6:.1f} MB on disk"
     )
     for name, what in (("builder", "packing: chunks read and checked, written"), ("pack", "and every value compared")):
         print(f"  {what:47s} {size / best[name]:6.0f} MB/s, {best['bare'] / best[name]:.2f} of the bare writer")
