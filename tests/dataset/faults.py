@@ -2,12 +2,13 @@
 
 A program of its own, which imports everything once and forks for every run:
 
-    python tests/dataset/faults.py points --processes 1 --every 1
-    python tests/dataset/faults.py moments --processes 2 --count 30 --seed 0
+    python tests/dataset/faults.py points --processes 1 2 --every 1
+    python tests/dataset/faults.py moments --processes 1 2 --count 30 --seed 0
+    python tests/dataset/faults.py orders
 
-It prints one JSON object. The product has no hooks for this: a run that is to die replaces what it calls – writes,
-syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by SIGKILL before,
-after or (for writes) in the middle of the n-th call.
+It prints one JSON object per number of processes. The product has no hooks for this: a run that is to die replaces what
+it calls – writes, syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by
+SIGKILL before, after or (for writes) in the middle of the n-th call.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import pathlib
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -29,12 +29,13 @@ from pathlib import Path
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
-import datasets  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
+import datasets
+import pyarrow.parquet as pq
 
-from mmmi_hf.dataset.chunks import JOURNALS  # noqa: E402
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality  # noqa: E402
-from mmmi_hf.dataset.generation import generate  # noqa: E402
+from mmmi_hf.dataset.chunks import JOURNALS
+from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.distribution import Place
+from mmmi_hf.dataset.generation import generate
 
 ROWS = 300
 runs = itertools.count()
@@ -120,7 +121,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def start(folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None) -> list[int]:
+def start(
+    folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None, order=None
+) -> list[int]:
     """Fork the processes of one run; `fatal` maps the watched ranks to the event at which each dies."""
     number, children = next(runs), []
     for rank in range(processes):
@@ -135,6 +138,8 @@ def start(folder: Path, processes: int, rows: int, fatal: dict[int, int | None],
             faults = Faults(fatal.get(rank))
             if rank in fatal:
                 faults.install()
+            if order is not None:
+                Place.order = order
             generate(config(rows), folder, progress=False)
             if report is not None:
                 os.write(os.open(f"{report}-{rank}", os.O_CREAT | os.O_WRONLY), json.dumps(faults.events).encode())
@@ -152,7 +157,9 @@ def finished(children: list[int]) -> list[int]:
 def packed(folder: Path) -> dict[str, str]:
     """Every file of a folder; Parquet by content."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".parquet" else ""
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.suffix == ".parquet"
+        else ""
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
@@ -237,10 +244,28 @@ def _first_chunk(folder: Path) -> float:
     return time.monotonic()
 
 
+def orders(place: Path) -> dict[str, object]:
+    """Several orders of chunks on one, two and three processes: all files, and who made how many chunks."""
+    chosen = {
+        "as it is": None,
+        "backwards": lambda self, chunks: list(chunks)[::-1],
+        "shuffled": lambda self, chunks: random.Random(self.rank).sample(list(chunks), len(chunks)),
+    }
+    found, wrong = None, []
+    for (name, order), processes in itertools.product(chosen.items(), (1, 2, 3)):
+        folder = place / f"{name} {processes}"
+        statuses = finished(start(folder, processes, ROWS, {}, order=order))
+        manifest = json.loads((folder / "manifests/small.json").read_text())
+        found = found or packed(folder)
+        if any(statuses) or packed(folder) != found or manifest["world_size"] != processes:
+            wrong.append(f"{name}, {processes} processes: {statuses}, world size {manifest['world_size']}")
+    return {"files": found, "wrong": wrong}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("how", choices=("points", "moments"))
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("how", choices=("points", "moments", "orders"))
+    parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--count", type=int, default=30)
@@ -248,12 +273,16 @@ def main() -> None:
     chosen = parser.parse_args()
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as place:
-        os.environ["HF_HOME"] = str(Path(place) / "hf")
-        if chosen.how == "points":
-            result = kill_at_points(Path(place), chosen.processes, chosen.every, chosen.offset)
-        else:
-            result = kill_at_moments(Path(place), chosen.processes, chosen.count, chosen.seed)
-    json.dump(result, sys.stdout)
+        generate(config(1), Path(place) / "first", progress=False)  # imports what the forks would import each time
+    for processes in chosen.processes:
+        with tempfile.TemporaryDirectory() as place:
+            if chosen.how == "points":
+                result = kill_at_points(Path(place), processes, chosen.every, chosen.offset)
+            elif chosen.how == "moments":
+                result = kill_at_moments(Path(place), processes, chosen.count, chosen.seed)
+            else:
+                result = orders(Path(place))
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":
