@@ -70,6 +70,23 @@ def test_a_search(run):
     assert config.model.mutual_information("x2", "y") == pytest.approx(1.0, abs=1e-9)
 
 
+def test_a_search_with_named_arguments(run):
+    search = ("--story", "two_telescopes", "--solve-for", "rho_tilde_1", "--set", "target=mass", "--shape", "4,4")
+    code, out, _ = run(*search, "--want", "I(x1;y)=0.5", "--format", "json", "--out", "t.yaml")
+    assert code == 0
+    assert json.loads(out)["causal_model"]["target"] == "mass"
+    assert get_configuration("t.yaml").model.mutual_information("x1", "y") == pytest.approx(0.5, abs=1e-9)
+
+
+def test_an_infinite_decay_is_strict_json(run):
+    search = ("--story", "decaying_modalities", "--solve-for", "beta", "--set", "alpha=2", "--shape", "3")
+    code, out, _ = run(*search, "--modalities", 2, "--want", "I(x2;y)=0", "--format", "json", "--out", "t.yaml")
+    shown = json.loads(out, parse_constant=pytest.fail)
+    assert code == 0
+    assert shown["parameters"] == {"beta": "inf"}
+    assert get_configuration("t.yaml").model.mutual_information("x2", "y") == 0.0
+
+
 def test_modalities_of_unlike_shape(run):
     code, out, _ = run("--want", "I(x1;x2)=1", "--shape", "1x32x32", "--shape", "64", "--out", "two.yaml")
     assert code == 0
@@ -99,6 +116,13 @@ def test_modalities_of_unlike_shape(run):
         ((*SEARCH, "--within", "3,2"), "within is"),
         ((*SEARCH, "--root", "4"), "root is 4"),
         ((*SEARCH, "--set", "gamma=4"), "gamma is no further argument"),
+        ((*SEARCH, "--set", "gamma"), "expected e.g."),
+        ((*SEARCH, "--set", "modalities=2.5"), "modalities is 2.5"),
+        ((*SEARCH, "--within", "0.5,1", "--want", "I(x1;y)=2"), "wanted has 2 quantities"),
+        (
+            ("--story", "decaying_modalities", "--solve-for", "beta", "--set", "alpha=1", "--want", "I(x2;y)=0.1"),
+            "singular covariance",
+        ),
         (("--want", "I(x1;y)=1", "--out", "story.json"), "ends in .yaml"),
         (("--want", "I(x1;y)=1", "--out", "independent.yaml"), "name of a released configuration"),
         (("--want", "I(x1;y)=1", "--out", "absent/story.yaml"), "cannot be written"),
