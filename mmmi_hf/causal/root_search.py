@@ -15,7 +15,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy.optimize import brentq, minimize_scalar
 
 from mmmi_hf.causal import stories
 from mmmi_hf.causal.canonical import EPSILON
@@ -202,6 +201,8 @@ class _Search:
         return found
 
     def _turning_point(self, sign: float, low: float, high: float) -> _Point:
+        from scipy.optimize import minimize_scalar
+
         best = minimize_scalar(
             lambda at: -sign * self.evaluate(at), bounds=(low, high), method="bounded", options={"xatol": 1e-12 * high}
         )
@@ -228,6 +229,8 @@ class _Search:
         return sorted(self.parameter_at(at) for at in apart)
 
     def _root_between(self, low: float, high: float) -> float:
+        from scipy.optimize import brentq
+
         def bounded(at: float) -> float:
             excess = self.evaluate(at) - self.value
             return 1.0 if excess == math.inf else excess / (1.0 + abs(excess))

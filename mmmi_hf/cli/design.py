@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -43,7 +45,8 @@ def design(
     ] = None,
     solve_for: Annotated[str | None, typer.Option(help="With --story: the parameter to find, e.g. beta.")] = None,
     fixed: Annotated[
-        list[str] | None, typer.Option("--set", help="With --story: a further argument of it, e.g. alpha=1.2.")
+        list[str] | None,
+        typer.Option("--set", help="With --story: a further argument of it, e.g. alpha=1.2 or target=mass."),
     ] = None,
     within: Annotated[str | None, typer.Option(help="With --story: the parameter's range, e.g. 1.05,4.")] = None,
     root: Annotated[int, typer.Option(help="With --story: which solution, where there are several.")] = 0,
@@ -59,6 +62,7 @@ def design(
 ) -> None:
     """Find a causal model with the wanted information, print it, and write it as YAML if asked."""
     from mmmi_hf.causal import design as inverse
+    from mmmi_hf.dataset.ground_truth import quantities
     from mmmi_hf.dataset.registry import pipeline_shape
 
     own_shape = pipeline_shape(pipeline)
@@ -74,23 +78,20 @@ def design(
     else:
         if solve_for is None:
             raise typer.BadParameter("say which parameter to find, e.g. --solve-for beta", param_hint="--solve-for")
-        arguments = dict(_assignment(text, "--set", "alpha=1.2") for text in fixed or [])
+        arguments = dict(_argument(text) for text in fixed or [])
         if modalities is not None:
             arguments["modalities"] = modalities
-        for name in arguments.keys() & {"modalities"}:
-            arguments[name] = int(arguments[name])
         ends = None if within is None else _ends(within)
         found = inverse.solve(story, chosen, wanted, parameter=solve_for, within=ends, root=root, **arguments)
     config = _configuration(found, out, pipeline, own_shape, rows, seed)
+    values = quantities(found.model)
     if out is not None:
         _write(config, out)
-    _print(found, out, form)
+    _print(found, values, out, form)
 
 
-def _print(found: Design, out: Path | None, form: Format) -> None:
-    from mmmi_hf.dataset.ground_truth import quantities
-
-    model, values = found.model, quantities(found.model)
+def _print(found: Design, values: dict[str, float], out: Path | None, form: Format) -> None:
+    model = found.model
     if form is Format.json:
         record = {
             "family": found.family,
@@ -106,7 +107,7 @@ def _print(found: Design, out: Path | None, form: Format) -> None:
             "quantities": values,
             "file": None if out is None else str(out),
         }
-        typer.echo(json.dumps(record, indent=2))
+        typer.echo(json.dumps(_finite(record), indent=2))
         return
     shapes = {name: "×".join(map(str, shape)) for name, shape in model.shapes.items()}
     alike = f"{len(shapes)} modalities of {shapes['x1']}" if len(set(shapes.values())) == 1 else ""
@@ -215,6 +216,28 @@ def _assignment(text: str, option: str, example: str) -> tuple[str, float]:
     if not equals or not name.strip():
         raise typer.BadParameter(f'got {text!r}, expected a name and a number such as "{example}"', param_hint=option)
     return name.strip(), number
+
+
+def _argument(text: str) -> tuple[str, Any]:
+    """An argument of a story: a whole number, a number, or a name."""
+    name, equals, value = text.partition("=")
+    if not equals or not name.strip() or not value.strip():
+        raise typer.BadParameter(f'got {text!r}, expected e.g. "alpha=1.2" or "target=mass"', param_hint="--set")
+    for kind in (int, float):
+        try:
+            return name.strip(), kind(value)
+        except ValueError:
+            continue
+    return name.strip(), value.strip()
+
+
+def _finite(value: Any) -> Any:
+    """The same in strict JSON: an infinite decay as the text "inf"."""
+    if isinstance(value, Mapping):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(each) for each in value]
+    return str(value) if isinstance(value, float) and math.isinf(value) else value
 
 
 def _shape(text: str) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ STORIES: dict[str, Callable[..., CausalModel]] = {
     for name in ("common_cause", "two_telescopes", "decaying_modalities", "template_ablation", "independent")
 }
 _HERE: FieldPath = ("causal_model",)
+_ARGUMENT, _INDEX = re.compile(r"(?P<name>\w+)(?P<indices>(?:\[[\d, ]+\])*)"), re.compile(r"\d+")
 
 
 def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> CausalModel:
@@ -75,7 +77,7 @@ def _from_story(spec: Mapping[str, Any], folder: Path | None) -> CausalModel:
         for key, value in spec.items()
         if key not in ("story", "shape")
     }
-    return _said_here(lambda: story(shape, **arguments), _HERE)
+    return _said_here(lambda: story(shape, **arguments), _HERE, spec)
 
 
 def _from_coefficients(spec: Mapping[str, Any], folder: Path | None) -> CausalModel:
@@ -89,16 +91,21 @@ def _from_coefficients(spec: Mapping[str, Any], folder: Path | None) -> CausalMo
     shape = _shape(spec["shape"])
     given = spec.get("templates", "ones")
     given = _all_templates(given, shape, len(arrays["eta"]), (*_HERE, "templates"), folder)
-    return _said_here(lambda: CausalModel(**arrays, shape=shape, templates=given), _HERE)
+    return _said_here(lambda: CausalModel(**arrays, shape=shape, templates=given), _HERE, spec)
 
 
-def _said_here(build: Callable[[], CausalModel], path: FieldPath) -> CausalModel:
+def _said_here(build: Callable[[], CausalModel], path: FieldPath, spec: Mapping[str, Any] | None = None) -> CausalModel:
+    """The model, or its refusal as a FieldError: at the field of `spec` that the message names first, or at `path`."""
     try:
         return build()
     except FieldError:
         raise
     except (ValueError, TypeError, KeyError, MemoryError, OverflowError) as error:
-        raise FieldError(path, " ".join(str(error).split())) from error
+        message = " ".join(str(error).split())
+        found = _ARGUMENT.match(message)
+        if spec is not None and found is not None and found["name"] in spec:
+            path = (*path, found["name"], *map(int, _INDEX.findall(found["indices"])))
+        raise FieldError(path, message) from error
 
 
 def _numbers(value: Any, path: FieldPath) -> np.ndarray:

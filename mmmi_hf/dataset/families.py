@@ -16,6 +16,7 @@ import numpy as np
 
 from mmmi_hf.causal import CausalModel, design, template_ablation, templates
 from mmmi_hf.dataset.configuration import DEFAULT_PIPELINE, MMMIConfig, Modality
+from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 Shape = tuple[int, ...]
 
@@ -31,7 +32,10 @@ ABLATION_TEMPLATES: dict[str, tuple[str, Callable[[Shape], np.ndarray]]] = {
     "corner": ("in a corner", lambda shape: templates.gaussian(shape, centre=_at(shape, 0.2, 0.2))),
     "ring": ("on a ring", templates.ring),
     "left-half": ("in the left half", lambda shape: templates.half_plane(shape, angle=180.0)),
-    "checkerboard": ("on a checkerboard", lambda shape: templates.checkerboard(shape, period=_quarter(shape))),
+    "checkerboard": (
+        "in the white squares of a checkerboard",
+        lambda shape: 0.5 + 0.5 * templates.checkerboard(shape, period=_quarter(shape)),
+    ),
     "random-field": ("on a smooth random field", lambda shape: templates.random_field(shape, seed=1)),
     "single-component": ("in one coordinate", templates.single_component),
 }
@@ -233,7 +237,9 @@ def _wider(shape: Shape, width: float, cosine: float) -> float:
 
     low, high = math.log(width), math.log(100.0 * max(shape[-2:]))
     if excess(high) > 0.0:
-        raise ValueError(f"images of shape {shape} are too small for the templates of two telescopes")
+        raise ConfigurationError(
+            f"images of shape {shape} are too small for the templates of two telescopes; give a pipeline of larger ones"
+        )
     return float(f"{math.exp(brentq(excess, low, high, xtol=1e-15, rtol=1e-14)):.12g}")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from mmmi_hf import cli
 from mmmi_hf.dataset.ground_truth import quantities
-from mmmi_hf.dataset.registry import get_configuration, list_configurations
+from mmmi_hf.dataset.registry import get_configuration, list_configurations, list_families
 
 YAML = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
@@ -40,7 +40,9 @@ def test_list(run):
     assert code == 0
     assert all(name in out for name in list_configurations())
     code, out, _ = run("list", "--format", "json")
-    assert [entry["name"] for entry in json.loads(out)] == list_configurations()
+    entries = json.loads(out)
+    assert [entry["name"] for entry in entries] == list_configurations()
+    assert {entry["family"] for entry in entries} == set(list_families())
 
 
 def test_info(run):
@@ -166,6 +168,16 @@ def test_a_wrong_request_is_one_line_and_exit_code_two(run, tmp_path, monkeypatc
     assert says in err
     assert len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_model_too_loud_for_float64_is_a_wrong_request(run, tmp_path):
+    path = write(tmp_path, YAML.replace("mi: 0.5", "rho_tilde: 1.0e+120"))
+    for arguments in (("info", path), ("generate", path, "--out", tmp_path / "out", "--quiet")):
+        code, _, err = run(*arguments)
+        assert code == 2
+        assert "x1" in err
+        assert "make the mixing larger or the weights smaller" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_class_outside_the_pipeline(run, tmp_path):

@@ -112,7 +112,10 @@ def test_splits_are_contiguous_and_complete(small_config, rows, sizes):
         (("  - pipeline: asinh\n", ""), 4, "modalities: got 1; the causal model has 2 (x1, x2)"),
         (("story: common_cause", "story: comon_cause"), 8, "causal_model.story: got 'comon_cause'"),
         (("  mi: 0.5", "  me: 0.5"), 10, "causal_model.me: unknown field"),
-        (("  mi: 0.5", "  mi: .inf"), 7, "mi"),
+        (("  mi: 0.5", "  mi: .inf"), 10, "causal_model.mi: mi is inf"),
+        (("  mi: 0.5", "  mi: [1, 2, 3]"), 10, "causal_model.mi: mi has shape (3,)"),
+        (("  mi: 0.5", "  rho_hat: [1, 2, 3]"), 10, "causal_model.rho_hat: rho_hat has shape (3,)"),
+        (("  mi: 0.5", "  rho_tilde: 1.0e+140"), 7, "causal_model: weights[0] exceed"),
         (("  mi: 0.5", "  template: {gauss: {}}"), 10, "unknown template 'gauss'"),
         (
             ("  mi: 0.5", "  template: {gaussian: {breadth: 3}}"),
@@ -180,6 +183,66 @@ causal_model:
     assert config.model.shapes == {"x1": (1, 4, 4), "x2": (16,)}
     with pytest.raises(ConfigurationError, match="one per modality"):
         MMMIConfig.from_yaml(written(tmp_path, text.replace("[{gaussian: {width: 2}}, ones]", "[ones]")))
+
+
+COEFFICIENTS = """\
+modalities:
+  - pipeline: identity
+  - pipeline: asinh
+causal_model:
+  eta: [1.0, 0.0]
+  weights:
+    - [0.3, 0.2]
+    - [0.1, 0.0]
+  mixing:
+    - [1.0, 0.0]
+    - [0.0, 1.0]
+  shape: [[1, 4, 4], [16]]
+  templates:
+    - [ones, {cosine: {waves: [0, 1, 2]}}]
+    - [gaussian, null]
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "says"),
+    [
+        (("[0.1, 0.0]", "[1.0e+140, 0.0]"), 8, "causal_model.weights[1]: weights[1] exceed mixing[1]"),
+        (("[0.1, 0.0]", "[0.1, .nan]"), 8, "causal_model.weights[1][1]: weights[1, 1] is nan"),
+        (("[0.1, 0.0]", "[0.1, 0.5]"), 15, "causal_model.templates[1][1]: templates[1][1] is None"),
+        (("[0.0, 1.0]", "[0.0, 0.0]"), 11, "causal_model.mixing[1]: mixing[1] is all zero"),
+        (("[0.0, 1.0]", "[0.5, 1.0]"), 12, "causal_model.shape: shape differs"),
+        (("eta: [1.0, 0.0]", "eta: [0.0, 0.0]"), 5, "causal_model.eta: eta is all zero"),
+        (("waves: [0, 1, 2]", "waves: [0, 1, 4]"), 14, "causal_model.templates[0][1].cosine: waves is [0, 1, 4]"),
+        (("gaussian, null", "gauss, null"), 13, "causal_model.templates: templates names 'gauss'"),
+    ],
+)
+def test_what_the_model_refuses_is_said_at_its_line(tmp_path, change, line, says):
+    assert MMMIConfig.from_yaml(written(tmp_path, COEFFICIENTS)).model.mutual_information("x2", "y") > 0
+    with pytest.raises(ConfigurationError) as raised:
+        MMMIConfig.from_yaml(written(tmp_path, COEFFICIENTS.replace(*change)))
+    assert says in str(raised.value)
+    assert f"line {line}:" in str(raised.value)
+
+
+def test_templates_of_a_story_with_modalities_of_different_shape(tmp_path):
+    text = """\
+modalities: [{pipeline: identity}, {pipeline: asinh}]
+causal_model:
+  story: common_cause
+  shape: [[1, 4, 4], [16]]
+  mi: [1.0, 0.5]
+  template: [ones, {gaussian: {centre: 4, width: 2}}]
+"""
+    model = MMMIConfig.from_yaml(written(tmp_path, text)).model
+    assert [model.mutual_information(x, "y") for x in model.modalities] == pytest.approx([1.0, 0.5], rel=1e-12)
+    assert model.template(1, 0).argmax() == 4
+    one = MMMIConfig.from_yaml(written(tmp_path, text.replace("[ones, {gaussian: {centre: 4, width: 2}}]", "ring")))
+    assert one.model.template(1, 0).shape == (16,)
+    both = text.replace("[ones, {gaussian: {centre: 4, width: 2}}]", "{gaussian: {width: 2}}")
+    assert MMMIConfig.from_yaml(written(tmp_path, both)).model.template(0, 0).shape == (1, 4, 4)
+    with pytest.raises(ConfigurationError, match=r"causal_model.template: got 1 rows, expected one per modality: 2"):
+        MMMIConfig.from_yaml(written(tmp_path, text.replace("[ones, {gaussian: {centre: 4, width: 2}}]", "[ones]")))
 
 
 def test_image_templates_are_found_beside_the_file(tmp_path):
