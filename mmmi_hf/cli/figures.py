@@ -33,7 +33,9 @@ def figures(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Draw figures, all of them computed from the configuration, and from the rows of a dataset folder.
+    """Draw a configuration, a family or a dataset folder.
+
+    Every figure is computed from the configuration, or from the rows of the folder.
 
     A configuration gives its causal graph, its table of mutual information, and its templates with information maps; a
     folder also its first tuples and histograms of pointwise information; a family its configurations side by side.
