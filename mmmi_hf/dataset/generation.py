@@ -49,7 +49,7 @@ class Generated:
         config: the configuration as it was generated.
         rows_made: rows computed by this run; the others were there already. Process 0 counts those of all processes.
         seconds: of this call.
-        world_size: number of processes.
+        rank, world_size: number of this process, and of all.
         complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
         network_fraction: part of the time of making chunks that this process spent in the networks.
     """
@@ -58,6 +58,7 @@ class Generated:
     config: MMMIConfig
     rows_made: int
     seconds: float
+    rank: int = 0
     world_size: int = 1
     complete: bool = True
     network_fraction: float = 0.0
@@ -76,6 +77,8 @@ def generate(
     pipeline: str | None = None,
     store_latents: bool | None = None,
     device: str | None = None,
+    channels_last: bool = False,
+    compiled: bool = False,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Generated:
@@ -89,6 +92,8 @@ def generate(
         out: a new or empty folder, or a dataset folder of ours, to which the configuration is added.
         rows, seed, pipeline, store_latents: replace the configuration's own.
         device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
+        channels_last, compiled: how the networks compute; see `load_bijections` for what that does to the round trip.
+            Rows differ in their last bits, so the choice is recorded, and all of a configuration is made with it.
         overwrite: replace a complete configuration of this name that was made with other settings.
         progress: show progress bars.
 
@@ -111,14 +116,17 @@ def generate(
     folder = DatasetFolder(out)
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)
-    bijections = load_bijections(config, device=place.device(device))
-    key = chunk_key(config, bijections)
+    computing = {"channels_last": channels_last, "compiled": compiled}
+    bijections = load_bijections(config, device=place.device(device), **computing)
+    key = chunk_key(config, bijections, **computing)
     folder.check_others(config.name)
     store = ChunkStore(folder.chunks(config.name), key, rank=place.rank)
 
     def result(rows_made: int, *, complete: bool = True, network_fraction: float = 0.0) -> Generated:
         seconds = time.monotonic() - started
-        return Generated(folder.path, config, rows_made, seconds, place.world_size, complete, network_fraction)
+        return Generated(
+            folder.path, config, rows_made, seconds, place.rank, place.world_size, complete, network_fraction
+        )
 
     existing = folder.manifest(config.name)
     there = _is_complete(folder, existing, config, key, overwrite=overwrite)
@@ -130,8 +138,9 @@ def generate(
         if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
             there = _is_complete(folder, now, config, key, overwrite=overwrite)
         if there:
-            with folder.locked():
-                _finish(folder, config.name)
+            if place.rank == 0 or store.first:
+                with folder.locked():
+                    _finish(folder, config.name)
             return result(0)
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
         maker.run()
