@@ -13,21 +13,11 @@ import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
-from mmmi_hf.dataset.cards import HOMEPAGE
+from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import features, row_group_rows
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
-
-LICENSE = "apache-2.0"
-CITATION = """\
-@misc{hashmani2025multimodal,
-  title = {Multimodal Datasets with Controllable Mutual Information},
-  author = {Hashmani and Merz and Qu and Pettee and Cranmer},
-  year = {2025},
-  eprint = {2510.21686},
-  archivePrefix = {arXiv}
-}"""
 
 Piece = tuple[int, int, int]
 """(chunk index, first row, end row) with rows counted within the chunk."""
