@@ -81,12 +81,13 @@ def _merged(theirs: dict[str, Fields], ours: dict[str, Fields], replaced: Collec
 
 def _configs(theirs: dict[str, Fields], ours: dict[str, Fields], replaced: Collection[str]) -> list[Fields]:
     merged = _merged(theirs, ours, replaced)
-    if theirs:
-        # Which configuration is loaded when none is named is the repository's to say.
-        for name, entry in merged.items():
-            entry.pop("default", None)
-            if theirs.get(name, {}).get("default"):
-                entry["default"] = True
+    if theirs:  # which configuration is loaded when none is named is the repository's to say
+        chosen = [name for name, entry in theirs.items() if entry.get("default")]
+        merged = {
+            name: {key: value for key, value in entry.items() if key != "default"}
+            | ({"default": True} if name in chosen else {})
+            for name, entry in merged.items()
+        }
     return list(merged.values())
 
 

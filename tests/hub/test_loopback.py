@@ -3,38 +3,43 @@
 import hashlib
 
 import pytest
-from clients import environment, run
-from conftest import TOKEN
-from loopback_store import Refused
+from loopback_store import Refused, Store
 
 STOCK = """
-import json, sys
+from pathlib import Path
 import numpy as np
 from datasets import Dataset, DatasetDict, load_dataset
 from huggingface_hub import HfApi, snapshot_download
+repo = args[0]
 data = {"x": np.arange(6, dtype=np.float64).tolist(), "name": list("abcdef")}
-DatasetDict({"train": Dataset.from_dict(data)}).push_to_hub("org/stock", config_name="one")
-Dataset.from_dict(data).push_to_hub("org/stock", config_name="two", split="test")
+DatasetDict({"train": Dataset.from_dict(data)}).push_to_hub(repo, config_name="one")
+Dataset.from_dict(data).push_to_hub(repo, config_name="two", split="test")
 api = HfApi()
-api.create_tag("org/stock", tag="v1", repo_type="dataset")
-folder = snapshot_download("org/stock", repo_type="dataset", revision="v1")
-loaded = load_dataset("org/stock", "one", split="train", revision="v1")
-streamed = list(load_dataset("org/stock", "two", split="test", streaming=True))
-tags = [tag.name for tag in api.list_repo_refs("org/stock", repo_type="dataset").tags]
-print(json.dumps([loaded["x"][:], streamed[0], tags, sorted(p.name for p in __import__("pathlib").Path(folder).iterdir())]))
+api.create_tag(repo, tag="v1", repo_type="dataset")
+api.create_branch(repo, branch="side", repo_type="dataset")
+folder = snapshot_download(repo, repo_type="dataset", revision="v1")
+loaded = load_dataset(repo, "one", split="train", revision="v1")
+streamed = list(load_dataset(repo, "two", split="test", streaming=True))
+refs = api.list_repo_refs(repo, repo_type="dataset")
+api.delete_tag(repo, tag="v1", repo_type="dataset")
+print_json({
+    "loaded": loaded["x"][:], "streamed": streamed[0], "files": sorted(p.name for p in Path(folder).iterdir()),
+    "refs": [[ref.name for ref in refs.tags], [ref.name for ref in refs.branches]], "who": api.whoami()["name"],
+})
 """
 
 
-def test_stock_clients_pass(hub, tmp_path):
-    loaded, streamed, tags, files = run(STOCK, env=environment(hub, tmp_path, token=TOKEN))
-    assert loaded == [0, 1, 2, 3, 4, 5]
-    assert streamed == {"x": 0, "name": "a"}
-    assert tags == ["v1"]
-    assert "README.md" in files
+def test_stock_clients_pass(hub, clients, repo):
+    seen = clients.run(STOCK, repo).value
+    assert seen["loaded"] == [0, 1, 2, 3, 4, 5]
+    assert seen["streamed"] == {"x": 0, "name": "a"}
+    assert seen["refs"] == [["v1"], ["main", "side"]]
+    assert "README.md" in seen["files"]
+    assert hub.repo(repo).tags == {}
 
 
-def test_what_it_refuses(hub):
-    store = hub.store
+def test_what_it_refuses():
+    store = Store()
     repo = store.create("dataset", "org/data")
     first = repo.branches["main"]
     good = [("file", {"path": "a.txt", "content": b"a"})]
