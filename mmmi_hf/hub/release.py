@@ -211,7 +211,8 @@ class Release:
             if not state.releases or self.content.prepare(state) or not self._is_there(state):
                 return None
             same = [release for release in state.releases if release.digest == self.digest]
-            return same[0] if same else state.releases[0]
+            at_head = [release for release in state.releases if release.commit == state.head]  # it holds all of ours
+            return next(iter(same + at_head), None)
         if self.version not in state.taken():
             return None
         claims = [release for release in state.releases if release.version == self.version]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
-from huggingface_hub.errors import LocalEntryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.file_download import repo_folder_name
 
 from mmmi_hf.hub.errors import HubRequestError, is_network_error
@@ -105,8 +105,6 @@ class Repository:
 
         try:
             folder = Path(self.backoff.repeat(step, f"load {self.name} at {revision}"))
-        except RevisionNotFoundError as error:
-            raise HubRequestError(f"{self.name} has no revision {revision!r}; see its tags") from error
         except LocalEntryNotFoundError as error:
             raise HubRequestError(
                 f"{self.name} at {revision} is not (wholly) in the cache, and the Hub is out of reach; load it once "

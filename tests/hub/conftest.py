@@ -1,5 +1,7 @@
 """One loopback Hub and one nursery of clients for all tests of this folder; each test has repositories of its own."""
 
+import re
+
 import pytest
 from clients import Nursery, environment
 from loopback import LoopbackHub
@@ -43,7 +45,7 @@ def clients(running_hub, home, tmp_path_factory):
 @pytest.fixture
 def repo(request):
     """The name of a repository of the test's own."""
-    return "org/" + request.node.name.replace("[", "-").replace("]", "").replace("_", "-")[-60:].strip("-.")
+    return "org/" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
 
 
 def configuration(name, *, seed=11, mi=1.0, rows=60, version="1.0.0", **fields):

@@ -10,6 +10,7 @@ import json
 import re
 import socket
 import struct
+import sys
 import threading
 import time
 from dataclasses import dataclass
@@ -24,7 +25,7 @@ KINDS = {"models": "model", "datasets": "dataset"}
 
 @dataclass
 class Fault:
-    """What happens to requests of a method whose path matches, `times` times, after `skip` that pass unharmed.
+    """What happens to requests of a method ("*": any) whose path matches, `times` times, after `skip` that pass unharmed.
 
     Attributes:
         action: "status" (answer `status` with `headers`, do nothing), "reset" (drop the connection, do nothing),
@@ -56,8 +57,7 @@ class LoopbackHub:
         self.unknown: list[str] = []
         self.bytes_sent = 0
         self._lock = threading.Lock()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": self}))
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self):
@@ -80,7 +80,7 @@ class LoopbackHub:
         with self._lock:
             self.requests.append((method, path))
             for fault in self.faults:
-                if fault.times and fault.method == method and re.search(fault.path, path):
+                if fault.times and fault.method in ("*", method) and re.search(fault.path, path):
                     if fault.skip:
                         fault.skip -= 1
                         continue
@@ -94,9 +94,21 @@ class LoopbackHub:
             self.bytes_sent += sent
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def handle_error(self, request, client_address):
+        """Clients that are killed leave broken connections behind; anything else is told."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class _Handler(BaseHTTPRequestHandler):
     hub: LoopbackHub
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # headers and body leave together; else every answer waits for a delayed acknowledgement
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass
@@ -109,11 +121,13 @@ class _Handler(BaseHTTPRequestHandler):
         action = fault.action if fault else None
         if action == "delay":
             time.sleep(fault.seconds)
-        elif action == "call":
-            fault.function()
         elif action == "reset":
             return self._drop()
         body = self._body(half=action in ("truncate", "corrupt"))
+        if body is None:  # the client went away in the middle of it
+            return self._drop()
+        if action == "call":
+            fault.function()
         if action in ("truncate", "corrupt"):
             if action == "corrupt":
                 self.hub.store.large[path.rsplit("/", 1)[-1]] = body
@@ -139,8 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.readline()
             body = b"".join(chunks)
             return body[: len(body) // 2] if half else body
-        length = int(self.headers.get("Content-Length") or 0)
-        return self.rfile.read(length // 2 if half else length)
+        length = int(self.headers.get("Content-Length") or 0) // (2 if half else 1)
+        body = self.rfile.read(length)
+        return body if len(body) == length else None
 
     def _drop(self):
         """Close the connection with a reset, without an answer."""
@@ -209,8 +224,12 @@ class _Handler(BaseHTTPRequestHandler):
         kind = wanted.get("type") or "model"
         name = f"{wanted.get('organization') or 'tester'}/{wanted['name']}"
         private = bool(wanted.get("private")) or wanted.get("visibility") == "private"
-        self.hub.store.create(kind, name, private=private)
-        self._json({"url": f"{self.hub.url}/{'datasets/' if kind == 'dataset' else ''}{name}", "name": name, "id": "1"})
+        answer = {"url": f"{self.hub.url}/{'datasets/' if kind == 'dataset' else ''}{name}", "name": name, "id": "1"}
+        try:
+            self.hub.store.create(kind, name, private=private)
+        except Refused as refusal:
+            return self._send(refusal.status, json.dumps(answer | {"error": str(refusal)}).encode())
+        return self._json(answer)
 
     def info(self, body, kinds, name, revision=None):
         repo = self._repo(kinds, name)
