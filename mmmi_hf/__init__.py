@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         list_configurations,
     )
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
+    from mmmi_hf.hub import Loaded, Published, load, publish
 
 __version__ = "0.1.0"
 
@@ -55,6 +56,7 @@ _ROOMS = {
         "get_configuration",
         "list_configurations",
     ),
+    "hub": ("Loaded", "Published", "load", "publish"),
 }
 
 __all__ = [
@@ -65,15 +67,19 @@ __all__ = [
     "IdentityBijection",
     "InfiniteInformationError",
     "Latents",
+    "Loaded",
     "MMMIBuilder",
     "MMMIConfig",
     "Modality",
+    "Published",
     "common_cause",
     "decaying_modalities",
     "generate",
     "get_configuration",
     "independent",
     "list_configurations",
+    "load",
+    "publish",
     "template_ablation",
     "templates",
     "two_telescopes",

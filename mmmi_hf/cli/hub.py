@@ -28,7 +28,9 @@ def publish(
     card: Annotated[
         Path | None, typer.Option(help="For a pipeline: folder of its results, to render the card from.")
     ] = None,
-    private: Annotated[bool, typer.Option("--private", help="Make the repository private if it has to be made.")] = False,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository private if it has to be made.")
+    ] = False,
     pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead of publishing to main.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
     token: Annotated[
@@ -38,7 +40,7 @@ def publish(
     form: AsFormat = Format.table,
 ) -> None:
     """Publish to the Hub: one commit and a version tag. A killed call is completed by the same command."""
-    from mmmi_hf.hub.publish import publish as run
+    from mmmi_hf.hub.publishing import publish as run
 
     quieten_libraries(quiet)
     result = run(

@@ -139,18 +139,18 @@ def columns_of(manifests: Iterable[Mapping[str, Any]], models: Iterable[CausalMo
             if modality["view_half_range"] is not None:
                 _once(ranges.setdefault(modality["name"], []), f"±{modality['view_half_range']:g}")
     rows = []
-    for names, kinds in _grouped(shapes):
+    for members, kinds in _grouped(shapes):
         rows.append(
             {
-                "name": _span(names),
+                "name": _span(members),
                 "type": f"float32 {' or '.join(kinds)}",
                 "meaning": "the modality, unclipped: the values that carry the information",
             }
         )
-    for names, kinds in _grouped(ranges):
+    for members, kinds in _grouped(ranges):
         rows.append(
             {
-                "name": _span([f"{name}_image" for name in names]),
+                "name": _span([f"{name}_image" for name in members]),
                 "type": "8-bit image",
                 "meaning": f"the same for a viewer: {' or '.join(kinds)} scaled to 0 … 255 and clipped; not exact",
             }

@@ -1,7 +1,7 @@
 """The dataset card: README.md of a dataset folder, rendered from what the folder holds.
 
 Owns the YAML front matter (which makes plain `load_dataset` find the configurations) and the text below it. Every
-number comes from the folder's own manifests, causal models, ground-truth tables and certificates; the data files are not
+number comes from the folder's own manifests, causal models, ground-truth tables and certificates; data files are not
 read, so that a card can be rendered from the small files of a repository. May import `datasets`; never torch.
 """
 
@@ -96,9 +96,7 @@ def _complete(folder: DatasetFolder, name: str) -> dict[str, Any]:
     return manifest
 
 
-def _front_matter(
-    folder: DatasetFolder, manifests: dict[str, dict[str, Any]], models: dict[str, CausalModel]
-) -> str:
+def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]], models: dict[str, CausalModel]) -> str:
     configs = MetadataConfigs()
     infos: dict[str, datasets.DatasetInfo] = {}
     for index, (name, manifest) in enumerate(manifests.items()):

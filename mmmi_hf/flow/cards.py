@@ -39,9 +39,7 @@ _TITLES = {
 }
 
 
-def model_card(
-    folder: str | os.PathLike[str], *, location: str | None = None, revision: str | None = None
-) -> str:
+def model_card(folder: str | os.PathLike[str], *, location: str | None = None, revision: str | None = None) -> str:
     """The text of a pipeline's card.
 
     Args:

@@ -8,12 +8,12 @@ from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmmi_hf.hub.loading import Loaded, load
-    from mmmi_hf.hub.publish import publish
+    from mmmi_hf.hub.publishing import publish
     from mmmi_hf.hub.release import Published
 
 _MODULES = {
     "loading": ("Loaded", "load"),
-    "publish": ("publish",),
+    "publishing": ("publish",),
     "release": ("Published",),
 }
 

@@ -1,7 +1,7 @@
 """Batches of rows as NumPy arrays or torch tensors, straight from Arrow buffers.
 
 Owns the way from a column's buffers to an array: no value passes through Python, and dtypes are those stored (the numpy
-and torch formats of `datasets` turn float64 into float32, and convert row by row). May import torch only when asked for.
+and torch formats of `datasets` turn float64 into float32, and convert row by row). Imports torch only when asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pyarrow as pa
 if TYPE_CHECKING:
     import torch
 
-    Rows = datasets.Dataset | datasets.IterableDataset
+Rows = Any
+"""datasets.Dataset or datasets.IterableDataset."""
 
 Array = np.ndarray[Any, Any]
 
@@ -61,9 +62,7 @@ def torch_batches(
         yield {name: torch.from_numpy(values.copy()) for name, values in batch.items()}
 
 
-def _batches(
-    dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool
-) -> Iterator[dict[str, Array]]:
+def _batches(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:
     for table in dataset.with_format("arrow").iter(batch_size=batch_size, drop_last_batch=drop_last):
         yield {name: _array(table.column(name), feature) for name, feature in features.items()}
 

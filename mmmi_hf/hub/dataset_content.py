@@ -140,7 +140,9 @@ class DatasetContent:
         remote = self._remote(state)
         view = self.work / "card"
         shutil.rmtree(view, ignore_errors=True)
-        shutil.copytree(remote, view, ignore=shutil.ignore_patterns(".cache", CARD)) if remote.is_dir() else view.mkdir()
+        view.mkdir(parents=True)
+        if remote.is_dir():
+            shutil.copytree(remote, view, ignore=shutil.ignore_patterns(".cache", CARD), dirs_exist_ok=True)
         for path in state.files:
             if path.startswith(_PICTURES):  # a card names pictures and does not look into them
                 _place(view / path)

@@ -1,10 +1,11 @@
 """Errors of publishing and loading, and how an error of the Hub is told in one line.
 
-Owns the exception types and the wording. May import huggingface_hub.
+Owns the exception types and the wording. May import huggingface_hub and its HTTP client.
 """
 
 from __future__ import annotations
 
+import httpx2
 from huggingface_hub import errors
 
 
@@ -46,8 +47,8 @@ def is_network_error(error: BaseException) -> bool:
     return found is not None and not isinstance(found, errors.HfHubHTTPError)
 
 
-def _in_chain(error: BaseException | None) -> errors.HTTPError | None:
-    while error is not None and not isinstance(error, errors.HTTPError):
+def _in_chain(error: BaseException | None) -> httpx2.HTTPError | None:
+    while error is not None and not isinstance(error, httpx2.HTTPError):
         error = error.__cause__ or error.__context__
     return error
 

@@ -213,9 +213,7 @@ class _Record:
         if model.digest != manifest["causal_model"]:
             raise DamagedFilesError(f"{model_file} is not the causal model of the manifest (its digest differs)")
         truth = {
-            row["quantity"]: Quantity(
-                row["value"], row["lower_bound_float32"], row["lower_bound_8bit"], row["method"]
-            )
+            row["quantity"]: Quantity(row["value"], row["lower_bound_float32"], row["lower_bound_8bit"], row["method"])
             for row in pq.read_table(truth_file).to_pylist()
         }
         certificate = root / "certificates" / f"{config}.json"

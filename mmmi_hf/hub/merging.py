@@ -55,7 +55,7 @@ def split_card(text: str) -> tuple[Fields, str]:
         card = DatasetCard(text, ignore_metadata_errors=False)
     except (ValueError, yaml.YAMLError) as error:
         raise HubRequestError(
-            f"README.md of the repository has YAML that cannot be read ({' '.join(str(error).split())}); correct it first"
+            f"the repository's README.md has YAML that cannot be read ({' '.join(str(error).split())}); correct it"
         ) from error
     return card.data.to_dict(), card.text.lstrip("\n")
 
@@ -75,8 +75,10 @@ def _entries(listed: Any) -> dict[str, Fields]:
 
 def _merged(theirs: dict[str, Fields], ours: dict[str, Fields], replaced: Collection[str]) -> dict[str, Fields]:
     """Their entries, with those replaced by ours that are being published; entries that only we have are added."""
-    return {name: ours[name] if name in ours and (name in replaced or name not in theirs) else theirs[name]
-            for name in {**theirs, **ours}}
+    return {
+        name: ours[name] if name in ours and (name in replaced or name not in theirs) else theirs[name]
+        for name in {**theirs, **ours}
+    }
 
 
 def _configs(theirs: dict[str, Fields], ours: dict[str, Fields], replaced: Collection[str]) -> list[Fields]:

@@ -39,7 +39,9 @@ class PipelineContent:
         self.folder, self.repo, self.results = folder, repo, results
         self.names = (repo.split("/")[1],)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        self.files = [LocalFile.of(name, path) for path in paths if _belongs(name := path.relative_to(folder).as_posix())]
+        self.files = [
+            LocalFile.of(name, path) for path in paths if _belongs(name := path.relative_to(folder).as_posix())
+        ]
         if results is not None:
             model_card(results)  # refuses results that are incomplete or of different pipelines
             behind = sorted(path for pattern in _RESULTS for path in results.glob(pattern))

@@ -1,7 +1,7 @@
 """A release: one commit that holds everything, then its tag. Safe to repeat, to kill, and to run beside others.
 
-Owns the loop {read the repository, refuse or plan, upload, commit on the head that was read, tag}. What is released is a
-Content; this module knows neither datasets nor pipelines.
+Owns the loop {read the repository, refuse or plan, upload, commit on the head that was read, tag}. What is released is
+a Content; this module knows neither datasets nor pipelines.
 
 Why it is atomic: a commit is one request, refused by the Hub if the head has moved since it was read. Why it survives
 kills: the commit's title claims the version and its description holds the digest of what was released, so a later run
@@ -20,7 +20,7 @@ from typing import Literal, Protocol
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
-from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from mmmi_hf.hub.errors import HubRequestError, VersionExistsError, status_of
 from mmmi_hf.hub.remote import DIGEST_LABEL, Kind, ReleaseCommit, State, read_state
@@ -138,9 +138,7 @@ class Release:
             if settled is not None:
                 return replace(self._done(settled, resumed=settled in state.untagged()), dry_run=True)
             version, _, changes, card = self._planned(state)
-            return self._published(
-                version, None, changes, created=state.head is None, dry_run=True, card=card.decode()
-            )
+            return self._published(version, None, changes, created=state.head is None, dry_run=True, card=card.decode())
 
         return backoff.repeat(step, f"read {self.repo}")
 

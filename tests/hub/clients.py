@@ -1,9 +1,10 @@
 """Real clients in processes of their own: huggingface_hub and datasets read their environment when they are imported.
 
-Owns the environment of a client, and the nursery: a process that has imported the libraries and forks a client for every
-program that it is given, so that a client (which may be killed) costs milliseconds.
+Owns the environment of a client, and the nursery: a process that has imported the libraries and forks a client for
+every program that it is given, so that a client (which may be killed) costs milliseconds.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -52,9 +53,9 @@ class Outcome:
 
 
 class Nursery:
-    """Forks clients. Programs see `args`, what they were given, and `publish`, `load`, `Backoff` when `ours`."""
+    """Forks clients. Programs see `args`, what they were given, `print_json`, and what was imported for them."""
 
-    def __init__(self, env, folder, *, imports="from mmmi_hf.hub.publish import publish\nfrom mmmi_hf.hub.loading import load"):
+    def __init__(self, env, folder, *, imports="from mmmi_hf.hub import load, publish; load, publish"):
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self._process = subprocess.Popen(
@@ -97,18 +98,25 @@ class Nursery:
         return json.loads(answer)
 
 
+def run_alone(program, *args, env, timeout=300):
+    """The outcome of a program in a fresh process, for what does not bear a fork (torch)."""
+    header = "import json, sys\nargs = sys.argv[1:]\nprint_json = lambda value: print(json.dumps(value, default=str))\n"
+    command = [sys.executable, "-c", header + textwrap.dedent(program), *map(str, args)]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=timeout, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
 def kill(pid):
     """SIGKILL for a client that may have ended already."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 _NURSERY = """
 import json, os, sys, traceback
 names = {}
 exec(sys.argv[1], names)
+show = lambda value: print(json.dumps(value, default=str))
 for line in sys.stdin:
     request = json.loads(line)
     if "wait" in request:
@@ -123,7 +131,7 @@ for line in sys.stdin:
             for number, suffix in ((1, ".out"), (2, ".err")):
                 os.dup2(os.open(given["base"] + suffix, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), number)
             os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-            exec(given["program"], dict(names, args=given["args"], print_json=lambda v: print(json.dumps(v, default=str))))
+            exec(given["program"], dict(names, args=given["args"], print_json=show))
             code = 0
         except SystemExit as stop:
             code = stop.code if isinstance(stop.code, int) else 1

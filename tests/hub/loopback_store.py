@@ -99,7 +99,9 @@ class Store:
             if (kind, name) in self.repos:
                 raise Refused(409, f"You already created this {kind} repo: {name}")
             repo = self.repos[kind, name] = Repo(kind, name, private)
-            self._add(repo, "main", None, "initial commit", "", {".gitattributes": self._blob(b"*.parquet filter=lfs\n")})
+            self._add(
+                repo, "main", None, "initial commit", "", {".gitattributes": self._blob(b"*.parquet filter=lfs\n")}
+            )
             repo.observe("create")
             return repo
 

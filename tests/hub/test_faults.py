@@ -136,7 +136,9 @@ def test_kills_between_upload_commit_and_tag(hub, clients, published, two, three
     check_after_kill(hub, published, three, repo, before, "auto")
 
 
-def test_another_publisher_completes_the_tag_of_one_that_was_killed(hub, clients, published, two, three, repo, tmp_path):
+def test_another_publisher_completes_the_tag_of_one_that_was_killed(
+    hub, clients, published, two, three, repo, tmp_path
+):
     published(two, repo)
     assert publish_killed_at_commit(hub, clients, three, repo)
     remote = hub.repo(repo)
@@ -159,7 +161,7 @@ def publish_killed_at_commit(hub, clients, folder, repo):
 
 
 def test_a_tag_given_away_meanwhile(hub, published, two, three, repo):
-    """Somebody tags by hand, between our commit and our tag: an automatic version counts on, a wanted one is refused."""
+    """Somebody tags by hand, between our commit and our tag: an automatic version counts on, others are refused."""
     published(two, repo)
     remote = hub.repo(repo)
 
@@ -247,4 +249,6 @@ def test_kills_at_twenty_random_moments_with_faults(hub, clients, published, two
         check_after_kill(hub, published, three, name, before, "1.1.0")
         hub.faults.clear()
         runs += 1
-    print(f"\n{runs} publications, {killed} killed, {faults} faults met before the kill; all complete after a second run")
+    print(
+        f"\n{runs} publications, {killed} killed, {faults} faults met before the kill; all complete after a second run"
+    )

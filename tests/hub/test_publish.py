@@ -8,7 +8,7 @@ import pytest
 import yaml
 from conftest import TOKEN, configuration, make
 
-from mmmi_hf.hub.publish import publish
+from mmmi_hf.hub.publishing import publish
 
 
 def front_matter(hub, repo, revision="main"):
@@ -272,7 +272,7 @@ def test_a_wrong_token_gets_one_line(hub, published, two, repo):
     ],
 )
 def test_wrong_requests(two, monkeypatch, arguments, says):
-    monkeypatch.setattr("mmmi_hf.hub.publish.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("mmmi_hf.hub.publishing.HF_HUB_OFFLINE", False)
     given = {"folder": two, "repo": "org/data", "progress": False} | arguments
     with pytest.raises(ValueError, match=says):
         publish(given.pop("folder"), given.pop("repo"), **given)
@@ -281,7 +281,7 @@ def test_wrong_requests(two, monkeypatch, arguments, says):
 def test_offline_and_empty(two, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="HF_HUB_OFFLINE is set"):
         publish(two, "org/data")
-    monkeypatch.setattr("mmmi_hf.hub.publish.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("mmmi_hf.hub.publishing.HF_HUB_OFFLINE", False)
     with pytest.raises(ValueError, match="no complete configuration"):
         publish(tmp_path, "org/data", progress=False)
 
