@@ -30,7 +30,11 @@ def generate(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Generate a dataset folder. A killed run continues when the same command is given again."""
+    """Generate a dataset folder. A killed run continues when the same command is given again.
+
+    Several processes, GPUs or machines share the work under a launcher:
+    torchrun --nproc_per_node 2 -m mmmi_hf generate …
+    """
     from mmmi_hf.dataset.generation import generate as run
     from mmmi_hf.dataset.ground_truth import quantities
 
@@ -46,6 +50,8 @@ def generate(
         overwrite=overwrite,
         progress=not quiet,
     )
+    if not result.complete:
+        return  # process 0 goes on and reports
     chosen, values = result.config, quantities(result.config.model)
     if form is Format.json:
         summary = {
@@ -56,6 +62,8 @@ def generate(
             "rows_made": result.rows_made,
             "splits": {split: len(rows_of) for split, rows_of in chosen.split_rows.items()},
             "seconds": round(result.seconds, 3),
+            "world_size": result.world_size,
+            "network_fraction": round(result.network_fraction, 3),
             "quantities": values,
         }
         typer.echo(json.dumps(summary, indent=2))

@@ -13,6 +13,7 @@ Owns the schema of a row. May import datasets, pyarrow and Pillow; never torch.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Mapping
 from itertools import combinations
 from typing import Any
@@ -25,6 +26,7 @@ from PIL import Image
 from mmmi_hf.causal import CausalModel
 
 Shape = tuple[int, ...]
+_VIEW = "_image"
 _ARRAYS = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D, 5: datasets.Array5D}
 
 
@@ -45,7 +47,7 @@ def features(model: CausalModel, *, store_latents: bool = False) -> datasets.Fea
     columns: dict[str, Any] = {}
     for name, shape in model.shapes.items():
         if is_image(shape):
-            columns[f"{name}_image"] = datasets.Image()
+            columns[f"{name}{_VIEW}"] = datasets.Image()
         columns[name] = _tensor_feature(name, shape)
     columns["y"] = datasets.Value("float64")
     for column in pmi_pairs(model):
@@ -122,18 +124,14 @@ def png_views(values: np.ndarray, half_range: float) -> list[bytes]:
 
 
 def row_bytes(wanted: datasets.Features) -> int:
-    """About how many bytes a row takes before compression (8-bit views counted as 1 KiB)."""
-    size = 0
-    for feature in wanted.values():
-        if isinstance(feature, datasets.List):
-            size += 4 * feature.length
-        elif isinstance(feature, datasets.Image):
-            size += 1024
+    """An upper estimate of the bytes of a row before compression: values, list levels, 8-bit views of noise."""
+    size = 0.0
+    for name, feature in wanted.items():
+        if isinstance(feature, datasets.Image):
+            channels, height, width = wanted[name.removesuffix(_VIEW)].shape
+            size += channels * height * width + height + 128
+        elif isinstance(feature, datasets.List):
+            size += 4.5 * feature.length
         else:
-            size += 4 * int(np.prod(feature.shape)) if hasattr(feature, "shape") else 8
-    return size
-
-
-def row_group_rows(wanted: datasets.Features, *, limit: int = 1 << 20) -> int:
-    """How many rows fill a Parquet row group of about `limit` bytes before compression."""
-    return max(1, limit // row_bytes(wanted))
+            size += 4.5 * math.prod(feature.shape) if hasattr(feature, "shape") else 8
+    return math.ceil(size)

@@ -22,7 +22,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.dataset.chunks import sync_folder, write_durably
+from mmmi_hf.dataset.chunks import remove_chunks, sync_file, write_durably
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
@@ -121,13 +121,14 @@ class DatasetFolder:
         manifest = self.manifest_path(config)
         if manifest.exists():
             manifest.unlink()
-            sync_folder(manifest.parent)
+            sync_file(manifest.parent)
         shutil.rmtree(self.data(config), ignore_errors=True)
         for relative, source in packed.items():
             target = self.path / relative
             target.parent.mkdir(parents=True, exist_ok=True)
+            sync_file(source)
             source.replace(target)
-            sync_folder(target.parent)
+            sync_file(target.parent)
 
     def write_manifest(self, config: str, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the configuration complete."""
@@ -137,7 +138,7 @@ class DatasetFolder:
 
     def remove_chunks(self, config: str) -> None:
         """Remove the chunks of a complete configuration, and `.chunks` with the last of them."""
-        shutil.rmtree(self.chunks(config), ignore_errors=True)
+        remove_chunks(self.chunks(config))
         parent = self.path / ".chunks"
         with suppress(OSError):  # another configuration is being made
             parent.rmdir()

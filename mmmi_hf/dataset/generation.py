@@ -1,46 +1,42 @@
 """`generate`: from a configuration to a finished dataset folder.
 
 Owns the order of the work: check everything, make the missing chunks, pack them, verify the packed files against the
-chunks, put them in place, write manifest and card. The only module that runs a bijection on the latents of a causal
-model. A killed run is continued by running it again.
-
-Row r is a function of (configuration, seed, r) on one kind of hardware and software: latents come from the stream
-(seed, r), the network always sees full micro-batches aligned to r, and nothing depends on the number of rows.
+chunks, put them in place, write manifest and card. A killed run is continued by running it again.
 """
 
 from __future__ import annotations
 
 import errno
+import logging
 import os
-import platform
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow as pa
-from tqdm.auto import tqdm
 
 from mmmi_hf.dataset.cards import render_card
-from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.columns import features, is_image, latent_column, pmi_pairs, png_views, row_bytes, to_table
+from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
+from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.distribution import Place
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
 from mmmi_hf.dataset.ground_truth import ground_truth_table
-from mmmi_hf.dataset.packing import half_range, pack
+from mmmi_hf.dataset.making import Maker
+from mmmi_hf.dataset.packing import pack
 from mmmi_hf.dataset.registry import get_configuration
-from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
+from mmmi_hf.dataset.rows import chunk_key, load_bijections
+from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
-CHUNK_ROWS = 64
-MICRO_BATCH = 32
+logger = logging.getLogger(__name__)
+PACKING_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -50,14 +46,20 @@ class Generated:
     Attributes:
         folder: the dataset folder.
         config: the configuration as it was generated.
-        rows_made: rows computed by this call; the others were there already.
+        rows_made: rows computed by this run; the others were there already. Process 0 counts those of all processes.
         seconds: of this call.
+        world_size: number of processes.
+        complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
+        network_fraction: part of the time of making chunks that this process spent in the networks.
     """
 
     folder: Path
     config: MMMIConfig
     rows_made: int
     seconds: float
+    world_size: int = 1
+    complete: bool = True
+    network_fraction: float = 0.0
 
 
 class DiskFullError(OSError, ValueError):
@@ -78,11 +80,14 @@ def generate(
 ) -> Generated:
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
 
+    Under `torchrun` or `accelerate launch` all processes call this with the same arguments and share the work; on
+    several machines the folder must be a shared one. Rows are identical for any number of processes.
+
     Args:
         config: a released name, a YAML file, or an MMMIConfig.
         out: a new or empty folder, or a dataset folder of ours, to which the configuration is added.
         rows, seed, pipeline, store_latents: replace the configuration's own.
-        device: torch device of the networks; default: an accelerator if there is one, else the CPU.
+        device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
         overwrite: replace a complete configuration of this name that was made with other settings.
         progress: show progress bars.
 
@@ -93,98 +98,94 @@ def generate(
         ConfigurationError: a request that cannot be met; nothing was written.
         DiskFullError: no room; finished chunks are kept and the same call continues.
         FolderInUseError: another run is writing the same configuration.
+        DamagedChunkError: chunks are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
+    place = Place.from_environment()
     if not isinstance(config, MMMIConfig):
         config = get_configuration(os.fspath(config))
     config = config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
     folder = DatasetFolder(out)
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)
-    bijections = load_bijections(config, device=device)
+    bijections = load_bijections(config, device=place.device(device))
     key = chunk_key(config, bijections)
     folder.check_others(config.name)
+    store = ChunkStore(folder.chunks(config.name), key, rank=place.rank)
+
+    def result(rows_made: int, *, complete: bool = True, network_fraction: float = 0.0) -> Generated:
+        seconds = time.monotonic() - started
+        return Generated(folder.path, config, rows_made, seconds, place.world_size, complete, network_fraction)
+
     existing = folder.manifest(config.name)
-    if existing is not None:
-        differences = _differences(existing, key, config)
-        if not differences and not folder.damaged_files(existing):
-            with ChunkStore(folder.chunks(config.name), key).locked(), folder.locked():
+    there = _is_complete(folder, existing, config, key, overwrite=overwrite)
+    if there and place.rank != 0:
+        return result(0)
+    if not there:
+        _check_room(folder.path, wanted, config.rows, _rows_there(folder, config, key))
+    with _disk_full_is_said(folder), store.locked(place.run):
+        if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
+            there = _is_complete(folder, now, config, key, overwrite=overwrite)
+        if there:
+            with folder.locked():
                 _finish(folder, config.name)
-            return Generated(folder.path, config, 0, time.monotonic() - started)
-        if differences and not overwrite:
-            raise ConfigurationError(
-                f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
-                "give another folder, or overwrite it (--overwrite)"
-            )
-    rows_there = _rows_there(folder, config, key)
-    _check_room(folder.path, wanted, config.rows, rows_there)
-    with _disk_full_is_said(folder), ChunkStore(folder.chunks(config.name), key).locked() as store:
-        made = _make_chunks(config, bijections, store, wanted, progress=progress)
-        manifest, packed = pack(config, store, truth, bijections, progress=progress)
+            return result(0)
+        maker = Maker(config, bijections, store, wanted, place, progress=progress)
+        maker.run()
+        if place.rank != 0:
+            return result(maker.rows_made, complete=False, network_fraction=maker.network_fraction)
+        manifest, packed = _packed(config, store, truth, bijections, maker, progress=progress)
+        made = store.rows_by_run(config.rows)
         with folder.locked():
             folder.put_in_place(config.name, packed)
             manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
             folder.write_manifest(config.name, manifest)
             _finish(folder, config.name)
-    return Generated(folder.path, config, made, time.monotonic() - started)
+    return result(made, network_fraction=maker.network_fraction)
 
 
-def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[str, Bijection]:
-    """The bijection of every modality, each pipeline loaded once.
-
-    Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks.
-    """
-    import torch
-
-    from mmmi_hf.flow import load_bijection
-
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    loaded: dict[tuple[str, Any], Bijection] = {}
-    result = {}
-    for index, (name, modality) in enumerate(zip(config.model.modalities, config.modalities, strict=True)):
-        shape = config.model.shapes[name]
-        here = ("modalities", index)
-        if (modality.pipeline, shape) not in loaded:
-            try:
-                loaded[modality.pipeline, shape] = load_bijection(modality.pipeline, shape, device=device)
-            except (ValueError, OSError) as error:
-                raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
-        bijection = loaded[modality.pipeline, shape]
-        classes = bijection.num_classes
-        if classes is None and modality.class_label is not None:
-            raise FieldError((*here, "class_label"), f"{modality.pipeline!r} has no classes; leave it out")
-        if classes is not None and (modality.class_label is None or modality.class_label >= classes):
-            raise FieldError(
-                (*here, "class_label"),
-                f"got {modality.class_label}, expected 0 … {classes - 1}, a class of {modality.pipeline!r}",
-            )
-        result[name] = bijection
-    return result
+def _is_complete(
+    folder: DatasetFolder,
+    existing: dict[str, Any] | None,
+    config: MMMIConfig,
+    key: dict[str, Any],
+    *,
+    overwrite: bool,
+) -> bool:
+    """Whether the configuration wanted is there, undamaged. Refuses to replace another without `overwrite`."""
+    if existing is None:
+        return False
+    differences = _differences(existing, key, config)
+    if differences and not overwrite:
+        raise ConfigurationError(
+            f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
+            "give another folder, or overwrite it (--overwrite)"
+        )
+    damaged = folder.damaged_files(existing) if not differences else []
+    for path in damaged:
+        logger.warning("%s is damaged: its SHA-256 differs from the manifest's; it is made again", folder.path / path)
+    return not differences and not damaged
 
 
-def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str, Any]:
-    """Everything that determines the bytes of a chunk, in plain JSON values."""
-    import torch
-
-    kinds = {bijection.device.type for bijection in bijections.values()}
-    return {
-        "configuration": config.digest,
-        "seed": config.seed,
-        "chunk_rows": CHUNK_ROWS,
-        "micro_batch": MICRO_BATCH,
-        "dtype": "float32",
-        "bijections": {name: bijection.digest for name, bijection in bijections.items()},
-        "device": sorted(kinds),
-        "machine": platform.machine(),
-        "versions": {
-            "mmmi_hf": installed_version("mmmi-hf"),
-            "torch": torch.__version__,
-            **{
-                package: installed_version(package)
-                for package in ("numpy", "diffusers", "pillow", "pyarrow", "datasets")
-            },
-        },
-    }
+def _packed(
+    config: MMMIConfig,
+    store: ChunkStore,
+    truth: pa.Table,
+    bijections: dict[str, Bijection],
+    maker: Maker,
+    *,
+    progress: bool,
+) -> tuple[dict[str, Any], dict[str, Path]]:
+    """Pack; a chunk that was damaged since it was written is made again first."""
+    for attempts_left in reversed(range(PACKING_ATTEMPTS)):
+        try:
+            return pack(config, store, truth, bijections, world_size=maker.place.world_size, progress=progress)
+        except DamagedChunkError as error:
+            if not attempts_left:
+                raise
+            logger.warning("%s; it is made again", error)
+            maker.run(reading_all=True)
+    raise AssertionError("unreachable")
 
 
 def _differences(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> list[str]:
@@ -229,66 +230,13 @@ def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
         yield
     except Exception as error:
         cause: BaseException | None = error
-        while cause is not None and not isinstance(cause, OSError):
+        while cause is not None and getattr(cause, "errno", None) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             cause = cause.__cause__ or cause.__context__
-        if cause is None or cause.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        if cause is None:
             raise
         raise DiskFullError(
             f"the disk of {folder.path} is full; finished chunks are kept: free some space and run the same again"
         ) from error
-
-
-def _make_chunks(
-    config: MMMIConfig, bijections: dict[str, Bijection], store: ChunkStore, wanted: Any, *, progress: bool
-) -> int:
-    """Make the chunks that are missing; returns the rows made."""
-    ranges = store.ranges(config.rows)
-    missing = store.missing(config.rows)
-    made = 0
-    there = config.rows - sum(len(ranges[index]) for index in missing)
-    with tqdm(
-        total=config.rows, initial=there, desc=f"generating {config.name}", unit="row", disable=not progress
-    ) as bar:
-        for index in missing:
-            store.write(index, make_rows(config, bijections, ranges[index], wanted, bar.update))
-            made += len(ranges[index])
-    return made
-
-
-def make_rows(
-    config: MMMIConfig,
-    bijections: dict[str, Bijection],
-    rows: range,
-    wanted: Any,
-    tick: Callable[[float], object] = lambda done: None,
-) -> pa.Table:
-    """The given rows as a table of the configuration's features."""
-    import torch
-
-    model = config.model
-    padded = -(-len(rows) // MICRO_BATCH) * MICRO_BATCH
-    latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
-    count = len(rows)
-    columns: dict[str, Any] = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
-    for column, (a, b) in pmi_pairs(model).items():
-        columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
-    for name, modality in zip(model.modalities, config.modalities, strict=True):
-        bijection = bijections[name]
-        z = latents.z[name].astype(np.float32)
-        parts = []
-        for start in range(0, padded, MICRO_BATCH):
-            batch = torch.from_numpy(z[start : start + MICRO_BATCH]).to(bijection.device)
-            parts.append(bijection(batch, modality.class_label).images.cpu().numpy())
-            tick(min(MICRO_BATCH, count - start) / len(model.modalities) if start < count else 0)
-        values = np.concatenate(parts)[:count]
-        if not np.isfinite(values).all():
-            raise ArithmeticError(f"{modality.pipeline!r} made values that are not finite for {name}, rows {rows}")
-        columns[name] = values
-        if is_image(model.shapes[name]):
-            columns[f"{name}_image"] = png_views(values, half_range(bijection))
-        if config.store_latents:
-            columns[latent_column(name)] = z[:count]
-    return to_table(columns, wanted)
 
 
 def _finish(folder: DatasetFolder, config: str) -> None:

@@ -5,18 +5,21 @@ Owns the step from chunks to Parquet by way of `datasets`. The module's name is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pyarrow as pa
 from datasets.builder import Key
+from datasets.utils.py_utils import convert_file_size_to_int
 
 from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.columns import features, row_group_rows
+from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.parquet import SHARD_BYTES, group_rows, regrouped, shard_lengths, write_shard
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
 
 Piece = tuple[int, int, int]
@@ -87,14 +90,43 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
 
     def _generate_tables(self, pieces: list[Piece]) -> Iterator[tuple[Key, pa.Table]]:
         store = ChunkStore.open(Path(self.config.data_dir))
-        size = row_group_rows(self.info.features)
         for shard, (index, first, end) in enumerate(pieces):
-            table = store.read(index)
-            for number, start in enumerate(range(first, end, size)):
-                rows = min(size, end - start)
-                yield Key(shard, number), table.slice(start, rows)
-                if self.on_rows is not None:
-                    self.on_rows(rows)
+            yield Key(shard, 0), store.read(index).slice(first, end - first)
+
+    def _prepare_split(
+        self,
+        split_generator: datasets.SplitGenerator,
+        file_format: str = "arrow",
+        num_proc: int | None = None,
+        max_shard_size: str | int | None = None,
+    ) -> None:
+        """As in `datasets`, and Parquet with encodings for these columns, which its own writer does not offer."""
+        if file_format != "parquet":
+            super()._prepare_split(split_generator, file_format, num_proc, max_shard_size)
+            return
+        schema, size = self.info.features.arrow_schema, row_bytes(self.info.features)
+        most = convert_file_size_to_int(max_shard_size) if max_shard_size is not None else SHARD_BYTES
+        lengths = shard_lengths(len(self.config.split_rows[split_generator.name]), size, most=most)
+        groups = group_rows(size)
+        tables = (table for _, table in self._generate_tables(**split_generator.gen_kwargs))
+        stream = regrouped(tables, [rows for length in lengths for rows in _groups(length, groups)])
+        info, prefix = split_generator.split_info, f"{self.dataset_name}-{split_generator.name}"
+        info.num_bytes = 0
+        for number, length in enumerate(lengths):
+            path = Path(self._output_dir) / f"{prefix}-{number:05d}-of-{len(lengths):05d}.parquet"
+            info.num_bytes += write_shard(path, schema, self._watched(islice(stream, -(-length // groups))))
+        info.num_examples, info.shard_lengths = sum(lengths), lengths
+
+    def _watched(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        for table in tables:
+            yield table
+            if self.on_rows is not None:
+                self.on_rows(table.num_rows)
+
+
+def _groups(length: int, size: int) -> list[int]:
+    """Rows of each row group of a file."""
+    return [min(size, length - start) for start in range(0, length, size)]
 
 
 def pieces(rows: range, chunk_rows: int) -> list[Piece]:

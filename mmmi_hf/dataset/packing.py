@@ -15,28 +15,28 @@ from typing import TYPE_CHECKING, Any
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
 
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import is_image
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
+from mmmi_hf.dataset.progress import progress_bar
+from mmmi_hf.dataset.rows import half_range
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
-PIPELINE_HALF_RANGE = 1.0
-LATENT_HALF_RANGE = 4.0
 READ_ROWS = 64
 
 
-def half_range(bijection: Bijection) -> float:
-    """The fixed range ±h that the 8-bit view of a modality shows: 1 for pipelines, 4 for maps of bare latents."""
-    return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
-
-
 def pack(
-    config: MMMIConfig, store: ChunkStore, truth: pa.Table, bijections: dict[str, Bijection], *, progress: bool
+    config: MMMIConfig,
+    store: ChunkStore,
+    truth: pa.Table,
+    bijections: dict[str, Bijection],
+    *,
+    world_size: int = 1,
+    progress: bool = True,
 ) -> tuple[dict[str, Any], dict[str, Path]]:
     """Build the Parquet files beside the chunks and check them; returns the manifest and where each file is."""
     work = store.folder / "packing"
@@ -46,7 +46,7 @@ def pack(
     output = work / "parquet"
     packed: dict[str, Path] = {}
     splits = {}
-    with tqdm(total=2 * config.rows, desc="packing, checking", unit="row", disable=not progress) as bar:
+    with progress_bar("packing, checking", 2 * config.rows, shown=progress) as bar:
         builder.on_rows = bar.update
         with _no_progress_bars_of_datasets():
             builder.download_and_prepare(str(output), file_format="parquet")
@@ -61,7 +61,7 @@ def pack(
     model_file.write_text(config.model.to_json() + "\n")
     packed[f"ground_truth/{config.name}.parquet"] = truth_file
     packed[f"causal_models/{config.name}.json"] = model_file
-    return _manifest(config, store.key, splits, bijections), packed
+    return _manifest(config, store.key, splits, bijections, world_size), packed
 
 
 @contextmanager
@@ -78,7 +78,11 @@ def _no_progress_bars_of_datasets() -> Iterator[None]:
 
 
 def _manifest(
-    config: MMMIConfig, key: dict[str, Any], splits: dict[str, Any], bijections: dict[str, Bijection]
+    config: MMMIConfig,
+    key: dict[str, Any],
+    splits: dict[str, Any],
+    bijections: dict[str, Bijection],
+    world_size: int,
 ) -> dict[str, Any]:
     return {
         "config": config.name,
@@ -101,6 +105,7 @@ def _manifest(
             }
             for name, modality in zip(config.model.modalities, config.modalities, strict=True)
         ],
+        "world_size": world_size,
         "key": key,
     }
 

@@ -7,7 +7,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from mmmi_hf.dataset.chunks import JOURNAL, ChunkStore, FolderInUseError
+from mmmi_hf.dataset.chunks import JOURNAL, ChunkStore, DamagedChunkError, FolderInUseError
 
 KEY = {"chunk_rows": 4, "seed": 1}
 
@@ -49,7 +49,7 @@ def test_damage_is_found(filled):
     (filled / "chunk-000002.arrow").unlink()
     with ChunkStore(filled, KEY).locked() as store:
         assert store.missing(12) == [1, 2]
-    with pytest.raises(OSError, match=r"chunk 1 .* is damaged"):
+    with pytest.raises(DamagedChunkError, match=r"chunk 1 .* is damaged"):
         ChunkStore.open(filled).read(1)
 
 

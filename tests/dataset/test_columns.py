@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, row_bytes, row_group_rows, to_table
+from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to_table
 
 
 @pytest.fixture
@@ -78,9 +78,3 @@ def test_which_shapes_have_a_view():
     assert is_image((3, 8, 8))
     assert not is_image((2, 8, 8))
     assert not is_image((32, 32))
-
-
-def test_row_groups_stay_below_their_limit(mixed_model):
-    wanted = features(mixed_model)
-    assert row_group_rows(wanted) * row_bytes(wanted) <= 1 << 20
-    assert row_group_rows(wanted, limit=1) == 1

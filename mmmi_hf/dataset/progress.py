@@ -1,0 +1,53 @@
+"""Progress over all processes of a run: a bar on a terminal, plain lines elsewhere.
+
+Owns how progress looks. Imports no other module of this room.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, TextIO
+
+from tqdm.auto import tqdm
+from tqdm.std import tqdm as terminal_tqdm
+
+SECONDS_BETWEEN_LINES = 5.0
+_LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {percentage:.0f} %, {rate_fmt}, {elapsed} passed, {remaining} left"
+
+
+def progress_bar(description: str, total: int, *, initial: float = 0, unit: str = "row", shown: bool = True) -> Any:
+    """A tqdm bar on stderr; where stderr is not a terminal, a plain line every few seconds.
+
+    Args:
+        description, total, initial, unit: as tqdm has them.
+        shown: False for no output at all.
+    """
+    settings = {"desc": description, "total": total, "initial": initial, "unit": unit, "disable": not shown}
+    if sys.stderr.isatty() or "ipykernel" in sys.modules:
+        return tqdm(**settings)
+    return terminal_tqdm(
+        **settings,
+        file=_Lines(sys.stderr),
+        bar_format=_LINE,
+        mininterval=SECONDS_BETWEEN_LINES,
+        miniters=0,
+        delay=1e-6,
+        smoothing=0.1,
+    )
+
+
+class _Lines:
+    """Turns what tqdm draws over and over in one place into lines."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last = ""
+
+    def write(self, text: str) -> None:
+        line = text.strip("\r\n ")
+        if line and line != self._last:
+            self._last = line
+            self._stream.write(f"{line}\n")
+
+    def flush(self) -> None:
+        self._stream.flush()
