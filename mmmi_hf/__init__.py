@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         list_families,
     )
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
+    from mmmi_hf.hub import Loaded, Published, load, publish
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ _ROOMS = {
         "list_configurations",
         "list_families",
     ),
+    "hub": ("Loaded", "Published", "load", "publish"),
 }
 
 __all__ = [
@@ -74,9 +76,11 @@ __all__ = [
     "IdentityBijection",
     "InfiniteInformationError",
     "Latents",
+    "Loaded",
     "MMMIBuilder",
     "MMMIConfig",
     "Modality",
+    "Published",
     "common_cause",
     "decaying_modalities",
     "design",
@@ -86,6 +90,8 @@ __all__ = [
     "independent",
     "list_configurations",
     "list_families",
+    "load",
+    "publish",
     "template_ablation",
     "templates",
     "two_telescopes",

@@ -1,7 +1,8 @@
 """The dataset card: README.md of a dataset folder, rendered from what the folder holds.
 
 Owns the YAML front matter (which makes plain `load_dataset` find the configurations) and the text below it. Every
-number comes from the folder's own manifests and ground-truth tables.
+number comes from the folder's own manifests, causal models, ground-truth tables and certificates; data files are not
+read, so that a card can be rendered from the small files of a repository. May import `datasets`; never torch.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.card_text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.folder import DatasetFolder
@@ -24,6 +26,19 @@ from mmmi_hf.dataset.pictures import shown_in_card
 
 GROUND_TRUTH = "ground_truth"
 HOMEPAGE = "https://arxiv.org/abs/2510.21686"
+LICENSE = "apache-2.0"
+CITATION = """\
+@misc{hashmani2025multimodal,
+  title = {Multimodal Datasets with Controllable Mutual Information},
+  author = {Hashmani and Merz and Qu and Pettee and Cranmer},
+  year = {2025},
+  eprint = {2510.21686},
+  archivePrefix = {arXiv}
+}"""
+TITLE = "Multimodal data with known mutual information"
+ANYWHERE = "PATH_OR_ID"
+BEGIN = "<!-- mmmi_hf: generated from here on; changes are lost when the next release is published -->"
+END = "<!-- mmmi_hf: end of the generated part -->"
 _SIZES = (
     (1_000, "n<1K"),
     (10_000, "1K<n<10K"),
@@ -38,9 +53,15 @@ def render_card(folder: DatasetFolder) -> None:
     write_durably(folder.card, dataset_card(folder).encode())
 
 
-def dataset_card(folder: DatasetFolder) -> str:
-    """The text of the card."""
+def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: str | None = None) -> str:
+    """The text of the card.
+
+    Args:
+        folder: its manifests, causal models, ground-truth tables and certificates; the data files need not be there.
+        location, revision: what the card tells people to load.
+    """
     manifests = {name: _complete(folder, name) for name in folder.configurations()}
+    models = {name: CausalModel.from_json(folder.causal_model(name).read_text()) for name in manifests}
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mmmi_hf.dataset", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -49,14 +70,24 @@ def dataset_card(folder: DatasetFolder) -> str:
         keep_trailing_newline=True,
         autoescape=False,
     )
-    environment.filters["nats"] = lambda value: f"{value:.4f}" if abs(value) < 1e4 else f"{value:.4g}"
-    first = next(iter(manifests))
+    environment.filters |= FILTERS
+    summaries = [summary(folder, name, manifest) for name, manifest in manifests.items()]
+    first = next(iter(manifests.values()))
     return environment.get_template("dataset_card.md.j2").render(
-        front_matter=_front_matter(folder, manifests),
-        configurations=[_summary(folder, name, manifest) for name, manifest in manifests.items()],
-        example=first,
+        begin=BEGIN,
+        end=END,
+        title=TITLE,
+        front_matter=_front_matter(folder, manifests, models),
+        configurations=summaries,
+        measured=[entry for entry in summaries if entry["certificate"]],
+        models=models_of(models),
+        columns=columns_of(manifests.values(), models.values()),
+        location=location,
+        pinned=f', revision="{revision}"' if revision else "",
+        example={"config": first["config"], "split": next(iter(first["splits"]))},
+        corrections=corrections_of(manifests),
+        citation=CITATION,
         figures={name: shown_in_card(folder, name) for name in manifests},
-        modalities=manifests[first]["modalities"],
     )
 
 
@@ -67,12 +98,7 @@ def _complete(folder: DatasetFolder, name: str) -> dict[str, Any]:
     return manifest
 
 
-def _summary(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
-    table = pq.read_table(folder.ground_truth(name)).to_pylist()
-    return {**manifest, "quantities": {row["quantity"]: row["value"] for row in table}}
-
-
-def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -> str:
+def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]], models: dict[str, CausalModel]) -> str:
     configs = MetadataConfigs()
     infos: dict[str, datasets.DatasetInfo] = {}
     for index, (name, manifest) in enumerate(manifests.items()):
@@ -83,15 +109,15 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -
             "data_files": data_files,
             **({"default": True} if index == 0 else {}),
         }
-        infos[name] = _info(folder, name, manifest)
+        infos[name] = _info(name, manifest, models[name])
     configs[GROUND_TRUTH] = {"data_files": [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]}
     infos[GROUND_TRUTH] = _ground_truth_info(folder, manifests)
     data = DatasetCardData(
-        license="apache-2.0",
-        pretty_name="Multimodal data with known mutual information",
-        size_categories=[_size(sum(manifest["rows"] for manifest in manifests.values()))],
+        license=LICENSE,
+        pretty_name=TITLE,
+        size_categories=[size_category(sum(manifest["rows"] for manifest in manifests.values()))],
         task_categories=["feature-extraction", "image-feature-extraction"],
-        tags=["mutual-information", "multimodal", "synthetic", "benchmark", "arxiv:2510.21686"],
+        tags=["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
     )
     configs.to_dataset_card_data(data)
     DatasetInfosDict(infos).to_dataset_card_data(data)
@@ -102,8 +128,7 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -
     return f"{data.to_yaml()}\n"
 
 
-def _info(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> datasets.DatasetInfo:
-    model = CausalModel.from_json(folder.causal_model(name).read_text())
+def _info(name: str, manifest: dict[str, Any], model: CausalModel) -> datasets.DatasetInfo:
     size_on_disk = sum(entry["bytes"] for entry in manifest["files"] if entry["path"].startswith("data/"))
     return datasets.DatasetInfo(
         config_name=name,
@@ -136,5 +161,6 @@ def _splits(sizes: dict[str, tuple[int, int]]) -> datasets.SplitDict:
     return splits
 
 
-def _size(rows: int) -> str:
+def size_category(rows: int) -> str:
+    """The Hub's label for a number of rows."""
     return next((label for limit, label in _SIZES if rows < limit), "n>10M")

@@ -134,8 +134,7 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
     from mmmi_hf.dataset.columns import features, is_image
-    from mmmi_hf.dataset.generation import load_bijections, make_rows
-    from mmmi_hf.dataset.packing import half_range
+    from mmmi_hf.dataset.rows import half_range, load_bijections, make_rows
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, bijections, range(ROWS_SHOWN), features(config.model))

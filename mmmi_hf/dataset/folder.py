@@ -30,17 +30,20 @@ MANIFEST_FORMAT = 1
 
 
 class DatasetFolder:
-    """One dataset folder. Raises ConfigurationError where the folder holds something else."""
+    """One dataset folder; `writable=False` for one that is only read.
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    Raises ConfigurationError where the folder holds something else, or cannot be written to.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], *, writable: bool = True) -> None:
         self.path = Path(path)
         there = nearest_existing(self.path)
         if not there.is_dir():
             raise ConfigurationError(f"{there} is a file; give a folder")
-        if not os.access(there, os.W_OK | os.X_OK):
+        if writable and not os.access(there, os.W_OK | os.X_OK):
             raise ConfigurationError(f"{there} cannot be written to; give another folder")
         unsafe = sorted(set('*?[]"') & set(str(self.path.absolute())))
-        if unsafe:
+        if writable and unsafe:
             raise ConfigurationError(
                 f"{self.path}: `load_dataset` cannot read from a path with {' '.join(unsafe)}; give another folder"
             )

@@ -15,22 +15,12 @@ import pyarrow as pa
 from datasets.builder import Key
 from datasets.utils.py_utils import convert_file_size_to_int
 
-from mmmi_hf.dataset.cards import HOMEPAGE
+from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.parquet import SHARD_BYTES, group_rows, regrouped, shard_lengths, write_shard
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
-
-LICENSE = "apache-2.0"
-CITATION = """\
-@misc{hashmani2025multimodal,
-  title = {Multimodal Datasets with Controllable Mutual Information},
-  author = {Hashmani and Merz and Qu and Pettee and Cranmer},
-  year = {2025},
-  eprint = {2510.21686},
-  archivePrefix = {arXiv}
-}"""
 
 Piece = tuple[int, int, int]
 """(chunk index, first row, end row) with rows counted within the chunk."""

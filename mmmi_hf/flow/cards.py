@@ -39,11 +39,12 @@ _TITLES = {
 }
 
 
-def model_card(folder: str | os.PathLike[str]) -> str:
+def model_card(folder: str | os.PathLike[str], *, location: str | None = None, revision: str | None = None) -> str:
     """The text of a pipeline's card.
 
     Args:
         folder: holds `recipe.yaml`, `training.json` and `evaluation.json`; its name is the pipeline's.
+        location, revision: what the card tells people to load; by default the bundled name.
 
     Raises:
         ValueError: a file is missing or unreadable, or two of them do not belong together.
@@ -74,7 +75,8 @@ def model_card(folder: str | os.PathLike[str]) -> str:
     return environment.get_template(TEMPLATE).render(
         front_matter=_front_matter(stated["dataset"], name),
         title=name,
-        load_name=name if name in bundled_pipelines() else "PATH_OR_REPOSITORY",
+        load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
+        pinned=f', revision="{revision}"' if revision else "",
         dataset_name=stated["dataset"],
         recipe=recipe,
         training=training,

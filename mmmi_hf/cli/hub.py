@@ -1,0 +1,86 @@
+"""`publish`: dataset folders and pipelines to the Hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+
+if TYPE_CHECKING:
+    from mmmi_hf.hub.release import Published
+
+
+@app.command()
+def publish(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Dataset folder; or the folder or name of a pipeline.")],
+    repo: Annotated[str, typer.Argument(help="owner/name on the Hub; made if it does not exist.")],
+    version: Annotated[
+        str, typer.Option(help='X.Y.Z, which must be new; or "auto": the next minor version, 1.0.0 first.')
+    ] = "auto",
+    config: Annotated[
+        list[str] | None, typer.Option(help="Only this configuration; may be repeated. Default: all.")
+    ] = None,
+    card: Annotated[
+        Path | None, typer.Option(help="For a pipeline: folder of its results, to render the card from.")
+    ] = None,
+    private: Annotated[
+        bool, typer.Option("--private", help="Make the repository private if it has to be made.")
+    ] = False,
+    pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead of publishing to main.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
+    token: Annotated[
+        str | None, typer.Option(envvar="HF_TOKEN", show_envvar=False, help="Default: HF_TOKEN, or who is logged in.")
+    ] = None,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Publish to the Hub: one commit and a version tag. A killed call is completed by the same command."""
+    from mmmi_hf.hub.publishing import publish as run
+
+    quieten_libraries(quiet)
+    result = run(
+        folder,
+        repo,
+        version=version,
+        configs=config,
+        card=card,
+        private=private,
+        pr=pr,
+        dry_run=dry_run,
+        token=token,
+        progress=not quiet,
+    )
+    if form is Format.json:
+        typer.echo(json.dumps(dataclasses.asdict(result), indent=2))
+        return
+    if result.changes:
+        print_table(
+            ("change", "file", "bytes"),
+            [(change.action, change.path, f"{change.size:,}" if change.size else "") for change in result.changes],
+            right=(2,),
+        )
+        typer.echo("")
+    typer.echo(_told(result))
+
+
+def _told(result: Published) -> str:
+    """What was done, in a sentence, and how to load it."""
+    if not result.changes:
+        how = "completed" if result.resumed else "there already"
+        would = " (dry run)" if result.dry_run else ""
+        return f"{result.repo} {result.tag} is {how}; nothing had to be changed{would}."
+    if result.dry_run:
+        made = "make the repository, " if result.created else ""
+        return f"This would {made}commit the above and tag it {result.tag}. Nothing was written (dry run)."
+    if result.pull_request:
+        return f"Pull request: {result.pull_request}\nWhen it is merged, publish again to tag it {result.tag}."
+    if result.kind == "model":
+        use = f'FlowMatchingPipeline.from_pretrained("{result.repo}", revision="{result.tag}")'
+    else:
+        use = f'load_dataset("{result.repo}", "{result.names[0]}", revision="{result.tag}")'
+    return f"Published {', '.join(result.names)} as {result.repo} {result.tag} (commit {result.commit}).\n\n    {use}"

@@ -1,0 +1,224 @@
+"""The parts of a dataset card's text: what is said of each configuration, in the form that the template prints.
+
+Owns the wording of tables. Every number comes from manifests, ground-truth tables, causal models and certificates. May
+import causal/ and pyarrow; never torch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib.resources import files
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import yaml
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.columns import pmi_pairs
+from mmmi_hf.dataset.folder import DatasetFolder
+
+NOT_MEASURED = "not measured"
+_LISTED = 3
+
+
+def summary(folder: DatasetFolder, name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card says of one configuration: its manifest, and the entries that the template prints."""
+    rows = pq.read_table(folder.ground_truth(name)).to_pylist()
+    values = {row["quantity"]: row["value"] for row in rows}
+    names = [modality["name"] for modality in manifest["modalities"]]
+    pairs = list(combinations(names, 2))
+    certificate = _certificate(folder, name)
+    return {
+        **manifest,
+        "shapes": _shapes(manifest["modalities"]),
+        "each": [values[f"I({x};y)"] for x in names],
+        "together": [values[f"I({','.join(names)};y)"]] if len(names) > 1 else [values["I(x1;y)"]],
+        "pairs": [values[f"I({a};{b})"] for a, b in pairs],
+        "pairs_given_y": [values[f"I({a};{b}|y)"] for a, b in pairs],
+        "bounds": [
+            row for row in rows if row["lower_bound_float32"] is not None or row["lower_bound_8bit"] is not None
+        ],
+        "certificate": certificate_line(certificate) if certificate else "",
+        "differs": (certificate or {}).get("differs_from_release") or "",
+        "maps": _maps(manifest["modalities"]),
+        "versions": _versions(manifest["key"]["versions"]),
+    }
+
+
+def _certificate(folder: DatasetFolder, name: str) -> dict[str, Any] | None:
+    path = folder.path / "certificates" / f"{name}.json"
+    return dict(json.loads(path.read_text())) if path.is_file() else None
+
+
+def certificate_line(certificate: Mapping[str, Any]) -> str:
+    """A certificate in one line: verdict, rows inverted, confidence, round-trip error."""
+    parts = [str(certificate["verdict"])] if "verdict" in certificate else []
+    if certificate.get("rows") is not None:
+        rows = certificate["rows"]
+        parts.append(f"{len(rows) if isinstance(rows, list) else rows} rows inverted")
+    if certificate.get("confidence") is not None:
+        parts.append(f"{100 * certificate['confidence']:g} % confidence")
+    error = certificate.get("round_trip")
+    if isinstance(error, Mapping):
+        parts.append(f"latents come back with relative error {error['median']:.1e} (largest {error['largest']:.1e})")
+    return ", ".join(parts)
+
+
+def _shapes(modalities: Sequence[Mapping[str, Any]]) -> str:
+    """Two modalities of 1×32×32 as "2 × (1×32×32)"; different shapes are listed."""
+    shapes = ["×".join(map(str, modality["shape"])) for modality in modalities]
+    if len(set(shapes)) == 1:
+        return shapes[0] if len(shapes) == 1 else f"{len(shapes)} of {shapes[0]}"
+    return ", ".join(shapes)
+
+
+def _maps(modalities: Sequence[Mapping[str, Any]]) -> str:
+    """The pipelines with their classes: "x1, x2: fashion-mnist (`f968557e76e5`), classes 7, 8"."""
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for modality in modalities:
+        groups.setdefault((modality["pipeline"], modality["pipeline_digest"]), []).append(modality)
+    parts = []
+    for (pipeline, digest), members in groups.items():
+        labels = [str(member["class_label"]) for member in members if member["class_label"] is not None]
+        classes = f", class{'es' if len(labels) > 1 else ''} {', '.join(labels)}" if labels else ""
+        parts.append(f"{', '.join(member['name'] for member in members)}: {pipeline} (`{digest[:12]}`){classes}")
+    return "; ".join(parts)
+
+
+def _versions(versions: Mapping[str, str]) -> str:
+    shown = ("mmmi_hf", "torch", "diffusers", "numpy")
+    return ", ".join(f"{name} {versions[name]}" for name in shown if name in versions)
+
+
+def models_of(models: Mapping[str, CausalModel]) -> list[dict[str, str]]:
+    """Causal models by the configurations that share their structure: {"names", "text"} with the text a small graph."""
+    groups: dict[str, list[str]] = {}
+    for name, model in models.items():
+        groups.setdefault(graph_text(model), []).append(name)
+    return [{"names": ", ".join(f"`{name}`" for name in names) + ":", "text": text} for text, names in groups.items()]
+
+
+def graph_text(model: CausalModel) -> str:
+    """The structural equations with the terms that are not zero: who listens to whom."""
+    if not hasattr(model, "weights"):
+        return "(y, x1, …) = A u,  u ~ N(0, I),  A in causal_models/"
+    equations = [f"y  = {_sum([f'η{k} ũ{k}' for k in _nonzero(model.eta)])}"]
+    for name, weights, mixing in zip(model.modalities, model.weights, model.mixing, strict=True):
+        i = name.removeprefix("x")
+        scalar = [f"w{i}{k} T{i}{k} ũ{k}" for k in _nonzero(weights)]
+        vector = [f"G{i}{j} û{j}" for j in _nonzero(mixing)]
+        equations.append(f"{name:<2} = {_sum(scalar, vector)}")
+    if len(equations) > 2 * _LISTED + 1:
+        equations = [*equations[: _LISTED + 1], "…", equations[-1]]
+    return "\n".join([*equations, "", "ũ ~ N(0, 1) scalars, û ~ N(0, I) of a modality's shape, T templates"])
+
+
+def _nonzero(coefficients: np.ndarray) -> list[int]:
+    return [int(index) + 1 for index in np.flatnonzero(coefficients)]
+
+
+def _sum(*kinds: list[str]) -> str:
+    """Terms added up; of many of one kind the first and the last are written."""
+    short = [terms if len(terms) <= _LISTED else [terms[0], "…", terms[-1]] for terms in kinds]
+    return " + ".join(term for terms in short for term in terms) or "0"
+
+
+def columns_of(manifests: Iterable[Mapping[str, Any]], models: Iterable[CausalModel]) -> list[dict[str, str]]:
+    """The rows of the table of columns, over all configurations."""
+    shapes: dict[str, list[str]] = {}
+    ranges: dict[str, list[str]] = {}
+    latents = False
+    for manifest in manifests:
+        latents = latents or manifest["store_latents"]
+        for modality in manifest["modalities"]:
+            shape = "×".join(map(str, modality["shape"]))
+            _once(shapes.setdefault(modality["name"], []), shape)
+            if modality["view_half_range"] is not None:
+                _once(ranges.setdefault(modality["name"], []), f"±{modality['view_half_range']:g}")
+    rows = []
+    for members, kinds in _grouped(shapes):
+        rows.append(
+            {
+                "name": _span(members),
+                "type": f"float32 {' or '.join(kinds)}",
+                "meaning": "the modality, unclipped: the values that carry the information",
+            }
+        )
+    for members, kinds in _grouped(ranges):
+        rows.append(
+            {
+                "name": _span([f"{name}_image" for name in members]),
+                "type": "8-bit image",
+                "meaning": f"the same for a viewer: {' or '.join(kinds)} scaled to 0 … 255 and clipped; not exact",
+            }
+        )
+    pmi = list(dict.fromkeys(column for model in models for column in pmi_pairs(model)))
+    rows.append({"name": "`y`", "type": "float64", "meaning": "the target"})
+    rows.append(
+        {
+            "name": _span(pmi),
+            "type": "float64",
+            "meaning": "pointwise mutual information of the row, in nats; its mean estimates the mutual information",
+        }
+    )
+    rows.append({"name": "`row`", "type": "int64", "meaning": "the row's address: with the seed it determines the row"})
+    if latents:
+        names = _span([f"z{name.removeprefix('x')}" for name in shapes])
+        rows.append({"name": names, "type": "float32", "meaning": "the latents, where they were stored"})
+    return rows
+
+
+def _once(values: list[str], value: str) -> None:
+    if value not in values:
+        values.append(value)
+
+
+def _grouped(kinds: Mapping[str, list[str]]) -> list[tuple[list[str], list[str]]]:
+    """Names with the same kinds, together."""
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name, values in kinds.items():
+        groups.setdefault(tuple(values), []).append(name)
+    return [(names, list(values)) for values, names in groups.items()]
+
+
+def _span(names: Sequence[str]) -> str:
+    shown = names if len(names) <= _LISTED else [names[0], names[1], "…", names[-1]]
+    return ", ".join(name if name == "…" else f"`{name}`" for name in shown)
+
+
+def corrections_of(configurations: Iterable[str]) -> list[dict[str, Any]]:
+    """The corrections that concern these configurations, from corrections.yaml."""
+    listed = yaml.safe_load(files("mmmi_hf.dataset").joinpath("corrections.yaml").read_text())
+    wanted = set(configurations)
+    return [entry for entry in listed if entry["configuration"] in wanted]
+
+
+def nats(value: float) -> str:
+    """A number of nats: four decimals, four significant digits where that says more or is shorter."""
+    return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.4g}"
+
+
+def spread(values: Sequence[float]) -> str:
+    """Values of the same kind in one cell: one if all are equal, a few listed, many as a range."""
+    shown = list(dict.fromkeys(nats(value) for value in values))
+    if not shown:
+        return "–"
+    if len(shown) <= 2:
+        return ", ".join(shown)
+    return f"{nats(min(values))} … {nats(max(values))}"
+
+
+def bound(value: float | None) -> str:
+    """A certified bound, or that there is none."""
+    return NOT_MEASURED if value is None else nats(value)
+
+
+def cell(text: str) -> str:
+    """Text that may stand in a cell of a table."""
+    return text.replace("|", "\\|")
+
+
+FILTERS = {"nats": nats, "spread": spread, "bound": bound, "cell": cell}

@@ -1,0 +1,22 @@
+"""The Hub: publishing dataset folders and pipelines, and loading them. Uses huggingface_hub and datasets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mmmi_hf.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from mmmi_hf.hub.loading import Loaded, load
+    from mmmi_hf.hub.publishing import publish
+    from mmmi_hf.hub.release import Published
+
+_MODULES = {
+    "loading": ("Loaded", "load"),
+    "publishing": ("publish",),
+    "release": ("Published",),
+}
+
+__all__ = ["Loaded", "Published", "load", "publish"]
+
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -1,0 +1,186 @@
+"""What a dataset folder releases: the files of its configurations, and the card of the whole repository.
+
+Owns which files belong to a configuration, the check before publishing (`problems`, the one place where a folder is
+judged), and the rule that a published version of a configuration never changes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm.auto import tqdm
+
+from mmmi_hf.dataset.cards import dataset_card
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
+from mmmi_hf.hub.merging import configurations_of, merge_cards
+from mmmi_hf.hub.release import CARD, LocalFile
+from mmmi_hf.hub.remote import SmallFiles, State
+from mmmi_hf.hub.versions import Version
+
+_SMALL = ("manifests/", "ground_truth/", "causal_models/", "certificates/")
+_PICTURES = "figures/"
+
+
+def problems(folder: DatasetFolder, config: str) -> list[str]:
+    """What forbids publishing a configuration; empty if nothing does."""
+    manifest = folder.manifest(config)
+    if manifest is None:
+        return [f"no complete configuration {config!r}"]
+    return [f"{path} is missing or damaged" for path in folder.damaged_files(manifest)]
+
+
+class DatasetContent:
+    """Configurations of a dataset folder, as a release.
+
+    Args:
+        folder: the dataset folder.
+        configs: which configurations; None for all.
+        repo: owner/name, for the card.
+        remote: where copies of the repository's small files are kept.
+        work: an own folder for rendering.
+        verify: whether to compare every file with its digest first; without it the manifest's digests are believed,
+            and the Hub still refuses a large file that does not have its digest.
+
+    Raises:
+        HubRequestError: no such configuration.
+        DamagedFilesError: a file is missing or damaged.
+    """
+
+    def __init__(
+        self,
+        folder: DatasetFolder,
+        configs: Collection[str] | None,
+        repo: str,
+        remote: SmallFiles,
+        work: Path,
+        *,
+        verify: bool = True,
+        progress: bool = True,
+    ) -> None:
+        there = folder.configurations()
+        if not there:
+            raise HubRequestError(f"{folder.path} holds no complete configuration; make one with `mmmi-hf generate`")
+        unknown = sorted(set(configs or ()) - set(there))
+        if unknown or (configs is not None and not configs):
+            raise HubRequestError(
+                f"configs: {', '.join(map(repr, unknown)) or 'none given'}; {folder.path} holds {', '.join(there)}"
+            )
+        self.folder, self.repo, self.remote, self.work = folder, repo, remote, work
+        self.names = tuple(name for name in there if configs is None or name in configs)
+        if verify:
+            self._verify(progress)
+        self.manifests = {name: _manifest(folder, name) for name in self.names}
+        self.files = [file for name in self.names for file in self._files(name)]
+
+    def _verify(self, progress: bool) -> None:
+        found = []
+        for name in tqdm(self.names, desc="verifying", unit="configuration", disable=not progress):
+            found += problems(self.folder, name)
+        if found:
+            shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
+            raise DamagedFilesError(f"{self.folder.path} is not published: {shown}; generate or verify it again")
+
+    def _files(self, name: str) -> Iterator[LocalFile]:
+        root = self.folder.path
+        for entry in self.manifests[name]["files"]:
+            yield LocalFile(entry["path"], root / entry["path"], entry["bytes"], entry["sha256"])
+        others = [self.folder.manifest_path(name), root / "certificates" / f"{name}.json"]
+        others += sorted((root / _PICTURES / name).glob("*.*"))
+        for path in others:
+            if path.is_file():
+                yield LocalFile.of(path.relative_to(root).as_posix(), path)
+
+    def prepare(self, state: State) -> Sequence[str]:
+        """The files of the configurations' earlier versions that this one does not have."""
+        remote = self._remote(state)
+        kept = {file.path for file in self.files}
+        deleted = []
+        card = configurations_of(_text(remote / CARD))
+        for name, manifest in self.manifests.items():
+            earlier = _json(remote / "manifests" / f"{name}.json")
+            if earlier is None:
+                self._check_free(name, state, card)
+                continue
+            self._check_version(name, manifest, earlier)
+            belonging = [entry["path"] for entry in earlier["files"]]
+            if earlier != manifest:  # what was measured on or drawn from other files does not hold for these
+                belonging += [f"certificates/{name}.json"]
+                belonging += [path for path in state.files if path.startswith(f"{_PICTURES}{name}/")]
+            deleted += [path for path in belonging if path in state.files and path not in kept]
+        return deleted
+
+    def _check_free(self, name: str, state: State, card: Mapping[str, Any]) -> None:
+        """Refuse to take over a name that somebody else uses in the repository."""
+        if name in card or any(path.startswith(f"data/{name}/") for path in state.files):
+            raise HubRequestError(
+                f"{self.repo} has a configuration {name!r} that was not published by mmmi_hf; choose another name or "
+                "repository"
+            )
+
+    def _check_version(self, name: str, manifest: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
+        new, old = (tuple(map(int, entry["version"].split("."))) for entry in (manifest, earlier))
+        if new < old:
+            raise ReleaseChangedError(
+                f"{self.repo} has {name!r} in version {earlier['version']}, this folder has {manifest['version']}: "
+                "an older version is loaded by its tag, and not published again"
+            )
+        if new == old and _bytes_of(manifest) != _bytes_of(earlier):
+            raise ReleaseChangedError(
+                f"{self.repo} has {name!r} {earlier['version']} with other bytes; a published version never changes: "
+                "give the configuration a new version (`version:` in its YAML file) and generate it again"
+            )
+
+    def card(self, state: State, version: Version) -> bytes:
+        """The repository's README.md: ours rendered from all our configurations there, theirs kept."""
+        remote = self._remote(state)
+        view = self.work / "card"
+        shutil.rmtree(view, ignore_errors=True)
+        view.mkdir(parents=True)
+        if remote.is_dir():
+            shutil.copytree(remote, view, ignore=shutil.ignore_patterns(".cache", CARD), dirs_exist_ok=True)
+        for path in state.files:
+            if path.startswith(_PICTURES):  # a card names pictures and does not look into them
+                _place(view / path)
+        for file in self.files:
+            if file.path.startswith((*_SMALL, _PICTURES)):
+                target = _place(view / file.path)
+                if isinstance(file.content, Path) and not file.path.startswith(_PICTURES):
+                    shutil.copyfile(file.content, target)
+        rendered = dataset_card(DatasetFolder(view), location=self.repo, revision=version.tag)
+        return merge_cards(_text(remote / CARD), rendered, self.names).encode()
+
+    def _remote(self, state: State) -> Path:
+        wanted = [path for path in state.files if path == CARD or path.startswith(_SMALL)]
+        return self.remote.update(state, wanted)
+
+
+def _place(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path
+
+
+def _manifest(folder: DatasetFolder, name: str) -> dict[str, Any]:
+    manifest = folder.manifest(name)
+    if manifest is None:
+        raise HubRequestError(f"{folder.manifest_path(name)} disappeared; generate {name!r} again")
+    return manifest
+
+
+def _bytes_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """The digests that a version stands for: data and causal model. Certificates may be measured later."""
+    fixed = ("data/", "causal_models/")
+    return {entry["path"]: entry["sha256"] for entry in manifest["files"] if entry["path"].startswith(fixed)}
+
+
+def _text(path: Path) -> str:
+    return path.read_text() if path.is_file() else ""
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    return dict(json.loads(path.read_text())) if path.is_file() else None

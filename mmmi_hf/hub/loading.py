@@ -1,0 +1,305 @@
+"""`load`: a configuration with its causal model and ground truth, from the Hub, its cache, or a folder.
+
+Owns the public function, the digest checks and the typed result. May import datasets and causal/; torch only for
+`torch_batches`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import datasets
+import pyarrow.parquet as pq
+from tqdm.auto import tqdm
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.dataset.folder import DatasetFolder, file_entry
+from mmmi_hf.flow.bundled import REPOSITORY
+from mmmi_hf.hub import batches
+from mmmi_hf.hub.arrow_cache import map_parquet
+from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
+from mmmi_hf.hub.release import progress_bars_of_the_client
+from mmmi_hf.hub.retries import Backoff
+from mmmi_hf.hub.revisions import Repository, Snapshot
+
+if TYPE_CHECKING:
+    import torch
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A quantity of information, in nats.
+
+    Attributes:
+        value: exact, from the causal model.
+        lower_bound_float32, lower_bound_8bit: what the stored columns carry at least, as certified; None if that has
+            not been measured.
+        method: how `value` was computed.
+    """
+
+    value: float
+    lower_bound_float32: float | None
+    lower_bound_8bit: float | None
+    method: str
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A configuration.
+
+    Attributes:
+        dataset: Dataset if one split was asked for, else DatasetDict; the Iterable ones when streaming.
+        splits: the names of the splits in `dataset`.
+        model: the causal model.
+        ground_truth: quantity, such as "I(x1;y)" → Quantity.
+        config, version: the configuration and its version.
+        revision: the tag (or branch, or commit) it was loaded from; None for a folder.
+        commit: what that revision is; None for a folder.
+        manifest: seeds, digests and versions, as they were recorded.
+        certificate: what was measured on the stored files; None if nothing was.
+        verified: whether the data files were compared with the digests of the manifest. Never true when streaming:
+            then only the small files (causal model, ground truth) were.
+    """
+
+    dataset: Any
+    splits: tuple[str, ...]
+    model: CausalModel
+    ground_truth: Mapping[str, Quantity]
+    config: str
+    version: str
+    revision: str | None
+    commit: str | None
+    manifest: Mapping[str, Any]
+    certificate: Mapping[str, Any] | None
+    verified: bool
+
+    def numpy_batches(
+        self,
+        columns: Sequence[str] | None = None,
+        batch_size: int = 256,
+        *,
+        split: str | None = None,
+        drop_last: bool = False,
+    ) -> Iterator[dict[str, batches.Array]]:
+        """Batches as arrays straight from Arrow buffers; see `mmmi_hf.hub.batches.numpy_batches`."""
+        return batches.numpy_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
+
+    def torch_batches(
+        self,
+        columns: Sequence[str] | None = None,
+        batch_size: int = 256,
+        *,
+        split: str | None = None,
+        drop_last: bool = False,
+    ) -> Iterator[dict[str, torch.Tensor]]:
+        """The same as torch tensors, dtypes unchanged."""
+        return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
+
+    def _rows(self, split: str | None) -> Any:
+        """The rows of a split; by default of the only one, or of train."""
+        if len(self.splits) == 1 and split in (None, self.splits[0]):
+            return self.dataset if not isinstance(self.dataset, dict) else self.dataset[self.splits[0]]
+        split = split or "train"
+        if split not in self.splits:
+            raise ValueError(f"split: no split {split!r} was loaded; there are {', '.join(self.splits)}")
+        return self.dataset[split]
+
+
+def load(
+    repo_or_dir: str | os.PathLike[str],
+    config: str,
+    *,
+    revision: str | None = None,
+    split: str | None = None,
+    streaming: bool = False,
+    columns: Sequence[str] | None = None,
+    token: str | bool | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    verify: bool = True,
+    force_download: bool = False,
+    progress: bool = True,
+    backoff: Backoff | None = None,
+) -> Loaded:
+    """A configuration with its causal model and its ground truth, from files whose digests were checked.
+
+    Args:
+        repo_or_dir: owner/name on the Hub, or a dataset folder (an existing folder wins).
+        config: the configuration.
+        revision: tag, branch or commit; by default the newest release (tag vX.Y.Z) that holds the configuration, out
+            of the cache if the Hub cannot be reached.
+        split: one split; None for all.
+        streaming: read over the network as rows are asked for. Data files are then not checked against digests.
+        columns: only these; None for all.
+        token: of the Hub; None for the one that is logged in.
+        cache_dir: of downloads; None for huggingface_hub's own.
+        verify: compare data files with the manifest's digests, every time.
+        force_download: fetch files again that are in the cache.
+        progress: show progress bars.
+        backoff: how often and how patiently to try again.
+
+    Returns:
+        Loaded; dtypes are those stored: float32 modalities, float64 targets and pointwise values.
+
+    Raises:
+        DamagedFilesError: a file is missing or does not have the digest that the manifest states.
+        HubRequestError: no such repository, release, configuration, split or column (these are ValueErrors).
+        HubUnavailableError: the Hub did not answer as it should, several times.
+    """
+    name = os.fspath(repo_or_dir)
+    repository: Repository | None = None
+    if Path(name).is_dir():
+        if revision is not None:
+            raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
+        found = Snapshot(Path(name), "", "")
+    elif REPOSITORY.fullmatch(name):
+        patience = backoff or Backoff()
+        repository = Repository(name, token, None if cache_dir is None else Path(cache_dir), force_download, patience)
+        with progress_bars_of_the_client(progress):
+            found = repository.find(config, revision)
+    else:
+        raise HubRequestError(f"there is no folder {name!r}, and it is not owner/name of a repository")
+    record = _Record.read(found.folder, config)
+    splits = record.splits(split)
+    with progress_bars_of_the_client(progress):
+        if streaming:
+            data = _stream(name, found, config, split, columns, token)
+        else:
+            if repository is not None:
+                paths = [path for part in splits for path in record.manifest["splits"][part]["files"]]
+                found = repository.fetch(found.revision, paths)
+            data = _mapped(found.folder, record, splits, columns, verify=verify, progress=progress)
+            data = data[splits[0]] if split is not None else data
+    return Loaded(
+        data,
+        splits,
+        record.model,
+        record.ground_truth,
+        config,
+        record.manifest["version"],
+        found.revision or None,
+        found.commit or None,
+        MappingProxyType(record.manifest),
+        record.certificate,
+        verify and not streaming,
+    )
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What is known of a configuration besides its rows."""
+
+    manifest: dict[str, Any]
+    model: CausalModel
+    ground_truth: Mapping[str, Quantity]
+    certificate: Mapping[str, Any] | None
+
+    @classmethod
+    def read(cls, root: Path, config: str) -> _Record:
+        folder = DatasetFolder(root, writable=False)
+        manifest = folder.manifest(config)
+        if manifest is None:
+            there = ", ".join(folder.configurations()) or "none"
+            raise HubRequestError(f"{root} holds no configuration {config!r}; it has {there}")
+        model_file, truth_file = folder.causal_model(config), folder.ground_truth(config)
+        _check_files(root, manifest, [path.relative_to(root).as_posix() for path in (model_file, truth_file)])
+        model = CausalModel.from_json(model_file.read_text())
+        if model.digest != manifest["causal_model"]:
+            raise DamagedFilesError(f"{model_file} is not the causal model of the manifest (its digest differs)")
+        truth = {
+            row["quantity"]: Quantity(row["value"], row["lower_bound_float32"], row["lower_bound_8bit"], row["method"])
+            for row in pq.read_table(truth_file).to_pylist()
+        }
+        certificate = root / "certificates" / f"{config}.json"
+        measured = json.loads(certificate.read_text()) if certificate.is_file() else None
+        return cls(manifest, model, MappingProxyType(truth), measured)
+
+    def splits(self, wanted: str | None) -> tuple[str, ...]:
+        there = tuple(self.manifest["splits"])
+        if wanted is not None and wanted not in there:
+            raise HubRequestError(f"split: {self.manifest['config']!r} has no split {wanted!r}; {', '.join(there)}")
+        return there if wanted is None else (wanted,)
+
+
+def _check_files(root: Path, manifest: Mapping[str, Any], paths: Sequence[str]) -> None:
+    """Raise DamagedFilesError unless every path is there with the digest that the manifest states."""
+    stated = {entry["path"]: entry for entry in manifest["files"]}
+    for path in paths:
+        if path not in stated:
+            raise DamagedFilesError(f"{root}: the manifest of {manifest['config']!r} does not state {path}")
+        if not (root / path).is_file():
+            raise DamagedFilesError(f"{root / path} is missing; load it again while online, or generate it again")
+        if file_entry(root, path) != stated[path]:
+            raise DamagedFilesError(
+                f"{root / path} is damaged: its SHA-256 is not that of the manifest; load it again with "
+                "force_download=True, or generate it again"
+            )
+
+
+def _unverified(path: Path) -> str:
+    """A name for bytes that nobody looked at, which never names verified ones."""
+    stat = path.stat()
+    return f"unverified {path.resolve()} {stat.st_size} {stat.st_mtime_ns}"
+
+
+def _stream(
+    name: str, found: Snapshot, config: str, split: str | None, columns: Sequence[str] | None, token: str | bool | None
+) -> Any:
+    return datasets.load_dataset(
+        name,
+        config,
+        split=split,
+        revision=found.commit or None,
+        streaming=True,
+        token=token,
+        **({} if columns is None else {"columns": list(columns)}),
+    )
+
+
+def _mapped(
+    root: Path,
+    record: _Record,
+    splits: Sequence[str],
+    columns: Sequence[str] | None,
+    *,
+    verify: bool,
+    progress: bool,
+) -> datasets.DatasetDict:
+    manifest = record.manifest
+    stated = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+    info = datasets.DatasetInfo(
+        description=manifest["description"] or "",
+        version=manifest["version"],
+        homepage=HOMEPAGE,
+        license=LICENSE,
+        citation=CITATION,
+    )
+    cache_dir = Path(datasets.config.HF_DATASETS_CACHE) / "mmmi_hf" / manifest["config"]
+    rows = sum(manifest["splits"][split]["rows"] for split in splits)
+    mapped = datasets.DatasetDict()
+    with tqdm(total=rows, desc=f"reading {manifest['config']}", unit="row", disable=not progress, leave=False) as bar:
+        for split in splits:
+            paths = manifest["splits"][split]["files"]
+            if verify:
+                _check_files(root, manifest, paths)
+            rows_of = map_parquet(
+                [root / path for path in paths],
+                [stated[path] if verify else _unverified(root / path) for path in paths],
+                split=split,
+                info=info,
+                cache_dir=cache_dir,
+                tick=bar.update,
+            )
+            if columns is not None:
+                unknown = [column for column in columns if column not in rows_of.column_names]
+                if unknown:
+                    raise HubRequestError(f"columns: no column {unknown[0]!r}; {', '.join(rows_of.column_names)}")
+                rows_of = rows_of.select_columns(list(columns))
+            mapped[split] = rows_of
+    return mapped

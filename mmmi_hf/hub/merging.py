@@ -1,0 +1,118 @@
+"""One card from two: what a repository's README.md says, and what a release says of its own configurations.
+
+Owns the rule that nothing of others is dropped: configurations that are not being published keep their entries to the
+letter, unknown fields and text outside the generated part stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import yaml
+from huggingface_hub import DatasetCard
+
+from mmmi_hf.dataset.cards import BEGIN, END, GROUND_TRUTH, size_category
+from mmmi_hf.hub.errors import HubRequestError
+
+Fields = dict[str, Any]
+
+
+def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str:
+    """The repository's new card.
+
+    Args:
+        existing: README.md at the head; empty if there is none.
+        rendered: the card of all configurations of ours in the repository after the release.
+        published: the configurations of this release; their entries are those of `rendered`, except that `default`
+            stays as the repository has it.
+
+    Raises:
+        HubRequestError: the existing card's YAML cannot be read.
+    """
+    theirs, their_text = split_card(existing)
+    ours, our_text = split_card(rendered)
+    if not theirs and not their_text.strip():
+        return rendered
+    merged = {**ours, **theirs}
+    for field in ("tags", "task_categories"):
+        merged[field] = _union(theirs.get(field), ours.get(field))
+    replaced = {*published, GROUND_TRUTH}
+    merged["configs"] = _configs(_entries(theirs.get("configs")), _entries(ours.get("configs")), replaced)
+    infos = _entries(theirs.get("dataset_info"))
+    ours_by_name = _entries(ours.get("dataset_info"))
+    merged["dataset_info"] = list(_merged(infos, ours_by_name, replaced).values())
+    merged["size_categories"] = [size_category(_rows(merged["dataset_info"]))]
+    header = yaml.safe_dump(merged, sort_keys=False, allow_unicode=True, width=120)
+    return f"---\n{header}---\n\n{_merged_text(their_text, our_text)}"
+
+
+def split_card(text: str) -> tuple[Fields, str]:
+    """The YAML fields of a card, and the text below them."""
+    if not text.strip():
+        return {}, ""
+    try:
+        card = DatasetCard(text, ignore_metadata_errors=False)
+    except (ValueError, yaml.YAMLError) as error:
+        raise HubRequestError(
+            f"the repository's README.md has YAML that cannot be read ({' '.join(str(error).split())}); correct it"
+        ) from error
+    return card.data.to_dict(), card.text.lstrip("\n")
+
+
+def configurations_of(text: str) -> dict[str, Fields]:
+    """The entries under `configs` of a card, by name."""
+    return _entries(split_card(text)[0].get("configs"))
+
+
+def _entries(listed: Any) -> dict[str, Fields]:
+    """Entries by config_name; a single entry without a list is one of the configuration `default`."""
+    if not listed:
+        return {}
+    entries = [listed] if isinstance(listed, Mapping) else listed
+    return {str(entry.get("config_name", "default")): dict(entry) for entry in entries}
+
+
+def _merged(theirs: dict[str, Fields], ours: dict[str, Fields], replaced: Collection[str]) -> dict[str, Fields]:
+    """Their entries, with those replaced by ours that are being published; entries that only we have are added."""
+    return {
+        name: ours[name] if name in ours and (name in replaced or name not in theirs) else theirs[name]
+        for name in {**theirs, **ours}
+    }
+
+
+def _configs(theirs: dict[str, Fields], ours: dict[str, Fields], replaced: Collection[str]) -> list[Fields]:
+    merged = _merged(theirs, ours, replaced)
+    if theirs:  # which configuration is loaded when none is named is the repository's to say
+        chosen = [name for name, entry in theirs.items() if entry.get("default")]
+        merged = {
+            name: {key: value for key, value in entry.items() if key != "default"}
+            | ({"default": True} if name in chosen else {})
+            for name, entry in merged.items()
+        }
+    return list(merged.values())
+
+
+def _union(*listed: Any) -> list[Any]:
+    flat = [value for values in listed if values for value in ([values] if isinstance(values, str) else values)]
+    return list(dict.fromkeys(flat))
+
+
+def _rows(infos: list[Fields]) -> int:
+    return sum(
+        int(split.get("num_examples") or 0)
+        for info in infos
+        if info.get("config_name") != GROUND_TRUTH
+        for split in info.get("splits") or []
+    )
+
+
+def _merged_text(theirs: str, ours: str) -> str:
+    """Our text between its markers, in the place of an earlier one, or below what else is there."""
+    if not theirs.strip():
+        return ours
+    if BEGIN in theirs and END in theirs:
+        before, _, rest = theirs.partition(BEGIN)
+        after = rest.partition(END)[2]
+        return before + ours.strip() + after
+    return f"{theirs.rstrip()}\n\n{ours}"

@@ -1,0 +1,102 @@
+"""What a flow-matching pipeline releases: configuration and safetensors, its card, and the results behind the card.
+
+Owns which files belong to a pipeline's repository. Reads files only; imports neither torch nor diffusers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from fnmatch import fnmatch
+from pathlib import Path
+
+import yaml
+
+from mmmi_hf.flow.bundled import INDEX, PATTERNS, check_folder
+from mmmi_hf.flow.cards import EVALUATION, RECIPE, TRAINING, model_card
+from mmmi_hf.hub.release import CARD, LocalFile
+from mmmi_hf.hub.remote import State
+from mmmi_hf.hub.versions import Version
+
+_RESULTS = (RECIPE, TRAINING, EVALUATION, "*.png")
+
+
+class PipelineContent:
+    """A pipeline's folder, as a release.
+
+    Args:
+        folder: as `save_pretrained` wrote it.
+        repo: owner/name, for the card.
+        results: a folder with the results of training and evaluation, to render the card from; None to take the
+            README.md of `folder`, or a short card if there is none.
+
+    Raises:
+        ValueError: no pipeline, no safetensors weights, or results that do not belong together.
+    """
+
+    def __init__(self, folder: Path, repo: str, results: Path | None) -> None:
+        check_folder(folder, "FlowMatchingPipeline")
+        self.folder, self.repo, self.results = folder, repo, results
+        self.names = (repo.split("/")[1],)
+        paths = sorted(path for path in folder.rglob("*") if path.is_file())
+        self.files = [
+            LocalFile.of(name, path) for path in paths if _belongs(name := path.relative_to(folder).as_posix())
+        ]
+        if results is not None:
+            model_card(results)  # refuses results that are incomplete or of different pipelines
+            behind = sorted(path for pattern in _RESULTS for path in results.glob(pattern))
+            self.files += [LocalFile.of(path.name, path) for path in behind]
+
+    def prepare(self, state: State) -> Sequence[str]:
+        """Weights and configuration of an earlier version that this one does not have."""
+        kept = {file.path for file in self.files}
+        return [path for path in state.files if _belongs(path) and path not in kept]
+
+    def card(self, state: State, version: Version) -> bytes:
+        """README.md: rendered from the results, as it lies in the folder, or a short one."""
+        del state
+        if self.results is not None:
+            return model_card(self.results, location=self.repo, revision=version.tag).encode()
+        written = self.folder / CARD
+        return written.read_bytes() if written.is_file() else self._short_card(version).encode()
+
+    def _short_card(self, version: Version) -> str:
+        config = json.loads((self.folder / "unet" / "config.json").read_text())
+        index = json.loads((self.folder / INDEX).read_text())
+        classes = config.get("num_class_embeds")
+        label = ", class_labels=0" if classes else ""
+        names = index.get("class_names") or []
+        front = {
+            "license": "apache-2.0",
+            "library_name": "diffusers",
+            "pipeline_tag": "unconditional-image-generation",
+            "tags": ["flow-matching", "invertible", "mutual-information", "mmmi-hf", "arxiv:2510.21686"],
+        }
+        return f"""---
+{yaml.safe_dump(front, sort_keys=False)}---
+
+# {self.names[0]}
+
+A flow-matching model that is used as an **invertible map** from latents z ~ N(0, I) to images, for
+[mmmi-hf](https://arxiv.org/abs/2510.21686): {_classes(classes, names)}. Nothing has been measured of it.
+
+```python
+import torch
+from mmmi_hf import FlowMatchingPipeline
+
+pipe = FlowMatchingPipeline.from_pretrained("{self.repo}", revision="{version.tag}")
+latents = torch.randn(4, *pipe.latent_shape)
+images = pipe(latents{label}).images
+again = pipe.invert(images{label})
+```
+"""
+
+
+def _belongs(path: str) -> bool:
+    return any(fnmatch(path, pattern) for pattern in PATTERNS)
+
+
+def _classes(count: int | None, names: Sequence[str]) -> str:
+    if not count:
+        return "it has no classes"
+    return f"{count} classes" + (f" ({', '.join(names)})" if names else "")

@@ -1,0 +1,117 @@
+"""`publish`: a dataset folder or a pipeline to a repository of the Hub, as one commit and a tag.
+
+Owns the public function and the reading of its arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from huggingface_hub import HfApi
+from huggingface_hub.constants import HF_HUB_OFFLINE
+
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.flow.bundled import BUNDLED, INDEX, REPOSITORY, bundled_pipelines
+from mmmi_hf.hub.dataset_content import DatasetContent
+from mmmi_hf.hub.errors import HubRequestError
+from mmmi_hf.hub.release import Content, Published, Release, progress_bars_of_the_client
+from mmmi_hf.hub.remote import Kind, SmallFiles
+from mmmi_hf.hub.retries import Backoff
+from mmmi_hf.hub.versions import parse_version
+
+if TYPE_CHECKING:
+    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+
+
+def publish(
+    folder: str | os.PathLike[str] | FlowMatchingPipeline,
+    repo: str,
+    *,
+    version: str = "auto",
+    configs: Collection[str] | None = None,
+    card: str | os.PathLike[str] | None = None,
+    private: bool = False,
+    pr: bool = False,
+    dry_run: bool = False,
+    token: str | bool | None = None,
+    verify: bool = True,
+    progress: bool = True,
+    backoff: Backoff | None = None,
+) -> Published:
+    """Publish a dataset folder (or a pipeline) as one commit and the tag vX.Y.Z.
+
+    What the repository holds already stays: other configurations with their `default`, version and description, other
+    text of the card, and every old revision. A call that was killed or cut off is completed by the same call.
+
+    Args:
+        folder: a dataset folder; or a pipeline: its folder, a bundled name, or a FlowMatchingPipeline.
+        repo: owner/name; made if it does not exist.
+        version: "1.2.0", or "auto": the next minor version (1.0.0 first), counted on if another publisher takes it.
+        configs: which configurations of a dataset folder; None for all.
+        card: for a pipeline, a folder with recipe.yaml, training.json and evaluation.json (such as
+            model_cards/fashion-mnist) to render its card from; by default the pipeline folder's README.md is used.
+        private: make the repository private, if it has to be made.
+        pr: open a pull request; it is tagged by the first `publish` after it was merged.
+        dry_run: write nothing, and say what would change.
+        token: of the Hub; None for the one that is logged in. It is never printed or stored.
+        verify: compare every file with its digest first.
+        progress: show progress bars.
+        backoff: how often and how patiently to try again.
+
+    Returns:
+        Published.
+
+    Raises:
+        VersionExistsError: the version was published before.
+        ReleaseChangedError: a configuration of this version was published with other bytes.
+        DamagedFilesError: the folder's files do not have the digests of its manifest.
+        HubRequestError: another request that cannot be met (all of these are ValueErrors).
+        HubUnavailableError: the Hub did not answer as it should, several times; the same call continues.
+    """
+    wanted = None if version == "auto" else parse_version(version)
+    if not REPOSITORY.fullmatch(repo):
+        raise HubRequestError(f"repo must be owner/name, got {repo!r}")
+    if HF_HUB_OFFLINE:
+        raise HubRequestError("publishing needs the Hub, and HF_HUB_OFFLINE is set; unset it")
+    api = HfApi(token=token, library_name="mmmi_hf")
+    with tempfile.TemporaryDirectory(prefix="mmmi-hf-") as temporary, progress_bars_of_the_client(progress):
+        work = Path(temporary)
+        kind: Kind = "dataset"
+        content: Content
+        pipeline = _pipeline_folder(folder, work)
+        if pipeline is not None:
+            from mmmi_hf.hub.pipeline_content import PipelineContent
+
+            if configs is not None:
+                raise HubRequestError(f"configs belong to dataset folders; {folder} is a pipeline")
+            kind, content = "model", PipelineContent(pipeline, repo, None if card is None else Path(card))
+        elif isinstance(folder, str | os.PathLike):
+            if card is not None:
+                raise HubRequestError("card belongs to pipelines; the card of a dataset is generated from its folder")
+            if not Path(folder).is_dir():
+                raise HubRequestError(f"there is no folder {folder}; give a dataset folder, or a pipeline")
+            remote = SmallFiles(api, repo, kind, work / "remote")
+            content = DatasetContent(
+                DatasetFolder(folder), configs, repo, remote, work, verify=verify, progress=progress
+            )
+        else:
+            raise HubRequestError(f"folder must be a path or a FlowMatchingPipeline, got {type(folder).__name__}")
+        release = Release(api, repo, kind, content, wanted, private, pr)
+        patience = backoff or Backoff()
+        return release.plan(patience) if dry_run else release.publish(patience)
+
+
+def _pipeline_folder(given: str | os.PathLike[str] | FlowMatchingPipeline, work: Path) -> Path | None:
+    """The folder of a pipeline, saved first if it is an object; None if it is no pipeline."""
+    if isinstance(given, str | os.PathLike):
+        if os.fspath(given) in bundled_pipelines():
+            return BUNDLED / os.fspath(given)
+        return Path(given) if (Path(given) / INDEX).is_file() else None
+    if not hasattr(given, "save_pretrained"):
+        return None
+    given.save_pretrained(work / "pipeline")
+    return work / "pipeline"

@@ -1,0 +1,361 @@
+"""Loading what was published: by tag, by main, streaming, some columns, offline, with and without anything of ours."""
+
+import json
+import shutil
+
+import datasets
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from clients import Nursery, environment
+from conftest import configuration, make
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.hub.batches import numpy_batches, torch_batches
+from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
+from mmmi_hf.hub.loading import load
+
+DIGEST = """
+import hashlib
+def digest(table):
+    table = table.combine_chunks()
+    sink = hashlib.sha256()
+    for name in sorted(table.column_names):
+        sink.update(f"{name} {table.schema.field(name).type} {table.column(name).to_pylist()}".encode())
+    return sink.hexdigest()
+"""
+
+PLAIN = (
+    DIGEST
+    + """
+import sys
+from datasets import load_dataset
+repo, seen = args[0], {}
+for config, revision in eval(args[1]):
+    data = load_dataset(repo, config, revision=revision)
+    seen[f"{config} {revision}"] = {s: digest(d.with_format("arrow")[:]) for s, d in data.items()}
+    info = data["train"].info
+    seen[f"info {config} {revision}"] = [str(info.version), info.description, info.homepage]
+config, revision = eval(args[1])[0]
+streamed = next(iter(load_dataset(repo, config, revision=revision, streaming=True, split="test")))
+few = load_dataset(repo, config, revision=revision, split="train", columns=["y", "row"])
+fewer = next(iter(load_dataset(repo, config, revision=revision, streaming=True, split="train", columns=["y"])))
+seen["streamed"] = [streamed["row"], streamed["y"], str(type(streamed["x1_image"]).__name__)]
+seen["columns"] = [few.column_names, few.num_rows, fewer]
+seen["ours"] = sorted(name for name in sys.modules if name.startswith("mmmi_hf"))
+print_json(seen)
+"""
+)
+
+OURS = (
+    DIGEST
+    + """
+import numpy as np
+repo, seen = args[0], {}
+for config, revision in eval(args[1]):
+    found = load(repo, config, revision=revision, progress=False)
+    seen[f"{config} {revision}"] = {s: digest(d.with_format("arrow")[:]) for s, d in found.dataset.items()}
+    exact = found.model.mutual_information("x1", "y")
+    seen[f"truth {config} {revision}"] = [found.ground_truth["I(x1;y)"].value, exact]
+    what = [found.revision, found.commit, found.version, found.verified]
+    seen[f"found {config} {revision}"] = [*what, list(found.splits)]
+config, revision = eval(args[1])[0]
+batch = next(load(repo, config, split="train", progress=False).numpy_batches(["x1", "y"], 4))
+seen["batch"] = {k: [list(v.shape), str(v.dtype)] for k, v in batch.items()}
+streamed = load(repo, config, revision=revision, streaming=True, columns=["y"], progress=False)
+seen["streamed"] = [len(np.concatenate([b["y"] for b in streamed.numpy_batches(batch_size=7)])), streamed.verified]
+print_json(seen)
+"""
+)
+
+
+@pytest.fixture(scope="module")
+def plain(running_hub, tmp_path_factory):
+    """Clients with nothing of ours, and no token."""
+    folder = tmp_path_factory.mktemp("plain")
+    nursery = Nursery(environment(running_hub, folder / "home", ours=False), folder, imports="import datasets")
+    yield nursery
+    nursery.close()
+
+
+def local_digests(folder, config):
+    names = {}
+    exec(DIGEST, names)
+    return {
+        split: names["digest"](pq.read_table(sorted((folder / "data" / config).glob(f"{split}-*"))))
+        for split in ("train", "validation", "test")
+    }
+
+
+def test_publish_load_add_load(hub, clients, published, plain, two, three, repo, home, tmp_path):
+    """Done-when 1 of the issue: two configurations, loaded every way; a third; the first two unchanged everywhere."""
+    published(two, repo, version="1.0.0")
+    first = plain.run(PLAIN, repo, [("a", "v1.0.0"), ("b", "main")]).value
+    assert first["ours"] == []
+    assert first["streamed"][0] == 54
+    assert first["streamed"][2] == "PngImageFile"
+    assert first["columns"][:2] == [["y", "row"], 48]
+    assert list(first["columns"][2]) == ["y"]
+    assert first["info a v1.0.0"] == ["1.0.0", "The test configuration a.", "https://arxiv.org/abs/2510.21686"]
+    ours = clients.run(OURS, repo, [("a", "v1.0.0"), ("b", None)]).value
+    assert ours["found b None"] == [
+        "v1.0.0",
+        hub.repo(repo).tags["v1.0.0"],
+        "1.0.0",
+        True,
+        ["train", "validation", "test"],
+    ]
+    assert ours["truth b None"] == pytest.approx([0.5, 0.5])
+    assert ours["batch"] == {"x1": [[4, 1, 6, 6], "float32"], "y": [[4], "float64"]}
+    assert ours["streamed"] == [48, False]
+
+    published(three, repo, version="1.1.0")
+    everything = [(config, revision) for config in "ab" for revision in ("v1.0.0", "v1.1.0")]
+    again = plain.run(PLAIN, repo, everything).value
+    mine = clients.run(OURS, repo, [*everything, ("c", None), ("a", None)]).value
+    assert mine["found c None"][0] == mine["found a None"][0] == "v1.1.0"
+    for config, revision in everything:
+        expected = local_digests(two, config)
+        assert again[f"{config} {revision}"] == expected
+        assert mine[f"{config} {revision}"] == expected
+    assert first["a v1.0.0"] == local_digests(two, "a")
+    assert mine["c None"] == local_digests(three, "c")
+    assert published(three, repo, version="1.1.0")["refused"] == "VersionExistsError"
+
+    hub.requests.clear()
+    offline = Nursery(environment(hub, home, offline=True), tmp_path / "offline")
+    seen = offline.run(OURS.split("streamed = ")[0] + "print_json(seen)", repo, [*everything, ("a", None)]).value
+    assert seen["found a None"] == mine["found a None"]
+    assert all(seen[f"{c} {r}"] == mine[f"{c} {r}"] for c, r in everything)
+    refused = offline.run("load('org/never-loaded', 'a')")
+    assert "has no release in the cache" in refused.err
+    refused = offline.run(f"load({repo!r}, 'b', revision='v9.0.0', progress=False)")
+    assert "is not (wholly) in the cache" in refused.err
+    offline.close()
+    assert hub.requests == []
+
+
+def test_the_newest_release_that_holds_the_configuration(hub, clients, published, two, three, repo):
+    """An explicit lower version may be published later than a higher one; each configuration is found all the same."""
+    published(two, repo, version="2.0.0")
+    published(three, repo, version="1.5.0")
+    program = "print_json([load(args[0], c, progress=False).revision for c in 'abc'])"
+    assert clients.run(program, repo).value == ["v2.0.0", "v2.0.0", "v1.5.0"]
+
+
+def test_a_tampered_download_is_refused(hub, clients, published, two, home, repo):
+    published(two, repo)
+    program = """
+        from pathlib import Path
+        found = load(args[0], "a", progress=False)
+        victim = next(Path(args[1]).glob(f"hub/datasets--{args[0].replace('/', '--')}/snapshots/*/data/a/train-*"))
+        content = bytearray(victim.read_bytes())
+        content[len(content) // 2] ^= 1
+        victim.resolve().write_bytes(content)
+        try:
+            load(args[0], "a", progress=False)
+            print_json("loaded")
+        except ValueError as error:
+            print_json([type(error).__name__, str(error), load(args[0], "a", split="test", progress=False).verified])
+    """
+    kind, says, others = clients.run(program, repo, home).value
+    assert kind == "DamagedFilesError"
+    assert "its SHA-256 is not that of the manifest; load it again with force_download=True" in says
+    assert others
+    repaired = "print_json(load(args[0], 'a', force_download=True, progress=False).verified)"
+    assert clients.run(repaired, repo).value
+
+
+def test_refusals_of_the_hub(hub, clients, published, two, repo):
+    published(two, repo)
+    program = """
+        said = []
+        for name, options in [(args[0], dict(config="z")), (args[0], dict(config="a", revision="v7.0.0")),
+                              ("org/nowhere", dict(config="a")), (args[0], dict(config="z", revision="main"))]:
+            try:
+                load(name, progress=False, **options)
+            except ValueError as error:
+                said.append(str(error))
+        print_json(said)
+    """
+    no_config, no_revision, nowhere, not_there = clients.run(program, repo).value
+    assert no_config == f"no release of {repo} has a configuration 'z'; it has a, b"
+    assert no_revision == f"load {repo} at v7.0.0: there is no such revision; see the tags of the repository"
+    assert "not found on the Hub (404)" in nowhere
+    assert not_there == f"{repo} at main has no configuration 'z'; it has a, b"
+
+
+def test_no_release_yet(hub, clients, two, repo):
+    hub.store.create("dataset", repo)
+    outcome = clients.run("load(args[0], 'a', progress=False)", repo)
+    assert "has no release (tags vX.Y.Z); give a revision" in outcome.err
+
+
+def test_transient_failures_of_a_download_pass(hub, clients, published, two, repo):
+    published(two, repo)
+    hub.fault("GET", f"{repo}/refs", "status", status=503)
+    hub.fault("GET", f"{repo}/tree", "reset")
+    program = """
+        from mmmi_hf.hub.retries import Backoff
+        print_json(load(args[0], "a", progress=False, backoff=Backoff(base=0.01)).verified)
+    """
+    assert clients.run(program, repo).value
+    assert len(hub.fired) == 2
+
+
+def test_the_cache_is_used_when_the_hub_is_gone(running_hub, clients, published, two, home, repo, tmp_path):
+    published(two, repo)
+    clients.run("load(args[0], 'a', progress=False)", repo)
+    gone = Nursery(environment(running_hub, home) | {"HF_ENDPOINT": "http://127.0.0.1:9"}, tmp_path / "gone")
+    outcome = gone.run("found = load(args[0], 'a', progress=False); print_json([found.revision, found.verified])", repo)
+    gone.close()
+    assert outcome.value == ["v1.0.0", True]
+    assert "out of reach" in outcome.err
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "cache")
+
+
+def test_a_folder(two):
+    found = load(two, "a", progress=False)
+    assert isinstance(found.dataset, datasets.DatasetDict)
+    assert found.splits == ("train", "validation", "test")
+    assert (found.revision, found.commit, found.certificate) == (None, None, None)
+    assert found.model.digest == found.manifest["causal_model"]
+    assert found.ground_truth["I(x1;y)"].lower_bound_float32 is None
+    assert found.dataset["train"].info.version == "1.0.0"
+    plain = datasets.load_dataset("parquet", data_files=str(two / "data/a/train-*"), split="train")
+    assert found.dataset["train"].features == plain.features
+    assert found.dataset["train"].with_format("arrow")[:].equals(plain.with_format("arrow")[:])
+    again = load(two, "a", split="train", progress=False)
+    assert isinstance(again.dataset, datasets.Dataset)
+    assert again.dataset._fingerprint == found.dataset["train"]._fingerprint
+
+
+def test_a_read_only_folder(two, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(two, copy)
+    copy.chmod(0o500)
+    assert load(copy, "b", progress=False).dataset["test"].num_rows == 6
+    copy.chmod(0o700)
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("data/a/validation-00000-of-00001.parquet", "is damaged"),
+        ("ground_truth/a.parquet", "is damaged"),
+        ("causal_models/a.json", "is damaged"),
+    ],
+)
+def test_damaged_folders(two, tmp_path, path, says):
+    copy = tmp_path / "copy"
+    shutil.copytree(two, copy)
+    content = bytearray((copy / path).read_bytes())
+    content[len(content) // 2] ^= 1
+    (copy / path).write_bytes(content)
+    with pytest.raises(DamagedFilesError, match=says):
+        load(copy, "a", progress=False)
+    (copy / path).unlink()
+    with pytest.raises(DamagedFilesError, match="is missing"):
+        load(copy, "a", progress=False)
+
+
+def test_unverified_bytes_never_pass_for_verified_ones(two, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(two, copy)
+    victim = next((copy / "data/a").glob("test-*"))
+    table = pq.read_table(victim)
+    pq.write_table(table.slice(0, 3), victim)
+    assert load(copy, "a", split="test", verify=False, progress=False).dataset.num_rows == 3
+    assert load(two, "a", split="test", progress=False).dataset.num_rows == 6
+
+
+def test_another_causal_model_is_refused(two, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(two, copy)
+    manifest = json.loads((copy / "manifests/a.json").read_text())
+    manifest["causal_model"] = "0" * 64
+    (copy / "manifests/a.json").write_text(json.dumps(manifest))
+    with pytest.raises(DamagedFilesError, match="is not the causal model of the manifest"):
+        load(copy, "a", progress=False)
+    manifest["files"] = [entry for entry in manifest["files"] if not entry["path"].startswith("causal_models")]
+    (copy / "manifests/a.json").write_text(json.dumps(manifest))
+    with pytest.raises(DamagedFilesError, match=r"does not state causal_models/a\.json"):
+        load(copy, "a", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"config": "z"}, "holds no configuration 'z'; it has a, b"),
+        ({"revision": "v1.0.0"}, "revision must be None for a folder"),
+        ({"repo_or_dir": "nothing here"}, "is not owner/name"),
+        ({"split": "dev"}, "has no split 'dev'; train, validation, test"),
+        ({"columns": ["x9"]}, "no column 'x9'"),
+    ],
+)
+def test_wrong_requests(two, arguments, says):
+    with pytest.raises(HubRequestError, match=says):
+        load(**{"repo_or_dir": two, "config": "a", "progress": False} | arguments)
+
+
+def test_batches_are_the_stored_values(two):
+    data = load(two, "a", progress=False).dataset["train"]
+    x1 = np.array(data["x1"][:], np.float32)
+    parts = list(numpy_batches(data, batch_size=20))
+    assert [len(part["y"]) for part in parts] == [20, 20, 8]
+    assert set(parts[0]) == set(data.column_names) - {"x1_image", "x2_image"}
+    assert np.array_equal(np.concatenate([part["x1"] for part in parts]), x1)
+    assert parts[0]["y"].dtype == np.float64
+    assert not parts[0]["x1"].flags.writeable
+    assert len(list(numpy_batches(data, ["row"], 20, drop_last=True))) == 2
+    mixed = data.shuffle(seed=1).select(range(30))
+    rows = np.concatenate([part["row"] for part in numpy_batches(mixed, ["row"], 7)])
+    assert np.array_equal(rows, mixed["row"][:])
+    tensors = list(torch_batches(mixed, ["x1", "y"], 7))
+    assert (tensors[0]["x1"].dtype, tensors[0]["y"].dtype) == (torch.float32, torch.float64)
+    assert np.array_equal(torch.cat([part["x1"] for part in tensors]).numpy(), x1[rows])
+    tensors[0]["x1"].zero_()  # memory of its own
+
+
+def test_batches_across_record_batches(two, monkeypatch):
+    monkeypatch.setattr("mmmi_hf.hub.arrow_cache.BATCH_ROWS", 10)
+    found = load(two, "b", progress=False)
+    parts = list(found.numpy_batches(["x2", "y"], 16))
+    assert np.array_equal(np.concatenate([part["x2"] for part in parts]), np.array(found.dataset["train"]["x2"][:]))
+    streamed = load(two, "b", streaming=True, progress=False)
+    assert np.array_equal(
+        np.concatenate([p["y"] for p in streamed.numpy_batches(["y"], 9)]), found.dataset["train"]["y"][:]
+    )
+
+
+def test_wrong_batches(two):
+    found = load(two, "a", progress=False)
+    with pytest.raises(ValueError, match="batch_size must be a positive whole number, got 0"):
+        found.numpy_batches(batch_size=0)
+    with pytest.raises(ValueError, match="no column 'x9'"):
+        found.numpy_batches(["x9"])
+    with pytest.raises(ValueError, match="'x1_image' holds pictures"):
+        found.numpy_batches(["x1_image"])
+    with pytest.raises(ValueError, match="no split 'dev' was loaded"):
+        found.numpy_batches(split="dev")
+    test_only = load(two, "a", split="test", progress=False)
+    assert next(test_only.numpy_batches(["row"]))["row"].shape == (6,)
+    assert next(test_only.numpy_batches(["row"], split="test"))["row"].shape == (6,)
+    with pytest.raises(ValueError, match="no split 'train' was loaded"):
+        test_only.numpy_batches(split="train")
+
+
+def test_one_dimensional_modalities_and_latents(tmp_path):
+    config = configuration("series", rows=9, store_latents=True).replace(
+        causal_model={"story": "common_cause", "shape": [5], "mi": 1.0}
+    )
+    folder = make(tmp_path / "series", config)
+    batch = next(load(folder, "series", progress=False).numpy_batches(batch_size=4))
+    assert batch["x1"].shape == batch["z1"].shape == (4, 5)
+    assert np.array_equal(batch["x1"], batch["z1"])
+    assert isinstance(load(folder, "series", progress=False).model, CausalModel)
