@@ -46,7 +46,9 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
         ] = None,
         device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
         publish: Annotated[str | None, typer.Option(help="Publish the folder to this Hub repository.")] = None,
-        version: Annotated[str | None, typer.Option(help="With --publish: the release, e.g. 1.0.0.")] = None,
+        version: Annotated[
+            str, typer.Option(help='With --publish: X.Y.Z, or "auto": the next minor version, 1.0.0 first.')
+        ] = "auto",
         private: Annotated[bool, typer.Option("--private", help="With --publish: a private repository.")] = False,
         quiet: Quiet = False,
     ) -> None:
@@ -59,10 +61,8 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
             raise typer.BadParameter(
                 f"{unknown[0]!r} is no configuration of {family}; it has {', '.join(names)}", param_hint="--only"
             )
-        if publish is None and (version or private):
+        if publish is None and (version != "auto" or private):
             raise typer.BadParameter("--version and --private need --publish OWNER/NAME", param_hint="--publish")
-        if publish is not None and version is None:
-            raise typer.BadParameter("say which release this is, e.g. --version 1.0.0", param_hint="--version")
         quieten_libraries(quiet)
         chosen = [name for name in names if not only or name in only]
         for number, name in enumerate(chosen, start=1):
@@ -73,7 +73,7 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
         if publish is not None:
             from mmmi_hf import publish as publish_folder
 
-            publish_folder(out, publish, version=version, private=private)
-            typer.echo(f"published as {publish}, version {version}")
+            released = publish_folder(out, publish, version=version, private=private, progress=not quiet)
+            typer.echo(f"published as {publish} {released.tag}")
 
     return build

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 
 import datasets
 import pytest
@@ -86,14 +87,17 @@ def test_a_part_of_a_family(run, tmp_path):
 
 def test_publishing_when_asked(run, tmp_path, monkeypatch):
     published = []
-    monkeypatch.setattr(
-        "mmmi_hf.publish", lambda folder, repo, **options: published.append((folder, repo, options)), raising=False
-    )
+
+    def publish(folder, repo, **options):
+        published.append((folder, repo, options))
+        return SimpleNamespace(tag="v1.0.0")
+
+    monkeypatch.setattr("mmmi_hf.publish", publish, raising=False)
     arguments = ("--out", tmp_path / "out", "--rows", 3, "--pipeline", "identity", "--quiet")
     code, shown, _ = run("independent", *arguments, "--publish", "me/null", "--version", "1.0.0", "--private")
     assert code == 0
-    assert "published as me/null, version 1.0.0" in shown
-    assert published == [(tmp_path / "out", "me/null", {"version": "1.0.0", "private": True})]
+    assert "published as me/null v1.0.0" in shown
+    assert published == [(tmp_path / "out", "me/null", {"version": "1.0.0", "private": True, "progress": False})]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +105,6 @@ def test_publishing_when_asked(run, tmp_path, monkeypatch):
     [
         ((), "--out"),
         (("--out", "x", "--only", "nothing"), "'nothing' is no configuration of independent; it has independent"),
-        (("--out", "x", "--publish", "me/null"), "say which release this is"),
         (("--out", "x", "--version", "1.0.0"), "need --publish"),
         (("--out", "x", "--rows", "0"), "rows: got 0"),
     ],
