@@ -35,6 +35,22 @@ def test_channels_are_alike_and_a_plane_is_an_image_of_one_channel(name):
         np.testing.assert_array_equal(channel, pattern((8, 10)))
 
 
+@pytest.mark.parametrize("shape", [(5,), (3, 4), (2, 2, 3)])
+def test_cosines_are_an_orthogonal_basis(shape):
+    basis = np.stack([templates.cosine(shape, waves).ravel() for waves in np.ndindex(*shape)])
+    gram = basis @ basis.T
+    np.testing.assert_allclose(gram, np.diag(np.diagonal(gram)), atol=1e-12)
+    assert np.diagonal(gram).min() > 0.1
+    np.testing.assert_array_equal(basis[0], 1.0)
+    np.testing.assert_array_equal(basis[1], templates.cosine(shape, 1).ravel())
+
+
+@pytest.mark.parametrize("waves", [[0], [0, 4], [0, -1], [0, 0.5], 9])
+def test_cosines_that_do_not_fit(waves):
+    with pytest.raises(InvalidModelError, match="waves is"):
+        templates.cosine((3, 4), waves)
+
+
 def test_ones_and_single_component():
     np.testing.assert_array_equal(templates.ones((2, 3)), np.ones((2, 3)))
     assert templates.ones((2, 2, 2, 2)).sum() == 16
@@ -144,4 +160,4 @@ def test_wrong_parameters_are_refused(call, message):
 
 
 def test_every_public_pattern_is_listed():
-    assert set(templates.__all__) == {"image", "ones", "single_component", *PATTERNS}
+    assert set(templates.__all__) == {"cosine", "image", "ones", "single_component", *PATTERNS}
