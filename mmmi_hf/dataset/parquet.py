@@ -5,7 +5,8 @@ Owns the options of every Parquet file with rows. May import pyarrow; knows noth
 
 Floats have nearly random mantissas and similar exponents: BYTE_STREAM_SPLIT brings the similar bytes together and zstd
 finds them. Dictionaries and statistics of their values are only size. PNG files are compressed already. Row groups are
-small, so that the first row of a stream costs little; a reader of `y` alone skips the images between them. The same
+small, and the first file is one of them, so that the first row of a stream costs little; a reader of `y` alone skips
+the images between them. The same
 table and the same library version give the same bytes, however the rows arrive.
 """
 
@@ -48,10 +49,15 @@ def group_rows(row_bytes: int) -> int:
 
 
 def shard_lengths(rows: int, row_bytes: int, *, most: int = SHARD_BYTES) -> list[int]:
-    """Rows of each file: whole row groups of at most `most` bytes together (or one group), the rest in the last."""
+    """Rows of each file: one row group in the first, whole groups of at most `most` bytes in the others.
+
+    The first file is small because stock readers fetch more than they need of a large one: Arrow joins neighbouring
+    row groups into requests of up to 32 MiB, and file systems read 5 MiB ahead.
+    """
     group = group_rows(row_bytes)
     length = max(1, most // (group * row_bytes)) * group
-    return [min(length, rows - start) for start in range(0, rows, length)]
+    first = min(group, rows)
+    return [first, *(min(length, rows - start) for start in range(first, rows, length))]
 
 
 def write_shard(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:

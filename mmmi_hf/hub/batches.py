@@ -49,7 +49,10 @@ def numpy_batches(
             raise ValueError(f"columns: no column {name!r}; there are {', '.join(features)}")
         if not _numeric(features[name]):
             raise ValueError(f"columns: {name!r} holds pictures, not numbers; read it from the dataset itself")
-    return _batches(dataset.select_columns(wanted), {name: features[name] for name in wanted}, batch_size, drop_last)
+    chosen = {name: features[name] for name in wanted}
+    if isinstance(dataset, datasets.IterableDataset):
+        return _streamed(dataset.select_columns(wanted), chosen, batch_size, drop_last)
+    return _mapped(dataset, chosen, batch_size, drop_last)
 
 
 def torch_batches(
@@ -62,9 +65,41 @@ def torch_batches(
         yield {name: torch.from_numpy(values.copy()) for name, values in batch.items()}
 
 
-def _batches(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:
+def _streamed(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:
     for table in dataset.with_format("arrow").iter(batch_size=batch_size, drop_last_batch=drop_last):
-        yield {name: _array(table.column(name), feature) for name, feature in features.items()}
+        yield {name: _joined(_parts(table.column(name), feature)) for name, feature in features.items()}
+
+
+def _mapped(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:
+    table = dataset.data
+    columns = {name: _parts(table.column(name), feature) for name, feature in features.items()}
+    starts = {
+        name: np.cumsum([0, *(len(part) for part in parts)]) for name, parts in columns.items()
+    }  # of every record batch
+    picked = dataset._indices  # what shuffle, select and shard leave: which rows of the table, in which order
+    order = None if picked is None else picked.column(0).to_numpy().astype(np.int64)
+    for start in range(0, len(dataset), batch_size):
+        end = min(start + batch_size, len(dataset))
+        if drop_last and end - start < batch_size:
+            return
+        rows = range(start, end) if order is None else order[start:end]
+        yield {name: _rows(columns[name], starts[name], rows) for name in features}
+
+
+def _rows(parts: list[Array], starts: Array, rows: range | Array) -> Array:
+    """The given rows of a column that lies in parts: a view where they are neighbours in one part, else a copy."""
+    if isinstance(rows, range):
+        first, last = np.searchsorted(starts, (rows.start, rows.stop - 1), side="right") - 1
+        pieces = [
+            parts[part][max(rows.start - starts[part], 0) : rows.stop - starts[part]] for part in range(first, last + 1)
+        ]
+        return _joined(pieces)
+    where = np.searchsorted(starts, rows, side="right") - 1
+    picked = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
+    # A row at a time: it is copied in one piece, which fancy indexing does not do.
+    for place, (part, row) in enumerate(zip(where.tolist(), (rows - starts[where]).tolist(), strict=True)):
+        picked[place] = parts[part][row]
+    return picked
 
 
 def _numeric(feature: Any) -> bool:
@@ -75,9 +110,13 @@ def _numeric(feature: Any) -> bool:
     return hasattr(feature, "shape") and None not in feature.shape
 
 
-def _array(column: pa.ChunkedArray, feature: Any) -> Array:
+def _parts(column: pa.ChunkedArray, feature: Any) -> list[Array]:
+    """A column as arrays (n, *shape) that share its memory, one per record batch."""
     shape = (feature.length,) if isinstance(feature, datasets.List) else getattr(feature, "shape", ())
-    parts = [_flat(chunk).reshape(-1, *shape) for chunk in column.chunks]
+    return [_flat(chunk).reshape(-1, *shape) for chunk in column.chunks if len(chunk)]
+
+
+def _joined(parts: list[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 

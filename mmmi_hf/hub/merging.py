@@ -34,8 +34,8 @@ def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str
     ours, our_text = split_card(rendered)
     if not theirs and not their_text.strip():
         return rendered
-    merged = {**ours, **theirs}
-    for field in ("tags", "task_categories"):
+    merged = theirs | {field: value for field, value in ours.items() if field not in theirs}
+    for field in {"tags", "task_categories"} & set(merged):
         merged[field] = _union(theirs.get(field), ours.get(field))
     replaced = {*published, GROUND_TRUTH}
     merged["configs"] = _configs(_entries(theirs.get("configs")), _entries(ours.get("configs")), replaced)

@@ -4,12 +4,8 @@ import re
 
 import pytest
 from clients import Nursery, environment
+from hub_data import PUBLISH, TOKEN, configuration, make
 from loopback import LoopbackHub
-
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.generation import generate
-
-TOKEN = "hf_thistokenmustnevershowup"
 
 
 @pytest.fixture(scope="session")
@@ -48,27 +44,6 @@ def repo(request):
     return "org/" + re.sub("[^a-z0-9]+", "-", request.node.name.lower())[-60:].strip("-")
 
 
-def configuration(name, *, seed=11, mi=1.0, rows=60, version="1.0.0", **fields):
-    """Two 1×6×6 images through the identity."""
-    return MMMIConfig(
-        name=name,
-        version=version,
-        description=f"The test configuration {name}.",
-        causal_model={"story": "common_cause", "shape": [1, 6, 6], "mi": mi},
-        modalities=(Modality("identity"), Modality("identity")),
-        rows=rows,
-        seed=seed,
-        **fields,
-    )
-
-
-def make(folder, *configs):
-    """Generate configurations into a folder."""
-    for config in configs:
-        generate(config, folder, progress=False)
-    return folder
-
-
 @pytest.fixture(scope="session")
 def two(tmp_path_factory):
     """A dataset folder with the configurations a and b. Shared: copy it before changing anything."""
@@ -79,19 +54,6 @@ def two(tmp_path_factory):
 def three(tmp_path_factory):
     """A dataset folder with the configuration c. Shared: copy it before changing anything."""
     return make(tmp_path_factory.mktemp("three") / "data", configuration("c", seed=13, mi=0.25))
-
-
-PUBLISH = """
-import dataclasses
-from mmmi_hf.hub.retries import Backoff
-from mmmi_hf.hub.errors import HubRequestError
-options = eval(args[2]) if len(args) > 2 else {}
-options.setdefault("backoff", Backoff(base=0.02, limit=0.2))
-try:
-    print_json(dataclasses.asdict(publish(args[0], args[1], progress=False, **options)))
-except HubRequestError as error:
-    print_json({"refused": type(error).__name__, "why": str(error)})
-"""
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from clients import kill
-from conftest import PUBLISH, configuration, make
+from hub_data import PUBLISH, configuration, make
 
 
 @pytest.fixture

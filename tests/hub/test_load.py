@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 from clients import Nursery, environment
-from conftest import configuration, make
+from hub_data import configuration, make
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.hub.batches import numpy_batches, torch_batches

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from clients import environment, run_alone
-from conftest import TOKEN
+from hub_data import TOKEN
 
 from mmmi_hf.flow.bundled import BUNDLED
 from mmmi_hf.hub.pipeline_content import PipelineContent

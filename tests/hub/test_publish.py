@@ -6,7 +6,7 @@ import shutil
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from conftest import TOKEN, configuration, make
+from hub_data import TOKEN, configuration, make
 
 from mmmi_hf.hub.publishing import publish
 
