@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.cards import render_card
 from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
@@ -114,9 +115,28 @@ def generate(
         config = get_configuration(os.fspath(config), pipeline=pipeline)
     config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
     folder = DatasetFolder(out)
+    computing = {"channels_last": channels_last, "compiled": compiled}
+    # Linear algebra of several threads sums in another order, and launchers set the number of threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _generate(
+            config, folder, place, computing, device=device, overwrite=overwrite, progress=progress, started=started
+        )
+
+
+def _generate(
+    config: MMMIConfig,
+    folder: DatasetFolder,
+    place: Place,
+    computing: dict[str, bool],
+    *,
+    device: str | None,
+    overwrite: bool,
+    progress: bool,
+    started: float,
+) -> Generated:
+    """What `generate` does once the request is plain."""
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)
-    computing = {"channels_last": channels_last, "compiled": compiled}
     bijections = load_bijections(config, device=place.device(device), **computing)
     key = chunk_key(config, bijections, **computing)
     folder.check_others(config.name)

@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import threadpool_info
 
 from mmmi_hf.dataset import generation, packing
 from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
@@ -42,6 +43,7 @@ def test_operations_run_on_one_thread_and_the_setting_is_restored(small_config, 
 
     def watched(*arguments):
         seen.append(torch.get_num_threads())
+        seen.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
         return images_of(*arguments)
 
     monkeypatch.setattr("mmmi_hf.dataset.making.images_of", watched)
