@@ -131,7 +131,8 @@ def generate(
                 _finish(folder, config.name)
             return result(0)
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
-        if not maker.run():
+        maker.run()
+        if place.rank != 0:
             return result(maker.rows_made, complete=False, network_fraction=maker.network_fraction)
         manifest, packed = _packed(config, store, truth, bijections, maker, progress=progress)
         made = store.rows_by_run(config.rows)

@@ -80,15 +80,14 @@ class Maker:
         self._labels = class_labels(config)
         self._ranges = store.ranges(config.rows)
 
-    def run(self, *, reading_all: bool = False) -> bool:
+    def run(self, *, reading_all: bool = False) -> None:
         """Make what is missing.
+
+        Process 0 stays until every chunk is there, and makes what other processes leave behind when they die. The
+        others leave when nothing is left to claim.
 
         Args:
             reading_all: read again even what this run has written.
-
-        Returns:
-            Whether every chunk is there. Process 0 stays until that is so and makes what processes leave that die; the
-            others leave when nothing is left to claim.
         """
         import torch
 
@@ -117,11 +116,10 @@ class Maker:
             self._networks = stack.enter_context(
                 _executor(workers, (lambda: torch.set_num_threads(1)) if on_cpu else None)
             )
-            complete = self._work(lookahead=workers)
+            self._work(lookahead=workers)
         self.network_fraction = sum(self._network_seconds) / (workers * (time.perf_counter() - begin))
-        return complete
 
-    def _work(self, lookahead: int) -> bool:
+    def _work(self, lookahead: int) -> None:
         """Keep `lookahead` micro-batches waiting beside those that the networks have in hand."""
         flying: deque[_Chunk] = deque()
         per_chunk = max(1, len(self._labels) * (self.store.chunk_rows // MICRO_BATCH))
@@ -138,11 +136,9 @@ class Maker:
                     self._advance(flying)
             while flying:
                 self._advance(flying)
-            if self._complete():
+            if self.place.rank != 0 or self._complete():
                 self._show()
-                return True
-            if self.place.rank != 0:
-                return False
+                return
             time.sleep(POLL_SECONDS)
 
     def _claimed(self) -> Iterator[int]:
