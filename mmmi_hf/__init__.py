@@ -23,9 +23,12 @@ if TYPE_CHECKING:
         two_telescopes,
     )
     from mmmi_hf.dataset import (
+        Certificate,
         MMMIBuilder,
         MMMIConfig,
         Modality,
+        certify,
+        check_folder,
         generate,
         get_configuration,
         list_configurations,
@@ -48,9 +51,12 @@ _ROOMS = {
     ),
     "flow": ("Bijection", "FlowMatchODEScheduler", "FlowMatchingPipeline", "IdentityBijection"),
     "dataset": (
+        "Certificate",
         "MMMIBuilder",
         "MMMIConfig",
         "Modality",
+        "certify",
+        "check_folder",
         "generate",
         "get_configuration",
         "list_configurations",
@@ -60,6 +66,7 @@ _ROOMS = {
 __all__ = [
     "Bijection",
     "CausalModel",
+    "Certificate",
     "FlowMatchODEScheduler",
     "FlowMatchingPipeline",
     "IdentityBijection",
@@ -68,6 +75,8 @@ __all__ = [
     "MMMIBuilder",
     "MMMIConfig",
     "Modality",
+    "certify",
+    "check_folder",
     "common_cause",
     "decaying_modalities",
     "generate",

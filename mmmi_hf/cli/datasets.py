@@ -27,6 +27,9 @@ def generate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")
     ] = False,
+    certify: Annotated[
+        bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
+    ] = True,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
@@ -48,6 +51,7 @@ def generate(
         store_latents=store_latents,
         device=device,
         overwrite=overwrite,
+        certify=certify,
         progress=not quiet,
     )
     if not result.complete:

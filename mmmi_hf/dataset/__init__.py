@@ -7,18 +7,33 @@ from typing import TYPE_CHECKING
 from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mmmi_hf.dataset.certificate import Certificate, CertificateRefusedError, certify
+    from mmmi_hf.dataset.checks import check_folder
     from mmmi_hf.dataset.configuration import MMMIConfig, Modality
     from mmmi_hf.dataset.generation import generate
     from mmmi_hf.dataset.mmmi import MMMIBuilder
     from mmmi_hf.dataset.registry import get_configuration, list_configurations
 
 _MODULES = {
+    "certificate": ("Certificate", "CertificateRefusedError", "certify"),
+    "checks": ("check_folder",),
     "configuration": ("MMMIConfig", "Modality"),
     "generation": ("generate",),
     "mmmi": ("MMMIBuilder",),
     "registry": ("get_configuration", "list_configurations"),
 }
 
-__all__ = ["MMMIBuilder", "MMMIConfig", "Modality", "generate", "get_configuration", "list_configurations"]
+__all__ = [
+    "Certificate",
+    "CertificateRefusedError",
+    "MMMIBuilder",
+    "MMMIConfig",
+    "Modality",
+    "certify",
+    "check_folder",
+    "generate",
+    "get_configuration",
+    "list_configurations",
+]
 
 __getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -6,6 +6,7 @@ chunks, put them in place, write manifest and card. A killed run is continued by
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import logging
 import os
@@ -20,6 +21,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mmmi_hf.dataset.cards import render_card
+from mmmi_hf.dataset.certificate import Certificate, CertificateRefusedError
+from mmmi_hf.dataset.certificate import certify as measure
+from mmmi_hf.dataset.checks import bound_certificate
 from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
 from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
@@ -28,6 +32,7 @@ from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
 from mmmi_hf.dataset.ground_truth import ground_truth_table
 from mmmi_hf.dataset.making import Maker
 from mmmi_hf.dataset.packing import pack
+from mmmi_hf.dataset.placing import restore_ground_truth
 from mmmi_hf.dataset.registry import get_configuration
 from mmmi_hf.dataset.rows import chunk_key, load_bijections
 from mmmi_hf.dataset.yaml_source import ConfigurationError
@@ -51,6 +56,7 @@ class Generated:
         world_size: number of processes.
         complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
         network_fraction: part of the time of making chunks that this process spent in the networks.
+        certificate: measured by this call; None where it was not asked for or was there already.
     """
 
     folder: Path
@@ -60,6 +66,7 @@ class Generated:
     world_size: int = 1
     complete: bool = True
     network_fraction: float = 0.0
+    certificate: Certificate | None = None
 
 
 class DiskFullError(OSError, ValueError):
@@ -76,6 +83,7 @@ def generate(
     store_latents: bool | None = None,
     device: str | None = None,
     overwrite: bool = False,
+    certify: bool = True,
     progress: bool = True,
 ) -> Generated:
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
@@ -89,6 +97,8 @@ def generate(
         rows, seed, pipeline, store_latents: replace the configuration's own.
         device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
         overwrite: replace a complete configuration of this name that was made with other settings.
+        certify: also measure on the finished files that the information is there (see `mmmi_hf.certify`), unless a
+            valid certificate is there already. Without it, ground truth and card say "not measured".
         progress: show progress bars.
 
     Returns:
@@ -98,6 +108,7 @@ def generate(
         ConfigurationError: a request that cannot be met; nothing was written.
         DiskFullError: no room; finished chunks are kept and the same call continues.
         FolderInUseError: another run is writing the same configuration.
+        CertificateRefusedError: the finished folder does not bear out its claim; it stays without a certificate.
         DamagedChunkError: chunks are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
@@ -117,6 +128,7 @@ def generate(
         seconds = time.monotonic() - started
         return Generated(folder.path, config, rows_made, seconds, place.world_size, complete, network_fraction)
 
+    restore_ground_truth(folder, config.name)
     existing = folder.manifest(config.name)
     there = _is_complete(folder, existing, config, key, overwrite=overwrite)
     if there and place.rank != 0:
@@ -129,7 +141,8 @@ def generate(
         if there:
             with folder.locked():
                 _finish(folder, config.name)
-            return result(0)
+            finished = result(0)
+            return _certified(finished, place.device(device), progress=progress) if certify else finished
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
         maker.run()
         if place.rank != 0:
@@ -141,7 +154,19 @@ def generate(
             manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
             folder.write_manifest(config.name, manifest)
             _finish(folder, config.name)
-    return result(made, network_fraction=maker.network_fraction)
+    finished = result(made, network_fraction=maker.network_fraction)
+    return _certified(finished, place.device(device), progress=progress) if certify else finished
+
+
+def _certified(made: Generated, device: str | None, *, progress: bool) -> Generated:
+    """Measure on the stored bytes, unless a valid certificate binds them already."""
+    folder, name = DatasetFolder(made.folder, reading=True), made.config.name
+    if bound_certificate(folder, name) is not None:
+        return made
+    (certificate,) = measure(made.folder, name, device=device, write=True, progress=progress).values()
+    if not certificate.valid:
+        raise CertificateRefusedError(f"{name} in {made.folder} is refused: {'; '.join(certificate.reasons)}")
+    return dataclasses.replace(made, certificate=certificate)
 
 
 def _is_complete(
