@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,7 +93,7 @@ def print_certificate(certificate: Certificate) -> None:
     print_table(("latents of", "from", "median error", "largest", "not inverted"), errors, right=(2, 3, 4))
     typer.echo()
     bounds = [
-        (quantity, f"{record['upper_bounds'][quantity]:.6g}", *(_bound(kinds.get(kind)) for kind in ("float32", "8bit")))
+        (quantity, f"{record['upper_bounds'][quantity]:.6f}", *(_bound(kinds.get(kind)) for kind in ("float32", "8bit")))
         for quantity, kinds in record["lower_bounds"].items()
     ]
     if bounds:
@@ -111,4 +112,5 @@ def _error(value: Any) -> str:
 
 
 def _bound(value: Any) -> str:
-    return "–" if value is None else f"{value:.6g}"
+    """Rounded down: a bound must not be stated above what was found."""
+    return "–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}"

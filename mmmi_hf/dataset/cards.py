@@ -6,6 +6,7 @@ number comes from the folder's own manifests and ground-truth tables.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import datasets
@@ -16,6 +17,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration, release_differences
 from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.folder import DatasetFolder
@@ -49,6 +51,7 @@ def dataset_card(folder: DatasetFolder) -> str:
         autoescape=False,
     )
     environment.filters["nats"] = lambda value: f"{value:.4f}" if abs(value) < 1e4 else f"{value:.4g}"
+    environment.filters["at_least"] = lambda value: f"{math.floor(value * 1e4) / 1e4:.4f}"
     first = next(iter(manifests))
     return environment.get_template("dataset_card.md.j2").render(
         front_matter=_front_matter(folder, manifests),
@@ -67,7 +70,16 @@ def _complete(folder: DatasetFolder, name: str) -> dict[str, Any]:
 
 def _summary(folder: DatasetFolder, name: str, manifest: dict[str, Any]) -> dict[str, Any]:
     table = pq.read_table(folder.ground_truth(name)).to_pylist()
-    return {**manifest, "quantities": {row["quantity"]: row["value"] for row in table}}
+    certificate = bound_certificate(folder, name)
+    return {
+        **manifest,
+        "quantities": {row["quantity"]: row["value"] for row in table},
+        "certificate": certificate,
+        "certified": [quantity for quantity in ("I(x1;y)", "I(x1;x2)") if quantity in certificate["lower_bounds"]]
+        if certificate
+        else [],
+        "differences": release_differences(rebuilt_configuration(folder, name, manifest), manifest),
+    }
 
 
 def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -> str:

@@ -252,7 +252,7 @@ class _Run:
                 if recovered_of:
                     measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
         bounds = {
-            quantity: {kind: measured[kind].get(quantity, {}).get("bound") for kind in measured}
+            quantity: {kind: found_here[quantity]["bound"] for kind, found_here in measured.items() if quantity in found_here}
             for quantity in (*plan.targets, *plan.pairs)
             if measured
         }

@@ -27,7 +27,7 @@ FEWEST_ROWS = 32
 MOST_NATS_OF_PRODUCT = 6.0
 """Above this the Donsker–Varadhan bound is not tried: its critic has a variance of e^{2I}."""
 
-COLUMNS = ("float32", "8bit")
+_NUMBERS_AT_ONCE = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -172,11 +172,17 @@ def _pair_bounds(
 def _all_pairs(model: CausalModel, pair: tuple[str, str], latents: Latents) -> np.ndarray:
     """(n, n): pointwise information of the first modality's row r with the second's row s."""
     first, second = pair
+    a, b = latents.z[first], latents.z[second]
     count = len(latents.y)
     result = np.empty((count, count))
-    for shift in range(count):
-        other = np.roll(latents.z[second], -shift, axis=0)
-        mixed = Latents({first: latents.z[first], second: other}, latents.y, latents.standardize)
+    together = max(1, _NUMBERS_AT_ONCE // (count * (a[0].size + b[0].size)))
+    for start in range(0, count, together):
+        rows = range(start, min(start + together, count))
+        mixed = Latents(
+            {first: np.repeat(a[rows.start : rows.stop], count, axis=0), second: np.concatenate([b] * len(rows))},
+            np.zeros(count * len(rows)),
+            latents.standardize,
+        )
         values = model.pointwise_mutual_information(mixed, first, second)
-        result[np.arange(count), (np.arange(count) + shift) % count] = values
+        result[rows.start : rows.stop] = values.reshape(len(rows), count)
     return result

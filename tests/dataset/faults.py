@@ -135,7 +135,7 @@ def start(folder: Path, processes: int, rows: int, fatal: dict[int, int | None],
             faults = Faults(fatal.get(rank))
             if rank in fatal:
                 faults.install()
-            generate(config(rows), folder, progress=False)
+            generate(config(rows), folder, certify=False, progress=False)
             if report is not None:
                 os.write(os.open(f"{report}-{rank}", os.O_CREAT | os.O_WRONLY), json.dumps(faults.events).encode())
             status = 0
