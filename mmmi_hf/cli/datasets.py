@@ -33,6 +33,9 @@ def generate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")
     ] = False,
+    certify: Annotated[
+        bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
+    ] = True,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
@@ -56,6 +59,7 @@ def generate(
         channels_last=channels_last,
         compiled=compiled,
         overwrite=overwrite,
+        certify=certify,
         progress=not quiet,
     )
     if result.rank != 0:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from mmmi_hf.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mmmi_hf.dataset.certificate import Certificate, CertificateRefusedError, certify
+    from mmmi_hf.dataset.checks import check_folder
     from mmmi_hf.dataset.configuration import MMMIConfig, Modality
     from mmmi_hf.dataset.families import Family
     from mmmi_hf.dataset.generation import generate
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.registry import get_configuration, get_family, list_configurations, list_families
 
 _MODULES = {
+    "certificate": ("Certificate", "CertificateRefusedError", "certify"),
+    "checks": ("check_folder",),
     "configuration": ("MMMIConfig", "Modality"),
     "families": ("Family",),
     "generation": ("generate",),
@@ -22,10 +26,14 @@ _MODULES = {
 }
 
 __all__ = [
+    "Certificate",
+    "CertificateRefusedError",
     "Family",
     "MMMIBuilder",
     "MMMIConfig",
     "Modality",
+    "certify",
+    "check_folder",
     "generate",
     "get_configuration",
     "get_family",

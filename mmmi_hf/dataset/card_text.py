@@ -6,7 +6,6 @@ import causal/ and pyarrow; never torch.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import combinations
@@ -17,6 +16,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration, release_differences
 from mmmi_hf.dataset.columns import pmi_pairs
 from mmmi_hf.dataset.folder import DatasetFolder
 
@@ -30,7 +30,7 @@ def summary(folder: DatasetFolder, name: str, manifest: Mapping[str, Any]) -> di
     values = {row["quantity"]: row["value"] for row in rows}
     names = [modality["name"] for modality in manifest["modalities"]]
     pairs = list(combinations(names, 2))
-    certificate = _certificate(folder, name)
+    certificate = bound_certificate(folder, name)
     return {
         **manifest,
         "shapes": _shapes(manifest["modalities"]),
@@ -42,29 +42,23 @@ def summary(folder: DatasetFolder, name: str, manifest: Mapping[str, Any]) -> di
             row for row in rows if row["lower_bound_float32"] is not None or row["lower_bound_8bit"] is not None
         ],
         "certificate": certificate_line(certificate) if certificate else "",
-        "differs": (certificate or {}).get("differs_from_release") or "",
+        "differs": "; ".join(release_differences(rebuilt_configuration(folder, name, manifest), manifest)),
         "maps": _maps(manifest["modalities"]),
         "versions": _versions(manifest["key"]["versions"]),
     }
 
 
-def _certificate(folder: DatasetFolder, name: str) -> dict[str, Any] | None:
-    path = folder.path / "certificates" / f"{name}.json"
-    return dict(json.loads(path.read_text())) if path.is_file() else None
-
-
 def certificate_line(certificate: Mapping[str, Any]) -> str:
-    """A certificate in one line: verdict, rows inverted, confidence, round-trip error."""
-    parts = [str(certificate["verdict"])] if "verdict" in certificate else []
-    if certificate.get("rows") is not None:
-        rows = certificate["rows"]
-        parts.append(f"{len(rows) if isinstance(rows, list) else rows} rows inverted")
-    if certificate.get("confidence") is not None:
-        parts.append(f"{100 * certificate['confidence']:g} % confidence")
-    error = certificate.get("round_trip")
-    if isinstance(error, Mapping):
-        parts.append(f"latents come back with relative error {error['median']:.1e} (largest {error['largest']:.1e})")
-    return ", ".join(parts)
+    """A certificate in one line: rows inverted, how well their latents came back, confidence of all bounds together."""
+    rows = len(certificate["sample"]["rows"])
+    errors = [kinds["float32"] for kinds in certificate["round_trip"].values() if "float32" in kinds]
+    if certificate["replayed"]:
+        worst = max((error["max"] for error in errors if error["max"] is not None), default=0.0)
+        what = f"gave the latents of their seed again, with relative errors of at most {worst:.1e}"
+    else:
+        what = "gave latents of the declared law"
+    together = f"all bounds hold together with {100 * certificate['confidence']:g} % confidence"
+    return f"{rows} sampled rows were inverted and {what}; {together}"
 
 
 def _shapes(modalities: Sequence[Mapping[str, Any]]) -> str:

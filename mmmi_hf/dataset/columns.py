@@ -108,14 +108,20 @@ def _nested(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     return array
 
 
-def png_views(values: np.ndarray, half_range: float) -> list[bytes]:
-    """The 8-bit view of images (n, C, H, W): values −half_range … half_range as 0 … 255, clipped, as PNG files.
+def eight_bit(values: np.ndarray, half_range: float) -> np.ndarray:
+    """Values −half_range … half_range as 0 … 255, clipped; the range is a constant of the modality, never of the data."""
+    return np.clip(np.rint((values / half_range + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
-    The range is a fixed constant of the modality, never computed from the data.
-    """
-    scaled = np.clip(np.rint((values / half_range + 1.0) * 127.5), 0, 255).astype(np.uint8)
+
+def from_eight_bit(pixels: np.ndarray, half_range: float) -> np.ndarray:
+    """The middle of the values that became each pixel, float32."""
+    return ((pixels / 127.5 - 1.0) * half_range).astype(np.float32)
+
+
+def png_views(values: np.ndarray, half_range: float) -> list[bytes]:
+    """The 8-bit view of images (n, C, H, W) as PNG files, by `eight_bit`."""
     files = []
-    for image in scaled:
+    for image in eight_bit(values, half_range):
         pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
         buffer = io.BytesIO()
         Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)

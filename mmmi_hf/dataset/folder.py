@@ -7,7 +7,8 @@ Owns the layout on disk, which is also the layout on the Hub:
     ground_truth/CONFIG.parquet          the configuration `ground_truth`, one row per quantity
     causal_models/CONFIG.json
     figures/CONFIG/*.png                 pictures of the card; no part of the manifest
-    manifests/CONFIG.json                written last: a configuration is complete when its manifest is there
+    manifests/CONFIG.json                a configuration is complete when its manifest is there
+    certificates/CONFIG.json             what was measured on these very bytes; names the manifest's SHA-256
     .chunks/CONFIG                       only while a configuration is being made
 """
 
@@ -30,20 +31,25 @@ MANIFEST_FORMAT = 1
 
 
 class DatasetFolder:
-    """One dataset folder; `writable=False` for one that is only read.
+    """One dataset folder.
 
-    Raises ConfigurationError where the folder holds something else, or cannot be written to.
+    With `reading` it must hold configurations and need not be writable. Raises ConfigurationError where the folder
+    holds something else, or cannot be written to.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, writable: bool = True) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, reading: bool = False) -> None:
         self.path = Path(path)
+        if reading:
+            if not self.configurations():
+                raise ConfigurationError(f"{self.path} holds no dataset of ours (no manifests/*.json); give its folder")
+            return
         there = nearest_existing(self.path)
         if not there.is_dir():
             raise ConfigurationError(f"{there} is a file; give a folder")
-        if writable and not os.access(there, os.W_OK | os.X_OK):
+        if not os.access(there, os.W_OK | os.X_OK):
             raise ConfigurationError(f"{there} cannot be written to; give another folder")
         unsafe = sorted(set('*?[]"') & set(str(self.path.absolute())))
-        if writable and unsafe:
+        if unsafe:
             raise ConfigurationError(
                 f"{self.path}: `load_dataset` cannot read from a path with {' '.join(unsafe)}; give another folder"
             )
@@ -76,6 +82,14 @@ class DatasetFolder:
 
     def manifest_path(self, config: str) -> Path:
         return self.path / "manifests" / f"{config}.json"
+
+    def certificate_path(self, config: str) -> Path:
+        return self.path / "certificates" / f"{config}.json"
+
+    @property
+    def writable(self) -> bool:
+        """Whether files can be put in place here."""
+        return os.access(self.path, os.W_OK | os.X_OK)
 
     def configurations(self) -> list[str]:
         """The complete configurations, by name."""
@@ -122,10 +136,10 @@ class DatasetFolder:
 
     def put_in_place(self, config: str, packed: Mapping[str, Path]) -> None:
         """Move packed files (relative path → where it is now) to their places, in place of older ones."""
-        manifest = self.manifest_path(config)
-        if manifest.exists():
-            manifest.unlink()
-            sync_file(manifest.parent)
+        for path in (self.certificate_path(config), self.manifest_path(config)):
+            if path.exists():
+                path.unlink()
+                sync_file(path.parent)
         for stale in (self.data(config), self.figures(config)):
             shutil.rmtree(stale, ignore_errors=True)
         for relative, source in packed.items():
@@ -137,9 +151,7 @@ class DatasetFolder:
 
     def write_manifest(self, config: str, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the configuration complete."""
-        path = self.manifest_path(config)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_durably(path, (json.dumps({"format": MANIFEST_FORMAT, **manifest}, indent=2) + "\n").encode())
+        write_json(self.manifest_path(config), {"format": MANIFEST_FORMAT, **manifest})
 
     def remove_chunks(self, config: str) -> None:
         """Remove the chunks of a complete configuration, and `.chunks` with the last of them."""
@@ -154,8 +166,19 @@ def nearest_existing(path: Path) -> Path:
     return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
 
 
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file so that it is there whole or not at all, and make its folder where it is missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def file_entry(root: Path, relative: str) -> dict[str, Any]:
     """How a manifest names a file: path, size in bytes, SHA-256."""
-    with (root / relative).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    return {"path": relative, "bytes": (root / relative).stat().st_size, "sha256": digest}
+    path = root / relative
+    return {"path": relative, "bytes": path.stat().st_size, "sha256": sha256_of(path)}

@@ -6,6 +6,7 @@ chunks, put them in place, write manifest and card. A killed run is continued by
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import logging
 import os
@@ -21,6 +22,9 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.cards import render_card
+from mmmi_hf.dataset.certificate import Certificate, CertificateRefusedError
+from mmmi_hf.dataset.certificate import certify as measure
+from mmmi_hf.dataset.checks import bound_certificate
 from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
 from mmmi_hf.dataset.columns import features, row_bytes
 from mmmi_hf.dataset.configuration import MMMIConfig
@@ -30,6 +34,7 @@ from mmmi_hf.dataset.ground_truth import ground_truth_table
 from mmmi_hf.dataset.making import Maker
 from mmmi_hf.dataset.packing import pack
 from mmmi_hf.dataset.pictures import draw_for_card
+from mmmi_hf.dataset.placing import restore_ground_truth
 from mmmi_hf.dataset.registry import get_configuration
 from mmmi_hf.dataset.rows import chunk_key, load_bijections
 from mmmi_hf.dataset.yaml_source import ConfigurationError
@@ -53,6 +58,7 @@ class Generated:
         rank, world_size: number of this process, and of all.
         complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
         network_fraction: part of the time of making chunks that this process spent in the networks.
+        certificate: measured by this call; None where it was not asked for or was there already.
     """
 
     folder: Path
@@ -63,6 +69,7 @@ class Generated:
     world_size: int = 1
     complete: bool = True
     network_fraction: float = 0.0
+    certificate: Certificate | None = None
 
 
 class DiskFullError(OSError, ValueError):
@@ -81,6 +88,7 @@ def generate(
     channels_last: bool = False,
     compiled: bool = False,
     overwrite: bool = False,
+    certify: bool = True,
     progress: bool = True,
 ) -> Generated:
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
@@ -96,6 +104,8 @@ def generate(
         channels_last, compiled: how the networks compute; see `load_bijections` for what that does to the round trip.
             Rows differ in their last bits, so the choice is recorded, and all of a configuration is made with it.
         overwrite: replace a complete configuration of this name that was made with other settings.
+        certify: also measure on the finished files that the information is there (see `mmmi_hf.certify`), unless a
+            valid certificate is there already. Without it, ground truth and card say "not measured".
         progress: show progress bars.
 
     Returns:
@@ -105,6 +115,7 @@ def generate(
         ConfigurationError: a request that cannot be met; nothing was written.
         DiskFullError: no room; finished chunks are kept and the same call continues.
         FolderInUseError: another run is writing the same configuration.
+        CertificateRefusedError: the finished folder does not bear out its claim; it stays without a certificate.
         DamagedChunkError: chunks are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
@@ -119,7 +130,15 @@ def generate(
     # Linear algebra of several threads sums in another order, and launchers set the number of threads.
     with threadpool_limits(limits=1, user_api="blas"):
         return _generate(
-            config, folder, place, computing, device=device, overwrite=overwrite, progress=progress, started=started
+            config,
+            folder,
+            place,
+            computing,
+            device=device,
+            overwrite=overwrite,
+            certify=certify,
+            progress=progress,
+            started=started,
         )
 
 
@@ -131,6 +150,7 @@ def _generate(
     *,
     device: str | None,
     overwrite: bool,
+    certify: bool,
     progress: bool,
     started: float,
 ) -> Generated:
@@ -148,6 +168,7 @@ def _generate(
             folder.path, config, rows_made, seconds, place.rank, place.world_size, complete, network_fraction
         )
 
+    restore_ground_truth(folder, config.name)
     existing = folder.manifest(config.name)
     there = _is_complete(folder, existing, config, key, overwrite=overwrite)
     if there and place.rank != 0:
@@ -158,10 +179,12 @@ def _generate(
         if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
             there = _is_complete(folder, now, config, key, overwrite=overwrite)
         if there:
-            if place.rank == 0 or store.first:
-                with folder.locked():
-                    _finish(folder, config.name)
-            return result(0)
+            finished = result(0)
+            if place.rank != 0 and not store.first:
+                return finished
+            with folder.locked():
+                _finish(folder, config.name)
+            return _certified(finished, place.device(device), progress=progress) if certify else finished
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
         maker.run()
         if place.rank != 0:
@@ -173,7 +196,19 @@ def _generate(
             manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
             folder.write_manifest(config.name, manifest)
             _finish(folder, config.name)
-    return result(made, network_fraction=maker.network_fraction)
+    finished = result(made, network_fraction=maker.network_fraction)
+    return _certified(finished, place.device(device), progress=progress) if certify else finished
+
+
+def _certified(made: Generated, device: str | None, *, progress: bool) -> Generated:
+    """Measure on the stored bytes, unless a valid certificate binds them already."""
+    folder, name = DatasetFolder(made.folder, reading=True), made.config.name
+    if bound_certificate(folder, name) is not None:
+        return made
+    (certificate,) = measure(made.folder, name, device=device, write=True, progress=progress).values()
+    if not certificate.valid:
+        raise CertificateRefusedError(f"{name} in {made.folder} is refused: {'; '.join(certificate.reasons)}")
+    return dataclasses.replace(made, certificate=certificate)
 
 
 def _is_complete(

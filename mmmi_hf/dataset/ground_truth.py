@@ -6,14 +6,19 @@ each time; `info`, the `ground_truth` table, cards and descriptions all come fro
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import combinations
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.dataset.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
+CERTIFIED = "; lower bounds measured on the stored bytes, see certificates/"
 
 SCHEMA = pa.schema(
     [
@@ -64,19 +69,32 @@ def quantities(model: CausalModel) -> dict[str, float]:
     return values
 
 
-def ground_truth_table(config: MMMIConfig) -> pa.Table:
-    """One row per quantity; the lower bounds stay empty until a certificate has been measured on the stored bytes."""
+def ground_truth_table(config: MMMIConfig, bounds: Mapping[str, Mapping[str, float | None]] | None = None) -> pa.Table:
+    """One row per quantity.
+
+    Args:
+        config: the configuration.
+        bounds: quantity → {"float32": …, "8bit": …}, what a certificate measured; without one the bounds are empty.
+    """
     values = quantities(config.model)
-    count = len(values)
+    count, bounds = len(values), bounds or {}
     return pa.table(
         {
             "config": [config.name] * count,
             "version": [str(config.version)] * count,
             "quantity": list(values),
             "value": list(values.values()),
-            "lower_bound_float32": [None] * count,
-            "lower_bound_8bit": [None] * count,
-            "method": [METHOD] * count,
+            "lower_bound_float32": [bounds.get(name, {}).get("float32") for name in values],
+            "lower_bound_8bit": [bounds.get(name, {}).get("8bit") for name in values],
+            "method": [METHOD + (CERTIFIED if name in bounds else "") for name in values],
         },
         schema=SCHEMA,
     )
+
+
+def write_ground_truth(config: MMMIConfig, path: Path, bounds: Mapping[str, Mapping[str, float | None]] | None) -> None:
+    """Write `ground_truth_table` as Parquet."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(ground_truth_table(config, bounds), sink)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_durably(path, sink.getvalue())

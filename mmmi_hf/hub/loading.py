@@ -202,7 +202,7 @@ class _Record:
 
     @classmethod
     def read(cls, root: Path, config: str) -> _Record:
-        folder = DatasetFolder(root, writable=False)
+        folder = DatasetFolder(root, reading=True)
         manifest = folder.manifest(config)
         if manifest is None:
             there = ", ".join(folder.configurations()) or "none"

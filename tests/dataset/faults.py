@@ -140,7 +140,7 @@ def start(
                 faults.install()
             if order is not None:
                 Place.order = order
-            generate(config(rows), folder, progress=False)
+            generate(config(rows), folder, certify=False, progress=False)
             if report is not None:
                 os.write(os.open(f"{report}-{rank}", os.O_CREAT | os.O_WRONLY), json.dumps(faults.events).encode())
             status = 0

@@ -1,0 +1,116 @@
+"""`verify`: is the information there that a dataset folder claims?"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+
+if TYPE_CHECKING:
+    from mmmi_hf.dataset.certificate import Certificate
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="Dataset folder; it may be read-only.")],
+    config: Annotated[
+        list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
+    ] = None,
+    rows: Annotated[
+        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 64.")
+    ] = None,
+    rows_float64: Annotated[
+        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 8.")
+    ] = None,
+    sample_seed: Annotated[
+        int | None, typer.Option(help="A number of yours that picks other rows, which the maker could not foresee.")
+    ] = None,
+    without_seed: Annotated[
+        bool, typer.Option("--without-seed", help="Do not replay rows from the seed: statistical tests alone.")
+    ] = False,
+    pipeline: Annotated[
+        str | None, typer.Option(help="Where the pipeline is, if not where the manifest says; its digest must agree.")
+    ] = None,
+    write: Annotated[
+        bool | None,
+        typer.Option("--write/--no-write", help="Write the certificate. Default: only where there is none."),
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Measure on the stored bytes whether the claimed information is there. Exit 0: it is; 1: refused, with reasons."""
+    from mmmi_hf.dataset.certificate import certify
+
+    quieten_libraries(quiet)
+    results = certify(
+        folder,
+        config or None,
+        rows=rows,
+        rows_float64=rows_float64,
+        sample_seed=sample_seed,
+        use_seed=not without_seed,
+        pipeline=pipeline,
+        write=write,
+        device=device,
+        progress=not quiet,
+    )
+    if form is Format.json:
+        typer.echo(json.dumps({name: {**each.record, "written": each.written} for name, each in results.items()}, indent=2))
+    else:
+        for position, certificate in enumerate(results.values()):
+            if position:
+                typer.echo()
+            print_certificate(certificate)
+    if not all(certificate.valid for certificate in results.values()):
+        raise typer.Exit(1)
+
+
+def print_certificate(certificate: Certificate) -> None:
+    """The verdict, then errors and bounds, or the reasons."""
+    record = certificate.record
+    if not certificate.valid:
+        typer.echo(f"{certificate.config}: REFUSED")
+        for reason in certificate.reasons:
+            typer.echo(f"  - {reason}")
+        return
+    sample = record["sample"]
+    how = "compared with the latents of (seed, row)" if record["replayed"] else "tested without the seed"
+    typer.echo(f"{certificate.config}: valid. {len(sample['rows'])} sampled rows inverted and {how}.")
+    for difference in record["differs_from_release"]:
+        typer.echo(f"  differs from the release: {difference}")
+    typer.echo()
+    errors = [
+        (name, kind, _error(entry["median"]), _error(entry["max"]), f"{entry['failed']} of {entry['rows']}")
+        for name, kinds in record["round_trip"].items()
+        for kind, entry in kinds.items()
+    ]
+    print_table(("latents of", "from", "median error", "largest", "not inverted"), errors, right=(2, 3, 4))
+    typer.echo()
+    bounds = [
+        (quantity, f"{record['upper_bounds'][quantity]:.6f}", *(_bound(kinds.get(kind)) for kind in ("float32", "8bit")))
+        for quantity, kinds in record["lower_bounds"].items()
+    ]
+    if bounds:
+        typer.echo(f"Lower bounds in nats; all of them hold together with {record['confidence']:.4g} confidence.\n")
+        print_table(("quantity", "analytic", "float column", "8-bit view"), bounds, right=(1, 2, 3))
+    else:
+        typer.echo("No lower bounds: that takes at least 32 rows.")
+    share = record["sample"]["unseen_share"]
+    typer.echo(f"\nBad rows that this sample could have missed at that confidence: up to {share:.2%} of all.")
+    if certificate.written:
+        typer.echo(f"Certificate: certificates/{certificate.config}.json")
+
+
+def _error(value: Any) -> str:
+    return "–" if value is None else f"{value:.2g}"
+
+
+def _bound(value: Any) -> str:
+    """Rounded down: a bound must not be stated above what was found."""
+    return "–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}"

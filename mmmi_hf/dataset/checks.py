@@ -1,0 +1,193 @@
+"""Checks of a dataset folder that need no network: is every file what the manifest, the causal model and the
+certificate say?
+
+Owns `check_folder`, which publishing and loading use, and the rebuilding of a configuration from its manifest. Runs no
+bijection.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.folder import DatasetFolder, sha256_of
+from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table
+from mmmi_hf.dataset.registry import get_configuration, list_configurations
+from mmmi_hf.dataset.yaml_source import ConfigurationError
+
+CERTIFICATE_FORMAT = 1
+BOUND_COLUMNS = {"float32": "lower_bound_float32", "8bit": "lower_bound_8bit"}
+
+
+def check_folder(folder: str | os.PathLike[str], config: str) -> list[str]:
+    """What is wrong with a configuration of a dataset folder, as far as can be said without inverting an image.
+
+    Digests and sizes of all files, nothing else among the data, the manifest's own consistency, ground truth equal to
+    what the causal model gives, and lower bounds equal to those of the certificate that binds this manifest (without
+    one, no bounds at all). Reads only.
+
+    Returns:
+        Reasons; empty where nothing is wrong. A missing certificate is no reason: see `bound_certificate`.
+
+    Raises:
+        ConfigurationError: no such configuration in the folder.
+    """
+    place = DatasetFolder(folder, reading=True)
+    return problems_of(place, config, read_manifest(place, config))
+
+
+def read_manifest(folder: DatasetFolder, config: str) -> dict[str, Any]:
+    """The manifest. Raises ConfigurationError where the folder has no such configuration."""
+    manifest = folder.manifest(config)
+    if manifest is None:
+        known = ", ".join(folder.configurations())
+        raise ConfigurationError(f"{folder.path} holds no configuration {config!r}; it holds {known}")
+    return manifest
+
+
+def problems_of(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+    """`check_folder` of an opened folder."""
+    try:
+        return _file_problems(folder, config, manifest) or _content_problems(folder, config, manifest)
+    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
+        return [f"the manifest or a file that it names is malformed: {type(error).__name__}: {error}"]
+
+
+def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> MMMIConfig:
+    """The configuration that a manifest and the causal model beside it describe.
+
+    Raises:
+        ValueError: they describe none.
+    """
+    model = CausalModel.from_json(folder.causal_model(config).read_text())
+    return MMMIConfig(
+        name=config,
+        version=manifest["version"],
+        description=manifest["description"],
+        causal_model=model,
+        modalities=tuple(Modality(entry["pipeline"], entry["class_label"]) for entry in manifest["modalities"]),
+        standardize=manifest["standardize"],
+        rows=manifest["rows"],
+        seed=0 if manifest["seed"] is None else manifest["seed"],
+        store_latents=manifest["store_latents"],
+    )
+
+
+def bound_certificate(folder: DatasetFolder, config: str) -> dict[str, Any] | None:
+    """The certificate of a configuration if it is valid and binds the manifest that is there, else None."""
+    path = folder.certificate_path(config)
+    if not path.is_file():
+        return None
+    try:
+        certificate = json.loads(path.read_text())
+    except ValueError:
+        return None
+    binds = (
+        isinstance(certificate, dict)
+        and certificate.get("format") == CERTIFICATE_FORMAT
+        and certificate.get("config") == config
+        and certificate.get("valid") is True
+        and certificate.get("manifest_sha256") == sha256_of(folder.manifest_path(config))
+    )
+    return certificate if binds else None
+
+
+def release_differences(config: MMMIConfig, manifest: Mapping[str, Any]) -> list[str]:
+    """In what a configuration of a released name differs from the release; empty for other names too."""
+    if config.name not in list_configurations():
+        return []
+    released = get_configuration(config.name)
+    pairs = {
+        "version": (config.version, released.version),
+        "rows": (config.rows, released.rows),
+        "seed": (manifest["seed"], released.seed),
+        "standardize": (config.standardize, released.standardize),
+        "causal model": (config.model.digest[:12], released.model.digest[:12]),
+        "modalities": (_pipelines(config), _pipelines(released)),
+        "store_latents": (config.store_latents, released.store_latents),
+    }
+    return [f"{name} {here}, released {there}" for name, (here, there) in pairs.items() if here != there]
+
+
+def _pipelines(config: MMMIConfig) -> str:
+    return ", ".join(
+        each.pipeline if each.class_label is None else f"{each.pipeline} class {each.class_label}"
+        for each in config.modalities
+    )
+
+
+def _file_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+    listed = [entry["path"] for entry in manifest["files"]]
+    data = [path for split in manifest["splits"].values() for path in split["files"]]
+    expected = {*data, f"ground_truth/{config}.parquet", f"causal_models/{config}.json"}
+    problems = []
+    if set(listed) != expected or len(listed) != len(expected) or len(set(data)) != len(data):
+        problems.append("the manifest's list of files is not that of its splits, ground truth and causal model")
+    there = {
+        path.relative_to(folder.path).as_posix() for path in sorted(folder.data(config).rglob("*")) if path.is_file()
+    }
+    problems += [f"{path} is not in the manifest" for path in sorted(there - set(data))]
+    problems += [
+        f"{path} does not lie in data/{config}" for path in data if os.path.dirname(path) != f"data/{config}"
+    ]
+    if problems:
+        return problems
+    for path in folder.damaged_files(manifest):
+        is_there = (folder.path / path).is_file()
+        problems.append(f"{path} {'differs from the manifest (SHA-256 or size)' if is_there else 'is missing'}")
+    return problems
+
+
+def _content_problems(folder: DatasetFolder, name: str, manifest: Mapping[str, Any]) -> list[str]:
+    problems = []
+    if manifest["config"] != name:
+        problems.append(f"the manifest is that of {manifest['config']!r}")
+    config = rebuilt_configuration(folder, name, manifest)
+    if config.model.digest != manifest["causal_model"]:
+        problems.append("the causal model is another than the manifest's (digest)")
+    if manifest["seed"] is not None and config.digest != manifest["key"]["configuration"]:
+        problems.append("causal model, modalities, standardization and seed are not those that the rows were made with")
+    if manifest["seed"] != manifest["key"]["seed"]:
+        problems.append("the manifest gives two seeds")
+    wanted = {split: len(rows) for split, rows in config.split_rows.items()}
+    if {split: entry["rows"] for split, entry in manifest["splits"].items()} != wanted:
+        problems.append(f"the splits are not those of {config.rows} rows: {wanted}")
+    shapes = {entry["name"]: tuple(entry["shape"]) for entry in manifest["modalities"]}
+    if shapes != dict(config.model.shapes):
+        problems.append("shapes of modalities differ between manifest and causal model")
+    return problems + _ground_truth_problems(folder, config)
+
+
+def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[str]:
+    table = pq.read_table(folder.ground_truth(config.name))
+    if table.schema.names != SCHEMA.names:
+        return ["the ground truth has other columns"]
+    certificate = bound_certificate(folder, config.name)
+    bounds = certificate["lower_bounds"] if certificate else {}
+    expected, found = ground_truth_table(config).to_pylist(), table.to_pylist()
+    if [row["quantity"] for row in expected] != [row["quantity"] for row in found]:
+        return ["the ground truth lists other quantities than the causal model has"]
+    problems = []
+    for want, have in zip(expected, found, strict=True):
+        quantity = want["quantity"]
+        if (have["config"], have["version"]) != (want["config"], want["version"]):
+            problems.append(f"the ground truth of {quantity} is that of {have['config']} {have['version']}")
+        if have["value"] is None or not math.isclose(have["value"], want["value"], rel_tol=1e-9, abs_tol=1e-12):
+            problems.append(f"{quantity} is {have['value']} in the ground truth, {want['value']} by the causal model")
+        for column, field in BOUND_COLUMNS.items():
+            stated = bounds.get(quantity, {}).get(column)
+            if have[field] != stated:
+                problems.append(
+                    f"the ground truth gives {quantity} a lower bound {have[field]} ({column}), the certificate {stated}"
+                    if certificate
+                    else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds this manifest"
+                )
+    return problems

@@ -1,0 +1,188 @@
+"""From recovered latents to the figures of a certificate: errors of the round trip, lower bounds, and their shares of
+the error probability.
+
+Owns which bounds are tried for which quantity and how the confidence is divided. Uses the statistics of causal/; runs
+no bijection and reads no files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from mmmi_hf.causal import CausalModel, Latents
+from mmmi_hf.causal.bounds import (
+    correlation_bound,
+    paired_bound,
+    product_bound,
+    residual_bound,
+    submodular_bound,
+)
+
+FEWEST_ROWS = 32
+MOST_NATS_OF_PRODUCT = 6.0
+"""Above this the Donsker–Varadhan bound is not tried: its critic has a variance of e^{2I}."""
+
+_NUMBERS_AT_ONCE = 1 << 24
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which quantities get bounds, and the error probability of each single bound.
+
+    Attributes:
+        targets: quantity → its modalities, for I(…;y).
+        pairs: quantity → two modalities.
+        error: of every single bound, so that all of them hold together with the stated confidence.
+        looks: number of single bounds.
+    """
+
+    targets: dict[str, tuple[str, ...]]
+    pairs: dict[str, tuple[str, str]]
+    error: float
+    looks: int
+
+    @classmethod
+    def of(cls, model: CausalModel, columns: int, confidence: float) -> Plan:
+        """The plan for a model whose rows are measured in one or two kinds of columns."""
+        names = list(model.modalities)
+        targets = {f"I({name};y)": (name,) for name in names}
+        if len(names) > 1:
+            targets[f"I({','.join(names)};y)"] = tuple(names)
+        pairs = {f"I({a};{b})": (a, b) for a, b in combinations(names, 2)}
+        looks = columns * (2 * len(targets) + sum(_looks(model.mutual_information(a, b)) for a, b in pairs.values()))
+        return cls(targets, pairs, (1.0 - confidence) / looks, looks)
+
+
+def _looks(information: float) -> int:
+    return 2 if information <= MOST_NATS_OF_PRODUCT else 1
+
+
+def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarray:
+    """‖ẑ − z‖ over the larger of ‖z‖ and its root mean square over rows, (n,); NaN where an inverse failed.
+
+    Without true latents 0 stands for an inverse that succeeded.
+    """
+    if true is None:
+        return np.where(np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1), 0.0, np.nan)
+    difference = np.linalg.norm((recovered - true).reshape(len(true), -1), axis=1)
+    lengths = np.linalg.norm(true.reshape(len(true), -1), axis=1)
+    return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
+
+
+def error_summary(errors: np.ndarray, *, replayed: bool) -> dict[str, Any]:
+    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others."""
+    known = errors[np.isfinite(errors)]
+    stated = replayed and len(known) > 0
+    return {
+        "median": float(np.median(known)) if stated else None,
+        "max": float(known.max()) if stated else None,
+        "failed": len(errors) - len(known),
+        "rows": len(errors),
+    }
+
+
+def with_failures(recovered: np.ndarray) -> np.ndarray:
+    """Recovered latents with zeros in the rows whose inverse failed: they count as knowing nothing."""
+    failed = ~np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1)
+    result = recovered.copy()
+    result[failed] = 0.0
+    return result
+
+
+def lower_bounds(
+    model: CausalModel,
+    recovered: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    standardize: str,
+    plan: Plan,
+    true: Latents | None,
+) -> dict[str, dict[str, float]]:
+    """Quantity → {bound's name: nats, …, "bound": the largest, and at least 0}, for one kind of column.
+
+    Args:
+        model: the causal model.
+        recovered: modality → (n, *shape); quantities of modalities that are missing here are left out.
+        y: (n,), the stored target.
+        standardize: of the latents.
+        plan: quantities and error probability.
+        true: the latents of the same rows where the seed is known.
+    """
+    have = Latents({name: with_failures(values) for name, values in recovered.items()}, y, standardize)
+    found = {}
+    for quantity, names in plan.targets.items():
+        if all(name in recovered for name in names):
+            found[quantity] = _published(_target_bounds(model, names, have, plan.error, true))
+    for quantity, pair in plan.pairs.items():
+        if all(name in recovered for name in pair):
+            found[quantity] = _published(_pair_bounds(model, pair, have, plan.error, true))
+    return found
+
+
+def _published(bounds: dict[str, float]) -> dict[str, float]:
+    return {**bounds, "bound": max([0.0, *bounds.values()])}
+
+
+def _target_bounds(
+    model: CausalModel, names: tuple[str, ...], have: Latents, error: float, true: Latents | None
+) -> dict[str, float]:
+    information = model.mutual_information(names, "y")
+    if information == 0.0:
+        return {}
+    recovered = model.pointwise_mutual_information(have, names, "y")
+    bounds = {"correlation": float(correlation_bound(have.y, model.decode(have, names), error))}
+    if true is None:
+        target = have.y / np.sqrt(model.variance_y)
+        bounds["residual"] = float(residual_bound(information, recovered, target, error))
+    else:
+        loss = model.pointwise_mutual_information(true, names, "y") - recovered
+        bounds["paired"] = float(paired_bound(information, loss, 1, error))
+    return bounds
+
+
+def _pair_bounds(
+    model: CausalModel, pair: tuple[str, str], have: Latents, error: float, true: Latents | None
+) -> dict[str, float]:
+    first, second = pair
+    information = model.mutual_information(first, second)
+    pairs = int(np.count_nonzero(model.canonical_correlations(first, second) > 1e-12))
+    if information == 0.0 or pairs == 0:
+        return {}
+    bounds = {}
+
+    def pointwise(a: Latents, b: Latents) -> np.ndarray:
+        mixed = Latents({first: a.z[first], second: b.z[second]}, have.y, have.standardize)
+        return model.pointwise_mutual_information(mixed, first, second)
+
+    if true is not None:
+        both = pointwise(true, true)
+        losses = both - pointwise(true, have), both - pointwise(have, true)
+        bounds["submodular"] = float(submodular_bound(information, *losses, pairs, error))
+    if information <= MOST_NATS_OF_PRODUCT:
+        known = {} if true is None else {"true_joint": pointwise(true, true), "true_product": _all_pairs(model, pair, true)}
+        product = _all_pairs(model, pair, have)
+        bounds["product"] = float(product_bound(information, pointwise(have, have), product, error, **known))
+    return bounds
+
+
+def _all_pairs(model: CausalModel, pair: tuple[str, str], latents: Latents) -> np.ndarray:
+    """(n, n): pointwise information of the first modality's row r with the second's row s."""
+    first, second = pair
+    a, b = latents.z[first], latents.z[second]
+    count = len(latents.y)
+    result = np.empty((count, count))
+    together = max(1, _NUMBERS_AT_ONCE // (count * (a[0].size + b[0].size)))
+    for start in range(0, count, together):
+        rows = range(start, min(start + together, count))
+        mixed = Latents(
+            {first: np.repeat(a[rows.start : rows.stop], count, axis=0), second: np.concatenate([b] * len(rows))},
+            np.zeros(count * len(rows)),
+            latents.standardize,
+        )
+        values = model.pointwise_mutual_information(mixed, first, second)
+        result[rows.start : rows.stop] = values.reshape(len(rows), count)
+    return result

@@ -1,0 +1,68 @@
+"""Reading packed Parquet back as arrays.
+
+Owns the step from stored columns to NumPy. May import pyarrow and Pillow; computes nothing.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+READ_ROWS = 256
+
+
+class StoredDataError(ValueError):
+    """Stored rows that are not what the schema promises; the message says which and how."""
+
+
+def batches(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """All rows of some files in order, a few at a time.
+
+    Raises:
+        StoredDataError: a file that is no Parquet or lacks a column.
+    """
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                yield from file.iter_batches(batch_size=READ_ROWS, columns=columns)
+        except (pa.ArrowException, OSError) as error:
+            raise StoredDataError(f"{path.name} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def as_array(column: pa.Array, name: str, shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """A column as (n, *shape). Raises StoredDataError for nulls, another type, or rows of another shape."""
+    count = len(column)
+    values = column.storage if isinstance(column, pa.ExtensionArray) else column
+    for size in shape:
+        if values.null_count or not hasattr(values, "flatten"):
+            raise StoredDataError(f"column {name} has missing values or another type than {shape}")
+        before = len(values)
+        values = values.flatten()
+        if len(values) != before * size:
+            raise StoredDataError(f"column {name} has rows of another shape than {shape}")
+    if values.null_count or values.type != pa.from_numpy_dtype(dtype):
+        raise StoredDataError(f"column {name} has missing values or the type {values.type}, expected {np.dtype(dtype)}")
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(count, *shape)
+
+
+def pixels(column: pa.Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    """An Image column of PNG files as uint8 (n, *shape), channels first. Raises StoredDataError for anything else."""
+    channels, height, width = shape
+    decoded = np.empty((len(column), *shape), dtype=np.uint8)
+    for row, content in enumerate(column.field("bytes").to_pylist()):
+        try:
+            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
+                if image.mode != ("L" if channels == 1 else "RGB") or image.size != (width, height):
+                    raise StoredDataError(f"column {name} holds a {image.mode} image of size {image.size}")
+                array = np.asarray(image)
+        except (TypeError, OSError) as error:
+            raise StoredDataError(f"column {name} holds something that is no PNG file") from error
+        decoded[row] = array[None] if channels == 1 else array.transpose(2, 0, 1)
+    return decoded

@@ -1,0 +1,74 @@
+"""Recovering latents from stored values: the inverse of every modality's bijection, a few rows at a time.
+
+Owns the inversions of the certificate and what a failed one becomes. Imports torch where it computes; knows nothing of
+folders or information.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from mmmi_hf.flow.bijection import Bijection
+
+TOGETHER = 16
+COARSE_TOLERANCE = 1e-4
+"""Relative residual of a step when 8-bit images are inverted: far below what 8 bits lose."""
+
+
+def recover(
+    bijection: Bijection,
+    class_label: int | None,
+    values: np.ndarray,
+    *,
+    coarse: bool = False,
+    tick: Callable[[float], object] = lambda rows: None,
+) -> np.ndarray:
+    """Latents (n, *shape) in float64 of stored values; NaN in rows that cannot be inverted.
+
+    Args:
+        bijection: of the modality; a pipeline of another dtype is used as a copy in that of the values.
+        class_label: what the images show; None without classes.
+        values: (n, *shape), float32 or float64, in which the inverse is computed.
+        coarse: invert steps only as far as 8-bit values deserve.
+        tick: told the number of rows each time some are done.
+    """
+    import torch
+
+    from mmmi_hf.flow import FlowMatchingPipeline
+
+    pipeline = isinstance(bijection, FlowMatchingPipeline)
+    options: dict[str, Any] = {}
+    if pipeline:
+        options = {"on_failure": "nan"}
+        if coarse:
+            options["tolerance"] = COARSE_TOLERANCE
+        dtype = torch.float64 if values.dtype == np.float64 else torch.float32
+        if bijection.unet.dtype != dtype:
+            bijection = copy.deepcopy(bijection).to(dtype)
+    parts = []
+    for start in range(0, len(values), TOGETHER):
+        part = torch.from_numpy(np.ascontiguousarray(values[start : start + TOGETHER]))
+        finite = part.flatten(1).isfinite().all(dim=1)
+        found = torch.full(part.shape, torch.nan, dtype=torch.float64)
+        if bool(finite.any()):
+            found[finite] = _inverse(bijection, class_label, part[finite].to(bijection.device), options)
+        parts.append(found.numpy())
+        tick(len(part))
+    return np.concatenate(parts)
+
+
+def _inverse(bijection: Any, class_label: int | None, values: Any, options: dict[str, Any]) -> Any:
+    """The inverse of finite rows; a map without a failure mode of its own is asked row by row once it refuses."""
+    import torch
+
+    try:
+        return bijection.invert(values, class_label, **options).double().cpu()
+    except ValueError:
+        if len(values) == 1:
+            return torch.full(values.shape, torch.nan, dtype=torch.float64)
+        return torch.cat([_inverse(bijection, class_label, row[None], options) for row in values])

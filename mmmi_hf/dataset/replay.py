@@ -1,0 +1,202 @@
+"""Checks of every stored row, without a network, and the choice of the rows to invert.
+
+Owns what is compared on all rows – y, pointwise information, row numbers and stored latents with those replayed from
+(seed, row); the 8-bit view with the float column – and the sample. Runs no bijection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mmmi_hf.causal import Latents
+from mmmi_hf.dataset.columns import eight_bit, features, is_image, latent_column, pmi_pairs
+from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.reading import StoredDataError, as_array, batches, pixels
+
+# Replayed float64 values may differ in their last digits between processors and versions of NumPy.
+RELATIVE = 1e-9
+LATENTS_RELATIVE = 1e-6
+SMALLEST_FOR_DUPLICATES = 8
+
+
+@dataclass
+class StoredRows:
+    """What was read of a configuration.
+
+    Attributes:
+        problems: what is wrong with the rows, each with the first row where it is.
+        rows: numbers of the sampled rows, ascending.
+        y: (n,) of the sampled rows.
+        pmi: column → (n,) of the sampled rows.
+        values: modality → float32 (n, *shape) of the sampled rows.
+        views: image modality → uint8 (n, *shape) of the sampled rows.
+    """
+
+    rows: list[int]
+    problems: list[str] = field(default_factory=list)
+    y: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    pmi: dict[str, np.ndarray] = field(default_factory=dict)
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    views: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def sample_seed(manifest: Mapping[str, Any], chosen: int | None) -> int:
+    """The seed of the sample: SHA-256 of the configuration's name and the digests of its data files.
+
+    Whoever makes the folder learns it only once the data are finished, so that rows cannot be made good for being
+    looked at (the idea of Fiat and Shamir). A maker who tries many folders can still look for a lucky one: a reader who
+    wants to exclude that mixes in a number of the reader's own.
+    """
+    text = ["mmmi_hf certificate 1", manifest["config"], str(chosen)]
+    text += [f"{entry['path']} {entry['sha256']}" for entry in manifest["files"] if entry["path"].startswith("data/")]
+    return int.from_bytes(hashlib.sha256("\n".join(text).encode()).digest()[:16], "big")
+
+
+def sampled_rows(splits: Mapping[str, range], count: int, seed: int) -> list[int]:
+    """Row numbers, ascending: a random sample in which every split has its share, and at least one row if possible."""
+    generator = np.random.default_rng(seed)
+    total = sum(map(len, splits.values()))
+    count = min(count, total)
+    shares = {split: min(len(rows), max(int(count >= len(splits)), count * len(rows) // total)) for split, rows in splits.items()}
+    largest = max(splits, key=lambda split: len(splits[split]))
+    shares[largest] = 0
+    shares[largest] = count - sum(shares.values())
+    chosen = [
+        rows.start + generator.choice(len(rows), size=min(shares[split], len(rows)), replace=False)
+        for split, rows in splits.items()
+    ]
+    return sorted(int(row) for row in np.concatenate(chosen))
+
+
+def read_rows(
+    folder: DatasetFolder,
+    config: MMMIConfig,
+    manifest: Mapping[str, Any],
+    sample: Sequence[int],
+    *,
+    replay: bool,
+    tick: Callable[[float], object] = lambda rows: None,
+) -> StoredRows:
+    """Read all rows, check them, and keep the sampled ones.
+
+    Args:
+        folder, config, manifest: a configuration whose files are in order.
+        sample: row numbers, ascending.
+        replay: compare with rows replayed from the seed.
+        tick: told the number of rows each time some are done.
+    """
+    reader = _Reader(config, manifest, sample, replay=replay)
+    for split, rows in config.split_rows.items():
+        position = rows.start
+        paths = [folder.path / path for path in manifest["splits"][split]["files"]]
+        try:
+            for batch in batches(paths):
+                if position + len(batch) > rows.stop:
+                    raise StoredDataError(f"has more than {len(rows)} rows")
+                reader.take(batch, position)
+                position += len(batch)
+                tick(len(batch))
+            if position != rows.stop:
+                raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
+        except StoredDataError as error:
+            reader.found.problems.append(f"split {split}: {error}")
+            return reader.found
+    return reader.finish()
+
+
+class _Reader:
+    def __init__(
+        self, config: MMMIConfig, manifest: Mapping[str, Any], sample: Sequence[int], *, replay: bool
+    ) -> None:
+        self.config, self.model, self.replay = config, config.model, replay
+        self.schema = features(config.model, store_latents=config.store_latents).arrow_schema
+        self.half_range = {entry["name"]: entry["view_half_range"] for entry in manifest["modalities"]}
+        self.sample = np.asarray(sample)
+        self.found = StoredRows(list(sample))
+        self.kept: dict[str, list[np.ndarray]] = {}
+        self.seen: dict[str, dict[bytes, int]] = {}
+        self.said: set[str] = set()
+
+    def take(self, batch: pa.RecordBatch, start: int) -> None:
+        if batch.schema.names != self.schema.names:
+            raise StoredDataError(f"has the columns {batch.schema.names}, expected {self.schema.names}")
+        count, shapes = len(batch), self.model.shapes
+        rows = range(start, start + count)
+        columns = {"y": as_array(batch["y"], "y", (), np.float64), "row": as_array(batch["row"], "row", (), np.int64)}
+        columns |= {name: as_array(batch[name], name, (), np.float64) for name in pmi_pairs(self.model)}
+        columns |= {name: as_array(batch[name], name, shape, np.float32) for name, shape in shapes.items()}
+        self._say("row", "row numbers are not consecutive", columns["row"] != np.arange(start, start + count), rows)
+        for name, shape in shapes.items():
+            finite = np.isfinite(columns[name]).reshape(count, -1).all(axis=1)
+            self._say(name, f"{name} holds values that are not finite", ~finite, rows)
+            if is_image(shape):
+                view = pixels(batch[f"{name}_image"], f"{name}_image", shape)
+                columns[f"{name}_image"] = view
+                again = eight_bit(np.where(np.isfinite(columns[name]), columns[name], 0.0), self.half_range[name])
+                differs = (view != again).reshape(count, -1).any(axis=1)
+                self._say(f"{name}_image", f"{name}_image is not the 8-bit view of {name}", differs, rows)
+            self._look_for_duplicates(name, columns[name], rows)
+        self._say("y", "y is not finite", ~np.isfinite(columns["y"]), rows)
+        if self.replay:
+            self._compare(batch, columns, rows)
+        inside = np.isin(np.arange(start, start + count), self.sample)
+        for name, values in columns.items():
+            self.kept.setdefault(name, []).append(values[inside])
+
+    def _compare(self, batch: pa.RecordBatch, columns: Mapping[str, np.ndarray], rows: range) -> None:
+        """All that the latents of (seed, row) determine without a network."""
+        config, model = self.config, self.model
+        latents = model.sample(len(rows), seed=config.seed, start=rows.start, standardize=config.standardize)
+        scale = np.sqrt(model.variance_y)
+        self._say("y replayed", "y is not the one of (seed, row)", ~_close(columns["y"], latents.y, scale), rows)
+        for column, (a, b) in pmi_pairs(model).items():
+            wanted = model.pointwise_mutual_information(latents, a, b)
+            size = 1.0 + model.mutual_information(a, b)
+            self._say(column, f"{column} is not the one of (seed, row)", ~_close(columns[column], wanted, size), rows)
+        if config.store_latents:
+            for name, shape in model.shapes.items():
+                stored = as_array(batch[latent_column(name)], latent_column(name), shape, np.float32)
+                error = np.abs(stored - latents.z[name]).reshape(len(rows), -1).max(axis=1)
+                size = np.abs(latents.z[name]).reshape(len(rows), -1).max(axis=1)
+                message = f"{latent_column(name)} is not the latent of (seed, row)"
+                self._say(latent_column(name), message, ~(error <= LATENTS_RELATIVE * size), rows)
+
+    def _look_for_duplicates(self, name: str, values: np.ndarray, rows: range) -> None:
+        if values[0].size < SMALLEST_FOR_DUPLICATES:
+            return
+        seen = self.seen.setdefault(name, {})
+        for row, content in zip(rows, values, strict=True):
+            digest = hashlib.blake2b(content.tobytes(), digest_size=16).digest()
+            if digest in seen:
+                self._say(f"{name} twice", f"{name} repeats that of row {seen[digest]}", np.array([True]), range(row, row + 1))
+            seen.setdefault(digest, row)
+
+    def _say(self, key: str, message: str, wrong: np.ndarray, rows: range) -> None:
+        """Note a problem once, with the first row that has it."""
+        if wrong.any() and key not in self.said:
+            self.said.add(key)
+            self.found.problems.append(f"row {rows[int(np.argmax(wrong))]}: {message}")
+
+    def finish(self) -> StoredRows:
+        joined = {name: np.concatenate(parts) for name, parts in self.kept.items()}
+        self.found.y = joined["y"]
+        self.found.pmi = {name: joined[name] for name in pmi_pairs(self.model)}
+        self.found.values = {name: joined[name] for name in self.model.modalities}
+        self.found.views = {name: joined[f"{name}_image"] for name in self.model.modalities if f"{name}_image" in joined}
+        return self.found
+
+
+def _close(found: np.ndarray, wanted: np.ndarray, size: float) -> np.ndarray:
+    return np.asarray(np.abs(found - wanted) <= RELATIVE * (np.abs(wanted) + size))
+
+
+def true_latents(config: MMMIConfig, rows: Sequence[int]) -> Latents:
+    """The latents of some rows of a configuration, as its bijections received them, in float64."""
+    return config.model.sample_rows(rows, seed=config.seed, standardize=config.standardize)

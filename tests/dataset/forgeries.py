@@ -1,0 +1,153 @@
+"""Forged dataset folders, consistently rewritten: columns, 8-bit views, sizes, digests, manifest, ground truth, card and,
+where the folder had one, the certificate. Nothing but the content gives them away."""
+
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.cards import render_card
+from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration
+from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.ground_truth import write_ground_truth
+from mmmi_hf.dataset.reading import as_array
+
+
+def read(folder, config):
+    """All rows of a configuration: column → array, views and strings left out."""
+    place = DatasetFolder(folder, reading=True)
+    manifest = place.manifest(config)
+    model = CausalModel.from_json(place.causal_model(config).read_text())
+    tables = [pq.read_table(place.path / path) for split in manifest["splits"].values() for path in split["files"]]
+    table = pa.concat_tables(tables).combine_chunks()
+    whole = {name: column.chunk(0) for name, column in zip(table.column_names, table.columns, strict=True)}
+    found = {name: as_array(whole[name], name, shape, np.float32) for name, shape in model.shapes.items()}
+    scalars = {name: np.float64 for name in ("y", *pmi_pairs(model))} | {"row": np.int64}
+    return found | {name: as_array(whole[name], name, (), kind) for name, kind in scalars.items()}
+
+
+def forge(source, target, config, change, *, model=None, manifest_changes=None):
+    """A copy of a folder in which `change(columns)` was made to the rows, everything else rewritten to agree.
+
+    Args:
+        change: columns → None; arrays are changed in place or replaced.
+        model: another causal model to claim.
+        manifest_changes: (manifest) → None.
+    """
+    shutil.copytree(source, target)
+    place = DatasetFolder(target)
+    certificate = bound_certificate(place, config)
+    manifest = place.manifest(config)
+    columns = read(target, config)
+    columns = {name: values.copy() for name, values in columns.items()}
+    change(columns)
+    if model is not None:
+        place.causal_model(config).write_text(model.to_json() + "\n")
+        manifest["causal_model"] = model.digest
+    if manifest_changes is not None:
+        manifest_changes(manifest)
+    claimed = rebuilt_configuration(place, config, manifest)
+    manifest["key"]["configuration"] = claimed.digest
+    manifest["key"]["seed"] = manifest["seed"]
+    half = {entry["name"]: entry["view_half_range"] for entry in manifest["modalities"]}
+    for name, shape in claimed.model.shapes.items():
+        columns[name] = np.ascontiguousarray(columns[name], dtype=np.float32)
+        if is_image(shape):
+            columns[f"{name}_image"] = png_views(columns[name], half[name])
+    wanted = features(claimed.model)
+    for split, rows in claimed.split_rows.items():
+        part = {name: values[rows.start : rows.stop] for name, values in columns.items()}
+        (path,) = manifest["splits"][split]["files"]
+        pq.write_table(to_table(part, wanted), place.path / path)
+    write_ground_truth(claimed, place.ground_truth(config), certificate["lower_bounds"] if certificate else None)
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    place.write_manifest(config, manifest)
+    if certificate:
+        certificate["causal_model"] = manifest["causal_model"]
+        certificate["data"] = {e["path"]: e["sha256"] for e in manifest["files"] if e["path"].startswith("data/")}
+        certificate["manifest_sha256"] = sha256_of(place.manifest_path(config))
+        write_json(place.certificate_path(config), certificate)
+    render_card(place)
+    return target
+
+
+def shuffled(share=1.0, name="x1", seed=0):
+    """The images of a modality moved between rows, in a share of the rows."""
+
+    def change(columns):
+        generator = np.random.default_rng(seed)
+        count = len(columns["row"])
+        chosen = np.sort(generator.choice(count, size=round(share * count), replace=False))
+        columns[name][chosen] = columns[name][np.roll(chosen, 1)]
+
+    return change
+
+
+def clipped(limit):
+    def change(columns):
+        for name in ("x1", "x2"):
+            columns[name] = np.clip(columns[name], -limit, limit)
+
+    return change
+
+
+def renormalised(batch=32):
+    """Every batch of images brought to the range of the whole, by its own minimum and maximum."""
+
+    def change(columns):
+        for name in ("x1", "x2"):
+            low, high = columns[name].min(), columns[name].max()
+            for start in range(0, len(columns[name]), batch):
+                part = columns[name][start : start + batch]
+                part -= part.min()
+                part *= (high - low) / part.max()
+                part += low
+
+    return change
+
+
+def injected(share=0.01):
+    """A share of y added to every value of the first modality."""
+
+    def change(columns):
+        columns["x1"] += share * columns["y"].reshape(-1, *[1] * (columns["x1"].ndim - 1)).astype(np.float32)
+
+    return change
+
+
+def remade(bijection, label, latents):
+    """Images of the right latents by another bijection."""
+
+    def change(columns):
+        import torch
+
+        for name in ("x1", "x2"):
+            z = torch.from_numpy(latents.z[name].astype(np.float32))
+            columns[name] = bijection(z, label).images.numpy()
+
+    return change
+
+
+def pmi_of(model, seed):
+    """The pointwise information of another model for the same rows, as a forger would rewrite it."""
+
+    def change(columns):
+        latents = model.sample(len(columns["row"]), seed=seed)
+        for column, (a, b) in pmi_pairs(model).items():
+            columns[column] = model.pointwise_mutual_information(latents, a, b)
+
+    return change
+
+
+def without_seed(manifest):
+    """What a folder that does not tell its seed has in its manifest."""
+    manifest["seed"] = None
+    manifest["key"]["seed"] = None
+
+
+def certificate_of(folder, config):
+    return json.loads(DatasetFolder(folder, reading=True).certificate_path(config).read_text())
