@@ -6,6 +6,7 @@ import causal/ and pyarrow; never torch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import combinations
@@ -78,7 +79,9 @@ def _maps(modalities: Sequence[Mapping[str, Any]]) -> str:
     for (pipeline, digest), members in groups.items():
         labels = [str(member["class_label"]) for member in members if member["class_label"] is not None]
         classes = f", class{'es' if len(labels) > 1 else ''} {', '.join(labels)}" if labels else ""
-        parts.append(f"{', '.join(member['name'] for member in members)}: {pipeline} (`{digest[:12]}`){classes}")
+        names = [member["name"] for member in members]
+        shown = ", ".join(names) if len(names) <= _LISTED else f"{names[0]} … {names[-1]}"
+        parts.append(f"{shown}: {pipeline} (`{digest[:12]}`){classes}")
     return "; ".join(parts)
 
 
@@ -100,8 +103,9 @@ def graph_text(model: CausalModel) -> str:
     if not hasattr(model, "weights"):
         return "(y, x1, …) = A u,  u ~ N(0, I),  A in causal_models/"
     equations = [f"y  = {_sum([f'η{k} ũ{k}' for k in _nonzero(model.eta)])}"]
+    comma = "," if max(*model.weights.shape, *model.mixing.shape) > 9 else ""
     for name, weights, mixing in zip(model.modalities, model.weights, model.mixing, strict=True):
-        i = name.removeprefix("x")
+        i = name.removeprefix("x") + comma
         scalar = [f"w{i}{k} T{i}{k} ũ{k}" for k in _nonzero(weights)]
         vector = [f"G{i}{j} û{j}" for j in _nonzero(mixing)]
         equations.append(f"{name:<2} = {_sum(scalar, vector)}")
@@ -206,8 +210,11 @@ def spread(values: Sequence[float]) -> str:
 
 
 def bound(value: float | None) -> str:
-    """A certified bound, or that there is none."""
-    return NOT_MEASURED if value is None else nats(value)
+    """A certified lower bound, rounded down, or that there is none."""
+    if value is None:
+        return NOT_MEASURED
+    step = 1e-4 if abs(value) < 1e4 else 1.0
+    return nats(math.floor(value / step) * step)
 
 
 def cell(text: str) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import yaml
-from huggingface_hub import DatasetCard
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from mmmi_hf.dataset.cards import BEGIN, END, GROUND_TRUTH, size_category
 from mmmi_hf.hub.errors import HubRequestError
@@ -49,15 +49,18 @@ def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str
 
 def split_card(text: str) -> tuple[Fields, str]:
     """The YAML fields of a card, and the text below them."""
-    if not text.strip():
-        return {}, ""
+    match = REGEX_YAML_BLOCK.search(text)
+    if match is None:
+        return {}, text.lstrip("\n")
     try:
-        card = DatasetCard(text, ignore_metadata_errors=False)
-    except (ValueError, yaml.YAMLError) as error:
+        fields = yaml.safe_load(match.group(2))
+    except yaml.YAMLError as error:
         raise HubRequestError(
             f"the repository's README.md has YAML that cannot be read ({' '.join(str(error).split())}); correct it"
         ) from error
-    return card.data.to_dict(), card.text.lstrip("\n")
+    if not isinstance(fields, dict | type(None)):
+        raise HubRequestError("the repository's README.md has YAML that is no mapping; correct it")
+    return fields or {}, text[match.end() :].lstrip("\n")
 
 
 def configurations_of(text: str) -> dict[str, Fields]:

@@ -59,6 +59,9 @@ def test_a_single_entry_without_a_list():
 def test_unreadable_yaml_is_refused():
     with pytest.raises(HubRequestError, match=r"README\.md has YAML that cannot be read"):
         split_card("---\na: [\n---\nx\n")
+    with pytest.raises(HubRequestError, match="no mapping"):
+        split_card("---\n- a\n---\nx\n")
+    assert split_card("---\n# nothing\n---\nx\n") == ({}, "x\n")
 
 
 def test_numbers():
@@ -75,7 +78,8 @@ def test_numbers():
         "1.0000, 2.0000",
         "1.0000 … 3.0000",
     ]
-    assert (bound(None), bound(0.5), cell("I(x1;x2|y)")) == ("not measured", "0.5000", "I(x1;x2\\|y)")
+    assert (bound(None), bound(0.49999), bound(-0.00001)) == ("not measured", "0.4999", "-0.0001")
+    assert cell("I(x1;x2|y)") == "I(x1;x2\\|y)"
     assert [size_category(rows) for rows in (1, 1000, 10**8)] == ["n<1K", "1K<n<10K", "n>10M"]
 
 
