@@ -206,7 +206,7 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
 
 
 def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[str, object]:
-    """Random moments between the first chunk and the end."""
+    """Random moments between the first chunk and the end, until `count` runs were killed."""
     rows, generator = 1500, random.Random(seed)
     reference = place / "reference"
     children = start(reference, processes, rows, {})
@@ -215,7 +215,9 @@ def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[
     span = time.monotonic() - first
     wanted = packed(reference)
     killed, chunks, wrong = 0, [], []
-    for number in range(count):
+    for number in range(5 * count):  # some runs end before their moment
+        if killed == count:
+            break
         folder = place / f"cut-{number}"
         children = start(folder, processes, rows, {})
         _first_chunk(folder)
@@ -223,8 +225,9 @@ def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[
         victims = children if number % 2 else children[number // 2 % processes :][:1]
         for child in victims:
             os.kill(child, signal.SIGKILL)
-        killed += -signal.SIGKILL in finished(children)
-        chunks.append(len(list((folder / ".chunks/small").glob("chunk-*.arrow"))))
+        if -signal.SIGKILL in finished(children):
+            killed += 1
+            chunks.append(len(list((folder / ".chunks/small").glob("chunk-*.arrow"))))
         if problem := resumed(folder, processes if number % 3 else 3 - processes, rows, wanted):
             wrong.append(f"moment {number}: {problem}")
         shutil.rmtree(folder)
