@@ -188,16 +188,16 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
             folder = place / f"cut-{rank}-{fatal}"
             children = start(folder, processes, ROWS, {rank: fatal})
             if fatal % 2:  # as a launcher does: the others are stopped; otherwise they go on
-                os.waitpid(children[rank], 0)
-                for other in set(children) - {children[rank]}:
+                others = [child for child in children if child != children[rank]]
+                (status,) = finished([children[rank]])
+                for other in others:
                     os.kill(other, signal.SIGKILL)
-                finished(sorted(set(children) - {children[rank]}))
+                finished(others)
+            else:
+                status = finished(children)[rank]
+            if status == -signal.SIGKILL:  # a process that shares the work may end before its event comes
                 killed += 1
                 kinds[of_rank[fatal]] += 1
-            else:
-                statuses = finished(children)
-                killed += statuses[rank] == -signal.SIGKILL
-                kinds[of_rank[fatal]] += statuses[rank] == -signal.SIGKILL
             again = processes if fatal % 3 else 3 - processes
             if problem := resumed(folder, again, ROWS, wanted):
                 wrong.append(f"process {rank}, event {fatal} ({of_rank[fatal]}): {problem}")
@@ -248,7 +248,7 @@ def _first_chunk(folder: Path) -> float:
 
 
 def orders(place: Path) -> dict[str, object]:
-    """Several orders of chunks on one, two and three processes: all files, and who made how many chunks."""
+    """Several orders of chunks on one, two and three processes: the files, and which runs made others."""
     chosen = {
         "as it is": None,
         "backwards": lambda self, chunks: list(chunks)[::-1],
