@@ -243,7 +243,10 @@ class _Run:
         if len(stored.rows) > 1:
             usable = {name: with_failures(values) for name, values in found.items()}
             tests = law_tests(model, usable, stored.y, config.standardize, generator)
-            reasons += [f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})" for test in refused(tests)]
+            reasons += [
+                f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})"
+                for test in refused(tests)
+            ]
             reasons += self._pmi_reasons(stored, usable)
         plan = Plan.of(model, 2 if coarse else 1, self.confidence)
         measured: dict[str, Any] = {}
@@ -252,12 +255,17 @@ class _Run:
                 if recovered_of:
                     measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
         bounds = {
-            quantity: {kind: found_here[quantity]["bound"] for kind, found_here in measured.items() if quantity in found_here}
+            quantity: {
+                kind: found_here[quantity]["bound"] for kind, found_here in measured.items() if quantity in found_here
+            }
             for quantity in (*plan.targets, *plan.pairs)
             if measured
         }
         record = placing.record_of(
-            self.folder, config, self.manifest, bijections,
+            self.folder,
+            config,
+            self.manifest,
+            bijections,
             sample={
                 "rows": stored.rows,
                 "rows_float64": [stored.rows[i] for i in few],
@@ -290,7 +298,9 @@ class _Run:
         labels = class_labels(self.config)
         half_range = {entry["name"]: entry["view_half_range"] for entry in self.manifest["modalities"]}
         found: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
-        total = sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
+        total = (
+            sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
+        )
         with progress_bar(f"inverting {self.name}", total, unit="image", shown=self.progress) as bar:
             for name, values in stored.values.items():
                 bijection, label = bijections[name], labels[name]
@@ -345,7 +355,9 @@ def _claim_reasons(claimed: dict[str, Any] | None, record: dict[str, Any]) -> li
     settings = ("chosen_seed", "rows", "rows_float64")
     comparable = all(len(claimed["sample"][key]) == len(record["sample"][key]) for key in settings[1:])
     comparable = comparable and claimed["sample"]["chosen_seed"] == record["sample"]["chosen_seed"]
-    comparable = comparable and claimed["confidence"] == record["confidence"] and record["replayed"] == claimed["replayed"]
+    comparable = (
+        comparable and claimed["confidence"] == record["confidence"] and record["replayed"] == claimed["replayed"]
+    )
     reasons = []
     if comparable and claimed["sample"] != record["sample"]:
         reasons.append("the certificate's sample is not the one that follows from the digests of the data")

@@ -21,7 +21,7 @@ COARSE_TOLERANCE = 1e-4
 
 
 def recover(
-    bijection: Bijection,
+    bijection: Bijection | Any,
     class_label: int | None,
     values: np.ndarray,
     *,

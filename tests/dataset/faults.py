@@ -120,7 +120,9 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def start(folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None) -> list[int]:
+def start(
+    folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None
+) -> list[int]:
     """Fork the processes of one run; `fatal` maps the watched ranks to the event at which each dies."""
     number, children = next(runs), []
     for rank in range(processes):
@@ -152,7 +154,9 @@ def finished(children: list[int]) -> list[int]:
 def packed(folder: Path) -> dict[str, str]:
     """Every file of a folder; Parquet by content."""
     return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() if path.suffix == ".parquet" else ""
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.suffix == ".parquet"
+        else ""
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
