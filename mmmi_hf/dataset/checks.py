@@ -184,8 +184,8 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
             stated = bounds.get(quantity, {}).get(column)
             if have[field] != stated:
                 problems.append(
-                    f"the ground truth gives {quantity} a lower bound {have[field]} ({column}), the certificate {stated}"
+                    f"the ground truth gives {quantity} the bound {have[field]} ({column}), the certificate {stated}"
                     if certificate
-                    else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds this manifest"
+                    else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds the manifest"
                 )
     return problems

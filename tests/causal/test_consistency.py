@@ -92,7 +92,8 @@ FORGERIES = {
 def power(name, n, repetitions):
     model, change, claimed = FORGERIES[name]
     return (
-        sum(bool(refused(outcome(model, n, seed, change, claimed=claimed))) for seed in range(repetitions)) / repetitions
+        sum(bool(refused(outcome(model, n, seed, change, claimed=claimed))) for seed in range(repetitions))
+        / repetitions
     )
 
 

@@ -2,12 +2,13 @@
 
 A program of its own, which imports everything once and forks for every run:
 
-    python tests/dataset/faults.py points --processes 1 --every 1
-    python tests/dataset/faults.py moments --processes 2 --count 30 --seed 0
+    python tests/dataset/faults.py points --processes 1 2 --every 1
+    python tests/dataset/faults.py moments --processes 1 2 --count 30 --seed 0
+    python tests/dataset/faults.py orders
 
-It prints one JSON object. The product has no hooks for this: a run that is to die replaces what it calls – writes,
-syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by SIGKILL before,
-after or (for writes) in the middle of the n-th call.
+It prints one JSON object per number of processes. The product has no hooks for this: a run that is to die replaces what
+it calls – writes, syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by
+SIGKILL before, after or (for writes) in the middle of the n-th call.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ import pathlib
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -29,12 +29,13 @@ from pathlib import Path
 
 os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
 
-import datasets  # noqa: E402
-import pyarrow.parquet as pq  # noqa: E402
+import datasets
+import pyarrow.parquet as pq
 
-from mmmi_hf.dataset.chunks import JOURNALS  # noqa: E402
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality  # noqa: E402
-from mmmi_hf.dataset.generation import generate  # noqa: E402
+from mmmi_hf.dataset.chunks import JOURNALS
+from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.distribution import Place
+from mmmi_hf.dataset.generation import generate
 
 ROWS = 300
 runs = itertools.count()
@@ -121,7 +122,7 @@ def die() -> None:
 
 
 def start(
-    folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None
+    folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None, order=None
 ) -> list[int]:
     """Fork the processes of one run; `fatal` maps the watched ranks to the event at which each dies."""
     number, children = next(runs), []
@@ -137,6 +138,8 @@ def start(
             faults = Faults(fatal.get(rank))
             if rank in fatal:
                 faults.install()
+            if order is not None:
+                Place.order = order
             generate(config(rows), folder, certify=False, progress=False)
             if report is not None:
                 os.write(os.open(f"{report}-{rank}", os.O_CREAT | os.O_WRONLY), json.dumps(faults.events).encode())
@@ -185,16 +188,16 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
             folder = place / f"cut-{rank}-{fatal}"
             children = start(folder, processes, ROWS, {rank: fatal})
             if fatal % 2:  # as a launcher does: the others are stopped; otherwise they go on
-                os.waitpid(children[rank], 0)
-                for other in set(children) - {children[rank]}:
+                others = [child for child in children if child != children[rank]]
+                (status,) = finished([children[rank]])
+                for other in others:
                     os.kill(other, signal.SIGKILL)
-                finished(sorted(set(children) - {children[rank]}))
+                finished(others)
+            else:
+                status = finished(children)[rank]
+            if status == -signal.SIGKILL:  # a process that shares the work may end before its event comes
                 killed += 1
                 kinds[of_rank[fatal]] += 1
-            else:
-                statuses = finished(children)
-                killed += statuses[rank] == -signal.SIGKILL
-                kinds[of_rank[fatal]] += statuses[rank] == -signal.SIGKILL
             again = processes if fatal % 3 else 3 - processes
             if problem := resumed(folder, again, ROWS, wanted):
                 wrong.append(f"process {rank}, event {fatal} ({of_rank[fatal]}): {problem}")
@@ -203,7 +206,7 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
 
 
 def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[str, object]:
-    """Random moments between the first chunk and the end."""
+    """Random moments between the first chunk and the end, until `count` runs were killed."""
     rows, generator = 1500, random.Random(seed)
     reference = place / "reference"
     children = start(reference, processes, rows, {})
@@ -212,7 +215,9 @@ def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[
     span = time.monotonic() - first
     wanted = packed(reference)
     killed, chunks, wrong = 0, [], []
-    for number in range(count):
+    for number in range(5 * count):  # some runs end before their moment
+        if killed == count:
+            break
         folder = place / f"cut-{number}"
         children = start(folder, processes, rows, {})
         _first_chunk(folder)
@@ -220,8 +225,9 @@ def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[
         victims = children if number % 2 else children[number // 2 % processes :][:1]
         for child in victims:
             os.kill(child, signal.SIGKILL)
-        killed += -signal.SIGKILL in finished(children)
-        chunks.append(len(list((folder / ".chunks/small").glob("chunk-*.arrow"))))
+        if -signal.SIGKILL in finished(children):
+            killed += 1
+            chunks.append(len(list((folder / ".chunks/small").glob("chunk-*.arrow"))))
         if problem := resumed(folder, processes if number % 3 else 3 - processes, rows, wanted):
             wrong.append(f"moment {number}: {problem}")
         shutil.rmtree(folder)
@@ -241,10 +247,28 @@ def _first_chunk(folder: Path) -> float:
     return time.monotonic()
 
 
+def orders(place: Path) -> dict[str, object]:
+    """Several orders of chunks on one, two and three processes: the files, and which runs made others."""
+    chosen = {
+        "as it is": None,
+        "backwards": lambda self, chunks: list(chunks)[::-1],
+        "shuffled": lambda self, chunks: random.Random(self.rank).sample(list(chunks), len(chunks)),
+    }
+    found, wrong = None, []
+    for (name, order), processes in itertools.product(chosen.items(), (1, 2, 3)):
+        folder = place / f"{name} {processes}"
+        statuses = finished(start(folder, processes, ROWS, {}, order=order))
+        manifest = json.loads((folder / "manifests/small.json").read_text())
+        found = found or packed(folder)
+        if any(statuses) or packed(folder) != found or manifest["world_size"] != processes:
+            wrong.append(f"{name}, {processes} processes: {statuses}, world size {manifest['world_size']}")
+    return {"files": found, "wrong": wrong}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("how", choices=("points", "moments"))
-    parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("how", choices=("points", "moments", "orders"))
+    parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--count", type=int, default=30)
@@ -252,12 +276,16 @@ def main() -> None:
     chosen = parser.parse_args()
     datasets.disable_progress_bars()
     with tempfile.TemporaryDirectory() as place:
-        os.environ["HF_HOME"] = str(Path(place) / "hf")
-        if chosen.how == "points":
-            result = kill_at_points(Path(place), chosen.processes, chosen.every, chosen.offset)
-        else:
-            result = kill_at_moments(Path(place), chosen.processes, chosen.count, chosen.seed)
-    json.dump(result, sys.stdout)
+        generate(config(1), Path(place) / "first", progress=False)  # imports what the forks would import each time
+    for processes in chosen.processes:
+        with tempfile.TemporaryDirectory() as place:
+            if chosen.how == "points":
+                result = kill_at_points(Path(place), processes, chosen.every, chosen.offset)
+            elif chosen.how == "moments":
+                result = kill_at_moments(Path(place), processes, chosen.count, chosen.seed)
+            else:
+                result = orders(Path(place))
+        print(json.dumps(result), flush=True)
 
 
 if __name__ == "__main__":

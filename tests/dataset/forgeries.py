@@ -1,5 +1,5 @@
-"""Forged dataset folders, consistently rewritten: columns, views, sizes, digests, manifest, ground truth, card and, where
-the folder had one, the certificate. Nothing but the content gives them away."""
+"""Forged dataset folders, consistently rewritten: columns, views, sizes, digests, manifest, ground truth, card
+and, where the folder had one, the certificate. Nothing but the content gives them away."""
 
 import json
 import shutil

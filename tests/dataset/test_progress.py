@@ -1,0 +1,52 @@
+"""Progress on a terminal and elsewhere."""
+
+import io
+
+from mmmi_hf.dataset import progress
+from mmmi_hf.dataset.progress import progress_bar
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_plain_lines_where_stderr_is_not_a_terminal(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0.0)
+    with progress_bar("generating x", 2000, initial=500) as bar:
+        bar.update(0)
+        bar.update(500)
+        bar.update(1000)
+    lines = stream.getvalue().splitlines()
+    assert lines[-1].startswith("generating x: 2,000 of 2,000 rows, 100 %, ")
+    assert lines[-1].endswith("left")
+    assert len(lines) == len(set(lines))
+    assert not set("\r\x1b") & set(stream.getvalue())
+
+
+def test_few_lines(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress_bar("packing", 1000) as bar:
+        for _ in range(1000):
+            bar.update(1)
+    assert stream.getvalue().count("\n") <= 1
+
+
+def test_a_bar_on_a_terminal(monkeypatch):
+    stream = Terminal()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress_bar("generating x", 10) as bar:
+        bar.update(10)
+    assert "\r" in stream.getvalue()
+    assert "10/10" in stream.getvalue()
+
+
+def test_nothing_when_quiet(monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress_bar("generating x", 10, shown=False) as bar:
+        bar.update(10)
+    assert stream.getvalue() == ""
