@@ -11,7 +11,7 @@ enters through the confidence limits of `confidence` alone. All arrays may have 
 Paired bound for a jointly Gaussian pair. For a Gaussian A with E A² = 1 and any decoder g,
 I(A; X̃) ≥ -½ ln E(A - g(X̃))². With the canonical variates A_c of the true side and B̂_c of the recovered one,
 Σ_c (A_c - ρ_c B̂_c)² / (1 - ρ_c²) = Σ_c A_c² - 2 (i(A; ẑ) - I), so that the error that storage adds, as a share of the
-analytic one, is U = (2/m) (i(A; z) - i(A; ẑ)) per row and pair: no canonical variate need be computed. As ln is concave,
+analytic one, is U = (2/m) (i(A; z) - i(A; ẑ)) per row and pair: no canonical variate is needed. As ln is concave,
 
     I(A; X̃) ≥ Σ_c -½ ln(1 - ρ_c²) - ½ Σ_c ln(1 + U_c) ≥ I - (m/2) ln(1 + E U).
 
@@ -118,7 +118,7 @@ def product_bound(
 
     E_Q runs over all pairs of different rows. Where the true latents are known, E_P i(z_i; z_j) = I and
     E_Q e^i = 1 hold exactly, and the estimates of both are used as control variates: E_P f by difference, E_Q e^f by
-    ratio. Where they are not, the critic is ln((1 - s) eⁱ + s), s = 0.01, which cannot fall below ln s, and the bound is
+    ratio. Where they are not, the critic is ln((1 - s) eⁱ + s), s = 0.01, at least ln s, and the bound is
     lowered by what the largest share of rows that a sample may miss could cost at that floor.
 
     Args:

@@ -113,9 +113,7 @@ def _declared(model: CausalModel, name: str, kind: str) -> list[Array]:
         found = [block @ model.matrix[0]]
     else:
         position = model.modalities.index(name)
-        templates = [
-            model.template(position, k) for k in range(len(model.eta)) if model.weights[position, k] != 0.0
-        ]
+        templates = [model.template(position, k) for k in range(len(model.eta)) if model.weights[position, k] != 0.0]
         found = [template.ravel() for template in templates if template is not None]
     return [model.standardize_latents(row.reshape(1, *shape), name, kind).ravel() for row in found]
 
@@ -131,6 +129,3 @@ def _smooth(shape: tuple[int, ...]) -> list[Array]:
             spectrum[index + frequency] = 1.0
             patterns.append(fft.idctn(spectrum, axes=range(-axes, 0), norm="ortho").ravel())
     return patterns[:64]
-
-
-

@@ -61,7 +61,9 @@ def verify(
         progress=not quiet,
     )
     if form is Format.json:
-        typer.echo(json.dumps({name: {**each.record, "written": each.written} for name, each in results.items()}, indent=2))
+        typer.echo(
+            json.dumps({name: {**each.record, "written": each.written} for name, each in results.items()}, indent=2)
+        )
     else:
         for position, certificate in enumerate(results.values()):
             if position:
@@ -93,7 +95,11 @@ def print_certificate(certificate: Certificate) -> None:
     print_table(("latents of", "from", "median error", "largest", "not inverted"), errors, right=(2, 3, 4))
     typer.echo()
     bounds = [
-        (quantity, f"{record['upper_bounds'][quantity]:.6f}", *(_bound(kinds.get(kind)) for kind in ("float32", "8bit")))
+        (
+            quantity,
+            f"{record['upper_bounds'][quantity]:.6f}",
+            *(_bound(kinds.get(kind)) for kind in ("float32", "8bit")),
+        )
         for quantity, kinds in record["lower_bounds"].items()
     ]
     if bounds:

@@ -135,9 +135,7 @@ def _file_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
         path.relative_to(folder.path).as_posix() for path in sorted(folder.data(config).rglob("*")) if path.is_file()
     }
     problems += [f"{path} is not in the manifest" for path in sorted(there - set(data))]
-    problems += [
-        f"{path} does not lie in data/{config}" for path in data if os.path.dirname(path) != f"data/{config}"
-    ]
+    problems += [f"{path} does not lie in data/{config}" for path in data if os.path.dirname(path) != f"data/{config}"]
     if problems:
         return problems
     for path in folder.damaged_files(manifest):
@@ -186,8 +184,8 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
             stated = bounds.get(quantity, {}).get(column)
             if have[field] != stated:
                 problems.append(
-                    f"the ground truth gives {quantity} a lower bound {have[field]} ({column}), the certificate {stated}"
+                    f"the ground truth gives {quantity} the bound {have[field]} ({column}), the certificate {stated}"
                     if certificate
-                    else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds this manifest"
+                    else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds the manifest"
                 )
     return problems

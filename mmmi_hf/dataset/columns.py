@@ -109,7 +109,7 @@ def _nested(values: np.ndarray, kind: pa.DataType) -> pa.Array:
 
 
 def eight_bit(values: np.ndarray, half_range: float) -> np.ndarray:
-    """Values −half_range … half_range as 0 … 255, clipped; the range is a constant of the modality, never of the data."""
+    """Values −half_range … half_range as 0 … 255, clipped; the range is a constant of a modality, never of data."""
     return np.clip(np.rint((values / half_range + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 

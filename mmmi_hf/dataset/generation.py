@@ -129,17 +129,12 @@ def generate(
     computing = {"channels_last": channels_last, "compiled": compiled}
     # Linear algebra of several threads sums in another order, and launchers set the number of threads.
     with threadpool_limits(limits=1, user_api="blas"):
-        return _generate(
-            config,
-            folder,
-            place,
-            computing,
-            device=device,
-            overwrite=overwrite,
-            certify=certify,
-            progress=progress,
-            started=started,
+        made = _generate(
+            config, folder, place, computing, device=device, overwrite=overwrite, progress=progress, started=started
         )
+        if not (certify and made.complete and place.rank == 0):
+            return made
+        return _certified(made, place.device(device), progress=progress)
 
 
 def _generate(
@@ -150,7 +145,6 @@ def _generate(
     *,
     device: str | None,
     overwrite: bool,
-    certify: bool,
     progress: bool,
     started: float,
 ) -> Generated:
@@ -179,12 +173,10 @@ def _generate(
         if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
             there = _is_complete(folder, now, config, key, overwrite=overwrite)
         if there:
-            finished = result(0)
-            if place.rank != 0 and not store.first:
-                return finished
-            with folder.locked():
-                _finish(folder, config.name)
-            return _certified(finished, place.device(device), progress=progress) if certify else finished
+            if place.rank == 0 or store.first:
+                with folder.locked():
+                    _finish(folder, config.name)
+            return result(0)
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
         maker.run()
         if place.rank != 0:
@@ -196,8 +188,7 @@ def _generate(
             manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
             folder.write_manifest(config.name, manifest)
             _finish(folder, config.name)
-    finished = result(made, network_fraction=maker.network_fraction)
-    return _certified(finished, place.device(device), progress=progress) if certify else finished
+    return result(made, network_fraction=maker.network_fraction)
 
 
 def _certified(made: Generated, device: str | None, *, progress: bool) -> Generated:

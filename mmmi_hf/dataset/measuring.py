@@ -50,7 +50,7 @@ class Plan:
     def of(cls, model: CausalModel, columns: int, confidence: float) -> Plan:
         """The plan for a model whose rows are measured in one or two kinds of columns."""
         names = list(model.modalities)
-        targets = {f"I({name};y)": (name,) for name in names}
+        targets: dict[str, tuple[str, ...]] = {f"I({name};y)": (name,) for name in names}
         if len(names) > 1:
             targets[f"I({','.join(names)};y)"] = tuple(names)
         pairs = {f"I({a};{b})": (a, b) for a, b in combinations(names, 2)}
@@ -163,7 +163,9 @@ def _pair_bounds(
         losses = both - pointwise(true, have), both - pointwise(have, true)
         bounds["submodular"] = float(submodular_bound(information, *losses, pairs, error))
     if information <= MOST_NATS_OF_PRODUCT:
-        known = {} if true is None else {"true_joint": pointwise(true, true), "true_product": _all_pairs(model, pair, true)}
+        known = (
+            {} if true is None else {"true_joint": pointwise(true, true), "true_product": _all_pairs(model, pair, true)}
+        )
         product = _all_pairs(model, pair, have)
         bounds["product"] = float(product_bound(information, pointwise(have, have), product, error, **known))
     return bounds

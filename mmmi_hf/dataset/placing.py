@@ -142,7 +142,7 @@ def _has_unbound_bounds(folder: DatasetFolder, name: str, manifest: dict[str, An
         bounds = sum(len(stored) - stored[column].null_count for column in BOUND_COLUMNS.values())
     except (KeyError, ValueError, TypeError, OSError, pa.ArrowException):
         return False
-    return same and bounds > 0
+    return bool(same and bounds > 0)
 
 
 def _put_ground_truth(

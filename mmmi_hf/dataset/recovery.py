@@ -41,9 +41,8 @@ def recover(
 
     from mmmi_hf.flow import FlowMatchingPipeline
 
-    pipeline = isinstance(bijection, FlowMatchingPipeline)
     options: dict[str, Any] = {}
-    if pipeline:
+    if isinstance(bijection, FlowMatchingPipeline):
         options = {"on_failure": "nan"}
         if coarse:
             options["tolerance"] = COARSE_TOLERANCE

@@ -64,7 +64,10 @@ def sampled_rows(splits: Mapping[str, range], count: int, seed: int) -> list[int
     generator = np.random.default_rng(seed)
     total = sum(map(len, splits.values()))
     count = min(count, total)
-    shares = {split: min(len(rows), max(int(count >= len(splits)), count * len(rows) // total)) for split, rows in splits.items()}
+    shares = {
+        split: min(len(rows), max(int(count >= len(splits)), count * len(rows) // total))
+        for split, rows in splits.items()
+    }
     largest = max(splits, key=lambda split: len(splits[split]))
     shares[largest] = 0
     shares[largest] = count - sum(shares.values())
@@ -112,9 +115,7 @@ def read_rows(
 
 
 class _Reader:
-    def __init__(
-        self, config: MMMIConfig, manifest: Mapping[str, Any], sample: Sequence[int], *, replay: bool
-    ) -> None:
+    def __init__(self, config: MMMIConfig, manifest: Mapping[str, Any], sample: Sequence[int], *, replay: bool) -> None:
         self.config, self.model, self.replay = config, config.model, replay
         self.schema = features(config.model, store_latents=config.store_latents).arrow_schema
         self.half_range = {entry["name"]: entry["view_half_range"] for entry in manifest["modalities"]}
@@ -175,7 +176,9 @@ class _Reader:
         for row, content in zip(rows, values, strict=True):
             digest = hashlib.blake2b(content.tobytes(), digest_size=16).digest()
             if digest in seen:
-                self._say(f"{name} twice", f"{name} repeats that of row {seen[digest]}", np.array([True]), range(row, row + 1))
+                self._say(
+                    f"{name} twice", f"{name} repeats that of row {seen[digest]}", np.array([True]), range(row, row + 1)
+                )
             seen.setdefault(digest, row)
 
     def _say(self, key: str, message: str, wrong: np.ndarray, rows: range) -> None:
@@ -189,7 +192,9 @@ class _Reader:
         self.found.y = joined["y"]
         self.found.pmi = {name: joined[name] for name in pmi_pairs(self.model)}
         self.found.values = {name: joined[name] for name in self.model.modalities}
-        self.found.views = {name: joined[f"{name}_image"] for name in self.model.modalities if f"{name}_image" in joined}
+        self.found.views = {
+            name: joined[f"{name}_image"] for name in self.model.modalities if f"{name}_image" in joined
+        }
         return self.found
 
 

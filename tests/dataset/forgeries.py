@@ -1,5 +1,5 @@
-"""Forged dataset folders, consistently rewritten: columns, 8-bit views, sizes, digests, manifest, ground truth, card and,
-where the folder had one, the certificate. Nothing but the content gives them away."""
+"""Forged dataset folders, consistently rewritten: columns, views, sizes, digests, manifest, ground truth, card
+and, where the folder had one, the certificate. Nothing but the content gives them away."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def read(folder, config):
     table = pa.concat_tables(tables).combine_chunks()
     whole = {name: column.chunk(0) for name, column in zip(table.column_names, table.columns, strict=True)}
     found = {name: as_array(whole[name], name, shape, np.float32) for name, shape in model.shapes.items()}
-    scalars = {name: np.float64 for name in ("y", *pmi_pairs(model))} | {"row": np.int64}
+    scalars = dict.fromkeys(("y", *pmi_pairs(model)), np.float64) | {"row": np.int64}
     return found | {name: as_array(whole[name], name, (), kind) for name, kind in scalars.items()}
 
 
