@@ -33,6 +33,12 @@ def publish(
     ] = False,
     pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead of publishing to main.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure/--no-measure", help="Invert a sample of rows first, as `verify` does; or check digests only."
+        ),
+    ] = True,
     token: Annotated[
         str | None, typer.Option(envvar="HF_TOKEN", show_envvar=False, help="Default: HF_TOKEN, or who is logged in.")
     ] = None,
@@ -52,6 +58,7 @@ def publish(
         private=private,
         pr=pr,
         dry_run=dry_run,
+        measure=measure,
         token=token,
         progress=not quiet,
     )

@@ -12,9 +12,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tqdm.auto import tqdm
-
 from mmmi_hf.dataset.cards import dataset_card
+from mmmi_hf.dataset.certificate import certify
+from mmmi_hf.dataset.checks import check_folder
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.merging import configurations_of, merge_cards
@@ -26,12 +26,17 @@ _SMALL = ("manifests/", "ground_truth/", "causal_models/", "certificates/")
 _PICTURES = "figures/"
 
 
-def problems(folder: DatasetFolder, config: str) -> list[str]:
-    """What forbids publishing a configuration; empty if nothing does."""
-    manifest = folder.manifest(config)
-    if manifest is None:
-        return [f"no complete configuration {config!r}"]
-    return [f"{path} is missing or damaged" for path in folder.damaged_files(manifest)]
+def problems(folder: DatasetFolder, config: str, *, measure: bool, write: bool, progress: bool) -> list[str]:
+    """What forbids publishing a configuration; empty if nothing does.
+
+    Digests, manifest, ground truth and the certificate's binding are always checked; with `measure`, a sample of rows
+    is also inverted, as `mmmi-hf verify` does, and with `write` the certificate is put where there is none.
+    """
+    found = check_folder(folder.path, config)
+    if found or not measure:
+        return found
+    certificates = certify(folder.path, config, write=None if write else False, progress=progress)
+    return list(certificates[config].reasons)
 
 
 class DatasetContent:
@@ -43,12 +48,12 @@ class DatasetContent:
         repo: owner/name, for the card.
         remote: where copies of the repository's small files are kept.
         work: an own folder for rendering.
-        verify: whether to compare every file with its digest first; without it the manifest's digests are believed,
-            and the Hub still refuses a large file that does not have its digest.
+        measure: whether to invert a sample of rows too, after the digests of all files were checked.
+        write: whether a certificate may be put where there is none.
 
     Raises:
         HubRequestError: no such configuration.
-        DamagedFilesError: a file is missing or damaged.
+        DamagedFilesError: verification fails: a file is damaged, or the stored rows do not bear out the claim.
     """
 
     def __init__(
@@ -59,7 +64,8 @@ class DatasetContent:
         remote: SmallFiles,
         work: Path,
         *,
-        verify: bool = True,
+        measure: bool = True,
+        write: bool = True,
         progress: bool = True,
     ) -> None:
         there = folder.configurations()
@@ -72,15 +78,17 @@ class DatasetContent:
             )
         self.folder, self.repo, self.remote, self.work = folder, repo, remote, work
         self.names = tuple(name for name in there if configs is None or name in configs)
-        if verify:
-            self._verify(progress)
+        self._verify(measure, write, progress)
         self.manifests = {name: _manifest(folder, name) for name in self.names}
         self.files = [file for name in self.names for file in self._files(name)]
 
-    def _verify(self, progress: bool) -> None:
+    def _verify(self, measure: bool, write: bool, progress: bool) -> None:
         found = []
-        for name in tqdm(self.names, desc="verifying", unit="configuration", disable=not progress):
-            found += problems(self.folder, name)
+        for name in self.names:
+            found += [
+                f"{name}: {problem}"
+                for problem in problems(self.folder, name, measure=measure, write=write, progress=progress)
+            ]
         if found:
             shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
             raise DamagedFilesError(f"{self.folder.path} is not published: {shown}; generate or verify it again")

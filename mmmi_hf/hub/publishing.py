@@ -38,7 +38,7 @@ def publish(
     pr: bool = False,
     dry_run: bool = False,
     token: str | bool | None = None,
-    verify: bool = True,
+    measure: bool = True,
     progress: bool = True,
     backoff: Backoff | None = None,
 ) -> Published:
@@ -58,7 +58,9 @@ def publish(
         pr: open a pull request; it is tagged by the first `publish` after it was merged.
         dry_run: write nothing, and say what would change.
         token: of the Hub; None for the one that is logged in. It is never printed or stored.
-        verify: compare every file with its digest first.
+        measure: invert a sample of rows first, as `certify` does (about a minute per configuration of images on a CPU),
+            and put the certificate where there is none. Without it digests, ground truth and the binding of the
+            certificate that is there are checked only.
         progress: show progress bars.
         backoff: how often and how patiently to try again.
 
@@ -68,7 +70,7 @@ def publish(
     Raises:
         VersionExistsError: the version was published before.
         ReleaseChangedError: a configuration of this version was published with other bytes.
-        DamagedFilesError: the folder's files do not have the digests of its manifest.
+        DamagedFilesError: verification fails: damaged files, or rows that do not bear out the claim.
         HubRequestError: another request that cannot be met (all of these are ValueErrors).
         HubUnavailableError: the Hub did not answer as it should, several times; the same call continues.
     """
@@ -96,7 +98,14 @@ def publish(
                 raise HubRequestError(f"there is no folder {folder}; give a dataset folder, or a pipeline")
             remote = SmallFiles(api, repo, kind, work / "remote")
             content = DatasetContent(
-                DatasetFolder(folder), configs, repo, remote, work, verify=verify, progress=progress
+                DatasetFolder(folder),
+                configs,
+                repo,
+                remote,
+                work,
+                measure=measure,
+                write=not dry_run,
+                progress=progress,
             )
         else:
             raise HubRequestError(f"folder must be a path or a FlowMatchingPipeline, got {type(folder).__name__}")

@@ -3,11 +3,13 @@
 import json
 import shutil
 
+import forgeries
 import pyarrow.parquet as pq
 import pytest
 import yaml
 from hub_data import TOKEN, configuration, make
 
+from mmmi_hf.dataset.generation import generate
 from mmmi_hf.hub.publishing import publish
 
 
@@ -171,7 +173,7 @@ def test_damage_is_refused(hub, published, two, tmp_path, repo):
     victim.write_bytes(content)
     refused = published(folder, repo)
     assert refused["refused"] == "DamagedFilesError"
-    assert f"data/b/{victim.name} is missing or damaged" in refused["why"]
+    assert f"data/b/{victim.name} differs from the manifest" in refused["why"]
     assert ("dataset", repo) not in hub.store.repos
     assert published(folder, repo, configs=["a"])["names"] == ["a"]
 
@@ -179,16 +181,44 @@ def test_damage_is_refused(hub, published, two, tmp_path, repo):
 def test_bytes_that_change_after_the_check_are_refused_by_their_digest(hub, clients, tmp_path, repo):
     folder = make(tmp_path / "changing", configuration("changing", seed=77))
     victim = next((folder / "data/changing").glob("train-*"))
-    victim.write_bytes(victim.read_bytes()[:-1] + b"!")
     outcome = clients.run(
+        "from pathlib import Path\n"
+        "import mmmi_hf.hub.dataset_content as content\n"
         "from mmmi_hf.hub.retries import Backoff\n"
-        "publish(args[0], args[1], verify=False, progress=False, backoff=Backoff(attempts=2, base=0.01))",
+        "checked = content.problems\n"
+        "def then_changed(*given, **options):\n"
+        "    found = checked(*given, **options)\n"
+        "    victim = Path(args[2])\n"
+        "    victim.write_bytes(victim.read_bytes()[:-1] + b'!')\n"
+        "    return found\n"
+        "content.problems = then_changed\n"
+        "publish(args[0], args[1], progress=False, backoff=Backoff(attempts=2, base=0.01))",
         folder,
         repo,
+        victim,
     )
     assert outcome.code == 1
     assert "given up after 2 attempts" in outcome.err
     assert [seen.event for seen in hub.repo(repo).history] == ["create"]
+
+
+def test_a_forgery_that_is_consistent_is_refused(hub, published, tmp_path, repo):
+    honest = make(tmp_path / "honest", configuration("forged", seed=78, rows=80))
+    folder = tmp_path / "forged"
+    forgeries.forge(honest, folder, "forged", forgeries.shuffled())
+    refused = published(folder, repo)
+    assert refused["refused"] == "DamagedFilesError"
+    assert "are not the images of their latents" in refused["why"]
+    assert ("dataset", repo) not in hub.store.repos
+
+
+def test_an_unmeasured_configuration_is_measured_and_certified(hub, published, tmp_path, repo):
+    folder = tmp_path / "unmeasured"
+    generate(configuration("unmeasured", seed=79, rows=80), folder, certify=False, progress=False)
+    assert not published(folder, repo, dry_run=True)["commit"]
+    assert not (folder / "certificates").exists()
+    assert published(folder, repo)["commit"]
+    assert "certificates/unmeasured.json" in hub.repo(repo).files()
 
 
 def test_dry_run_writes_nothing_and_says_what_would_change(hub, published, two, three, repo):
