@@ -6,7 +6,7 @@ Owns KSG, PCA → KSG and Gaussian CCA. Imports NumPy and SciPy only.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -86,7 +86,7 @@ class Scaling:
         return cls(rows.mean(axis=0), np.where(deviation > 0, deviation, 1.0))
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
-        return (rows - self.mean) / self.deviation
+        return np.asarray((rows - self.mean) / self.deviation)
 
 
 @register_estimator("ksg")
@@ -187,7 +187,7 @@ class GaussianCCA(Estimator):
 
 
 def _variates(
-    factors: list[tuple[np.ndarray, np.ndarray]], cross: np.ndarray, shrinkage: float
+    factors: Sequence[tuple[np.ndarray, np.ndarray]], cross: np.ndarray, shrinkage: float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Canonical axes of two blocks, (d, p) each, from eigenvalues and vectors of their covariances."""
     whiten = []

@@ -179,6 +179,10 @@ class Estimator(ABC):
             dict(measured.details),
         )
 
+    @classmethod  # noqa: B027 – most estimators need nothing more
+    def require(cls) -> None:
+        """Raise where a package that the estimator needs is not installed; called before a benchmark starts."""
+
     @abstractmethod
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         """Learn from rows in random order; returns records of what happened."""
@@ -190,7 +194,7 @@ class Estimator(ABC):
     @property
     def settings(self) -> dict[str, Any]:
         """Everything that determines the estimate besides rows and seed, in plain JSON values."""
-        values = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        values: dict[str, Any] = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
         return {"estimator": self.name, **values}
 
 
@@ -218,7 +222,7 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
 
     def register(kind: Kind) -> Kind:
         known = _REGISTERED.get(name)
-        if known is not None and known.__qualname__ != kind.__qualname__:
+        if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
             raise ValueError(f"an estimator named {name!r} is registered already ({known.__qualname__}); take another")
         kind.name = name
         _REGISTERED[name] = kind
@@ -246,7 +250,7 @@ def estimator_class(name: str) -> type[Estimator]:
 def make_estimator(name: str, **settings: Any) -> Estimator:
     """A registered estimator with its settings. Raises ValueError for an unknown name or setting."""
     kind = estimator_class(name)
-    known = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    known: list[str] = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"{name!r} has no setting {unknown[0]!r}, expected {', '.join(known) or 'none'}")

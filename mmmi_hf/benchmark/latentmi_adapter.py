@@ -38,6 +38,10 @@ class LatentMI(Estimator):
     epochs: int = 300
     neighbours: int = 3
 
+    @classmethod
+    def require(cls) -> None:
+        _package()
+
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         package = _package()
         self._scalings = [Scaling.of(flat(block)) for block in (train.a, train.b)]

@@ -17,6 +17,8 @@ from torch import nn
 
 from mmmi_hf.benchmark.critics import CRITICS, ENCODERS
 
+_EARLY_LOOKS = (5, 10, 25)  # where there is nothing to learn, training only makes it worse
+
 
 @dataclass(frozen=True)
 class Training:
@@ -98,6 +100,17 @@ def seeded(seed: int) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch on one thread inside."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def batches(rows: int, size: int, seed: int) -> Iterator[torch.Tensor]:
     """Row numbers of batches without end: epochs in random order, what is left at an epoch's end dropped."""
     generator = torch.Generator().manual_seed(seed)
@@ -123,6 +136,8 @@ def fit_network(
 ) -> list[dict[str, float]]:
     """Train until the validation criterion has not risen for `patience` looks; the best weights are put back.
 
+    The validation rows are looked at before the first step too, a few times early on, and then every `evaluate_every`.
+
     Args:
         network: in place.
         loss: of the rows of a batch, given by number.
@@ -137,19 +152,20 @@ def fit_network(
     """
     optimizer, source = optimizer_of(network, recipe), batches(rows, recipe.batch_size, seed)
     mean = copy.deepcopy(network.state_dict())
-    history: list[dict[str, float]] = []
-    best, best_state, stale = -float("inf"), copy.deepcopy(mean), 0
+    with torch.no_grad():
+        history: list[dict[str, float]] = [{"step": 0, **look()}]
+    best, best_state, stale = history[0]["criterion"], copy.deepcopy(mean), 0
     for step in range(1, recipe.steps + 1):
         value = loss(next(source))
         optimizer.zero_grad()
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         optimizer.step()
         # the running mean is short at first, so that it forgets where it began
         decay = min(recipe.average, step / (step + 10.0))
         with torch.no_grad():
             for name, current in network.state_dict().items():
                 mean[name].lerp_(current, 1.0 - decay)
-        if step % recipe.evaluate_every and step != recipe.steps:
+        if step % recipe.evaluate_every and step not in (*_EARLY_LOOKS, recipe.steps):
             continue
         if not torch.isfinite(value):
             raise ArithmeticError(f"the loss is {float(value)!r} after {step} steps; lower the learning rate")
@@ -160,7 +176,7 @@ def fit_network(
         history.append(record)
         if record["criterion"] > best:
             best, best_state, stale = record["criterion"], copy.deepcopy(mean), 0
-        else:
+        elif step not in _EARLY_LOOKS:
             stale += 1
         if stale >= recipe.patience:
             break

@@ -82,7 +82,7 @@ class Variational(Estimator):
         for step in range(1, recipe.steps + 1):
             scores = scores_of(next(source))
             optimizer.zero_grad()
-            objective.loss(scores).backward()  # type: ignore[no-untyped-call]
+            objective.loss(scores).backward()
             optimizer.step()
             if step > recipe.steps - max(1, recipe.steps // 20) or step % recipe.evaluate_every == 0:
                 with torch.no_grad():
@@ -223,4 +223,5 @@ class _Conditional(nn.Module):
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         target = self.second(b).flatten(1)
         residual = (target - self.predict(self.first(a))) * (-self.log_deviation).exp()
-        return (0.5 * target.square() - 0.5 * residual.square() - self.log_deviation).sum(dim=1)
+        gains: torch.Tensor = (0.5 * target.square() - 0.5 * residual.square() - self.log_deviation).sum(dim=1)
+        return gains

@@ -14,10 +14,10 @@ from typing import Any
 
 import typer
 
-from mmmi_hf.cli import configurations, datasets, flows
+from mmmi_hf.cli import benchmark, configurations, datasets, flows
 from mmmi_hf.cli.application import app
 
-__all__ = ["app", "configurations", "datasets", "flows", "main"]
+__all__ = ["app", "benchmark", "configurations", "datasets", "flows", "main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
