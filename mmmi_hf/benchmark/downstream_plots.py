@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmmi_hf.benchmark.plots import COLOURS, GREY, plain, save
+from mmmi_hf.benchmark.plots import COLOURS, GREY, plain, save, slug
 from mmmi_hf.benchmark.regression import BINS
 
 Record = dict[str, Any]
 
 
 def regression_figure(summary: Sequence[Record], title: str) -> Figure:
-    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and histograms of errors of the lowest and highest level."""
+    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and error histograms of the lowest and highest level."""
     figure = Figure(figsize=(9.4, 3.8), layout="constrained")
     figure.suptitle(title, fontsize=10)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
@@ -105,8 +105,6 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
 
 def write_downstream_plots(summary: Sequence[Record], folder: Path) -> list[Path]:
     """A picture per kind of data and task; returns where they are."""
-    from mmmi_hf.benchmark.report import slug
-
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for series, task in dict.fromkeys((row["series"], row["task"]) for row in summary):

@@ -27,6 +27,12 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
+def slug(text: str) -> str:
+    """Text as a part of a file name."""
+    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
+    return "-".join(part for part in kept.split("-") if part)
+
+
 def truth_figure(rows: Sequence[Record], title: str) -> Figure:
     """Estimate against truth, a panel per estimator: one point per cell with its interval, nulls as crosses.
 

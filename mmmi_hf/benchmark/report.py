@@ -8,6 +8,7 @@ Owns the files beside the cells:
     plots/*.png
     eval_results/*.yaml             drafts of `.eval_results` entries, one file per estimator
     seconds.json        how long cells took, by estimator
+    regression/, ssl/   the same of the downstream tasks
 
 All but the last depend on the cells' results alone, so that a killed and continued run ends with the same bytes.
 """
@@ -21,12 +22,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
+from mmmi_hf.benchmark.data import Source
+from mmmi_hf.benchmark.downstream import downstream_markdown, impossible, summarize_downstream
+from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
 from mmmi_hf.benchmark.plan import Plan
-from mmmi_hf.benchmark.plots import bias_figure, curves_figure, save, truth_figure
+from mmmi_hf.benchmark.plots import bias_figure, curves_figure, save, slug, truth_figure
 from mmmi_hf.benchmark.summary import markdown, results_table, summarize
 from mmmi_hf.dataset.chunks import write_durably
 
@@ -50,21 +55,45 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
     return summary
 
 
-def describe(plan: Plan, command: str) -> Record:
-    """What a reader needs to make the results again."""
-    configs = plan.source.choose(plan.configs)
+def write_downstream_report(
+    source: Source, configs: Sequence[str], task: str, rows: Sequence[Record], out: Path, *, command: str, plots: bool
+) -> list[Record]:
+    """The files of one downstream task, in OUT/TASK; returns the summary."""
+    folder = out / task
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summarize_downstream(rows)
+    pq.write_table(pa.Table.from_pylist(list(rows)), folder / "results.parquet")
+    write_json(folder / "results.json", rows)
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "benchmark.json", {**_about(source, configs, command), "impossible": impossible(summary)})
+    write_durably(folder / "table.md", downstream_markdown(summary).encode())
+    if plots:
+        write_downstream_plots(summary, folder / "plots")
+    return summary
+
+
+def _about(source: Source, configs: Sequence[str], command: str) -> Record:
+    """The data, the command and the versions."""
+    manifests = {name: source.manifest(name) for name in source.choose(configs)}
     return {
         "command": command,
-        "dataset": Path(plan.source.place).name if plan.source.revision is None else plan.source.place,
-        "revision": plan.source.revision,
+        "dataset": Path(source.place).name if source.revision is None else source.place,
+        "revision": source.revision,
         "configurations": {
             name: {
-                "manifest": plan.source.digest(name),
+                "manifest": source.digest(name),
                 **{key: manifest[key] for key in ("version", "rows", "seed", "standardize")},
             }
-            for name in configs
-            for manifest in [plan.source.manifest(name)]
+            for name, manifest in manifests.items()
         },
+        "versions": {name: installed_version(name) for name in ("mmmi-hf", "torch", "numpy", "scipy", "datasets")},
+    }
+
+
+def describe(plan: Plan, command: str) -> Record:
+    """What a reader needs to make the results again."""
+    return {
+        **_about(plan.source, plan.configs, command),
         "pairs": [":".join(pair) for pair in plan.pairs],
         "estimators": plan.estimators,
         "seeds": plan.seeds,
@@ -72,7 +101,6 @@ def describe(plan: Plan, command: str) -> Record:
         "null": plan.null,
         "confidence": plan.confidence,
         "notes": plan.notes(),
-        "versions": {name: installed_version(name) for name in ("mmmi-hf", "torch", "numpy", "scipy", "datasets")},
     }
 
 
@@ -126,12 +154,6 @@ def _seconds(records: Sequence[Record]) -> Mapping[str, Record]:
         name: {"cells": len(values), "mean": round(float(np.mean(values)), 3), "total": round(float(np.sum(values)), 1)}
         for name, values in found.items()
     }
-
-
-def slug(text: str) -> str:
-    """Text as a part of a file name."""
-    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
-    return "-".join(part for part in kept.split("-") if part)
 
 
 def write_json(path: Path, content: object) -> None:

@@ -24,6 +24,9 @@ def benchmark(
     estimators: Annotated[
         str, typer.Option(help=f'Names with commas; "paper" is {_PAPER}; "all" is every one that is installed.')
     ] = "paper,cca,oracle-ksg,oracle-dv",
+    task: Annotated[
+        str, typer.Option(help="estimators, regression (of y) or ssl (encoders that never see y), with commas.")
+    ] = "estimators",
     pairs: Annotated[str, typer.Option(help="Pairs of blocks, e.g. x1:y,x1:x2.")] = "x1:y",
     seeds: Annotated[
         int, typer.Option(help="Independent datasets per configuration: disjoint blocks of its rows.")
@@ -58,9 +61,10 @@ def benchmark(
     """Measure estimators of mutual information against the truth. A killed run continues when given again."""
     quieten_libraries(True)
     from mmmi_hf.benchmark.data import Source
+    from mmmi_hf.benchmark.downstream import downstream_cells, impossible, run_downstream
     from mmmi_hf.benchmark.plan import Plan, read_pairs
     from mmmi_hf.benchmark.protocol import load_plugins, run_plan
-    from mmmi_hf.benchmark.report import write_report
+    from mmmi_hf.benchmark.report import write_downstream_report, write_report
     from mmmi_hf.benchmark.training import Training
 
     load_plugins(plugin or [])
@@ -74,29 +78,55 @@ def benchmark(
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     training = Training.paper(**changes) if paper else Training(**changes)
+    source, names, tasks = Source.open(data, revision), _names(configs), _tasks(task)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if paper and tasks != ["estimators"]:
+        raise ValueError("--paper is a recipe of estimators; leave it out or ask for --task estimators alone")
     plan = Plan(
-        Source.open(data, revision),
-        _names(configs),
+        source,
+        names,
         read_pairs(pairs),
-        _estimators(estimators, training),
+        _estimators(estimators, training) if "estimators" in tasks else {},
         seeds=seeds,
         train_rows=[_count(word) for word in _names(train_rows or "")],
         null=null,
         plugins=tuple(plugin or ()),
     )
-    cells = plan.cells()
+    cells = {
+        kind: plan.cells()
+        if kind == "estimators"
+        else downstream_cells(source, names, kind, seeds=seeds, training=training, null=null)
+        for kind in tasks
+    }
     if dry_run:
-        typer.echo(f"{len(cells)} cells")
+        typer.echo("\n".join(f"{kind}: {len(asked)} cells" for kind, asked in cells.items()))
         return
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be at least 1, got {workers}")
     for note in plan.notes():
         print(f"mmmi-hf: note: {note}", file=sys.stderr)
-    records = run_plan(plan, out, workers=workers, progress=not quiet)
-    summary = write_report(plan, records, out, command=shlex.join(["mmmi-hf", *sys.argv[1:]]), plots=plots)
+    command = shlex.join(["mmmi-hf", *sys.argv[1:]])
+    shown: dict[str, Any] = {"out": str(out)}
+    for kind, asked in cells.items():
+        if kind == "estimators":
+            records = run_plan(plan, out, workers=workers, progress=not quiet)
+            shown[kind] = write_report(plan, records, out, command=command, plots=plots)
+            for record in [record for record in records if record["result"]["value"] is None][:3]:
+                reason = record["result"]["error"]
+                print(f"mmmi-hf: note: {record['settings']['config']}: no value: {reason}", file=sys.stderr)
+        else:
+            rows = run_downstream(source, asked, out, workers=workers, progress=not quiet)
+            shown[kind] = write_downstream_report(source, names, kind, rows, out, command=command, plots=plots)
+            for line in impossible(shown[kind]):
+                print(f"mmmi-hf: note: {line}", file=sys.stderr)
     if form is Format.json:
-        typer.echo(json.dumps({"out": str(out), "cells": len(records), "summary": summary}, indent=2))
+        typer.echo(json.dumps(shown, indent=2))
         return
+    for kind in tasks:
+        (_print_estimators if kind == "estimators" else _print_downstream)(shown[kind])
+    typer.echo(f"In nats, natural logarithms. Everything, with intervals and plots: {out}")
+
+
+def _print_estimators(summary: list[dict[str, Any]]) -> None:
     print_table(
         ("data", "pair", "rows", "estimator", "correlation", "bias", "RMSE", "null"),
         [
@@ -111,9 +141,39 @@ def benchmark(
         ],
         right=(2, 4, 5, 6, 7),
     )
-    for record in [record for record in records if record["result"]["value"] is None][:3]:
-        typer.echo(f"\n{record['settings']['config']}: no value: {record['result']['error']}")
-    typer.echo(f"\nIn nats. Everything, with intervals and plots: {out}")
+    typer.echo()
+
+
+def _print_downstream(summary: list[dict[str, Any]]) -> None:
+    print_table(
+        ("data", "configuration", "method", "inputs", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
+        [
+            (
+                entry["series"],
+                f"{entry['config']}{' (null)' if entry['null'] else ''}",
+                entry["method"],
+                entry["inputs"] if entry["inputs"].count(",") < 3 else f"{entry['inputs'].count(',') + 1} modalities",
+                *(
+                    f"{entry[name]:.3f}"
+                    for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")
+                ),
+            )
+            for entry in summary
+        ],
+        right=(4, 5, 6, 7, 8, 9),
+    )
+    typer.echo()
+
+
+def _tasks(text: str) -> list[str]:
+    from mmmi_hf.benchmark.downstream import TASKS
+
+    known = ("estimators", *TASKS)
+    words = _names(text)
+    for word in words or [text]:
+        if word not in known:
+            raise ValueError(f"task: {word!r} is unknown, expected one of {', '.join(known)}")
+    return list(dict.fromkeys(words))
 
 
 def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
