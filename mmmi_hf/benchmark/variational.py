@@ -182,10 +182,12 @@ class BarberAgakov(Estimator):
 
     training: Training = field(default_factory=Training)
 
+    def __post_init__(self) -> None:
+        if not self.training.split:
+            raise ValueError("'ba' is not of the paper and has no recipe without a split; leave --paper out")
+
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         recipe = self.training
-        if not recipe.split:
-            raise ValueError("'ba' is not of the paper and has no recipe without a split; leave --paper out")
         a, b = self._sides(train)
         outputs = b[0].numel()
         with seeded(seed):
