@@ -58,17 +58,14 @@ def convolutions(shape: Sequence[int], width: int, outputs: int) -> nn.Sequentia
 
 
 def encoder(shape: Sequence[int], kind: str, *, width: int, layers: int, outputs: int) -> nn.Module:
-    """An encoder of rows of a shape: convolutions for images ("conv"; "auto" where both sides are at least 8), else a
-    perceptron on the flattened row.
+    """An encoder of rows of a shape: convolutions for images ("conv": all; "auto": from 8 × 8 on), else a perceptron.
 
     Raises:
-        ValueError: an unknown kind, or convolutions of what is no image.
+        ValueError: an unknown kind.
     """
     image = len(shape) == 3
     if kind not in ENCODERS:
         raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, got {kind!r}")
-    if kind == "conv" and not image and len(shape) != 0:
-        raise ValueError(f"encoder 'conv' needs images (C, H, W), got rows of shape {tuple(shape)}; take 'auto'")
     if image and (kind == "conv" or (kind == "auto" and min(shape[1:]) >= 8)):
         return convolutions(shape, width, outputs)
     return nn.Sequential(nn.Flatten(), perceptron(math.prod(shape), width, layers, outputs))

@@ -26,7 +26,8 @@ class Training:
 
     Attributes:
         critic: "separable" or "joint".
-        encoder: "mlp", "conv", or "auto": convolutions for images, perceptrons for everything else.
+        encoder: "conv": convolutions for images; "auto": for images of at least 8 × 8; "mlp": perceptrons for all. What
+            is no image meets a perceptron.
         width, layers: of hidden layers. embedding: numbers per row that encoders end in.
         batch_size: K; all K² pairs of a batch are scored.
         steps: at most. learning_rate, weight_decay: of AdamW.

@@ -19,7 +19,7 @@ from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
 from mmmi_hf.benchmark.regression import Task, judged
 from mmmi_hf.benchmark.ssl import probe, run_ssl
 
-RECIPE = Training(encoder="mlp", width=16, embedding=8, batch_size=32, steps=250, learning_rate=5e-3, evaluate_every=25)
+RECIPE = Training(encoder="mlp", width=16, embedding=8, batch_size=32, steps=150, learning_rate=8e-3, evaluate_every=25)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def regression(source, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def learned(source, tmp_path_factory):
-    cells = downstream_cells(source, ["level-*"], "ssl", seeds=1, training=RECIPE)
+    cells = downstream_cells(source, ["level-1.2"], "ssl", seeds=1, training=RECIPE)
     return run_downstream(source, cells, tmp_path_factory.mktemp("ssl"), workers=1, progress=False)
 
 

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -96,10 +97,10 @@ def test_wrong_requests_are_refused(folder, tmp_path):
 
 def test_a_seed_reproduces_a_cell_exactly(folder):
     asked = plan(folder, "dv", configs=["level-1.2"], null=False)
-    cells = asked.cells()
-    first = [run_cell(asked.source, cell) for cell in cells]
-    assert first == [run_cell(asked.source, cell) for cell in cells]
-    assert first[0]["value"] != first[1]["value"]
+    one, other = asked.cells()
+    first = run_cell(asked.source, one)
+    assert run_cell(asked.source, one) == first
+    assert run_cell(asked.source, other)["value"] != first["value"]
     assert json.loads(json.dumps(first)) == first
 
 
@@ -131,49 +132,68 @@ def test_finished_cells_are_kept_and_damaged_ones_made_again(folder, tmp_path):
 
 PROGRAM = """\
 import sys
+from pathlib import Path
+
 from mmmi_hf.benchmark import Training, make_estimator
 from mmmi_hf.benchmark.data import Source
 from mmmi_hf.benchmark.plan import Plan
 from mmmi_hf.benchmark.protocol import run_plan
 from mmmi_hf.benchmark.report import write_report
-from pathlib import Path
-if __name__ == "__main__":
+
+
+def run(folder, out, workers):
     recipe = Training(width=8, layers=1, embedding=4, batch_size=16, steps=40, evaluate_every=10)
     estimators = {n: make_estimator(n, training=recipe).settings for n in ("dv", "infonce")}
     estimators["cca"] = make_estimator("cca").settings
-    plan = Plan(Source.open(sys.argv[1]), ["level-*"], [("x1", "y")], estimators)
-    records = run_plan(plan, Path(sys.argv[2]), workers=int(sys.argv[3]), progress=False)
-    write_report(plan, records, Path(sys.argv[2]), command="test", plots=False)
+    plan = Plan(Source.open(folder), ["level-*"], [("x1", "y")], estimators)
+    records = run_plan(plan, Path(out), workers=workers, progress=False)
+    write_report(plan, records, Path(out), command="test", plots=False)
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], sys.argv[2], int(sys.argv[3]))
 """
 REPORT = ("results.parquet", "results.json", "summary.json", "table.md")
 
 
-@pytest.mark.parametrize(("workers", "kills"), [(1, 1), pytest.param(2, 6, marks=pytest.mark.slow)])
-def test_killed_at_random_it_ends_with_the_same_table(folder, tmp_path, workers, kills):
+def in_a_fork(folder, out, workers, program):
+    """A run in a child that need not import everything again."""
+    names = {}
+    exec(compile(program.read_text(), str(program), "exec"), names)
+    child = get_context("fork").Process(target=names["run"], args=(str(folder), str(out), workers))
+    child.start()
+    return child.pid, child.is_alive, lambda: (child.join(), child.exitcode)[1]
+
+
+def in_a_process(folder, out, workers, program):
+    """A run as a user starts it."""
+    child = subprocess.Popen([sys.executable, str(program), str(folder), str(out), str(workers)])
+    return child.pid, lambda: child.poll() is None, child.wait
+
+
+@pytest.mark.parametrize(
+    ("start", "workers", "kills"), [(in_a_fork, 1, 2), pytest.param(in_a_process, 2, 6, marks=pytest.mark.slow)]
+)
+def test_killed_at_random_it_ends_with_the_same_table(folder, tmp_path, start, workers, kills):
     program = tmp_path / "program.py"
     program.write_text(PROGRAM)
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-
-    def start(out):
-        command = [sys.executable, str(program), str(folder), str(out), str(workers)]
-        return subprocess.Popen(command, start_new_session=True)
-
     generator, seen = np.random.default_rng(0), {}
     for _ in range(kills):
-        run = start(killed)
-        wanted = len(seen) + int(generator.integers(1, 5))
-        while len(list(killed.glob("cells/*.json"))) < wanted and run.poll() is None:
+        pid, alive, wait = start(folder, killed, workers, program)
+        wanted = len(seen) + int(generator.integers(1, 4))
+        while len(list(killed.glob("cells/*.json"))) < wanted and alive():
             time.sleep(0.01)
         time.sleep(float(generator.uniform(0, 0.02)))
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
+        os.kill(pid, signal.SIGKILL)
+        wait()
         now = {p.name: p.stat().st_mtime_ns for p in killed.glob("cells/*.json")}
         assert {name: now[name] for name in seen} == seen, "nothing that was finished is repeated"
         seen = now
     assert seen
-    assert start(killed).wait() == 0
+    for out in (killed, whole):
+        assert start(folder, out, workers, program)[2]() == 0
     assert {p.name: p.stat().st_mtime_ns for p in killed.glob("cells/*.json") if p.name in seen} == seen
-    assert start(whole).wait() == 0
     for name in REPORT:
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
