@@ -16,7 +16,10 @@ imports:
 	.venv/bin/lint-imports
 
 cards:
-	for card in model_cards/*/; do .venv/bin/python -m mmmi_hf.flow.cards $$card; done
+	for card in model_cards/*/; do \
+		if [ -f $$card/evaluation.json ]; then .venv/bin/python -m mmmi_hf.flow.cards $$card; fi; \
+		if [ -f $$card/results.json ]; then .venv/bin/python -m mmmi_hf.benchmark.cards $$card; fi; \
+	done
 
 test:
 	.venv/bin/pytest

@@ -232,9 +232,10 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
 
 
 def list_estimators() -> list[str]:
-    """The names of all registered estimators."""
+    """The names of all registered estimators: ours in a fixed order, then those of others."""
     _load()
-    return list(_REGISTERED)
+    places = {f"mmmi_hf.benchmark.{room}": place for place, room in enumerate(_ROOMS)}
+    return sorted(_REGISTERED, key=lambda name: places.get(_REGISTERED[name].__module__, len(places)))
 
 
 def estimator_class(name: str) -> type[Estimator]:
@@ -242,7 +243,7 @@ def estimator_class(name: str) -> type[Estimator]:
     _load()
     if name not in _REGISTERED:
         near = difflib.get_close_matches(name, _REGISTERED, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(_REGISTERED)}"
+        hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(list_estimators())}"
         raise ValueError(f"unknown estimator {name!r}: {hint}")
     return _REGISTERED[name]
 

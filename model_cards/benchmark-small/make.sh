@@ -15,6 +15,6 @@ seed: $seed
 YAML
     mmmi-hf generate "$out/latents-$level.yaml" --out "$out/data" --quiet > "$out/log"
 done
-mmmi-hf benchmark "$out/data" --out "$out/results" --configs 'latents-*' --pairs x1:y,x1:x2 --seeds 2 \
+mmmi-hf benchmark "$out/data" --out "$out/results" --configs 'latents-*' --pairs x1:y --seeds 2 \
     --estimators paper,js-unbiased,ba,cca,pca-ksg,oracle-ksg,oracle-dv --encoder mlp --width 64 --batch-size 64 \
     --steps 300 --learning-rate 0.002
