@@ -73,7 +73,7 @@ class Objective(ABC):
         return -self.value(scores)
 
     def criterion(self, scores: Scores) -> torch.Tensor:
-        """What early stopping raises on the validation rows."""
+        """What early stopping raises on the validation rows: the value, where it is a lower bound."""
         return self.value(scores)
 
     def ceiling(self, rows: int) -> float | None:
@@ -110,6 +110,7 @@ class JensenShannon(Objective):
 
     The best critic of the bound is the log density ratio. NWJ as the paper reads it, E_P[f] − E_Q[e^(f − 1)], is then
     I − 1/e: a constant bias. With `unbiased` the critic is raised by one first, E_P[f] + 1 − E_Q[e^f], which is I.
+    Training does not feel how e^f of rare pairs grows, so that stopping has to.
     """
 
     unbiased: bool
@@ -119,9 +120,6 @@ class JensenShannon(Objective):
 
     def loss(self, scores: Scores) -> torch.Tensor:
         return _shannon_loss(scores)
-
-    def criterion(self, scores: Scores) -> torch.Tensor:
-        return -_shannon_loss(scores)
 
 
 @final
@@ -139,7 +137,8 @@ class Smile(Objective):
         return _shannon_loss(scores)
 
     def criterion(self, scores: Scores) -> torch.Tensor:
-        return -_shannon_loss(scores)
+        """The value for τ = ∞, which is Donsker–Varadhan; clipped it is no bound, and the training bound decides."""
+        return self.value(scores) if math.isinf(self.tau) else -_shannon_loss(scores)
 
 
 @final

@@ -46,6 +46,9 @@ def benchmark(
     batch_size: Annotated[int | None, typer.Option(help="Rows per training step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Looks at the validation rows without progress before training stops.")
+    ] = None,
     workers: Annotated[int | None, typer.Option(help="Cells side by side; default: one per processor.")] = None,
     plugin: Annotated[
         list[str] | None, typer.Option(help="Module or .py file that registers estimators; may be repeated.")
@@ -75,6 +78,7 @@ def benchmark(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "width": width,
+        "patience": patience,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     training = Training.paper(**changes) if paper else Training(**changes)

@@ -53,13 +53,14 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4000, help="training rows; an eighth each to stop and to test")
     parser.add_argument("--steps", type=int, default=100, help="steps that are timed")
     parser.add_argument("--full-steps", type=int, default=700, help="steps to reckon with")
+    parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--encoders", default="mlp,conv")
     parser.add_argument("--estimators", default=",".join((*NAMES, *ORACLES)))
     options = parser.parse_args()
     for pair in (("x1", "y"), ("x1", "x2")):
         parts = data(options.side, options.rows, pair)
         for kind in options.encoders.split(","):
-            training = Training(encoder=kind, steps=options.steps, patience=10**6)
+            training = Training(encoder=kind, batch_size=options.batch_size, steps=options.steps, patience=10**6)
             print(f"I({pair[0]}; {pair[1]}), {options.side}×{options.side}, {options.rows:,} training rows, {kind}")
             first: float | None = None
             seconds("dv", parts, dataclasses.replace(training, steps=2), 2)  # what is paid once
