@@ -17,6 +17,9 @@ imports:
 
 cards:
 	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.cards $$(dirname $$card); done
+	for card in model_cards/*/results.json; do \
+		if [ -f $$card ]; then .venv/bin/python -m mmmi_hf.benchmark.cards $$(dirname $$card); fi; \
+	done
 	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards --text
 
 pictures:

@@ -14,10 +14,22 @@ from typing import Any
 
 import typer
 
-from mmmi_hf.cli import configurations, datasets, design, figures, flows, hub, verify
+from mmmi_hf.cli import benchmark, configurations, datasets, design, figures, flows, hub, verify
 from mmmi_hf.cli.application import app
 
-__all__ = ["app", "configurations", "datasets", "design", "figures", "flows", "hub", "main", "run", "verify"]
+__all__ = [
+    "app",
+    "benchmark",
+    "configurations",
+    "datasets",
+    "design",
+    "figures",
+    "flows",
+    "hub",
+    "main",
+    "run",
+    "verify",
+]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,0 +1,161 @@
+"""What the information is good for: regression of y and self-supervised learning, as cells of the benchmark.
+
+Owns their cells, their summaries and what is checked of them. `regression` and `ssl` hold the methods.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmmi_hf.benchmark.data import TARGET, Source
+from mmmi_hf.benchmark.plan import FORMAT, Cell, seed_rows, series_of
+from mmmi_hf.benchmark.protocol import Work, run_cells
+from mmmi_hf.benchmark.regression import Task, run_task
+from mmmi_hf.benchmark.ssl import METHODS, run_ssl
+from mmmi_hf.benchmark.training import Training
+
+Record = dict[str, Any]
+TASKS = ("regression", "ssl")
+
+
+def downstream_cells(
+    source: Source, configs: Sequence[str], kind: str, *, seeds: int, training: Training, null: bool = True
+) -> list[Cell]:
+    """The cells of one kind of task.
+
+    regression: y from each of the first two modalities and from all together. ssl: contrastive and masked encoders, and
+    untrained ones for comparison, of all modalities. With `null`, the configuration with the most information is done
+    once more with y of other rows.
+
+    Raises:
+        ValueError: an unknown kind or configuration, too few rows, or a single modality for ssl.
+    """
+    if kind not in TASKS:
+        raise ValueError(f"task must be one of {', '.join(TASKS)}, got {kind!r}")
+    chosen = source.choose(configs)
+    names = {config: [entry["name"] for entry in source.manifest(config)["modalities"]] for config in chosen}
+    truths = {config: source.truth(config, names[config][0], TARGET) for config in chosen}
+    largest = {series_of(source.manifest(config)): config for config in sorted(chosen, key=lambda c: truths[c])}
+    cells = []
+    for config in chosen:
+        modalities = names[config]
+        if kind == "ssl" and len(modalities) < 2:
+            raise ValueError(f"{config!r} has one modality; self-supervised learning needs two or more")
+        if kind == "ssl":
+            ways: list[tuple[str, list[str]]] = [(method, modalities) for method in METHODS]
+        else:
+            sets = [[name] for name in modalities[:2]] + ([modalities] if len(modalities) > 1 else [])
+            ways = [("regression", inputs) for inputs in sets]
+        for asked_null in (False, True) if null and config in largest.values() else (False,):
+            cells += [
+                _cell(source, Task(config, tuple(inputs), seed, seeds, training, asked_null), kind, way)
+                for seed in range(seeds)
+                for way, inputs in ways
+            ]
+    return cells
+
+
+def _cell(source: Source, task: Task, kind: str, way: str) -> Cell:
+    manifest = source.manifest(task.config)
+    settings = {
+        "format": FORMAT,
+        "task": kind,
+        "method": way,
+        "data": source.digest(task.config),
+        "rows": seed_rows(manifest, task.config, task.seed, task.seeds),
+        **json.loads(json.dumps(dataclasses.asdict(task))),
+    }
+    return Cell(settings, source.model(task.config).mutual_information(list(task.inputs), TARGET), series_of(manifest))
+
+
+def run_downstream_cell(source: Source, cell: Cell) -> Record:
+    """The result of one cell."""
+    s = cell.settings
+    task = Task(s["config"], tuple(s["inputs"]), s["seed"], s["seeds"], Training(**s["training"]), s["null"])
+    return run_task(source, task) if s["task"] == "regression" else run_ssl(source, task, s["method"])
+
+
+def run_downstream(
+    source: Source, cells: Sequence[Cell], out: Path, *, workers: int | None = None, progress: bool = True
+) -> list[Record]:
+    """Compute the cells that are not there yet; returns one flat row per cell, without its history."""
+    records = run_cells(Work(source, run_downstream_cell), cells, out, workers=workers, progress=progress)
+    rows = []
+    for record in records:
+        settings = {name: record["settings"][name] for name in ("task", "method", "config", "inputs", "seed", "null")}
+        result = {name: value for name, value in record["result"].items() if name != "history"}
+        rows.append({**settings, "series": record["series"], **result})
+    return rows
+
+
+def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
+    """One record per series, method, inputs, configuration and null: means over seeds with standard errors.
+
+    The standard error is that of the mean over seeds: from the spread between seeds where there are two or more, and
+    never below what the test rows alone make it.
+    """
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for row in rows:
+        key = (row["series"], row["task"], row["method"], ",".join(row["inputs"]), row["config"], row["null"])
+        groups.setdefault(key, []).append(row)
+    summary = []
+    for (series, task, method, inputs, config, null), members in groups.items():
+        record: Record = {
+            "series": series,
+            "task": task,
+            "method": method,
+            "inputs": inputs,
+            "config": config,
+            "null": null,
+            "seeds": len(members),
+        }
+        record |= {name: members[0][name] for name in ("information", "sigma", "floor", "ceiling")}
+        if task == "ssl":
+            record["shared"] = members[0]["shared"]
+        for name in ("rmse", "r_squared"):
+            values = np.array([member[name] for member in members])
+            within = np.array([member[f"{name}_error"] for member in members])
+            sampling = float(np.sqrt(np.sum(within**2)) / len(members))
+            spread = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+            record |= {name: float(values.mean()), f"{name}_error": max(sampling, spread)}
+        record["histogram"] = np.sum([member["histogram"] for member in members], axis=0).tolist()
+        summary.append(record)
+    return summary
+
+
+def impossible(summary: Sequence[Record]) -> list[str]:
+    """Results that beat what is possible by more than they should: an RMSE more than one standard error below its
+    floor, an R² more than two above its ceiling. Empty where all is well."""
+    found = []
+    for row in summary:
+        where = f"{row['config']} {row['method']} {row['inputs']}"
+        if row["rmse"] < row["floor"] - row["rmse_error"]:
+            found.append(
+                f"{where}: RMSE {row['rmse']:.4f} ± {row['rmse_error']:.4f} is below its floor {row['floor']:.4f}"
+            )
+        if row["r_squared"] > row["ceiling"] + 2.0 * row["r_squared_error"]:
+            found.append(
+                f"{where}: R² {row['r_squared']:.4f} ± {row['r_squared_error']:.4f} is above its ceiling "
+                f"{row['ceiling']:.4f}"
+            )
+    return found
+
+
+def downstream_markdown(summary: Sequence[Record]) -> str:
+    """The summary as a Markdown table."""
+    head = ("data", "configuration", "method", "inputs", "I (nats)", "RMSE", "floor", "R²", "ceiling")
+    lines = [f"| {' | '.join(head)} |", "| --- | --- | --- | --- |" + " ---: |" * 5]
+    for row in summary:
+        name = f"{row['config']} (null)" if row["null"] else row["config"]
+        inputs = row["inputs"] if row["inputs"].count(",") < 3 else f"{row['inputs'].count(',') + 1} modalities"
+        cells = [row["series"], name, row["method"], inputs, f"{0.0 if row['null'] else row['information']:.3f}"]
+        cells += [f"{row['rmse']:.3f} ± {row['rmse_error']:.3f}", f"{row['floor']:.3f}"]
+        cells += [f"{row['r_squared']:.3f} ± {row['r_squared_error']:.3f}", f"{row['ceiling']:.3f}"]
+        lines.append(f"| {' | '.join(cells)} |".replace("-0.", "−0."))
+    return "\n".join(lines) + "\n"

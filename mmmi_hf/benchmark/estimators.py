@@ -1,0 +1,269 @@
+"""What an estimator of mutual information is, and the list of them.
+
+Owns the interface (`fit`, `estimate`), the record of an estimate and the registry. Imports NumPy only; an estimator
+brings what it needs itself.
+
+The contract, in the order in which `fit` and `estimate` keep it:
+
+1. An estimator sees a *set* of pairs: rows are brought to an order of their own before anything else, then shuffled
+   with the seed, so that the order in which rows are given changes nothing.
+2. `fit` uses the training rows to learn and the validation rows to stop or to choose; `estimate` uses the test rows
+   alone. Nothing is learned from a test row.
+3. Equal rows, settings and seed give equal bits, on one kind of hardware and software.
+4. Values are in nats and are never clipped: an estimate may be negative.
+5. The interval speaks of the sampling of test rows given what was learned. How far the learning itself varies is what
+   several seeds show.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+if TYPE_CHECKING:
+    from mmmi_hf.benchmark.oracles import ExactPairs
+
+Array = NDArray[np.floating[Any]]
+History = Sequence[Mapping[str, float]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows of two blocks.
+
+    a: (n, *shape) or (n,), b: likewise; floating point, finite.
+    exact: what is exactly known of these rows, for oracles only; None where it is not known.
+    """
+
+    a: Array
+    b: Array
+    exact: ExactPairs | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in (("a", self.a), ("b", self.b)):
+            if not isinstance(values, np.ndarray) or values.ndim == 0 or not np.issubdtype(values.dtype, np.floating):
+                raise ValueError(f"{name} must be a floating-point array (n, …), got {_kind(values)}")
+        if len(self.a) != len(self.b):
+            raise ValueError(f"a has {len(self.a)} rows and b {len(self.b)}; give the same rows of both")
+        for name, values in (("a", self.a), ("b", self.b)):
+            if not np.isfinite(values).all():
+                bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {bad[:5].tolist()}")
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def take(self, rows: NDArray[np.intp]) -> Pairs:
+        """These rows, in this order."""
+        return Pairs(self.a[rows], self.b[rows], None if self.exact is None else self.exact.take(rows))
+
+    def deranged(self, seed: int) -> Pairs:
+        """Independent blocks: every a with the b of another row, by one random cycle through all rows."""
+        partner = derangement(len(self), np.random.default_rng(seed))
+        return Pairs(self.a, self.b[partner], None if self.exact is None else self.exact.deranged(partner))
+
+    def shuffled(self, seed: int) -> Pairs:
+        """The same set of rows in an order that depends on the set and the seed alone."""
+        keys = [values.reshape(len(values), -1)[:, :4].T for values in (self.a, self.b)]
+        order = np.lexsort(np.concatenate(keys))
+        return self.take(order[np.random.default_rng(seed).permutation(len(order))])
+
+
+def derangement(n: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """A random cyclic permutation of n ≥ 2 rows: no row is its own partner."""
+    if n < 2:
+        raise ValueError(f"{n} row(s) cannot be deranged; give at least 2")
+    cycle = generator.permutation(n)
+    partner = np.empty(n, dtype=np.intp)
+    partner[cycle] = np.roll(cycle, -1)
+    return partner
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What `measure` returns: nats, the standard error over test rows (None: not known), and anything worth keeping."""
+
+    value: float
+    standard_error: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate of mutual information in nats.
+
+    value: of the test rows.
+    low, high: confidence interval over the sampling of test rows, None where the estimator gives none.
+    history: what happened while it was fitted, one record per look at the validation rows.
+    details: what the estimator says about itself, for example a ceiling.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    standard_error: float | None
+    confidence: float
+    history: tuple[Mapping[str, float], ...] = ()
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Estimator(ABC):
+    """An estimator of I(a; b). Subclasses are final, define `learn` and `measure`, and keep their settings as fields.
+
+    `uses_exact` marks oracles, which are told what is exactly known of the rows.
+    """
+
+    uses_exact: ClassVar[bool] = False
+    name: ClassVar[str] = "unnamed"
+
+    @final
+    def fit(self, train: Pairs, validation: Pairs, *, seed: int = 0) -> Self:
+        """Learn from training rows, stop or choose by validation rows.
+
+        Raises:
+            ValueError: too few rows, or blocks of different shapes in the two sets.
+        """
+        for label, pairs in (("train", train), ("validation", validation)):
+            if len(pairs) < 4:
+                raise ValueError(f"{label} has {len(pairs)} rows; give at least 4")
+            if self.uses_exact and pairs.exact is None:
+                raise ValueError(f"{self.name!r} is an oracle and needs the latents' model; {label} has no `exact`")
+        if (train.a.shape[1:], train.b.shape[1:]) != (validation.a.shape[1:], validation.b.shape[1:]):
+            raise ValueError(
+                f"train has rows of shapes {train.a.shape[1:]} and {train.b.shape[1:]}, validation of "
+                f"{validation.a.shape[1:]} and {validation.b.shape[1:]}; give the same blocks"
+            )
+        self._shapes = train.a.shape[1:], train.b.shape[1:]
+        self._seed = seed
+        self._history = tuple(self.learn(train.shuffled(seed), validation.shuffled(seed), seed))
+        return self
+
+    @final
+    def estimate(self, test: Pairs, *, confidence: float = 0.95) -> Estimate:
+        """Estimate I(a; b) of the law of the test rows, in nats.
+
+        Raises:
+            ValueError: not fitted, other blocks than were fitted, or a confidence outside (0, 1).
+            ArithmeticError: the value is not finite.
+        """
+        if not hasattr(self, "_history"):
+            raise ValueError(f"{self.name!r} is not fitted; call fit(train, validation) first")
+        if (test.a.shape[1:], test.b.shape[1:]) != self._shapes:
+            raise ValueError(f"test has rows of {test.a.shape[1:]} and {test.b.shape[1:]}, fitted were {self._shapes}")
+        if not 0.0 < confidence < 1.0:
+            raise ValueError(f"confidence must lie in (0, 1), got {confidence!r}")
+        if len(test) < 4:
+            raise ValueError(f"test has {len(test)} rows; give at least 4")
+        measured = self.measure(test.shuffled(self._seed))
+        value = float(measured.value)
+        if not np.isfinite(value):
+            raise ArithmeticError(f"{self.name!r} came out as {value!r}")
+        error = measured.standard_error
+        reach = None if error is None else float(ndtri(0.5 + confidence / 2)) * error
+        return Estimate(
+            value,
+            None if reach is None else value - reach,
+            None if reach is None else value + reach,
+            error,
+            confidence,
+            self._history,
+            dict(measured.details),
+        )
+
+    @classmethod  # noqa: B027 – most estimators need nothing more
+    def require(cls) -> None:
+        """Raise where a package that the estimator needs is not installed; called before a benchmark starts."""
+
+    @abstractmethod
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
+        """Learn from rows in random order; returns records of what happened."""
+
+    @abstractmethod
+    def measure(self, test: Pairs) -> Measured:
+        """The estimate on rows in random order, in nats."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Everything that determines the estimate besides rows and seed, in plain JSON values."""
+        values: dict[str, Any] = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
+        return {"estimator": self.name, **values}
+
+
+Kind = TypeVar("Kind", bound=type[Estimator])
+_REGISTERED: dict[str, type[Estimator]] = {}
+_ROOMS = ("variational", "classical", "oracles", "latentmi_adapter")
+
+
+def register_estimator(name: str) -> Callable[[Kind], Kind]:
+    """Class decorator: make an estimator known by name to `make_estimator` and `mmmi-hf benchmark`.
+
+    >>> @register_estimator("always-one")
+    ... class AlwaysOne(Estimator):
+    ...     def learn(self, train, validation, seed):
+    ...         return []
+    ...
+    ...     def measure(self, test):
+    ...         return Measured(1.0)
+    >>> make_estimator("always-one").settings
+    {'estimator': 'always-one'}
+
+    Raises:
+        ValueError: the name belongs to another class.
+    """
+
+    def register(kind: Kind) -> Kind:
+        known = _REGISTERED.get(name)
+        if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise ValueError(f"an estimator named {name!r} is registered already ({known.__qualname__}); take another")
+        kind.name = name
+        _REGISTERED[name] = kind
+        return kind
+
+    return register
+
+
+def list_estimators() -> list[str]:
+    """The names of all registered estimators: ours in a fixed order, then those of others."""
+    _load()
+    places = {f"mmmi_hf.benchmark.{room}": place for place, room in enumerate(_ROOMS)}
+    return sorted(_REGISTERED, key=lambda name: places.get(_REGISTERED[name].__module__, len(places)))
+
+
+def estimator_class(name: str) -> type[Estimator]:
+    """The class of a registered estimator. Raises ValueError for an unknown name, with the nearest ones."""
+    _load()
+    if name not in _REGISTERED:
+        near = difflib.get_close_matches(name, _REGISTERED, n=3, cutoff=0.4)
+        hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(list_estimators())}"
+        raise ValueError(f"unknown estimator {name!r}: {hint}")
+    return _REGISTERED[name]
+
+
+def make_estimator(name: str, **settings: Any) -> Estimator:
+    """A registered estimator with its settings. Raises ValueError for an unknown name or setting."""
+    kind = estimator_class(name)
+    known: list[str] = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    unknown = sorted(set(settings) - set(known))
+    if unknown:
+        raise ValueError(f"{name!r} has no setting {unknown[0]!r}, expected {', '.join(known) or 'none'}")
+    return kind(**settings)
+
+
+def _load() -> None:
+    for room in _ROOMS:
+        importlib.import_module(f"mmmi_hf.benchmark.{room}")
+
+
+def _kind(values: object) -> str:
+    if isinstance(values, np.ndarray):
+        return f"{values.dtype} of shape {values.shape}"
+    return type(values).__name__

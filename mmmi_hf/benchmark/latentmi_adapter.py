@@ -1,0 +1,82 @@
+"""`latentmi` (Gowri et al. 2024, MIT licence) as an estimator, if it is installed.
+
+Owns the adapter only. The package learns low-dimensional representations of both blocks; nearest neighbours on the test
+rows' representations then give nats. Its metadata asks for NumPy below 2, which this project cannot use, so that it is
+no extra that a resolver could install; what is used of it runs with NumPy 2 when it is installed without dependencies.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+import torch
+
+from mmmi_hf.benchmark.classical import Scaling, flat, measured_ksg
+from mmmi_hf.benchmark.estimators import Estimator, History, Measured, Pairs, register_estimator
+from mmmi_hf.benchmark.training import seeded
+
+INSTALL = "pip install scikit-learn && pip install --no-deps latentmi"
+_LEAST_COLUMNS = 8
+
+
+class MissingPackageError(RuntimeError, ValueError):
+    """An optional package is not installed."""
+
+
+@register_estimator("latentmi")
+@final
+@dataclass
+class LatentMI(Estimator):
+    """Representations of `dimensions` numbers each by latentmi's cross-predicting autoencoders, then KSG."""
+
+    dimensions: int = 8
+    epochs: int = 300
+    neighbours: int = 3
+
+    @classmethod
+    def require(cls) -> None:
+        _package()
+
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
+        package = _package()
+        self._scalings = [Scaling.of(flat(block)) for block in (train.a, train.b)]
+        sides = [torch.cat(parts) for parts in zip(self._inputs(train), self._inputs(validation), strict=True)]
+        rows = np.arange(len(train) + len(validation))
+        with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
+            *_, self._model = package.learn_representation(
+                sides[0],
+                sides[1],
+                rows[: len(train)],
+                rows[len(train) :],
+                N_dims=self.dimensions,
+                epochs=self.epochs,
+            )
+        return []
+
+    def measure(self, test: Pairs) -> Measured:
+        with torch.no_grad():
+            sides = self._model.encode(*self._inputs(test))
+        a, b = (side.double().numpy() for side in sides)
+        return measured_ksg(Scaling.of(a)(a), Scaling.of(b)(b), self.neighbours)
+
+    def _inputs(self, pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
+        """Standardised rows in float32; narrow blocks are tiled, as its hidden layers are a fraction of the columns."""
+        sides = []
+        for scaling, block in zip(self._scalings, (pairs.a, pairs.b), strict=True):
+            rows = scaling(flat(block))
+            sides.append(torch.from_numpy(np.tile(rows, (1, -(-_LEAST_COLUMNS // rows.shape[1])))).float())
+        return sides[0], sides[1]
+
+
+def _package() -> Any:
+    try:
+        return importlib.import_module("latentmi.lmi")
+    except ImportError as error:
+        raise MissingPackageError(
+            f"the estimator 'latentmi' needs the package ({error}); install it: {INSTALL}"
+        ) from None

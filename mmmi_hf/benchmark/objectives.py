@@ -1,0 +1,211 @@
+"""Variational objectives: what a critic's scores say about mutual information.
+
+Owns values and losses as functions of matrices of scores. Imports torch only.
+
+Scores are (K, K): entry (i, j) is f(a_i, b_j); the diagonal holds the pairs, the rest the deranged pairs. Rows carry
+weights (all one, except where influence is asked for). Write E_P for the weighted mean of the diagonal and E_Q for that
+of the off-diagonal entries, a pair (i, j) weighing w_i w_j.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import torch
+from torch.nn.functional import softplus
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Matrices of scores of disjoint sets of rows, with the weights of the rows."""
+
+    blocks: Sequence[torch.Tensor]
+    weights: Sequence[torch.Tensor]
+
+    @classmethod
+    def of(cls, blocks: Sequence[torch.Tensor]) -> Scores:
+        """Blocks of rows that all count once."""
+        return cls(blocks, [block.new_ones(len(block)) for block in blocks])
+
+    def on_pairs(self) -> torch.Tensor:
+        """E_P[f]."""
+        return self.mean_on_pairs(self.blocks)
+
+    def mean_on_pairs(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """E_P of values laid out as the blocks are."""
+        weighted = [weights @ block.diagonal() for block, weights in zip(values, self.weights, strict=True)]
+        return torch.stack(weighted).sum() / torch.stack([weights.sum() for weights in self.weights]).sum()
+
+    def mean_apart(self, values: Sequence[torch.Tensor]) -> torch.Tensor:
+        """E_Q of values laid out as the blocks are."""
+        over, under = [], []
+        for block, weights in zip(values, self.weights, strict=True):
+            total = weights.sum()
+            over.append(weights @ block @ weights - weights.square() @ block.diagonal())
+            under.append(total * total - weights.square().sum())
+        return torch.stack(over).sum() / torch.stack(under).sum()
+
+    def log_mean_exp(self, values: Sequence[torch.Tensor] | None = None) -> torch.Tensor:
+        """ln E_Q[e^f]."""
+        over, under = [], []
+        for block, weights in zip(self.blocks if values is None else values, self.weights, strict=True):
+            logs = weights.log()
+            log_pairs = (logs[:, None] + logs[None]).fill_diagonal_(-torch.inf)
+            over.append(torch.logsumexp((block + log_pairs).flatten(), 0))
+            under.append(torch.logsumexp(log_pairs.flatten(), 0))
+        return torch.logsumexp(torch.stack(over), 0) - torch.logsumexp(torch.stack(under), 0)
+
+
+class Objective(ABC):
+    """An estimate of I from scores, the loss that trains the critic, and the criterion that stops it (higher is
+    better)."""
+
+    @abstractmethod
+    def value(self, scores: Scores) -> torch.Tensor:
+        """The estimate in nats."""
+
+    def loss(self, scores: Scores) -> torch.Tensor:
+        """What training lowers."""
+        return -self.value(scores)
+
+    def criterion(self, scores: Scores) -> torch.Tensor:
+        """What early stopping raises on the validation rows: the value, where it is a lower bound."""
+        return self.value(scores)
+
+    def ceiling(self, rows: int) -> float | None:
+        """The largest value that this many test rows can give, None where there is none."""
+        return None
+
+    def started(self) -> Objective:
+        """The objective as a new training begins with it: itself, unless it remembers steps."""
+        return self
+
+
+@final
+@dataclass(frozen=True)
+class DonskerVaradhan(Objective):
+    """E_P[f] − ln E_Q[e^f] (Donsker and Varadhan 1983)."""
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        return scores.on_pairs() - scores.log_mean_exp()
+
+
+@final
+@dataclass(frozen=True)
+class NWJ(Objective):
+    """E_P[f] − E_Q[e^(f − 1)] (Nguyen, Wainwright and Jordan 2010)."""
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        return scores.on_pairs() - (scores.log_mean_exp() - 1.0).exp()
+
+
+@final
+@dataclass(frozen=True)
+class JensenShannon(Objective):
+    """Trained on the Jensen–Shannon bound, read off by NWJ.
+
+    The best critic of the bound is the log density ratio. NWJ as the paper reads it, E_P[f] − E_Q[e^(f − 1)], is then
+    I − 1/e: a constant bias. With `unbiased` the critic is raised by one first, E_P[f] + 1 − E_Q[e^f], which is I.
+    Training does not feel how e^f of rare pairs grows, so that stopping has to.
+    """
+
+    unbiased: bool
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        return scores.on_pairs() + self.unbiased - (scores.log_mean_exp() + self.unbiased - 1.0).exp()
+
+    def loss(self, scores: Scores) -> torch.Tensor:
+        return _shannon_loss(scores)
+
+
+@final
+@dataclass(frozen=True)
+class Smile(Objective):
+    """E_P[f] − ln E_Q[clip(e^f, e^−τ, e^τ)], trained on the Jensen–Shannon bound (Song and Ermon 2020); τ may be ∞."""
+
+    tau: float
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        clipped = [block.clamp(-self.tau, self.tau) for block in scores.blocks]
+        return scores.on_pairs() - scores.log_mean_exp(clipped)
+
+    def loss(self, scores: Scores) -> torch.Tensor:
+        return _shannon_loss(scores)
+
+    def criterion(self, scores: Scores) -> torch.Tensor:
+        """The value for τ = ∞, which is Donsker–Varadhan; clipped it is no bound, and the training bound decides."""
+        return self.value(scores) if math.isinf(self.tau) else -_shannon_loss(scores)
+
+
+@final
+@dataclass(frozen=True)
+class InfoNCE(Objective):
+    """mean_i [f_ii − ln (1/K) Σ_j e^(f_ij)], the pair itself among its K candidates (van den Oord et al. 2018).
+
+    At most ln K nats.
+    """
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        over, under = [], []
+        for block, weights in zip(scores.blocks, scores.weights, strict=True):
+            contrast = block.diagonal() - torch.logsumexp(block + (weights / weights.sum()).log()[None], 1)
+            over.append(weights @ contrast)
+            under.append(weights.sum())
+        return torch.stack(over).sum() / torch.stack(under).sum()
+
+    def ceiling(self, rows: int) -> float | None:
+        return math.log(rows)
+
+
+@final
+class Mine(Objective):
+    """Donsker–Varadhan, its gradient with a moving average of E_Q[e^f] in the denominator (Belghazi et al. 2018).
+
+    The average of batches follows e^L ← (1 − rate) e^L + rate · E_Q[e^f], kept as the logarithm L. The gradient of
+    E_Q[e^f] is divided by it, which takes away most of the bias that one batch's denominator has.
+    """
+
+    def __init__(self, rate: float = 0.01) -> None:
+        if not 0.0 < rate <= 1.0:
+            raise ValueError(f"rate must lie in (0, 1], got {rate!r}")
+        self.rate = rate
+        self.log_average: float | None = None
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        return scores.on_pairs() - scores.log_mean_exp()
+
+    def loss(self, scores: Scores) -> torch.Tensor:
+        batch = scores.log_mean_exp()
+        now = float(batch.detach())
+        if self.log_average is None:
+            self.log_average = now
+        old, new = math.log1p(-self.rate) if self.rate < 1.0 else -math.inf, math.log(self.rate)
+        self.log_average = float(torch.logaddexp(torch.tensor(old + self.log_average), torch.tensor(new + now)))
+        return -(scores.on_pairs() - (batch - self.log_average).exp())
+
+    def started(self) -> Objective:
+        return Mine(self.rate)
+
+
+def _shannon_loss(scores: Scores) -> torch.Tensor:
+    """E_P[softplus(−f)] + E_Q[softplus(f)]."""
+    return scores.mean_on_pairs([softplus(-block) for block in scores.blocks]) + scores.mean_apart(
+        [softplus(block) for block in scores.blocks]
+    )
+
+
+def influence(objective: Objective, blocks: Sequence[torch.Tensor]) -> tuple[float, float]:
+    """The value and its standard error over the sampling of rows.
+
+    The infinitesimal jackknife (Jaeckel 1972; Efron 1982): the value's derivative by a row's weight, squared and summed
+    over rows, is the variance that a bootstrap of the rows would find, a row's part in all of its pairs included.
+    """
+    weights = [block.new_ones(len(block), requires_grad=True) for block in blocks]
+    value = objective.value(Scores([block.detach() for block in blocks], weights))
+    slopes = torch.cat(torch.autograd.grad(value, weights))
+    slopes = slopes - slopes.mean()
+    return float(value.detach()), float(slopes.square().sum().sqrt())

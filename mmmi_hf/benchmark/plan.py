@@ -1,0 +1,176 @@
+"""The plan of a benchmark: which cells there are.
+
+Owns cells and how seeds get data. Imports no torch, so that wrong requests are refused at once.
+
+A dataset folder has one seed per configuration. Independent data per seed of the benchmark are disjoint row ranges of
+it: every split is cut into as many equal blocks as there are seeds, and seed s uses block s of each split. Rows are
+independent draws, so that the blocks are independent datasets; configurations (levels) are independent of each other
+where their own seeds differ, as those of released ones do. Every cell records its rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
+
+FORMAT = 1
+LEAST_ROWS = 20
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One estimate: what it depends on, in plain JSON values, and what is stated with it.
+
+    settings: everything that determines the result; its digest names the cell's file.
+    truth: in nats. series: which kind of data (pipeline and standardisation), for grouping.
+    """
+
+    settings: dict[str, Any]
+    truth: float
+    series: str
+
+    @property
+    def digest(self) -> str:
+        """The cell's name."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()[:24]
+
+    @property
+    def label(self) -> str:
+        """For progress and messages."""
+        s = self.settings
+        what = f"{s['a']}:{s['b']} {s['estimator']['estimator']} n={s['n']}" if "estimator" in s else s["task"]
+        return f"{s['config']} {what} seed {s['seed']}{', null' if s['null'] else ''}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked for.
+
+    configs: names or patterns. pairs: ("x1", "y"), … estimators: name → its settings.
+    seeds: number of independent datasets per configuration. train_rows: for learning curves; empty: all of a block.
+    null: also estimate the deranged pairs of the configuration with the largest truth, whose truth is 0.
+    """
+
+    source: Source
+    configs: Sequence[str]
+    pairs: Sequence[tuple[str, str]]
+    estimators: dict[str, dict[str, Any]]
+    seeds: int = 2
+    train_rows: Sequence[int] = ()
+    null: bool = True
+    confidence: float = 0.95
+    plugins: Sequence[str] = field(default=())
+
+    def cells(self) -> list[Cell]:
+        """All cells, configurations in the order of their truths.
+
+        Raises:
+            ValueError: a block or quantity that a configuration lacks, or too few rows.
+        """
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+        chosen = self.source.choose(self.configs)
+        cells = []
+        for pair in self.pairs:
+            truths = {config: self._truth(config, *pair) for config in chosen}
+            by_truth = sorted(chosen, key=lambda name: (truths[name], name))
+            series = {config: series_of(self.source.manifest(config)) for config in chosen}
+            largest = {series[config]: config for config in by_truth}
+            for config in by_truth:
+                nulls = (False, True) if self.null and config == largest[series[config]] else (False,)
+                for null in nulls:
+                    cells += self._of(config, pair, 0.0 if null else truths[config], null, series[config])
+        return cells
+
+    def notes(self) -> list[str]:
+        """What a reader of the results must know about the data."""
+        seeds: dict[int, list[str]] = {}
+        for config in self.source.choose(self.configs):
+            seeds.setdefault(self.source.manifest(config)["seed"], []).append(config)
+        return [
+            f"{', '.join(names)} were generated with the same seed {seed}: their rows are not independent of each other"
+            for seed, names in seeds.items()
+            if len(names) > 1
+        ]
+
+    def _truth(self, config: str, first: str, second: str) -> float:
+        known = [entry["name"] for entry in self.source.manifest(config)["modalities"]]
+        for block in (first, second):
+            if block not in (*known, TARGET):
+                raise ValueError(f"{config!r} has no block {block!r}; it has {', '.join([*known, TARGET])}")
+        return self.source.truth(config, first, second)
+
+    def _of(self, config: str, pair: tuple[str, str], truth: float, null: bool, series: str) -> list[Cell]:
+        manifest = self.source.manifest(config)
+        blocks = [seed_rows(manifest, config, seed, self.seeds) for seed in range(self.seeds)]
+        length = blocks[0]["train"][1]
+        sizes = list(self.train_rows) or [length]
+        for size in sizes:
+            if not LEAST_ROWS <= size <= length:
+                raise ValueError(
+                    f"train rows must lie between {LEAST_ROWS} and {length} (the train rows of {config!r} for "
+                    f"each of {self.seeds} seeds), got {size}"
+                )
+        return [
+            Cell(
+                {
+                    "format": FORMAT,
+                    "config": config,
+                    "data": self.source.digest(config),
+                    "a": pair[0],
+                    "b": pair[1],
+                    "estimator": settings,
+                    "seed": seed,
+                    "n": size,
+                    "rows": {**blocks[seed], "train": [blocks[seed]["train"][0], blocks[seed]["train"][0] + size]},
+                    "null": null,
+                    "confidence": self.confidence,
+                },
+                truth,
+                series,
+            )
+            for size in sizes
+            for seed in range(self.seeds)
+            for settings in self.estimators.values()
+        ]
+
+
+def seed_rows(manifest: dict[str, Any], config: str, seed: int, seeds: int) -> dict[str, list[int]]:
+    """Split → first row and end of the block that a seed uses, numbered from the split's start.
+
+    Raises:
+        ValueError: too few rows for so many seeds.
+    """
+    blocks = {}
+    for split in SPLITS:
+        there = manifest["splits"].get(split, {"rows": 0})["rows"]
+        length = there // seeds
+        if length < LEAST_ROWS:
+            raise ValueError(
+                f"{config!r} has {there} {split} rows: {length} for each of {seeds} seeds, at least {LEAST_ROWS} are "
+                "needed; generate more rows or ask for fewer seeds"
+            )
+        blocks[split] = [seed * length, (seed + 1) * length]
+    return blocks
+
+
+def series_of(manifest: dict[str, Any]) -> str:
+    """Pipelines and standardisation of a configuration, as one label."""
+    pipelines = dict.fromkeys(entry["pipeline"] for entry in manifest["modalities"])
+    return f"{'+'.join(pipelines)}, {manifest['standardize']}"
+
+
+def read_pairs(text: str) -> list[tuple[str, str]]:
+    """ "x1:y,x1:x2" as pairs of blocks, y second. Raises ValueError for anything else."""
+    pairs = []
+    for part in text.split(","):
+        blocks = [block.strip() for block in part.split(":")]
+        if len(blocks) != 2 or not all(blocks) or blocks[0] == blocks[1]:
+            raise ValueError(f"pairs: {part.strip()!r} is no pair; write e.g. x1:y,x1:x2")
+        pairs.append((blocks[1], blocks[0]) if blocks[0] == TARGET else (blocks[0], blocks[1]))
+    return list(dict.fromkeys(pairs))

@@ -1,0 +1,253 @@
+"""The protocol: cells are computed, each once, and kept.
+
+Owns the computation of a cell, the folder of finished cells and the workers. A finished cell is one JSON file named by
+the digest of its settings and written atomically by the parent; a killed run is continued by running it again. Networks
+run on one thread, so that bits do not depend on how many cells run side by side.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import importlib.util
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm.auto import tqdm
+
+from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.estimators import Pairs, estimator_class, make_estimator
+from mmmi_hf.benchmark.oracles import ExactPairs
+from mmmi_hf.benchmark.plan import Cell, Plan
+from mmmi_hf.benchmark.training import Training, one_thread
+from mmmi_hf.dataset.chunks import FolderInUseError, write_durably
+
+Record = dict[str, Any]
+
+
+class CellStore:
+    """The finished cells in OUT/cells."""
+
+    def __init__(self, out: Path) -> None:
+        self.folder = out / "cells"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder for one run. Raises FolderInUseError if another run holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise FolderInUseError(
+                    f"another run is writing {self.folder.parent}; wait for it or stop it first"
+                ) from None
+            yield
+
+    def read(self, cell: Cell) -> dict[str, Any] | None:
+        """The finished cell, or None where it is absent, damaged or of other settings."""
+        try:
+            content = json.loads((self.folder / f"{cell.digest}.json").read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        whole = isinstance(content, dict) and content.get("settings") == cell.settings and "result" in content
+        return content if whole else None
+
+    def write(self, cell: Cell, result: dict[str, Any], seconds: float) -> None:
+        """Keep a finished cell."""
+        content = {
+            "settings": cell.settings,
+            "truth": cell.truth,
+            "series": cell.series,
+            "result": result,
+            "seconds": round(seconds, 3),
+        }
+        write_durably(self.folder / f"{cell.digest}.json", (json.dumps(content, indent=1) + "\n").encode())
+
+
+def run_plan(plan: Plan, out: Path, *, workers: int | None = None, progress: bool = True) -> list[Record]:
+    """Estimates of a plan that are not there yet; returns all cells' records in the plan's order.
+
+    Raises:
+        FolderInUseError: another run writes to `out`.
+        ValueError: a wrong request, before anything is computed.
+    """
+    cells = plan.cells()
+    for settings in plan.estimators.values():
+        estimator_class(settings["estimator"]).require()
+    work = Work(plan.source, run_cell, tuple(plan.plugins))
+    return run_cells(work, cells, out, workers=workers, progress=progress)
+
+
+@dataclass(frozen=True)
+class Work:
+    """How cells are computed: from a source, by a function of a module, plugins being loaded first."""
+
+    source: Source
+    compute: Callable[[Source, Cell], Record]
+    plugins: Sequence[str] = ()
+
+    def timed(self, cell: Cell) -> tuple[Record, float]:
+        """The result of a cell and the seconds it took."""
+        begin = time.monotonic()
+        result = self.compute(self.source, cell)
+        return result, time.monotonic() - begin
+
+
+def run_cells(
+    work: Work, cells: Sequence[Cell], out: Path, *, workers: int | None = None, progress: bool = True
+) -> list[Record]:
+    """Compute the cells that are not in `out` yet; returns the records of all, in order.
+
+    Args:
+        workers: cells that run side by side; default: one per processor.
+
+    Raises:
+        FolderInUseError: another run writes to `out`.
+    """
+    store = CellStore(out)
+    with store.locked():
+        missing = [cell for cell in cells if store.read(cell) is None]
+        with tqdm(
+            total=len(cells), initial=len(cells) - len(missing), desc="benchmark", unit="cell", disable=not progress
+        ) as bar:
+            for cell, (result, seconds) in _computed(work, missing, workers or os.cpu_count() or 1):
+                store.write(cell, result, seconds)
+                bar.set_postfix_str(cell.label)
+                bar.update()
+        found = [store.read(cell) for cell in cells]
+    return [record for record in found if record is not None]
+
+
+def _computed(work: Work, cells: Sequence[Cell], workers: int) -> Iterator[tuple[Cell, tuple[Record, float]]]:
+    """Cells as they are finished."""
+    if workers == 1 or len(cells) <= 1:
+        for cell in cells:
+            yield cell, work.timed(cell)
+        return
+    with ProcessPoolExecutor(
+        min(workers, len(cells)),
+        mp_context=get_context("spawn"),
+        initializer=_begin_worker,
+        initargs=(os.getpid(), tuple(work.plugins)),
+    ) as pool:
+        waiting = iter(cells)
+        pending: dict[Future[tuple[Record, float]], Cell] = {}
+        try:
+            while True:
+                while len(pending) < 2 * workers and (following := next(waiting, None)) is not None:
+                    pending[pool.submit(work.timed, following)] = following
+                if not pending:
+                    return
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield pending.pop(future), future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _begin_worker(parent: int, plugins: Sequence[str]) -> None:
+    """A worker ends with its parent, however that ends, and knows the estimators of the plugins."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends workers at once and without a word
+    load_plugins(plugins)
+    import datasets
+
+    datasets.disable_progress_bars()
+
+
+def load_plugins(plugins: Sequence[str]) -> None:
+    """Import modules, by name or by path of a .py file, that register estimators.
+
+    Raises:
+        ValueError: no such module.
+    """
+    for plugin in plugins:
+        path = Path(plugin)
+        if path.suffix != ".py":
+            try:
+                importlib.import_module(plugin)
+            except ModuleNotFoundError as error:
+                raise ValueError(
+                    f"plugin {plugin!r} cannot be imported ({error}); give a module or a .py file"
+                ) from None
+            continue
+        if not path.is_file():
+            raise ValueError(f"plugin {plugin!r} is not there; give a module or a .py file")
+        name = f"mmmi_hf_plugin_{path.stem}"
+        if name in sys.modules:
+            continue
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+
+
+def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
+    """The estimate of one cell, in plain JSON values; a function of the data and the cell's settings alone.
+
+    An estimator that cannot answer about the data (numbers that overflow, an oracle without sufficient statistics) is
+    recorded with its reason and no value.
+    """
+    settings = dict(cell.settings["estimator"])
+    estimator = make_estimator(settings.pop("estimator"), **_restored(settings))
+    seed = cell.settings["seed"]
+    with one_thread():
+        parts = [pairs_of(source, cell, split, exact=estimator.uses_exact) for split in SPLITS]
+        if cell.settings["null"]:
+            parts = [pairs.deranged(3 * seed + index) for index, pairs in enumerate(parts)]
+        train, validation, test = parts
+        try:
+            found = estimator.fit(train, validation, seed=seed).estimate(test, confidence=cell.settings["confidence"])
+        except (ArithmeticError, ValueError) as error:
+            return {"value": None, "error": str(error)}
+    return {
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "standard_error": found.standard_error,
+        "details": dict(found.details),
+        "history": [dict(record) for record in found.history],
+    }
+
+
+def pairs_of(source: Source, cell: Cell, split: str, *, exact: bool) -> Pairs:
+    """The rows of a split of a cell."""
+    first, second, config = (cell.settings[name] for name in ("a", "b", "config"))
+    columns = source.rows(config, split, [first, second, "row"], range(*cell.settings["rows"][split]))
+    known = None
+    if exact:
+        model, manifest = source.model(config), source.manifest(config)
+        latents = model.sample_rows(columns["row"].tolist(), seed=manifest["seed"], standardize=manifest["standardize"])
+        if not np.array_equal(
+            latents.y, source.rows(config, split, [TARGET], range(*cell.settings["rows"][split]))["y"]
+        ):
+            raise ValueError(f"y of {config!r} is not what its causal model and seed give; the oracles do not know it")
+        known = ExactPairs.of(model, latents, first, second)
+    return Pairs(columns[first], columns[second], known)
+
+
+def _restored(settings: dict[str, Any]) -> dict[str, Any]:
+    """Constructor arguments from plain values."""
+    return {name: Training(**value) if name == "training" else value for name, value in settings.items()}

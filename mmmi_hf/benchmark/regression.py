@@ -1,0 +1,125 @@
+"""Regression of the target: how well a network predicts y from one modality or several, against what is possible.
+
+Owns the task, its records and its floor. A predictor of y from x has a mean squared error of at least
+Var(y | x) = σ_y² e^{−2I(x;y)}, y being normal, so that its RMSE is at least σ_y e^{−I(x;y)} (paper, Figs. 4 and 7).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mmmi_hf.benchmark.critics import Standardize, encoder
+from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.estimators import derangement
+from mmmi_hf.benchmark.plan import seed_rows
+from mmmi_hf.benchmark.training import Training, fit_network, one_thread, seeded
+
+BINS = np.linspace(-3.0, 3.0, 25)
+
+
+@dataclass(frozen=True)
+class Task:
+    """Predict y of a configuration from some of its modalities, on the rows of one seed.
+
+    null: y of other rows, about which x knows nothing.
+    """
+
+    config: str
+    inputs: tuple[str, ...]
+    seed: int
+    seeds: int
+    training: Training
+    null: bool = False
+
+
+class Regressor(nn.Module):
+    """A shallow encoder per modality (two hidden layers for what is no image), summed to one number."""
+
+    def __init__(self, train: Sequence[torch.Tensor], target: torch.Tensor, recipe: Training) -> None:
+        super().__init__()
+        self.scales = nn.ModuleList(Standardize(rows) for rows in train)
+        self.target = Standardize(target)
+        self.encoders = nn.ModuleList(
+            encoder(rows.shape[1:], recipe.encoder, width=recipe.width, layers=recipe.layers, outputs=recipe.embedding)
+            for rows in train
+        )
+        self.head = nn.Sequential(nn.ReLU(), nn.Linear(recipe.embedding * len(train), 1))
+
+    def forward(self, *blocks: torch.Tensor) -> torch.Tensor:
+        """(n, 1), in standardised units of the target."""
+        parts = [part(scale(rows)) for part, scale, rows in zip(self.encoders, self.scales, blocks, strict=True)]
+        predicted: torch.Tensor = self.head(torch.cat(parts, dim=1))
+        return predicted
+
+
+def read_task(source: Source, task: Task) -> dict[str, tuple[list[torch.Tensor], torch.Tensor]]:
+    """Split → inputs and target (n, 1), float32."""
+    rows = seed_rows(source.manifest(task.config), task.config, task.seed, task.seeds)
+    found = {}
+    for index, split in enumerate(SPLITS):
+        columns = source.rows(task.config, split, [*task.inputs, TARGET], range(*rows[split]))
+        y = columns[TARGET]
+        if task.null:
+            y = y[derangement(len(y), np.random.default_rng(3 * task.seed + index))]
+        inputs = [torch.from_numpy(np.array(columns[name], dtype=np.float32)) for name in task.inputs]
+        found[split] = (inputs, torch.from_numpy(y.astype(np.float32))[:, None])
+    return found
+
+
+def run_task(source: Source, task: Task) -> dict[str, Any]:
+    """Train on the training rows, stop by the validation rows, and judge the test rows.
+
+    Returns:
+        rmse with its standard error over test rows, the floor σ_y e^{−I} with I, r_squared = 1 − MSE / Var(y) with its
+        standard error (Var(y) and σ_y from the causal model), the history, and a histogram of errors / σ_y over `BINS`.
+    """
+    model = source.model(task.config)
+    sigma = math.sqrt(model.variance_y)
+    information = 0.0 if task.null else model.mutual_information(list(task.inputs), TARGET)
+    parts = read_task(source, task)
+    (inputs, target), (held, held_target), (seen, seen_target) = (parts[split] for split in SPLITS)
+    with one_thread():
+        with seeded(task.seed):
+            network = Regressor(inputs, target, task.training)
+
+        def mean_square(blocks: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
+            loss: torch.Tensor = (network(*blocks) - network.target(wanted)).square().mean()
+            return loss
+
+        history = fit_network(
+            network,
+            lambda rows: mean_square([block[rows] for block in inputs], target[rows]),
+            lambda: {"criterion": -float(mean_square(held, held_target))},
+            len(target),
+            task.training,
+            task.seed,
+        )
+        with torch.no_grad():
+            predicted = network(*seen) * network.target.deviation + network.target.mean
+        errors = (predicted - seen_target).double().numpy()[:, 0]
+    return {"information": information, "sigma": sigma, **judged(errors, sigma, information), "history": history}
+
+
+def judged(errors: np.ndarray, sigma: float, information: float) -> dict[str, Any]:
+    """What errors of held-out predictions say beside the floor."""
+    squares = errors**2
+    mse, mse_error = float(squares.mean()), float(squares.std(ddof=1) / math.sqrt(len(errors)))
+    rmse = math.sqrt(mse)
+    counts = np.histogram(np.clip(errors / sigma, BINS[0], BINS[-1]), BINS)[0]
+    return {
+        "rmse": rmse,
+        "rmse_error": mse_error / (2.0 * rmse),
+        "floor": sigma * math.exp(-information),
+        "r_squared": 1.0 - mse / sigma**2,
+        "r_squared_error": mse_error / sigma**2,
+        "ceiling": -math.expm1(-2.0 * information),
+        "rows": len(errors),
+        "histogram": counts.tolist(),
+    }

@@ -1,0 +1,161 @@
+"""What a benchmark leaves in its folder.
+
+Owns the files beside the cells:
+
+    benchmark.json      the command, the settings, the versions, notes on the data
+    results.parquet, results.json   one row per cell
+    summary.json, table.md          one row per estimator, pair and kind of data
+    plots/*.png
+    eval_results/*.yaml             drafts of `.eval_results` entries, one file per estimator
+    seconds.json        how long cells took, by estimator
+    regression/, ssl/   the same of the downstream tasks
+
+All but the last depend on the cells' results alone, so that a killed and continued run ends with the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version as installed_version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
+
+from mmmi_hf.benchmark.data import Source
+from mmmi_hf.benchmark.downstream import downstream_markdown, impossible, summarize_downstream
+from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
+from mmmi_hf.benchmark.plan import Plan
+from mmmi_hf.benchmark.plots import bias_figure, curves_figure, save, slug, truth_figure
+from mmmi_hf.benchmark.summary import markdown, results_table, summarize
+from mmmi_hf.dataset.chunks import write_durably
+
+Record = dict[str, Any]
+
+
+def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: str, plots: bool = True) -> list[Record]:
+    """Write all files; returns the summary."""
+    table = results_table(records)
+    rows = table.to_pylist()
+    summary = summarize(rows)
+    pq.write_table(table, out / "results.parquet")
+    write_json(out / "results.json", rows)
+    write_json(out / "summary.json", summary)
+    write_json(out / "benchmark.json", describe(plan, command))
+    write_json(out / "seconds.json", _seconds(records))
+    write_durably(out / "table.md", markdown(summary).encode())
+    _write_drafts(plan, summary, out / "eval_results")
+    if plots:
+        write_plots(rows, summary, out / "plots")
+    return summary
+
+
+def write_downstream_report(
+    source: Source, configs: Sequence[str], task: str, rows: Sequence[Record], out: Path, *, command: str, plots: bool
+) -> list[Record]:
+    """The files of one downstream task, in OUT/TASK; returns the summary."""
+    folder = out / task
+    folder.mkdir(parents=True, exist_ok=True)
+    summary = summarize_downstream(rows)
+    pq.write_table(pa.Table.from_pylist(list(rows)), folder / "results.parquet")
+    write_json(folder / "results.json", rows)
+    write_json(folder / "summary.json", summary)
+    write_json(folder / "benchmark.json", {**_about(source, configs, command), "impossible": impossible(summary)})
+    write_durably(folder / "table.md", downstream_markdown(summary).encode())
+    if plots:
+        write_downstream_plots(summary, folder / "plots")
+    return summary
+
+
+def _about(source: Source, configs: Sequence[str], command: str) -> Record:
+    """The data, the command and the versions."""
+    manifests = {name: source.manifest(name) for name in source.choose(configs)}
+    return {
+        "command": command,
+        "dataset": Path(source.place).name if source.revision is None else source.place,
+        "revision": source.revision,
+        "configurations": {
+            name: {
+                "manifest": source.digest(name),
+                **{key: manifest[key] for key in ("version", "rows", "seed", "standardize")},
+            }
+            for name, manifest in manifests.items()
+        },
+        "versions": {name: installed_version(name) for name in ("mmmi-hf", "torch", "numpy", "scipy", "datasets")},
+    }
+
+
+def describe(plan: Plan, command: str) -> Record:
+    """What a reader needs to make the results again."""
+    return {
+        **_about(plan.source, plan.configs, command),
+        "pairs": [":".join(pair) for pair in plan.pairs],
+        "estimators": plan.estimators,
+        "seeds": plan.seeds,
+        "train_rows": list(plan.train_rows),
+        "null": plan.null,
+        "confidence": plan.confidence,
+        "notes": plan.notes(),
+    }
+
+
+def write_plots(rows: Sequence[Record], summary: Sequence[Record], folder: Path) -> list[Path]:
+    """All pictures of a results table; returns where they are."""
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for series, pair in dict.fromkeys((row["series"], f"{row['a']}:{row['b']}") for row in rows):
+        name = f"{slug(series)}-{pair.replace(':', '-')}"
+        of_pair = [entry for entry in summary if (entry["series"], entry["pair"]) == (series, pair)]
+        sizes = sorted({entry["n"] for entry in of_pair})
+        for size in sizes:
+            title = f"I({pair.replace(':', '; ')}), {series}, {size:,} training rows"
+            mine = [row for row in rows if (row["series"], f"{row['a']}:{row['b']}", row["n"]) == (series, pair, size)]
+            written.append(save(truth_figure(mine, title), folder / f"truth-{name}-{size}.png"))
+            chosen = [entry for entry in of_pair if entry["n"] == size and entry["cells"]]
+            if chosen:
+                written.append(save(bias_figure(chosen, title), folder / f"bias-{name}-{size}.png"))
+        if len(sizes) > 1:
+            title = f"I({pair.replace(':', '; ')}), {series}: learning curves"
+            written.append(save(curves_figure(of_pair, title), folder / f"curves-{name}.png"))
+    return written
+
+
+def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
+    """Drafts of `.eval_results` entries: to be put into an estimator's own model repository by its owner."""
+    folder.mkdir(exist_ok=True)
+    for name in dict.fromkeys(entry["estimator"] for entry in summary):
+        entries = [
+            EvalResultEntry(
+                dataset_id=plan.source.place if plan.source.revision else "OWNER/DATASET",
+                task_id=f"{entry['pair'].replace(':', '_')}_{slug(entry['series'])}_n{entry['n']}_rmse",
+                value=round(entry["rmse"]["value"], 6),
+                dataset_revision=plan.source.revision,
+                notes=f"RMSE in nats over {entry['cells']} cells, lower is better; held-out rows",
+            )
+            for entry in summary
+            if entry["estimator"] == name and entry["rmse"] is not None
+        ]
+        text = "# Draft, not registered anywhere.\n" + yaml.safe_dump(
+            eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True
+        )
+        write_durably(folder / f"{slug(name)}.yaml", text.encode())
+
+
+def _seconds(records: Sequence[Record]) -> Mapping[str, Record]:
+    found: dict[str, list[float]] = {}
+    for record in records:
+        found.setdefault(record["settings"]["estimator"]["estimator"], []).append(record["seconds"])
+    return {
+        name: {"cells": len(values), "mean": round(float(np.mean(values)), 3), "total": round(float(np.sum(values)), 1)}
+        for name, values in found.items()
+    }
+
+
+def write_json(path: Path, content: object) -> None:
+    """Readable JSON, whole or not at all."""
+    write_durably(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())

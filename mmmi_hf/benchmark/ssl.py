@@ -1,0 +1,157 @@
+"""Self-supervised learning, a first cut: encoders that see modalities and never y, then a linear probe of y.
+
+Owns the two ways of learning and the probe.
+
+contrastive: InfoNCE between the embedding of one modality and those of the others, pair by pair, averaged over pairs.
+masked: every modality is hidden in turn, and its latent content is predicted from the embeddings of the rest by mean
+squared error on its standardised coordinates.
+
+What an encoder keeps about y is judged by a ridge regression of y on the frozen embedding of x1: its R² on test rows
+is at most 1 − e^{−2I(x1;y)}, y being normal.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn.functional import cross_entropy, normalize
+
+from mmmi_hf.benchmark.critics import Standardize, encoder, perceptron
+from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.regression import Task, judged, read_task
+from mmmi_hf.benchmark.training import fit_network, one_thread, seeded
+
+METHODS = ("contrastive", "masked", "untrained")
+_RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+_PAIRS_PER_STEP = 3
+
+
+class Encoders(nn.Module):
+    """One encoder per modality, on standardised rows."""
+
+    def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
+        super().__init__()
+        recipe = task.training
+        self.scales = nn.ModuleList(Standardize(rows) for rows in train)
+        self.parts = nn.ModuleList(
+            encoder(rows.shape[1:], recipe.encoder, width=recipe.width, layers=recipe.layers, outputs=recipe.embedding)
+            for rows in train
+        )
+
+    def embed(self, index: int, rows: torch.Tensor) -> torch.Tensor:
+        """(n, embedding) of one modality."""
+        embedded: torch.Tensor = self.parts[index](self.scales[index](rows))
+        return embedded
+
+
+class Contrastive(Encoders):
+    """Symmetric InfoNCE of normalised embeddings with a learned temperature."""
+
+    def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
+        super().__init__(train, task)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def loss(self, blocks: Sequence[torch.Tensor], turn: int) -> torch.Tensor:
+        """The mean over a few pairs of modalities; `turn` says which."""
+        every = list(combinations(range(len(blocks)), 2))
+        chosen = [every[(turn * _PAIRS_PER_STEP + k) % len(every)] for k in range(min(_PAIRS_PER_STEP, len(every)))]
+        needed = sorted({index for pair in chosen for index in pair})
+        embedded = {index: normalize(self.embed(index, blocks[index])) for index in needed}
+        wanted = torch.arange(len(blocks[0]))
+        losses = []
+        for i, j in chosen:
+            scores = self.log_scale.exp() * embedded[i] @ embedded[j].T
+            losses += [cross_entropy(scores, wanted), cross_entropy(scores.T, wanted)]
+        return torch.stack(losses).mean()
+
+
+class Masked(Encoders):
+    """Predict one hidden modality from the mean embedding of the others."""
+
+    def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
+        super().__init__(train, task)
+        recipe = task.training
+        self.decoders = nn.ModuleList(
+            perceptron(recipe.embedding, recipe.width, 1, math.prod(rows.shape[1:])) for rows in train
+        )
+
+    def loss(self, blocks: Sequence[torch.Tensor], turn: int) -> torch.Tensor:
+        """Mean squared error per coordinate of the modality whose turn it is, from at most three others."""
+        hidden = turn % len(blocks)
+        others = [(hidden + 1 + k + turn // len(blocks)) % len(blocks) for k in range(_PAIRS_PER_STEP)]
+        seen = sorted({index for index in others if index != hidden} or {(hidden + 1) % len(blocks)})
+        mean = torch.stack([self.embed(index, blocks[index]) for index in seen]).mean(dim=0)
+        wanted = self.scales[hidden](blocks[hidden]).flatten(1)
+        loss: torch.Tensor = (self.decoders[hidden](mean) - wanted).square().mean()
+        return loss
+
+
+def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
+    """Learn from the modalities in `task.inputs` without y, then probe y from x1's embedding.
+
+    Returns:
+        what `judged` says of the probe, I(x1; y), I(x1; x2) in nats, and the history.
+
+    Raises:
+        ValueError: an unknown method, or fewer than two modalities.
+    """
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
+    if len(task.inputs) < 2:
+        raise ValueError(f"self-supervised learning needs two modalities or more, got {', '.join(task.inputs)}")
+    model = source.model(task.config)
+    first, second = task.inputs[:2]
+    sigma, information = math.sqrt(model.variance_y), model.mutual_information(first, TARGET)
+    parts = read_task(source, task)
+    train, validation = parts["train"][0], parts["validation"][0]
+    history: list[dict[str, float]] = []
+    with one_thread():
+        with seeded(task.seed):
+            network = Masked(train, task) if method == "masked" else Contrastive(train, task)
+        if method != "untrained":
+            turns = iter(range(task.training.steps + 1))
+            looks = range(len(train))
+
+            def look() -> dict[str, float]:
+                return {"criterion": -float(np.mean([float(network.loss(validation, turn)) for turn in looks]))}
+
+            history = fit_network(
+                network,
+                lambda rows: network.loss([block[rows] for block in train], next(turns)),
+                look,
+                len(train[0]),
+                task.training,
+                task.seed,
+            )
+        with torch.no_grad():
+            embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
+    errors = probe(embedded, [parts[split][1].double().numpy()[:, 0] for split in SPLITS])
+    shown = judged(errors, sigma, 0.0 if task.null else information)
+    return {
+        "information": information,
+        "shared": model.mutual_information(first, second),
+        "sigma": sigma,
+        **shown,
+        "history": history,
+    }
+
+
+def probe(embedded: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> np.ndarray:
+    """Errors on the test rows of a ridge regression on training rows, its penalty chosen on validation rows.
+
+    Args:
+        embedded, targets: of training, validation and test rows: (n, p) and (n,).
+    """
+    mean, deviation = embedded[0].mean(axis=0), embedded[0].std(axis=0)
+    scaled = [(rows - mean) / np.where(deviation > 0, deviation, 1.0) for rows in embedded]
+    offset = targets[0].mean()
+    gram, cross = scaled[0].T @ scaled[0] / len(scaled[0]), scaled[0].T @ (targets[0] - offset) / len(scaled[0])
+    fits = [np.linalg.solve(gram + penalty * np.eye(len(gram)), cross) for penalty in _RIDGE]
+    held = [float(np.mean((scaled[1] @ fit + offset - targets[1]) ** 2)) for fit in fits]
+    return np.asarray(targets[2] - scaled[2] @ fits[int(np.argmin(held))] - offset)

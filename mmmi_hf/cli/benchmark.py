@@ -1,0 +1,226 @@
+"""`benchmark`: estimators of mutual information on data whose mutual information is known."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+
+_PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
+
+
+@app.command()
+def benchmark(
+    data: Annotated[str, typer.Argument(help="Dataset folder or Hub id.", metavar="DIR_OR_REPO")],
+    out: Annotated[Path, typer.Option(help="Folder of the results; give the same one to continue a killed run.")],
+    configs: Annotated[str, typer.Option(help="Configurations, names or patterns, with commas.")] = "*",
+    estimators: Annotated[
+        str, typer.Option(help=f'Names with commas; "paper" is {_PAPER}; "all" is every one that is installed.')
+    ] = "paper,cca,oracle-ksg,oracle-dv",
+    task: Annotated[
+        str, typer.Option(help="estimators, regression (of y) or ssl (encoders that never see y), with commas.")
+    ] = "estimators",
+    pairs: Annotated[str, typer.Option(help="Pairs of blocks, e.g. x1:y,x1:x2.")] = "x1:y",
+    seeds: Annotated[
+        int, typer.Option(help="Independent datasets per configuration: disjoint blocks of its rows.")
+    ] = 2,
+    train_rows: Annotated[
+        str | None, typer.Option(help="Training rows, several with commas for learning curves; default: all.")
+    ] = None,
+    null: Annotated[
+        bool, typer.Option("--null/--no-null", help="Also estimate deranged pairs, whose truth is 0.")
+    ] = True,
+    paper: Annotated[
+        bool, typer.Option("--paper", help="The paper's original recipe: no split, no early stopping, training values.")
+    ] = False,
+    critic: Annotated[str | None, typer.Option(help="separable or joint.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="auto (convolutions for images), mlp or conv.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps, at most.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Rows per training step.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
+    width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
+    patience: Annotated[
+        int | None, typer.Option(help="Looks at the validation rows without progress before training stops.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Cells side by side; default: one per processor.")] = None,
+    plugin: Annotated[
+        list[str] | None, typer.Option(help="Module or .py file that registers estimators; may be repeated.")
+    ] = None,
+    revision: Annotated[str | None, typer.Option(help="Of a Hub repository.")] = None,
+    plots: Annotated[bool, typer.Option("--plots/--no-plots", help="Draw the plots.")] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print how many cells there are, and compute nothing.")
+    ] = False,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Measure estimators of mutual information against the truth. A killed run continues when given again."""
+    quieten_libraries(True)
+    from mmmi_hf.benchmark.data import Source
+    from mmmi_hf.benchmark.downstream import downstream_cells, impossible, run_downstream
+    from mmmi_hf.benchmark.plan import Plan, read_pairs
+    from mmmi_hf.benchmark.protocol import load_plugins, run_plan
+    from mmmi_hf.benchmark.report import write_downstream_report, write_report
+    from mmmi_hf.benchmark.training import Training
+
+    load_plugins(plugin or [])
+    given = {
+        "critic": critic,
+        "encoder": encoder,
+        "steps": steps,
+        "batch_size": batch_size,
+        "learning_rate": learning_rate,
+        "width": width,
+        "patience": patience,
+    }
+    changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    training = Training.paper(**changes) if paper else Training(**changes)
+    source, names, tasks = Source.open(data, revision), _names(configs), _tasks(task)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be at least 1, got {workers}")
+    if paper and tasks != ["estimators"]:
+        raise ValueError("--paper is a recipe of estimators; leave it out or ask for --task estimators alone")
+    plan = Plan(
+        source,
+        names,
+        read_pairs(pairs),
+        _estimators(estimators, training) if "estimators" in tasks else {},
+        seeds=seeds,
+        train_rows=[_count(word) for word in _names(train_rows or "")],
+        null=null,
+        plugins=tuple(plugin or ()),
+    )
+    cells = {
+        kind: plan.cells()
+        if kind == "estimators"
+        else downstream_cells(source, names, kind, seeds=seeds, training=training, null=null)
+        for kind in tasks
+    }
+    if dry_run:
+        typer.echo("\n".join(f"{kind}: {len(asked)} cells" for kind, asked in cells.items()))
+        return
+    for note in plan.notes():
+        print(f"mmmi-hf: note: {note}", file=sys.stderr)
+    command = shlex.join(["mmmi-hf", *sys.argv[1:]])
+    shown: dict[str, Any] = {"out": str(out)}
+    for kind, asked in cells.items():
+        if kind == "estimators":
+            records = run_plan(plan, out, workers=workers, progress=not quiet)
+            shown[kind] = write_report(plan, records, out, command=command, plots=plots)
+            for record in [record for record in records if record["result"]["value"] is None][:3]:
+                reason = record["result"]["error"]
+                print(f"mmmi-hf: note: {record['settings']['config']}: no value: {reason}", file=sys.stderr)
+        else:
+            rows = run_downstream(source, asked, out, workers=workers, progress=not quiet)
+            shown[kind] = write_downstream_report(source, names, kind, rows, out, command=command, plots=plots)
+            for line in impossible(shown[kind]):
+                print(f"mmmi-hf: note: {line}", file=sys.stderr)
+    if form is Format.json:
+        typer.echo(json.dumps(shown, indent=2))
+        return
+    for kind in tasks:
+        (_print_estimators if kind == "estimators" else _print_downstream)(shown[kind])
+    typer.echo(f"In nats, natural logarithms. Everything, with intervals and plots: {out}")
+
+
+def _print_estimators(summary: list[dict[str, Any]]) -> None:
+    print_table(
+        ("data", "pair", "rows", "estimator", "correlation", "bias", "RMSE", "null"),
+        [
+            (
+                entry["series"],
+                entry["pair"],
+                f"{entry['n']:,}",
+                entry["estimator"],
+                *(_number(entry[name]) for name in ("correlation", "bias", "rmse", "null")),
+            )
+            for entry in summary
+        ],
+        right=(2, 4, 5, 6, 7),
+    )
+    typer.echo()
+
+
+def _print_downstream(summary: list[dict[str, Any]]) -> None:
+    print_table(
+        ("data", "configuration", "method", "inputs", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
+        [
+            (
+                entry["series"],
+                f"{entry['config']}{' (null)' if entry['null'] else ''}",
+                entry["method"],
+                entry["inputs"] if entry["inputs"].count(",") < 3 else f"{entry['inputs'].count(',') + 1} modalities",
+                *(
+                    f"{entry[name]:.3f}"
+                    for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")
+                ),
+            )
+            for entry in summary
+        ],
+        right=(4, 5, 6, 7, 8, 9),
+    )
+    typer.echo()
+
+
+def _tasks(text: str) -> list[str]:
+    from mmmi_hf.benchmark.downstream import TASKS
+
+    known = ("estimators", *TASKS)
+    words = _names(text)
+    for word in words or [text]:
+        if word not in known:
+            raise ValueError(f"task: {word!r} is unknown, expected one of {', '.join(known)}")
+    return list(dict.fromkeys(words))
+
+
+def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
+    """Settings of the estimators asked for, by name."""
+    from mmmi_hf.benchmark.estimators import estimator_class, list_estimators, make_estimator
+
+    names: dict[str, None] = {}
+    for word in _names(text):
+        if word == "paper":
+            names |= dict.fromkeys(_PAPER.split(","))
+        elif word == "all":
+            names |= dict.fromkeys(name for name in list_estimators() if _is_there(name))
+        else:
+            names[word] = None
+    if not names:
+        raise ValueError("estimators: none were named; write e.g. dv,infonce")
+    found = {}
+    for name in names:
+        known = {field.name for field in dataclasses.fields(estimator_class(name))}  # type: ignore[arg-type]
+        found[name] = make_estimator(name, **({"training": training} if "training" in known else {})).settings
+    return found
+
+
+def _is_there(name: str) -> bool:
+    from mmmi_hf.benchmark.estimators import estimator_class
+
+    try:
+        estimator_class(name).require()
+    except RuntimeError:
+        return False
+    return True
+
+
+def _names(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _count(word: str) -> int:
+    try:
+        return int(word.replace("_", ""))
+    except ValueError:
+        raise ValueError(f"train-rows: {word!r} is no number; write e.g. 500,1000,2000") from None
+
+
+def _number(entry: dict[str, Any] | None) -> str:
+    return "–" if entry is None else f"{entry['value']:.3f}"

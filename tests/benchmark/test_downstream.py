@@ -1,0 +1,120 @@
+"""Regression and self-supervised learning on bare latents: floors, ceilings, nulls, records."""
+
+import math
+
+import numpy as np
+import pytest
+
+from mmmi_hf.benchmark import Training
+from mmmi_hf.benchmark.data import Source
+from mmmi_hf.benchmark.downstream import (
+    downstream_cells,
+    downstream_markdown,
+    impossible,
+    run_downstream,
+    run_downstream_cell,
+    summarize_downstream,
+)
+from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
+from mmmi_hf.benchmark.regression import Task, judged
+from mmmi_hf.benchmark.ssl import probe, run_ssl
+
+RECIPE = Training(encoder="mlp", width=16, embedding=8, batch_size=32, steps=150, learning_rate=8e-3, evaluate_every=25)
+
+
+@pytest.fixture(scope="module")
+def source(folder):
+    return Source.open(str(folder))
+
+
+@pytest.fixture(scope="module")
+def regression(source, tmp_path_factory):
+    cells = downstream_cells(source, ["level-*"], "regression", seeds=1, training=RECIPE)
+    return run_downstream(source, cells, tmp_path_factory.mktemp("regression"), workers=1, progress=False)
+
+
+@pytest.fixture(scope="module")
+def learned(source, tmp_path_factory):
+    cells = downstream_cells(source, ["level-1.2"], "ssl", seeds=1, training=RECIPE)
+    return run_downstream(source, cells, tmp_path_factory.mktemp("ssl"), workers=1, progress=False)
+
+
+@pytest.mark.statistical
+def test_regression_comes_near_its_floor_and_does_not_beat_it(regression):
+    summary = summarize_downstream(regression)
+    assert impossible(summary) == []
+    by_level = {(row["config"], row["inputs"]): row for row in summary if not row["null"]}
+    assert len(by_level) == 6
+    for inputs in ("x1", "x2", "x1,x2"):
+        low, high = by_level["level-0.4", inputs], by_level["level-1.2", inputs]
+        print(inputs, low["rmse"], high["rmse"], high["floor"])
+        assert high["rmse"] < low["rmse"]
+        assert high["rmse"] < high["floor"] + 0.25 * high["sigma"]
+    assert by_level["level-1.2", "x1,x2"]["floor"] < by_level["level-1.2", "x1"]["floor"]
+    assert by_level["level-1.2", "x1"]["floor"] == pytest.approx(math.exp(-1.2))
+    for row in (row for row in summary if row["null"]):
+        print("null", row["r_squared"], row["r_squared_error"])
+        assert row["ceiling"] == 0.0
+        assert abs(row["r_squared"]) < 3 * row["r_squared_error"]
+
+
+@pytest.mark.statistical
+def test_probes_of_encoders_stay_below_the_ceiling(learned):
+    summary = summarize_downstream(learned)
+    assert impossible(summary) == []
+    found = {row["method"]: row for row in summary if row["config"] == "level-1.2" and not row["null"]}
+    print({method: (row["r_squared"], row["r_squared_error"]) for method, row in found.items()})
+    assert set(found) == {"contrastive", "masked", "untrained"}
+    assert found["contrastive"]["r_squared"] > 0.5
+    assert found["masked"]["r_squared"] > 0.3
+    for row in (row for row in summary if row["null"]):
+        assert abs(row["r_squared"]) < 3 * row["r_squared_error"]
+    assert found["masked"]["shared"] < found["masked"]["information"]
+
+
+def test_a_cell_is_reproduced_exactly(source):
+    for kind in ("regression", "ssl"):
+        cell = downstream_cells(source, ["level-1.2"], kind, seeds=2, training=RECIPE)[-2]
+        assert run_downstream_cell(source, cell) == run_downstream_cell(source, cell)
+
+
+def test_pictures_and_tables(regression, learned, tmp_path):
+    for rows in (regression, learned):
+        summary = summarize_downstream(rows)
+        (path,) = write_downstream_plots(summary, tmp_path)
+        before = path.read_bytes()
+        write_downstream_plots(summary, tmp_path)
+        assert path.read_bytes() == before
+        assert downstream_markdown(summary).count("\n") == len(summary) + 2
+
+
+def test_the_judge_and_what_is_impossible():
+    errors = np.full(100, 0.5)
+    errors[::2] = -0.5
+    shown = judged(errors, 2.0, 1.0)
+    assert shown["rmse"] == 0.5
+    assert shown["floor"] == pytest.approx(2.0 * math.exp(-1.0))
+    assert shown["r_squared"] == 1 - 0.25 / 4
+    assert sum(shown["histogram"]) == 100
+    row = {"config": "c", "method": "m", "inputs": "x1", **shown}
+    assert [text.split(":")[1].split()[0] for text in impossible([row])] == ["RMSE", "R²"]
+
+
+def test_the_probe_is_a_ridge_regression():
+    generator = np.random.default_rng(0)
+    embedded = [generator.standard_normal((n, 3)) for n in (400, 100, 50)]
+    targets = [rows @ [1.0, -2.0, 0.5] + 3.0 for rows in embedded]
+    assert np.abs(probe(embedded, targets)).max() < 1e-2
+
+
+def test_wrong_requests_are_refused(source):
+    task = Task("level-0.4", ("x1",), 0, 1, RECIPE)
+    cases = [
+        (lambda: downstream_cells(source, ["*"], "sorting", seeds=1, training=RECIPE), "task must be one of"),
+        (lambda: run_ssl(source, task, "contrastive"), "needs two modalities or more, got x1"),
+        (lambda: run_ssl(source, task, "guessing"), "method must be one of"),
+        (lambda: downstream_cells(source, ["*"], "ssl", seeds=9, training=RECIPE), "for each of 9 seeds"),
+    ]
+    for call, match in cases:
+        with pytest.raises(ValueError, match=match):
+            call()

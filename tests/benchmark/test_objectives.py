@@ -1,0 +1,154 @@
+"""Closed forms of the objectives with the exact critic on a bivariate Gaussian, and their standard errors."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from mmmi_hf.benchmark.objectives import (
+    NWJ,
+    DonskerVaradhan,
+    InfoNCE,
+    JensenShannon,
+    Mine,
+    Scores,
+    Smile,
+    influence,
+)
+
+
+def correlated(rho, n, seed):
+    generator = np.random.default_rng(seed)
+    s = generator.standard_normal(n)
+    return s, rho * s + math.sqrt(1 - rho**2) * generator.standard_normal(n)
+
+
+def exact_scores(rho, s, t):
+    """ln p(s, t) / p(s) p(t) of every s with every t."""
+    s, t = s[:, None], t[None]
+    density = (rho * s * t - rho**2 * (s**2 + t**2) / 2) / (1 - rho**2) - np.log1p(-(rho**2)) / 2
+    return torch.from_numpy(density)
+
+
+def information(rho):
+    return -0.5 * math.log1p(-(rho**2))
+
+
+def runs(objective, rho, n, count):
+    return np.array(
+        [float(objective.value(Scores.of([exact_scores(rho, *correlated(rho, n, seed))]))) for seed in range(count)]
+    )
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("rho", [0.5, 0.8, 0.95])
+def test_dv_with_the_exact_critic_is_biased_by_its_denominator_alone(rho):
+    # independent deranged pairs: Var[e^f] = e^{2I} − 1, so that E[−ln mean] ≈ (e^{2I} − 1) / (2 pairs)
+    truth, pairs, values = information(rho), 500, []
+    for seed in range(400):
+        s, t = correlated(rho, pairs, seed)
+        u, v = correlated(rho, pairs, 10_000 + seed)[0], correlated(rho, pairs, 20_000 + seed)[1]
+        on, apart = (torch.from_numpy(f) for f in (_density(rho, s, t), _density(rho, u, v)))
+        values.append(float(on.mean() - torch.logsumexp(apart, 0) + math.log(pairs)))
+    bias, error = np.mean(values) - truth, np.std(values, ddof=1) / math.sqrt(len(values))
+    bound = (math.exp(2 * truth) - 1) / (2 * pairs)
+    print(f"bias {bias:.5f} ± {error:.5f}, bound {bound:.5f}, z {(bias - bound) / error:.2f}")
+    assert abs(bias) <= bound + 3 * error
+
+
+def _density(rho, s, t):
+    return (rho * s * t - rho**2 * (s**2 + t**2) / 2) / (1 - rho**2) - np.log1p(-(rho**2)) / 2
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    ("objective", "shift"),
+    [
+        (JensenShannon(unbiased=False), -1 / math.e),
+        (JensenShannon(unbiased=True), 0.0),
+        (DonskerVaradhan(), 0.0),
+        (Smile(math.inf), 0.0),
+        (Mine(), 0.0),
+    ],
+)
+def test_the_papers_js_shows_one_over_e(objective, shift):
+    values = runs(objective, 0.6, 300, 60)
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    expected = information(0.6) + shift
+    print(f"{values.mean():.4f} ± {error:.4f}, expected {expected:.4f}, z {(values.mean() - expected) / error:.2f}")
+    # the value's own bias, e^{2I} / pairs, is far below the shift
+    assert abs(values.mean() - expected) < 3 * error + 0.01
+
+
+def test_nwj_is_best_one_above_the_density_ratio():
+    scores = exact_scores(0.7, *correlated(0.7, 400, 0))
+    best = NWJ().value(Scores.of([scores + 1.0]))
+    assert best > NWJ().value(Scores.of([scores]))
+    assert best == pytest.approx(float(JensenShannon(unbiased=True).value(Scores.of([scores]))))
+
+
+def test_infonce_saturates_at_the_logarithm_of_its_candidates():
+    rho = math.sqrt(1 - math.exp(-2 * 12.0))  # twelve nats
+    for size in (16, 64, 256):
+        value = float(InfoNCE().value(Scores.of([exact_scores(rho, *correlated(rho, size, 1))])))
+        assert value <= math.log(size) + 1e-12
+        assert InfoNCE().ceiling(size) == math.log(size)
+        assert value == pytest.approx(math.log(size), rel=0.02)
+    assert DonskerVaradhan().ceiling(16) is None
+
+
+def test_smile_clips_at_its_tau():
+    scores = torch.tensor([[0.0, 9.0], [-9.0, 2.0]])
+    clipped = math.log((math.exp(1) + math.exp(-1)) / 2)
+    assert float(Smile(1.0).value(Scores.of([scores]))) == pytest.approx(1.0 - clipped)
+    assert float(Smile(math.inf).value(Scores.of([scores]))) == pytest.approx(
+        float(DonskerVaradhan().value(Scores.of([scores])))
+    )
+
+
+def test_mine_remembers_its_denominators():
+    objective = Mine(rate=0.25)
+    batches = [torch.randn(8, 8, generator=torch.Generator().manual_seed(seed)) for seed in range(3)]
+    means = [float(Scores.of([batch]).log_mean_exp().exp()) for batch in batches]
+    for batch in batches:
+        objective.loss(Scores.of([batch]))
+    average = means[0]
+    for mean in means[1:]:
+        average = 0.75 * average + 0.25 * mean
+    assert math.exp(objective.log_average) == pytest.approx(average, rel=1e-5)
+    assert objective.started().log_average is None
+    leaf = batches[2].clone().requires_grad_()
+    before = objective.log_average
+    objective.loss(Scores.of([leaf])).backward()
+    average = 0.75 * math.exp(before) + 0.25 * means[2]
+    assert float(leaf.grad[0, 1]) == pytest.approx(math.exp(float(batches[2][0, 1])) / 56 / average, rel=1e-5)
+    with pytest.raises(ValueError, match="rate must lie in"):
+        Mine(rate=0.0)
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [DonskerVaradhan(), NWJ(), JensenShannon(False), InfoNCE(), Smile(1.0), Mine()],
+    ids=lambda o: type(o).__name__,
+)
+def test_the_standard_error_is_the_bootstraps(objective):
+    rho, n = 0.7, 300
+    scores = exact_scores(rho, *correlated(rho, n, 4))
+    value, error = influence(objective, [scores])
+    assert value == pytest.approx(float(objective.value(Scores.of([scores]))))
+    generator = np.random.default_rng(0)
+    draws = []
+    for _ in range(300):
+        weights = torch.from_numpy(generator.dirichlet(np.ones(n)) * n)
+        draws.append(float(objective.value(Scores([scores], [weights]))))
+    assert error == pytest.approx(np.std(draws), rel=0.15)
+
+
+def test_blocks_are_pooled():
+    scores = [exact_scores(0.5, *correlated(0.5, n, n)) for n in (40, 60)]
+    pooled = Scores.of(scores)
+    apart = np.concatenate([block.numpy()[~np.eye(len(block), dtype=bool)] for block in scores])
+    assert float(pooled.log_mean_exp()) == pytest.approx(np.log(np.exp(apart).mean()))
+    assert float(pooled.mean_apart(scores)) == pytest.approx(apart.mean())
+    assert float(pooled.on_pairs()) == pytest.approx(np.concatenate([b.diagonal().numpy() for b in scores]).mean())

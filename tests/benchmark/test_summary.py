@@ -1,0 +1,140 @@
+"""Summaries against plain formulas, tables and pictures of awkward results, cards."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mmmi_hf.benchmark.cards import benchmark_card, main, stale_lines, write_card
+from mmmi_hf.benchmark.plots import bias_figure, save, slug, truth_figure
+from mmmi_hf.benchmark.summary import PAPER_TABLE_1, markdown, summarize
+from mmmi_hf.benchmark.variational import PAPER_TABLE_1 as EIGHT
+
+
+def row(level, seed, value, *, null=False, estimator="dv", error=0.1):
+    return {
+        "config": f"level-{level}",
+        "series": "identity, whiten",
+        "a": "x1",
+        "b": "y",
+        "estimator": estimator,
+        "seed": seed,
+        "n": 100,
+        "null": null,
+        "truth": 0.0 if null else level,
+        "value": value,
+        "low": None if value is None or error is None else value - 2 * error,
+        "high": None if value is None or error is None else value + 2 * error,
+        "standard_error": error,
+        "train_rows": [0, 100],
+        "validation_rows": [0, 20],
+        "test_rows": [0, 20],
+    }
+
+
+GENERATOR = np.random.default_rng(0)
+ROWS = [
+    row(level, seed, level - 0.2 + 0.05 * GENERATOR.standard_normal())
+    for level in (0.5, 1.0, 1.5, 2.0)
+    for seed in (0, 1)
+] + [row(2.0, 0, -0.01, null=True), row(2.0, 1, 0.03, null=True)]
+
+
+def test_statistics_are_the_plain_ones():
+    (group,) = summarize(ROWS)
+    known = ROWS[:8]
+    truth, value = (np.array([r[name] for r in known]) for name in ("truth", "value"))
+    assert group["cells"] == 8
+    assert group["correlation"]["value"] == pytest.approx(np.corrcoef(truth, value)[0, 1])
+    assert group["bias"]["value"] == pytest.approx(np.mean(value - truth))
+    assert group["rmse"]["value"] == pytest.approx(np.sqrt(np.mean((value - truth) ** 2)))
+    assert group["variance"]["value"] == pytest.approx(np.mean(np.var(value.reshape(4, 2), axis=1, ddof=1)))
+    assert group["null"] == {"value": pytest.approx(0.01), "low": -0.01, "high": 0.03, "cells": 2}
+    for name in ("correlation", "bias", "rmse", "variance"):
+        assert group[name]["low"] <= group[name]["value"] <= group[name]["high"]
+    assert summarize(ROWS) == [group]
+
+
+def test_the_interval_of_the_bias_is_that_of_a_mean():
+    (group,) = summarize(ROWS)
+    errors = np.array([r["value"] - r["truth"] for r in ROWS[:8]])
+    width = 2 * 1.96 * errors.std() / np.sqrt(8)
+    assert group["bias"]["high"] - group["bias"]["low"] == pytest.approx(width, rel=0.1)
+
+
+def test_what_cannot_be_had_is_none():
+    few = [row(1.0, 0, 0.9), row(2.0, 0, None)]
+    (group,) = summarize(few)
+    assert (group["cells"], group["failed"]) == (1, 1)
+    assert group["correlation"] is None
+    assert group["variance"] is None
+    assert group["null"] is None
+    assert group["bias"] == {"value": pytest.approx(-0.1), "low": None, "high": None}
+    text = markdown([group], beside_paper=True)
+    assert "1 (1 failed)" in text
+    assert f"| {PAPER_TABLE_1['dv'][1]} |" in text
+    (nothing,) = summarize([row(1.0, 0, None)])
+    assert nothing["bias"] is None
+    assert "–" in markdown([nothing])
+
+
+def test_the_papers_table_has_the_eight_estimators():
+    assert tuple(PAPER_TABLE_1) == EIGHT
+
+
+def test_pictures_of_awkward_results(tmp_path):
+    rows = [
+        *ROWS,
+        row(1.0, 0, 40.0, estimator="wild"),
+        row(1.0, 0, None, estimator="broken"),
+        row(2.0, 0, 1.0, error=None),
+    ]
+    first, again = (
+        [
+            save(figure, tmp_path / f"{index}.png").read_bytes()
+            for index, figure in enumerate((truth_figure(rows, "t"), bias_figure(summarize(ROWS), "b")))
+        ]
+        for _ in range(2)
+    )
+    assert first == again
+    panels = truth_figure(rows, "t").axes
+    assert [panel.get_title() for panel in panels] == ["dv", "wild", "broken"]
+    assert [text.get_text() for text in panels[1].texts] == ["1 outside"]
+    assert slug("fashion-mnist, rms") == "fashion-mnist-rms"
+
+
+@pytest.fixture
+def card_folder(tmp_path):
+    about = {
+        "command": "mmmi-hf benchmark data --out results",
+        "dataset": "data",
+        "revision": None,
+        "configurations": {"level-1.0": {}},
+        "estimators": {"dv": {"estimator": "dv"}},
+        "seeds": 2,
+        "notes": ["something about the data"],
+        "versions": {"torch": "2"},
+    }
+    for name, content in (("benchmark", about), ("results", ROWS), ("summary", summarize(ROWS))):
+        (tmp_path / f"{name}.json").write_text(json.dumps(content))
+    return tmp_path
+
+
+def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(card_folder, capsys):
+    write_card(card_folder)
+    text = (card_folder / "README.md").read_text()
+    assert "| dv | 8 |" in text
+    assert "mmmi-hf benchmark data" in text
+    assert "Note: something about the data." in text
+    assert stale_lines(card_folder) == []
+    assert main([str(card_folder), "--check"]) == 0
+    (card_folder / "README.md").write_text(text.replace("| dv | 8 |", "| dv | 9 |"))
+    assert main([str(card_folder), "--check"]) == 1
+    assert "+| dv | 8 |" in capsys.readouterr().out
+    assert main([str(card_folder)]) == 0
+    changed = [*ROWS[1:], ROWS[1]]
+    (card_folder / "results.json").write_text(json.dumps(changed))
+    with pytest.raises(ValueError, match="is not the summary of"):
+        benchmark_card(card_folder)
+    (card_folder / "results.json").unlink()
+    assert main([str(card_folder), "--check"]) == 2
