@@ -192,7 +192,7 @@ def test_bytes_that_change_after_the_check_are_refused_by_their_digest(hub, clie
         "    victim.write_bytes(victim.read_bytes()[:-1] + b'!')\n"
         "    return found\n"
         "content.problems = then_changed\n"
-        "publish(args[0], args[1], progress=False, backoff=Backoff(attempts=2, base=0.01))",
+        "publish(args[0], args[1], measure=False, progress=False, backoff=Backoff(attempts=2, base=0.01))",
         folder,
         repo,
         victim,
@@ -206,7 +206,7 @@ def test_a_forgery_that_is_consistent_is_refused(hub, published, tmp_path, repo)
     honest = make(tmp_path / "honest", configuration("forged", seed=78, rows=80))
     folder = tmp_path / "forged"
     forgeries.forge(honest, folder, "forged", forgeries.shuffled())
-    refused = published(folder, repo)
+    refused = published(folder, repo, measure=True)
     assert refused["refused"] == "DamagedFilesError"
     assert "are not the images of their latents" in refused["why"]
     assert ("dataset", repo) not in hub.store.repos
@@ -215,9 +215,9 @@ def test_a_forgery_that_is_consistent_is_refused(hub, published, tmp_path, repo)
 def test_an_unmeasured_configuration_is_measured_and_certified(hub, published, tmp_path, repo):
     folder = tmp_path / "unmeasured"
     generate(configuration("unmeasured", seed=79, rows=80), folder, certify=False, progress=False)
-    assert not published(folder, repo, dry_run=True)["commit"]
+    assert not published(folder, repo, dry_run=True, measure=True)["commit"]
     assert not (folder / "certificates").exists()
-    assert published(folder, repo)["commit"]
+    assert published(folder, repo, measure=True)["commit"]
     assert "certificates/unmeasured.json" in hub.repo(repo).files()
 
 
