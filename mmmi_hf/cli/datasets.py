@@ -24,6 +24,12 @@ def generate(
         bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Networks with channels last; may be faster on GPUs.")
+    ] = False,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compiled networks: faster for many rows; needs a C++ compiler.")
+    ] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")
     ] = False,
@@ -47,11 +53,13 @@ def generate(
         pipeline=pipeline,
         store_latents=store_latents,
         device=device,
+        channels_last=channels_last,
+        compiled=compiled,
         overwrite=overwrite,
         progress=not quiet,
     )
-    if not result.complete:
-        return  # process 0 goes on and reports
+    if result.rank != 0:
+        return  # process 0 reports
     chosen, values = result.config, quantities(result.config.model)
     if form is Format.json:
         summary = {

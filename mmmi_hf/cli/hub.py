@@ -33,13 +33,13 @@ def publish(
     ] = False,
     pr: Annotated[bool, typer.Option("--pr", help="Open a pull request instead of publishing to main.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Write nothing; show what would change.")] = False,
-    token: Annotated[
-        str | None, typer.Option(envvar="HF_TOKEN", show_envvar=False, help="Default: HF_TOKEN, or who is logged in.")
-    ] = None,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Publish to the Hub: one commit and a version tag. A killed call is completed by the same command."""
+    """Publish to the Hub: one commit and a version tag. A killed call is completed by the same command.
+
+    Uses the token of `hf auth login`, or HF_TOKEN.
+    """
     from mmmi_hf.hub.publishing import publish as run
 
     quieten_libraries(quiet)
@@ -52,7 +52,6 @@ def publish(
         private=private,
         pr=pr,
         dry_run=dry_run,
-        token=token,
         progress=not quiet,
     )
     if form is Format.json:

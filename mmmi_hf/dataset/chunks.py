@@ -51,6 +51,10 @@ class ChunkStore:
         key: everything that determines the bytes of a chunk (digests, seed, batch size, versions), with `chunk_rows`,
             the rows of a full chunk. Chunks that were made under another key are discarded.
         rank: number of this process in its run; each has a journal of its own.
+
+    Attributes:
+        run: the run that holds the store.
+        first: whether this process began it, rather than joining other processes.
     """
 
     def __init__(self, folder: Path, key: Mapping[str, Any], *, rank: int = 0) -> None:
@@ -58,6 +62,7 @@ class ChunkStore:
         self.key = dict(key)
         self.chunk_rows = int(key["chunk_rows"])
         self.run = ""
+        self.first = False
         self._rank = rank
         self._entries: dict[int, list[dict[str, Any]]] = {}
         self._read: dict[Path, int] = {}
@@ -216,7 +221,9 @@ class ChunkStore:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 self._check_holder(json.loads(os.pread(descriptor, 4096, 0) or b"{}"))
+                self.first = False
             else:
+                self.first = True
                 self._start_journal()
                 holder = {"run": self.run, "process": os.getpid(), "host": socket.gethostname()}
                 os.truncate(descriptor, 0)

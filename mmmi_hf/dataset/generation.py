@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.cards import render_card
 from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
@@ -48,7 +49,7 @@ class Generated:
         config: the configuration as it was generated.
         rows_made: rows computed by this run; the others were there already. Process 0 counts those of all processes.
         seconds: of this call.
-        world_size: number of processes.
+        rank, world_size: number of this process, and of all.
         complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
         network_fraction: part of the time of making chunks that this process spent in the networks.
     """
@@ -57,6 +58,7 @@ class Generated:
     config: MMMIConfig
     rows_made: int
     seconds: float
+    rank: int = 0
     world_size: int = 1
     complete: bool = True
     network_fraction: float = 0.0
@@ -75,6 +77,8 @@ def generate(
     pipeline: str | None = None,
     store_latents: bool | None = None,
     device: str | None = None,
+    channels_last: bool = False,
+    compiled: bool = False,
     overwrite: bool = False,
     progress: bool = True,
 ) -> Generated:
@@ -88,6 +92,8 @@ def generate(
         out: a new or empty folder, or a dataset folder of ours, to which the configuration is added.
         rows, seed, pipeline, store_latents: replace the configuration's own.
         device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
+        channels_last, compiled: how the networks compute; see `load_bijections` for what that does to the round trip.
+            Rows differ in their last bits, so the choice is recorded, and all of a configuration is made with it.
         overwrite: replace a complete configuration of this name that was made with other settings.
         progress: show progress bars.
 
@@ -106,16 +112,38 @@ def generate(
         config = get_configuration(os.fspath(config))
     config = config.with_pipeline(pipeline).replace(rows=rows, seed=seed, store_latents=store_latents)
     folder = DatasetFolder(out)
+    computing = {"channels_last": channels_last, "compiled": compiled}
+    # Linear algebra of several threads sums in another order, and launchers set the number of threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _generate(
+            config, folder, place, computing, device=device, overwrite=overwrite, progress=progress, started=started
+        )
+
+
+def _generate(
+    config: MMMIConfig,
+    folder: DatasetFolder,
+    place: Place,
+    computing: dict[str, bool],
+    *,
+    device: str | None,
+    overwrite: bool,
+    progress: bool,
+    started: float,
+) -> Generated:
+    """What `generate` does once the request is plain."""
     wanted = features(config.model, store_latents=config.store_latents)
     truth = ground_truth_table(config)
-    bijections = load_bijections(config, device=place.device(device))
-    key = chunk_key(config, bijections)
+    bijections = load_bijections(config, device=place.device(device), **computing)
+    key = chunk_key(config, bijections, **computing)
     folder.check_others(config.name)
     store = ChunkStore(folder.chunks(config.name), key, rank=place.rank)
 
     def result(rows_made: int, *, complete: bool = True, network_fraction: float = 0.0) -> Generated:
         seconds = time.monotonic() - started
-        return Generated(folder.path, config, rows_made, seconds, place.world_size, complete, network_fraction)
+        return Generated(
+            folder.path, config, rows_made, seconds, place.rank, place.world_size, complete, network_fraction
+        )
 
     existing = folder.manifest(config.name)
     there = _is_complete(folder, existing, config, key, overwrite=overwrite)
@@ -127,8 +155,9 @@ def generate(
         if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
             there = _is_complete(folder, now, config, key, overwrite=overwrite)
         if there:
-            with folder.locked():
-                _finish(folder, config.name)
+            if place.rank == 0 or store.first:
+                with folder.locked():
+                    _finish(folder, config.name)
             return result(0)
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
         maker.run()

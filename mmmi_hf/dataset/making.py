@@ -116,8 +116,16 @@ class Maker:
             self._networks = stack.enter_context(
                 _executor(workers, (lambda: torch.set_num_threads(1)) if on_cpu else None)
             )
+            self._warm_up()
             self._work(lookahead=workers)
         self.network_fraction = sum(self._network_seconds) / (workers * (time.perf_counter() - begin))
+
+    def _warm_up(self) -> None:
+        """A network compiles itself when it is first called, which several threads at once must not ask of it."""
+        for name, bijection in self.bijections.items():
+            if getattr(getattr(bijection, "unet", None), "_compiled_call_impl", None) is not None:
+                zeros = np.zeros((MICRO_BATCH, *bijection.latent_shape), dtype=np.float32)
+                self._networks.submit(images_of, bijection, self._labels[name], zeros).result()
 
     def _work(self, lookahead: int) -> None:
         """Keep `lookahead` micro-batches waiting beside those that the networks have in hand."""

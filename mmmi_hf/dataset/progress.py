@@ -22,7 +22,13 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
         description, total, initial, unit: as tqdm has them.
         shown: False for no output at all.
     """
-    settings = {"desc": description, "total": total, "initial": initial, "unit": unit, "disable": not shown}
+    settings: dict[str, Any] = {
+        "desc": description,
+        "total": total,
+        "initial": initial,
+        "unit": unit,
+        "disable": not shown,
+    }
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return tqdm(**settings)
     return terminal_tqdm(

@@ -31,8 +31,15 @@ PIPELINE_HALF_RANGE = 1.0
 LATENT_HALF_RANGE = 4.0
 
 
-def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[str, Bijection]:
+def load_bijections(
+    config: MMMIConfig, *, device: str | None = None, channels_last: bool = False, compiled: bool = False
+) -> dict[str, Bijection]:
     """The bijection of every modality, each pipeline loaded once.
+
+    `channels_last` and `compiled` change how a network computes, and with it the last bits of its output, which must
+    stay within 2e-5 of the latents when the ordinary float32 network inverts it. Measured for the bundled pipeline on a
+    CPU: 3.8e-6 without either, 5.9e-6 with channels_last, 6.0e-6 compiled, 6.1e-6 with both. bfloat16 is not offered:
+    9e-2. Neither is TF32, whose mantissa is only three bits longer.
 
     Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks.
     """
@@ -49,6 +56,7 @@ def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[st
         if (modality.pipeline, shape) not in loaded:
             try:
                 loaded[modality.pipeline, shape] = load_bijection(modality.pipeline, shape, device=device)
+                _set_up(loaded[modality.pipeline, shape], channels_last=channels_last, compiled=compiled)
             except (ValueError, OSError) as error:
                 raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
         bijection = loaded[modality.pipeline, shape]
@@ -64,7 +72,26 @@ def load_bijections(config: MMMIConfig, *, device: str | None = None) -> dict[st
     return result
 
 
-def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str, Any]:
+def _set_up(bijection: Bijection, *, channels_last: bool, compiled: bool) -> None:
+    """How the network of a pipeline computes; bijections without one stay as they are."""
+    import torch
+
+    network = getattr(bijection, "unet", None)
+    if network is None:
+        return
+    if channels_last:
+        network.to(memory_format=torch.channels_last)
+    if compiled:
+        import torch._inductor.config as inductor
+
+        if hasattr(inductor, "deterministic"):
+            inductor.deterministic = True  # no choice of kernels by timing
+        network.compile()
+
+
+def chunk_key(
+    config: MMMIConfig, bijections: dict[str, Bijection], *, channels_last: bool = False, compiled: bool = False
+) -> dict[str, Any]:
     """Everything that determines the bytes of a chunk, in plain JSON values."""
     import torch
 
@@ -75,6 +102,8 @@ def chunk_key(config: MMMIConfig, bijections: dict[str, Bijection]) -> dict[str,
         "chunk_rows": CHUNK_ROWS,
         "micro_batch": MICRO_BATCH,
         "dtype": "float32",
+        "channels_last": channels_last,
+        "compiled": compiled,
         "bijections": {name: bijection.digest for name, bijection in bijections.items()},
         "device": sorted(kinds),
         "hardware": [kinds[kind] for kind in sorted(kinds)],

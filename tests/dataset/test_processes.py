@@ -44,14 +44,14 @@ def test_any_order_and_any_number_of_processes_give_the_same_files():
 def test_kills_at_some_points_lose_nothing():
     for found in faults("points", "--processes", 1, 2, "--every", 25, "--offset", 3):
         assert found["wrong"] == []
-        assert found["killed"] >= 5
+        assert found["killed"] >= 3
 
 
 @pytest.mark.slow
 def test_kills_at_every_point_lose_nothing():
     for found in faults("points", "--processes", 1, 2):
         assert found["wrong"] == []
-        assert found["killed"] >= 100
+        assert found["killed"] >= 60
         assert {"in write of journal", "in write of manifest", "in write of file", "after pack"} <= set(found["kinds"])
 
 
@@ -59,7 +59,7 @@ def test_kills_at_every_point_lose_nothing():
 def test_kills_at_thirty_random_moments_lose_nothing():
     for found in faults("moments", "--processes", 1, 2, "--count", 30):
         assert found["wrong"] == []
-        assert found["killed"] >= 20
+        assert found["killed"] == 30
 
 
 def launched(story, out, *launcher):

@@ -1,0 +1,100 @@
+"""Prints images/s of the network alone against the whole of `generate`, for one and two processes. Asserts nothing.
+
+Run: python tests/performance/bench_generation.py [--rows 128] [--compile] [--channels-last]
+
+The bundled pipeline, the same micro-batches, in one run. Each process computes one operation at a time on one thread
+(OMP_NUM_THREADS=1); wall time and processor time are both given, because a busy machine stretches the former. On a GPU,
+when there is one, the round trip of float32 images with TF32 off is printed too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import numpy as np
+import torch
+
+from mmmi_hf.dataset.distribution import Place
+from mmmi_hf.dataset.registry import get_configuration
+from mmmi_hf.dataset.rows import MICRO_BATCH, class_labels, images_of, load_bijections, prepare
+
+CONFIGURATION = "common-cause-1.0"
+
+
+def network_alone(rows: int, **computing: bool) -> tuple[float, float, float]:
+    """Wall and processor seconds per image, and the round trip of a few images by the ordinary float32 network."""
+    config = get_configuration(CONFIGURATION)
+    bijections, labels = load_bijections(config, device=Place().device(), **computing), class_labels(config)
+    prepared = prepare(config, range(rows))
+    batches = list(prepared.micro_batches())
+    for name, batch in batches[:1]:
+        images_of(bijections[name], labels[name], prepared.latents[name][batch])
+    wall, processor = time.perf_counter(), time.process_time()
+    images = [images_of(bijections[name], labels[name], prepared.latents[name][batch]) for name, batch in batches]
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    (name, batch), few = batches[0], 4
+    plain = load_bijections(config, device=Place().device())[name]
+    z = prepared.latents[name][batch][:few]
+    back = plain.invert(torch.from_numpy(images[0][:few]).to(plain.device), labels[name]).cpu().numpy()
+    error = np.linalg.norm((back - z).reshape(few, -1), axis=1) / np.linalg.norm(z.reshape(few, -1), axis=1)
+    count = len(batches) * MICRO_BATCH
+    return wall / count, processor / count, float(error.max())
+
+
+def whole(rows: int, processes: int, options: list[str]) -> tuple[dict[str, Any], float, float]:
+    """The summary of `generate` in processes of its own, and wall and processor seconds of all of it with start-up."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
+    with tempfile.TemporaryDirectory() as place:
+        program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", CONFIGURATION, "--out", f"{place}/out"]
+        before, begin = os.times(), time.perf_counter()
+        shown = subprocess.run(
+            [*program, "--rows", str(rows), "--quiet", "--format", "json", *options],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
+        wall, after = time.perf_counter() - begin, os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return json.loads(shown.stdout), wall, used
+
+
+def main() -> None:
+    """Print the ratios."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, default=128)
+    parser.add_argument("--compile", action="store_true")
+    parser.add_argument("--channels-last", action="store_true")
+    chosen = parser.parse_args()
+    options = ["--compile"] * chosen.compile + ["--channels-last"] * chosen.channels_last
+    wall, processor, error = network_alone(
+        min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
+    )
+    print(f"{CONFIGURATION}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}")
+    print(
+        f"  network alone, one process: {1 / wall:.2f} images/s by the wall, {1 / processor:.2f} per processor second; "
+        f"round trip {error:.1e} (bound 2e-5)"
+    )
+    for processes in (1, 2):
+        summary, passed, used = whole(chosen.rows, processes, options)
+        images = 2 * chosen.rows
+        print(
+            f"  generate, {summary['world_size']} process(es): {images / summary['seconds']:.2f} images/s by the wall "
+            f"({images / passed:.2f} with start-up), {images / used:.2f} per processor second; "
+            f"{summary['network_fraction']:.1%} of the time of making chunks inside the network (goal 90 %)"
+        )
+    if not torch.cuda.is_available():
+        print("  GPU: not shown (there is none here)")
+
+
+if __name__ == "__main__":
+    main()
