@@ -39,13 +39,13 @@ def publish(
             "--measure/--no-measure", help="Invert a sample of rows first, as `verify` does; or check digests only."
         ),
     ] = True,
-    token: Annotated[
-        str | None, typer.Option(envvar="HF_TOKEN", show_envvar=False, help="Default: HF_TOKEN, or who is logged in.")
-    ] = None,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Publish to the Hub: one commit and a version tag. A killed call is completed by the same command."""
+    """Publish to the Hub: one commit and a version tag. A killed call is completed by the same command.
+
+    Uses the token of `hf auth login`, or HF_TOKEN.
+    """
     from mmmi_hf.hub.publishing import publish as run
 
     quieten_libraries(quiet)
@@ -59,7 +59,6 @@ def publish(
         pr=pr,
         dry_run=dry_run,
         measure=measure,
-        token=token,
         progress=not quiet,
     )
     if form is Format.json:

@@ -6,6 +6,7 @@ and torch formats of `datasets` turn float64 into float32, and convert row by ro
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -56,13 +57,26 @@ def numpy_batches(
 
 
 def torch_batches(
-    dataset: Rows, columns: Sequence[str] | None = None, batch_size: int = 256, *, drop_last: bool = False
+    dataset: Rows,
+    columns: Sequence[str] | None = None,
+    batch_size: int = 256,
+    *,
+    drop_last: bool = False,
+    copy: bool = True,
 ) -> Iterator[dict[str, torch.Tensor]]:
-    """`numpy_batches` as torch tensors of the same dtypes, each with memory of its own."""
+    """`numpy_batches` as torch tensors of the same dtypes.
+
+    Args:
+        copy: give each tensor memory of its own. Without it, tensors may share the memory of the Arrow file, which can
+            only be read: enough for `.to(device)` or a network's input, but writing into one ends the process.
+    """
     import torch
 
     for batch in numpy_batches(dataset, columns, batch_size, drop_last=drop_last):
-        yield {name: torch.from_numpy(values.copy()) for name, values in batch.items()}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+            tensors = {name: torch.from_numpy(values.copy() if copy else values) for name, values in batch.items()}
+        yield tensors
 
 
 def _streamed(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:

@@ -98,9 +98,10 @@ class Loaded:
         *,
         split: str | None = None,
         drop_last: bool = False,
+        copy: bool = True,
     ) -> Iterator[dict[str, torch.Tensor]]:
-        """The same as torch tensors, dtypes unchanged."""
-        return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
+        """The same as torch tensors, dtypes unchanged; see `mmmi_hf.hub.batches.torch_batches` for `copy`."""
+        return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last, copy=copy)
 
     def _rows(self, split: str | None) -> Any:
         """The rows of a split; by default of the only one, or of train."""

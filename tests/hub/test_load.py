@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import warnings
 
 import datasets
 import numpy as np
@@ -321,6 +322,11 @@ def test_batches_are_the_stored_values(two):
     assert (tensors[0]["x1"].dtype, tensors[0]["y"].dtype) == (torch.float32, torch.float64)
     assert np.array_equal(torch.cat([part["x1"] for part in tensors]).numpy(), x1[rows])
     tensors[0]["x1"].zero_()  # memory of its own
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shared = next(torch_batches(data, ["x1", "y"], 7, copy=False))
+    assert np.array_equal(shared["x1"].numpy(), x1[:7])
+    assert next(load(two, "a", progress=False).torch_batches(["y"], 7, copy=False))["y"].dtype == torch.float64
 
 
 def test_batches_across_record_batches(two, monkeypatch):

@@ -107,6 +107,11 @@ def warm_batches(folder: Path) -> None:
         TORCH: (formatted("torch"), len(few)),
         'with_format("numpy")': (formatted("numpy"), len(few)),
         "torch_batches": (lambda: consume(torch_batches(data, columns, BATCH)), len(data)),
+        "torch_batches, copy=False": (lambda: consume(torch_batches(data, columns, BATCH, copy=False)), len(data)),
+        "torch_batches, copy=False, values summed": (
+            touched(lambda: torch_batches(data, columns, BATCH, copy=False)),
+            len(data),
+        ),
         "torch_batches, values summed": (touched(lambda: torch_batches(data, columns, BATCH)), len(data)),
         "torch_batches, shuffled": (lambda: consume(torch_batches(mixed, columns, BATCH)), len(data)),
         "numpy_batches": (lambda: consume(numpy_batches(data, columns, BATCH)), len(data)),
