@@ -31,7 +31,7 @@ def run(*arguments):
 
 
 def test_verify_measures_writes_and_says_so(folder, capsys):
-    assert "not measured" in (folder / "README.md").read_text()
+    assert "**Not measured** yet: `story`." in (folder / "README.md").read_text()
     assert run("verify", folder, "--no-write", "--quiet") == 0
     assert not (folder / "certificates").exists()
     assert run("verify", folder, "--quiet") == 0

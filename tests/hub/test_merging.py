@@ -84,15 +84,13 @@ def test_numbers():
 
 
 def test_certificate_line():
-    assert certificate_line({}) == ""
-    line = certificate_line(
-        {"verdict": "valid", "rows": [1, 2], "confidence": 0.99, "round_trip": {"median": 2e-6, "largest": 5e-6}}
+    errors = {"x1": {"float32": {"max": 5e-6}}, "x2": {"float32": {"max": None}}, "x3": {}}
+    certificate = {"sample": {"rows": [1, 2]}, "confidence": 0.99, "round_trip": errors, "replayed": True}
+    assert certificate_line(certificate) == (
+        "2 sampled rows were inverted and gave the latents of their seed again, with relative errors of at most "
+        "5.0e-06; all bounds hold together with 99 % confidence"
     )
-    assert (
-        line
-        == "valid, 2 rows inverted, 99 % confidence, latents come back with relative error 2.0e-06 (largest 5.0e-06)"
-    )
-    assert certificate_line({"rows": 64}) == "64 rows inverted"
+    assert "gave latents of the declared law" in certificate_line(certificate | {"replayed": False})
 
 
 def test_graphs():
@@ -138,7 +136,8 @@ def test_summary_and_columns(two):
     manifest = folder.manifest("a")
     shown = summary(folder, "a", manifest)
     assert shown["shapes"] == "2 of 1×6×6"
-    assert shown["bounds"] == []
+    assert [entry["quantity"] for entry in shown["bounds"]] == ["I(x1;y)", "I(x2;y)", "I(x1,x2;y)", "I(x1;x2)"]
+    assert "60 sampled rows" in shown["certificate"]
     model = CausalModel.from_json(folder.causal_model("a").read_text())
     names = [row["name"] for row in columns_of([manifest], [model])]
     assert names == ["`x1`, `x2`", "`x1_image`, `x2_image`", "`y`", "`pmi_x1_y`, `pmi_x2_y`, `pmi_x1_x2`", "`row`"]
