@@ -28,6 +28,7 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
         "initial": initial,
         "unit": unit,
         "disable": not shown,
+        "smoothing": 0.0,  # of the whole run: a smoothed rate leaves out the time in which no chunk was finished
     }
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return tqdm(**settings)
@@ -38,7 +39,6 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
         mininterval=SECONDS_BETWEEN_LINES,
         miniters=0,
         delay=1e-6,
-        smoothing=0.1,
     )
 
 

@@ -26,6 +26,19 @@ def test_plain_lines_where_stderr_is_not_a_terminal(monkeypatch):
     assert not set("\r\x1b") & set(stream.getvalue())
 
 
+def test_the_rate_counts_the_time_without_progress(monkeypatch):
+    stream = io.StringIO()
+    now = [1000.0]
+    monkeypatch.setattr("sys.stderr", stream)
+    with progress_bar("generating x", 100) as bar:
+        bar._time = lambda: now[0]
+        bar.start_t = bar.last_print_t = now[0]
+        for rows in (20, 0, 0, 0, 20, 0, 0, 0):  # one chunk in 24 seconds, asked every six
+            now[0] += 6.0
+            bar.update(rows)
+    assert "40 of 100 rows, 40 %,  1.05s/row, 00:42 passed, 01:03 left" in stream.getvalue()
+
+
 def test_few_lines(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
