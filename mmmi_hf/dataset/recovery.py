@@ -2,12 +2,16 @@
 
 Owns the inversions of the certificate and what a failed one becomes. Imports torch where it computes; knows nothing of
 folders or information.
+
+On a CPU a few rows are inverted by one thread, and as many such parts at once as torch has threads, as in `making.py`:
+no operation waits for its slowest thread, which costs most where other programs use the processors too.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +19,8 @@ import numpy as np
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
-TOGETHER = 16
+TOGETHER = {4: 8, 8: 2}
+"""Rows of a part by the bytes of a number: few float64 rows are worth all processors, as each takes long."""
 COARSE_TOLERANCE = 1e-4
 """Relative residual of a step when 8-bit images are inverted: far below what 8 bits lose."""
 
@@ -49,16 +54,28 @@ def recover(
         dtype = torch.float64 if values.dtype == np.float64 else torch.float32
         if bijection.unet.dtype != dtype:
             bijection = copy.deepcopy(bijection).to(dtype)
-    parts = []
-    for start in range(0, len(values), TOGETHER):
-        part = torch.from_numpy(np.ascontiguousarray(values[start : start + TOGETHER]))
+    found = np.full(values.shape, np.nan)
+    together = TOGETHER[values.dtype.itemsize]
+
+    def recover_part(start: int) -> int:
+        part = torch.from_numpy(np.ascontiguousarray(values[start : start + together]))
         finite = part.flatten(1).isfinite().all(dim=1)
-        found = torch.full(part.shape, torch.nan, dtype=torch.float64)
         if bool(finite.any()):
-            found[finite] = _inverse(bijection, class_label, part[finite].to(bijection.device), options)
-        parts.append(found.numpy())
-        tick(len(part))
-    return np.concatenate(parts)
+            inverse = _inverse(bijection, class_label, part[finite].to(bijection.device), options)
+            found[start : start + together][finite.numpy()] = inverse.numpy()
+        return len(part)
+
+    on_cpu, before = bijection.device.type == "cpu", torch.get_num_threads()
+    with ThreadPoolExecutor(
+        before if on_cpu else 1, initializer=(lambda: torch.set_num_threads(1)) if on_cpu else None
+    ) as pool:
+        try:
+            for part in as_completed([pool.submit(recover_part, start) for start in range(0, len(values), together)]):
+                tick(part.result())
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+            torch.set_num_threads(before)
+    return found
 
 
 def _inverse(bijection: Any, class_label: int | None, values: Any, options: dict[str, Any]) -> Any:

@@ -1,0 +1,63 @@
+"""Recovered latents: in any number of threads the same, and what becomes of rows without an inverse."""
+
+import diffusers
+import numpy as np
+import pytest
+import torch
+
+from mmmi_hf.dataset.recovery import TOGETHER, recover
+from mmmi_hf.flow import AsinhBijection, FlowMatchingPipeline, FlowMatchODEScheduler
+
+
+@pytest.fixture(scope="module")
+def pipeline():
+    torch.manual_seed(0)
+    unet = diffusers.UNet2DModel(
+        sample_size=8,
+        in_channels=1,
+        out_channels=1,
+        block_out_channels=(8,),
+        down_block_types=("DownBlock2D",),
+        up_block_types=("UpBlock2D",),
+        layers_per_block=1,
+        norm_num_groups=4,
+        num_class_embeds=2,
+    )
+    made = FlowMatchingPipeline(unet, FlowMatchODEScheduler(num_inference_steps=2))
+    made.set_progress_bar_config(disable=True)
+    return made
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_number_of_threads_changes_no_bit(pipeline, threads, dtype):
+    latents = np.random.default_rng(0).standard_normal((19, 1, 8, 8)).astype(dtype)
+    images = pipeline.to(torch.from_numpy(latents).dtype)(torch.from_numpy(latents), 1).images.numpy()
+    pipeline.to(torch.float32)
+    inverted = {}
+    for n in (1, 3):
+        threads(n)
+        told = []
+        inverted[n] = recover(pipeline, 1, images, tick=told.append)
+        assert torch.get_num_threads() == n
+        assert sum(told) == 19
+        assert len(told) == -(-19 // TOGETHER[images.dtype.itemsize])
+    np.testing.assert_array_equal(inverted[1], inverted[3])
+    assert inverted[1].dtype == np.float64
+    assert np.abs(inverted[1] - latents).max() < (1e-4 if dtype == np.float32 else 1e-10)
+
+
+def test_rows_without_an_inverse_are_nan_and_no_others(threads):
+    threads(2)
+    values = np.full((20, 3), 0.5, dtype=np.float32)
+    values[3, 1], values[17, 0] = np.nan, np.inf
+    values[9] = 1e4  # its sinh overflows
+    found = recover(AsinhBijection((3,)), None, values)
+    assert set(np.flatnonzero(np.isnan(found).any(axis=1))) == {3, 9, 17}
+    assert np.isnan(found[[3, 9, 17]]).all()
