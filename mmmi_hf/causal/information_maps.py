@@ -4,7 +4,7 @@ Owns maps of I(z_a[c]; y) and I(z_a[c]; z_b[c]) over the coordinates c of a moda
 and do not add up to the information of the whole latent. Imports NumPy and this room only.
 
 With z'_c = λ_cᵀ ũ + n_c one coordinate of a standardised latent, its loadings λ_c (K,) and its noise are needed: the
-variance of n_c and, for pairs, n_c over the vector sources in a frame of both modalities' templates, O(d K J).
+variance of n_c and, for pairs, n_c over two independent sources in a frame of both modalities' templates, O(d K).
 """
 
 from __future__ import annotations
@@ -99,20 +99,21 @@ class _Coordinates:
     def beside(self, other: _Coordinates) -> tuple[Array, Array]:
         """Both modalities' coordinates over the same independent sources, each (d, sources).
 
-        The noise of coordinate c is row_j K e_c in each vector source: K acts inside the frame of both bases, and one
+        The noise of coordinate c is row_j A e_c in each vector source: A acts inside the frame of both bases, and one
         more entry is the length of what e_c has outside of it.
         """
         one, two = self.standard, other.standard
         frame = np.linalg.qr(np.concatenate([one.basis, two.basis]).T)[0].T
         outside = np.sqrt(_outside(frame))
+        rows = np.linalg.qr(np.stack([self.row, other.row], axis=1))[1].T  # both in the plane that they span
         both = []
-        for coordinates in (self, other):
+        for coordinates, row in zip((self, other), rows, strict=True):
             part = coordinates.standard.basis @ frame.T
             beside = frame - part.T @ coordinates.standard.basis
             inner = np.concatenate(
                 [beside + part.T @ (coordinates.standard.kept @ coordinates.standard.basis), [outside]]
             )
-            noise = np.multiply.outer(coordinates.row, inner).reshape(-1, inner.shape[1])
+            noise = np.multiply.outer(row, inner).reshape(-1, inner.shape[1])
             both.append(np.concatenate([coordinates.loadings, noise.T], axis=1))
         return both[0], both[1]
 
