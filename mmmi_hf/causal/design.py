@@ -6,7 +6,8 @@ I_i = I(x_i; y) and E_ij = I(x_i; x_j | y),
 
     I(x_i; x_j) = -½ ln[1 - (1 - e^{-2 I_i}) (1 - e^{-2 I_j})] + E_ij,    I(x_S; y) = ½ ln[1 + Σ_S (e^{2 I_i} - 1)],
 
-so that every I_i ≥ 0 and E_ij ≥ 0 can be had, in any combination. One parameter of any story is found by `solve`.
+so that every I_i ≥ 0 and E_ij ≥ 0 can be had, in any combination; where wanted values leave several I_i open that
+depend on each other, these are searched for. One parameter of any story is found by `solve`.
 Imports this room only.
 """
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mmmi_hf.causal.closed_forms import induced_pair_information
+from mmmi_hf.causal.design_search import joint_information, search_target
 from mmmi_hf.causal.designed import TOLERANCE, read_nats
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
 from mmmi_hf.causal.quantities import Quantity
@@ -46,23 +47,19 @@ class Wanted:
         Raises:
             InfeasibleError: with all wanted values, those that cannot be had replaced by the nearest that can.
         """
-        nearest = dict(self.wanted)
-        reasons: list[str] = []
+        nearest, reasons = dict(self.wanted), list[str]()
         choices: list[str] = []
         known: dict[int, float] = {only: value for (only, *rest), value in self.target.items() if not rest}
         for blocks, value in sorted(self.target.items(), key=lambda item: len(item[0])):
             if len(blocks) > 1:
                 self._joint(blocks, value, known, nearest, reasons, choices)
-        for pair in self.pairs.keys() & self.given_target.keys():
+        for pair in sorted(self.pairs.keys() & self.given_target.keys()):
             self._tie(pair, known, nearest, reasons, choices)
-        open_ones = [i for i in range(self.modalities) if i not in known]
-        if open_ones:
-            listed = ", ".join(f"I(x{i + 1};y)" for i in open_ones)
-            choices.append(f"{listed} not asked for: set to 0")
-        target = [known.get(i, 0.0) for i in range(self.modalities)]
-        excess: dict[Pair, float] = {}
-        for pair in sorted(self.pairs.keys() | self.given_target.keys()):
-            excess[pair] = self._excess(pair, target, nearest, reasons)
+        excess = self._excesses(known, nearest, reasons)
+        if reasons and choices:  # a choice made for one wanted value may be what another forbids
+            nearest, reasons = dict(self.wanted), list[str]()
+            known, choices = self._searched(nearest, reasons)
+            excess = self._excesses(known, nearest, reasons)
         if reasons:
             raise InfeasibleError(
                 f"{'; '.join(reasons)} (a design adds causes on orthogonal templates with independent noise, so that "
@@ -70,10 +67,43 @@ class Wanted:
                 self.wanted,
                 nearest,
             )
+        open_ones = [i for i in range(self.modalities) if i not in known]
+        if open_ones:
+            listed = ", ".join(f"I(x{i + 1};y)" for i in open_ones)
+            choices.append(f"{listed} not asked for: set to 0")
         unasked = self.modalities * (self.modalities - 1) // 2 - len(excess)
         if unasked:
             choices.append(f"{unasked} pair(s) of modalities not asked about: they share what y induces and no more")
-        return target, excess, choices
+        return [known.get(i, 0.0) for i in range(self.modalities)], excess, choices
+
+    def _searched(self, nearest: dict[str, float], reasons: list[str]) -> tuple[dict[int, float], list[str]]:
+        """I(x_i; y) by a search over all wanted values at once, and what to say of it."""
+        joint = {blocks: value for blocks, value in self.target.items() if len(blocks) > 1}
+        fixed = {blocks[0]: value for blocks, value in self.target.items() if len(blocks) == 1}
+        tied = self.pairs.keys() & self.given_target.keys()
+        known = search_target(
+            fixed,
+            joint,
+            {pair: max(self.pairs[pair] - self.given_target[pair], 0.0) for pair in sorted(tied)},
+            {pair: value for pair, value in self.pairs.items() if pair not in tied},
+            max(_LARGEST_CHOICE, *self.wanted.values()),
+        )
+        for blocks, value in joint.items():
+            have = joint_information([known[i] for i in blocks])
+            if not _close(have, value):
+                name = self.names["target", blocks]
+                nearest[name] = have
+                reasons.append(
+                    f"{name} cannot be {value:g} beside the other wanted values: the nearest value that can be had is "
+                    f"{have!r}"
+                )
+        found = ", ".join(f"I(x{i + 1};y) = {known[i]:.6g}" for i in sorted(known.keys() - fixed.keys()))
+        return known, [f"{found}: found by a search, so that all wanted values hold together"]
+
+    def _excesses(self, known: dict[int, float], nearest: dict[str, float], reasons: list[str]) -> dict[Pair, float]:
+        """I(x_i; x_j | y) of every pair that was asked about."""
+        asked = sorted(self.pairs.keys() | self.given_target.keys())
+        return {pair: self._excess(pair, known, nearest, reasons) for pair in asked}
 
     def _joint(
         self,
@@ -119,7 +149,7 @@ class Wanted:
         else:
             i, j = (i, j) if i in known else (j, i)
             given = -math.expm1(-2.0 * known[i])
-            left = math.exp(-2.0 * difference) - math.exp(-2.0 * known[i])
+            left = math.exp(-2.0 * difference) * -math.expm1(-2.0 * (known[i] - difference))
             lost = left / given if given > 0.0 else float(share == 0.0)
             most = math.exp(-2.0 * _LARGEST_CHOICE)
             known[j] = _LARGEST_CHOICE if lost < most else -0.5 * math.log(lost)
@@ -128,16 +158,16 @@ class Wanted:
             f"and I(x{pair[1] + 1};y) = {known[pair[1]]:.6g} make their difference"
         )
 
-    def _excess(self, pair: Pair, target: list[float], nearest: dict[str, float], reasons: list[str]) -> float:
+    def _excess(self, pair: Pair, known: Mapping[int, float], nearest: dict[str, float], reasons: list[str]) -> float:
         """I(x_i; x_j | y), from it or from I(x_i; x_j); both must agree."""
-        i, j = pair
-        induced = induced_pair_information(target[i], target[j])
+        first, second = (known.get(i, 0.0) for i in pair)
+        induced = induced_pair_information(first, second)
         asked = self.given_target.get(pair)
         if pair not in self.pairs:
             return asked or 0.0
         value, name = self.pairs[pair], self.names["pair", pair]
         least = induced + (asked or 0.0)
-        cause = f"I(x{i + 1};y) = {target[i]:g} and I(x{j + 1};y) = {target[j]:g} induce {induced:.12g}"
+        cause = f"I(x{pair[0] + 1};y) = {first:g} and I(x{pair[1] + 1};y) = {second:g} induce {induced:.12g}"
         if asked is not None and not _close(value, least):
             nearest[name] = least
             reasons.append(

@@ -42,14 +42,14 @@ class Quantity:
                 f"{name!r} is not a quantity; write e.g. I(x1;y), I(x1,x2;y), I(x1;x2|y), TC(x1,x2,y)"
             )
         kind = match["kind"]
-        body, _, condition = match["body"].partition("|")
-        blocks = tuple(_blocks(part) for part in body.split(";"))
-        if len(blocks) != _ARGUMENTS[kind] or (condition and kind != "I"):
+        body, bar, condition = match["body"].partition("|")
+        blocks = tuple(_blocks(name, part) for part in body.split(";"))
+        if len(blocks) != _ARGUMENTS[kind] or (bar and kind != "I"):
             raise InvalidQueryError(
                 f"{name!r}: {kind} takes {_ARGUMENTS[kind]} argument(s) separated by ';'"
-                + (", and only I takes a condition" if condition and kind != "I" else "")
+                + (", and only I takes a condition" if bar and kind != "I" else "")
             )
-        return cls(kind, blocks, _blocks(condition))
+        return cls(kind, blocks, _blocks(name, condition) if bar else ())
 
     def of(self, model: CausalModel) -> float:
         """Its value in nats.
@@ -70,5 +70,10 @@ class Quantity:
         return f"{self.kind}({body}{'|' if self.given else ''}{','.join(self.given)})"
 
 
-def _blocks(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
+def _blocks(name: str, text: str) -> tuple[str, ...]:
+    blocks = tuple(block.strip() for block in text.split(","))
+    if not all(blocks):
+        raise InvalidQueryError(
+            f"{name!r} lacks a block before or after a separator; write e.g. I(x1,x2;y) or I(x1;x2|y)"
+        )
+    return blocks

@@ -66,7 +66,7 @@ def solve(
     if not roots:
         raise search.refusal(points)
     if isinstance(root, bool) or not isinstance(root, int) or not 0 <= root < len(roots):
-        raise InvalidModelError(f"root is {root!r}, expected 0 … {len(roots) - 1}: there are {len(roots)} solutions")
+        raise InvalidModelError(f"root is {root!r}, expected 0 … {len(roots) - 1}: {len(roots)} solution(s) were found")
     values = [{parameter: value} for value in roots]
     arguments = {**fixed, parameter: roots[root]}
     plain = isinstance(shape, (list, tuple)) and all(isinstance(v, (bool, int, float, str)) for v in fixed.values())
@@ -216,7 +216,9 @@ class _Search:
         coordinates = [point.at for point in exact]
         for left, right in pairwise(points):
             if (left.value < self.value < right.value) or (right.value < self.value < left.value):
-                coordinates.append(self._root_between(left.at, right.at))
+                at = self._root_between(left.at, right.at)
+                if abs(self.evaluate(at) - self.value) <= TOLERANCE * max(1.0, abs(self.value)):  # else it jumps
+                    coordinates.append(at)
         if not coordinates:
             best = min(points, key=lambda point: abs(point.value - self.value))
             coordinates = [best.at] if self._near(best.value) else []
@@ -259,9 +261,12 @@ class _Search:
             point for point in finite if abs(point.value - self.value) <= least + 1e-12 * max(1.0, abs(point.value))
         ]
         best = level[-1] if self._constant(points) else level[0]
+        grows = best.value < self.value and any(point.value == math.inf for point in points)
         reason = (
             f"it does not depend on {self.parameter}"
             if self._constant(points)
+            else "it leaves float64 before it is that large"
+            if grows
             else f"with {self.parameter} between {self.low:g} and {self.high:g} it lies "
             f"{'above' if best.value > self.value else 'below'} that"
         )

@@ -70,7 +70,7 @@ def from_json(text: str) -> Law:
     """
     try:
         fields = json.loads(text)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise InvalidModelError(f"text is not JSON: {error}; give what to_json() wrote") from None
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise InvalidModelError(f"text is not a causal model: its field format must be {FORMAT!r}")
@@ -79,7 +79,7 @@ def from_json(text: str) -> Law:
             f"version is {fields.get('version')!r}, expected {VERSION}; use the release that wrote it"
         )
     kind = fields.get("kind")
-    if kind not in _FIELDS:
+    if not isinstance(kind, str) or kind not in _FIELDS:
         raise InvalidModelError(f"kind is {kind!r}, expected one of {', '.join(_FIELDS)}")
     _check_fields("the causal model", fields, ("format", "version", "kind", *_FIELDS[kind]))
     shapes = fields["shapes"]
@@ -140,7 +140,11 @@ def _template_in(where: str, entry: Any) -> Template:
         values = _array_in(where, {"shape": entry.get("shape"), "data": entry["data"]})
     else:
         _check_fields(where, entry, ("name", "shape"))
-        values = named(str(name), _shape_in(where, entry["shape"]))
+        shape = _shape_in(where, entry["shape"])
+        try:
+            values = named(str(name), shape)
+        except (ValueError, MemoryError) as error:
+            raise InvalidModelError(f"{where}: {error}") from None
     return Template.of(values, name)
 
 

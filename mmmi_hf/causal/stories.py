@@ -138,7 +138,9 @@ def decaying_modalities(
     """
     count = _count("modalities", modalities)
     noise = _per("rho_hat", rho_hat, count)
-    weights = float(rho_tilde) * _decay_of_causes(beta, count) * _mask("cause_mask", cause_mask, (count,))
+    weights = (
+        _array("rho_tilde", rho_tilde, 0) * _decay_of_causes(beta, count) * _mask("cause_mask", cause_mask, (count,))
+    )
     mixing = noise * _decay_of_sources(alpha, count, count) * _mask("source_mask", source_mask, (count, count))
     return CausalModel([eta], weights[:, None], mixing, shape=shape, templates=template)
 
@@ -214,7 +216,8 @@ def _array(name: str, values: ArrayLike, most: int) -> Array:
     except (TypeError, ValueError):
         raise InvalidModelError(f"{name} is {values!r}, expected numbers") from None
     if array.ndim > most or array.size == 0:
-        raise InvalidModelError(f"{name} has shape {array.shape}, expected at most {most} axes, none of them zero")
+        expected = f"at most {most} axes, none of them zero" if most else "one number"
+        raise InvalidModelError(f"{name} has shape {array.shape}, expected {expected}")
     return array
 
 

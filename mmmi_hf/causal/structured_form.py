@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmmi_hf.causal.canonical import (
+    EPSILON,
     Array,
     DependentRowsError,
     PrincipalAngles,
@@ -29,6 +30,8 @@ from mmmi_hf.causal.structured_pointwise import log_densities
 
 FIRST, SECOND = 0, 1
 _SMALL_SINE = 1e-3
+_LOUDEST_ROWS = 1e-2 / EPSILON
+"""How far causes may exceed the noise in data: rounding of a latent then moves a whitened residual by a hundredth."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,8 +85,8 @@ class StructuredForm:
         self.channels = covariance.channels(given, first, second, query)
         free = covariance.causes_given_target if TARGET in query.given else None
         self.causes = len(covariance.eta) if free is None else free.shape[1]
-        raw = [covariance.loadings(channel.members) for channel in self.channels]
-        loadings = raw if free is None else [block @ free for block in raw]
+        self._raw = [covariance.loadings(channel.members) for channel in self.channels]
+        loadings = self._raw if free is None else [block @ free for block in self._raw]
         self._condition(loadings)
         self.rows_of_target = [TARGET in query.first, TARGET in query.second]
         self._direction = covariance.direction if free is None else covariance.direction @ free
@@ -246,9 +249,14 @@ class StructuredForm:
         """Pointwise mutual information of every row in nats, O(d K) per row.
 
         Raises:
-            BeyondFloat64Error: the noise is below rounding beside the causes.
+            BeyondFloat64Error: the noise is below rounding beside the causes, in the form or in float64 latents.
         """
         self._angles()
+        for channel, block in zip(self.channels, self._raw, strict=True):
+            for part in (channel.first, channel.second):
+                heard = np.tensordot(part, block, 1)
+                if heard.size and float(np.sqrt(np.add.reduce(heard**2, axis=1).max())) > _LOUDEST_ROWS:
+                    raise self._drowned()
         return self.information() + log_densities(self, values, target)
 
 

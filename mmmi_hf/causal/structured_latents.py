@@ -20,21 +20,24 @@ from mmmi_hf.causal.queries import Normals
 from mmmi_hf.causal.rowwise import add_expansion, combine, project
 
 _CHUNK_NUMBERS = 1 << 16
+_QUIET = 1e3
+"""Up to causes this many times as loud as the noise, I + change keeps 13 digits of every direction."""
 
 
 @dataclass(frozen=True, eq=False)
 class StructuredStandardizer:
     """z' = (z + basisᵀ change (basis z)) / scale.
 
-    basis: (r, d) orthonormal rows; change, restore: (r, r), so that I + restore undoes I + change; loadings: (r, K),
-    the weighted templates in the basis; noise: sqrt(g).
+    basis: (r, d) orthonormal rows; change, restore: (r, r), so that I + restore undoes I + change; kept: (r, r),
+    I + change without its cancellation; causes: (r, K), the weighted templates of z' in the basis.
     """
 
     basis: Array
     change: Array
     restore: Array
+    kept: Array
     scale: float
-    loadings: Array
+    causes: Array
 
     @classmethod
     def of(cls, covariance: StructuredCovariance, i: int, kind: str) -> StructuredStandardizer:
@@ -48,21 +51,28 @@ class StructuredStandardizer:
             loadings[:, used] = (weights[used, None] * frame.coordinates[position]).T
         row = covariance.mixing[i] / covariance.scale[i]
         noise = float(np.sqrt(row @ row)) * float(covariance.scale[i])
-        none = np.zeros((len(basis), len(basis)))
+        none, whole = np.zeros((len(basis), len(basis))), np.eye(len(basis))
         if kind == "none":
-            return cls(basis, none, none, 1.0, loadings)
+            return cls(basis, none, none, whole, 1.0, loadings)
+        ratio = loadings / noise
         if kind == "rms":
-            ratio = loadings / noise
-            return cls(basis, none, none, noise * math.sqrt(1.0 + float(np.sum(ratio * ratio)) / size), loadings)
-        directions, lengths, _ = np.linalg.svd(loadings / noise, full_matrices=False)
+            scale = noise * math.sqrt(1.0 + float(np.sum(ratio * ratio)) / size)
+            return cls(basis, none, none, whole, scale, loadings / scale)
+        directions, lengths, right = np.linalg.svd(ratio, full_matrices=False)
+        quiet = not lengths.size or lengths[0] <= _QUIET
+        if not quiet:
+            directions, lengths, right = _graded_svd(ratio)
         stretch = np.hypot(1.0, lengths)
         excess = lengths * lengths / (1.0 + stretch)
+        change = (directions * (-excess / stretch)) @ directions.T
         return cls(
             basis,
-            (directions * (-excess / stretch)) @ directions.T,
+            change,
             (directions * excess) @ directions.T,
+            (directions / stretch) @ directions.T,
             noise,
-            loadings,
+            # the first form gives the bits of all rows that were ever drawn, and cancels where causes are loud
+            (loadings + change @ loadings) / noise if quiet else (directions * (lengths / stretch)) @ right,
         )
 
     def apply(self, latent: Array) -> Array:
@@ -79,6 +89,20 @@ class StructuredStandardizer:
             add_expansion(out, combine(project(out, self.basis), self.restore), self.basis)
         out *= self.scale
         return out
+
+
+def _graded_svd(matrix: Array) -> tuple[Array, Array, Array]:
+    """The thin SVD of (r, K), r ≤ K, exact to rounding in each singular value: columns may differ by any factor.
+
+    One-sided Jacobi rotations after a pivoted QR (Drmač and Veselić, 2008), where the ordinary SVD loses all values
+    below ε times the largest.
+    """
+    from scipy.linalg import lapack
+
+    lengths, right, directions, work, _, failed = lapack.dgejsv(matrix.T, joba=2, jobu=0, jobv=0, jobr=0, jobp=0)
+    if failed:
+        raise ArithmeticError(f"dgejsv failed with {failed} on loadings of shape {matrix.shape}")
+    return directions, lengths * (work[0] / work[1]), np.ascontiguousarray(right.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +124,7 @@ class _Recipe:
         return cls(
             tuple((int(j), float(row[j] / standard.scale)) for j in np.flatnonzero(row)),
             standard.basis,
-            (standard.loadings + standard.change @ standard.loadings) / standard.scale,
+            standard.causes,
             standard.change if standard.change.any() else None,
         )
 

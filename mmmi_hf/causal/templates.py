@@ -153,7 +153,7 @@ def cosine(shape: Sequence[int], waves: Sequence[int] | int = 1) -> Array:
         InvalidModelError: not one whole number per axis, or one outside its range.
     """
     shape = check_shape(shape)
-    given = [0] * (len(shape) - 1) + [waves] if isinstance(waves, (int, np.integer)) else list(waves)
+    given = list(waves) if isinstance(waves, (Sequence, np.ndarray)) else [0] * (len(shape) - 1) + [waves]
     numbers = [_integer("waves", k, 0) for k in given]
     if len(numbers) != len(shape) or any(k >= n for k, n in zip(numbers, shape, strict=True)):
         raise InvalidModelError(

@@ -42,7 +42,8 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
     Raises:
         FieldError: an unknown story or field, or a value that the model refuses (with the model's own words).
     """
-    forms = [form for form in ("story", "json", "eta") if form in spec]
+    forms = [form for form in ("story", "json") if form in spec]
+    forms += ["eta"] if "eta" in spec and "story" not in forms else []  # stories take an eta, too
     if len(forms) != 1:
         raise FieldError(
             _HERE,

@@ -66,7 +66,8 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
     figure = style.new_figure(total, top, constrained=False)
     canvas = Canvas.on(figure, _LEFT + width, top)
     if title:
-        canvas.text((0.1, top - 0.2), title, size=10.5, colour="black")
+        text, size = style.fitted(title, total)
+        canvas.text((0.1, top - 0.2), text, size=size, colour="black")
 
     at: dict[str, Point] = {}
     for (kind, heading), level in zip(_LAYERS, levels, strict=True):
@@ -168,7 +169,8 @@ def _blocks(model: CausalModel, title: str | None) -> Figure:
     figure = style.new_figure(width, size + 0.75, constrained=False)
     canvas = Canvas.on(figure, width, size + 0.75)
     heading = "dense linear model: no causes to draw"
-    canvas.text((0.1, size + 0.5), f"{title}: {heading}" if title else heading, size=10.5, colour="black")
+    text, points = style.fitted(f"{title}: {heading}" if title else heading, width)
+    canvas.text((0.1, size + 0.5), text, size=points, colour="black")
     canvas.text((0.1, size + 0.2), "lines: mutual information in nats; none where it is 0")
     at = {}
     for n, name in enumerate(names):

@@ -71,7 +71,8 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
     else:
         axes.set_xlabel("mutual information [nats]")
     if title:
-        figure.text(0.1 / width, 1.0 - 0.17 / height, title, va="center", fontsize=10.5)
+        text, size = style.fitted(title, width)
+        figure.text(0.1 / width, 1.0 - 0.17 / height, text, va="center", fontsize=size)
     return figure
 
 

@@ -22,6 +22,10 @@ from PIL import Image
 FORMATS = ("png", "pdf", "svg")
 DPI = 130
 MOST_PIXELS = 1250
+_LETTER = 0.0875
+"""Inches of an average letter of 10.5 points."""
+_SMALLEST = 0.7
+"""The least size of a title, as a part of the usual one."""
 
 # Okabe and Ito's colours, which readers with any kind of colour vision tell apart.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
@@ -64,6 +68,19 @@ def new_figure(width: float, height: float, *, constrained: bool = True) -> Figu
     return Figure(
         figsize=(width, height), dpi=min(DPI, MOST_PIXELS / width), layout="constrained" if constrained else None
     )
+
+
+def fitted(title: str, width: float) -> tuple[str, float]:
+    """A title for a figure of so many inches, and its size in points: smaller if it is long, then cut in the middle."""
+    room = max(width - 0.2, 1.0) / _LETTER
+    longest = max(map(len, title.splitlines()), default=0)
+    size = 10.5 * min(1.0, max(room / max(longest, 1), _SMALLEST))
+    most = int(room / _SMALLEST)
+    lines = (
+        line if len(line) <= most else f"{line[: most // 2]}…{line[len(line) - most + most // 2 + 1 :]}"
+        for line in title.splitlines()
+    )
+    return "\n".join(lines), size
 
 
 def check_formats(formats: Sequence[str]) -> tuple[str, ...]:

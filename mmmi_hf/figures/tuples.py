@@ -49,7 +49,10 @@ def tuple_grid(
     left = (total_width - width) / 2 + 0.1
     top = total_height - over - 0.4 - extra
     if title:
-        figure.text(0.5, 1.0 - 0.1 / total_height, title, ha="center", va="top", fontsize=10.5, linespacing=1.4)
+        name, *others = title.splitlines()
+        text, size = style.fitted(name, total_width)
+        text = "\n".join([text, *others])
+        figure.text(0.5, 1.0 - 0.1 / total_height, text, ha="center", va="top", fontsize=size, linespacing=1.4)
 
     def heading(x: float, text: str, size: float) -> None:
         figure.text(x / total_width, (top + 0.08) / total_height, text, ha="center", va="bottom", fontsize=size)

@@ -90,7 +90,9 @@ class _Board:
         self.figure = style.new_figure(max(left + _CELL * columns + right, 4.0), height, constrained=False)
         self._top = height - _TOP - (0.3 if title else 0.0)
         if title:
-            self.figure.text(0.1 / self.figure.get_figwidth(), 1.0 - 0.18 / height, title, va="center", fontsize=10.5)
+            width = self.figure.get_figwidth()
+            text, size = style.fitted(title, width)
+            self.figure.text(0.1 / width, 1.0 - 0.18 / height, text, va="center", fontsize=size)
 
     def axes(self, left: float, bottom: float, width: float, height: float, gid: str) -> Axes:
         """An Axes at a place in inches."""

@@ -52,6 +52,46 @@ def test_feasible_requests_are_met(wanted):
     holds(design.for_values(SHAPE, wanted, modalities=max(2, len([n for n in wanted if ";y)" in n]))), wanted)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_any_quantities_of_a_model_that_exists_can_be_had_at_once(seed):
+    """Values of a random member of the family, of which any few are asked for: the rest is then found, not refused."""
+    rng = np.random.default_rng(seed)
+    target = np.where(rng.random(3) < 0.25, 0.0, rng.exponential(0.7, size=3))
+    excess = np.where(rng.random((3, 3)) < 0.3, 0.0, rng.exponential(0.5, size=(3, 3)))
+    values = {}
+    for blocks in ((0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)):
+        names = ",".join(f"x{i + 1}" for i in blocks)
+        values[f"I({names};y)"] = 0.5 * math.log1p(sum(math.expm1(2 * target[i]) for i in blocks))
+    for i, j in ((0, 1), (0, 2), (1, 2)):
+        values[f"I(x{i + 1};x{j + 1}|y)"] = float(excess[i, j])
+        values[f"I(x{i + 1};x{j + 1})"] = design.induced_pair_information(target[i], target[j]) + float(excess[i, j])
+    wanted = {str(name): values[name] for name in rng.choice(sorted(values), size=rng.integers(2, 6), replace=False)}
+    holds(design.for_values(SHAPE, wanted), wanted)
+
+
+def test_a_choice_made_for_one_value_gives_way_to_another():
+    wanted = {"I(x1,x2;y)": 1.05, "I(x1;x2)": 0.01}
+    made = design.for_values(SHAPE, wanted)
+    holds(made, wanted)
+    assert "found by a search" in made.choices[0]
+
+
+def test_equal_information_with_and_without_y_is_not_lost_to_rounding():
+    wanted = {"I(x1;y)": 0.3704099238656141, "I(x1;x2)": 0.12311232610394665, "I(x1;x2|y)": 0.12311232610394665}
+    holds(design.for_values(SHAPE, wanted), wanted)
+    assert design.for_values(SHAPE, wanted).parameters["I(x2;y)"] == 0.0
+
+
+def test_what_a_search_cannot_find_is_refused_with_values_that_can_be_had():
+    wanted = {"I(x1,x2;y)": 0.2, "I(x2,x3;y)": 0.2, "I(x1;x3)": 3.0, "I(x1;x3|y)": 1.0, "I(x2;y)": 0.1}
+    with pytest.raises(InfeasibleError, match="beside the other wanted values") as refused:
+        design.for_values(SHAPE, wanted)
+    nearest = refused.value.nearest
+    assert {name for name in wanted if nearest[name] != wanted[name]} == {"I(x1,x2;y)", "I(x2,x3;y)", "I(x1;x3)"}
+    holds(design.for_values(SHAPE, nearest), nearest)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.floats(0.01, 8.0), st.floats(0.01, 8.0), st.floats(0.0, 0.99))
 def test_less_than_y_induces_is_refused_with_what_y_induces(one, two, part):

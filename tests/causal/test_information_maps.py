@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -63,6 +64,65 @@ def test_maps_against_dense_covariances(model, kind):
     for each in (model, dense(model)):
         np.testing.assert_allclose(each.information_map("x1", standardize=kind), of_target, rtol=1e-11)
         np.testing.assert_allclose(each.information_map("x1", "x2", standardize=kind), of_pair, rtol=1e-11)
+
+
+def exact_maps(model, kind):
+    """The maps of x1 with y and with x2 from dense covariances with 90 digits."""
+    size = math.prod(SHAPE)
+    with mpmath.workdps(90):
+        rows = mpmath.matrix(dense(model).matrix.tolist())
+        blocks = [rows[1 + i * size : 1 + (i + 1) * size, :] for i in range(2)]
+        if kind == "whiten":
+            for i, block in enumerate(blocks):
+                values, vectors = mpmath.eigsy(block * block.T)
+                blocks[i] = vectors * mpmath.diag([1 / mpmath.sqrt(value) for value in values]) * vectors.T * block
+
+        def information(first, second):
+            dots = [
+                sum(u * v for u, v in zip(*pair, strict=True))
+                for pair in ((first, second), (first,) * 2, (second,) * 2)
+            ]
+            return float(-mpmath.log1p(-(dots[0] ** 2) / (dots[1] * dots[2])) / 2)
+
+        lists = [[list(block[c, :]) for c in range(size)] for block in blocks]
+        y = list(rows[0, :])
+        return [information(one, y) for one in lists[0]], [information(*pair) for pair in zip(*lists, strict=True)]
+
+
+@pytest.mark.parametrize("kind", ["whiten", "none"])
+@pytest.mark.parametrize("loud", [(1e2, 1e2), (1e9, 1e3), (1e16, 1.0), (1e40, 1e-2), (1e30, 1e30)])
+def test_maps_of_causes_far_louder_than_the_noise(loud, kind):
+    """Whitened, 1 - s/h cancels from 1e16 on: the maps were 0 in silence."""
+    rng = np.random.default_rng(8)
+    patterns = [[rng.standard_normal(SHAPE) for _ in range(2)] for _ in range(2)]
+    weights = rng.standard_normal((2, 2)) * loud
+    model = CausalModel([1.0, 0.5], weights, [[1, 0.4], [0.3, 2]], shape=SHAPE, templates=patterns)
+    for about, exact in zip(("y", "x2") if kind == "whiten" else ("y",), exact_maps(model, kind), strict=False):
+        found = model.information_map("x1", about, standardize=kind)
+        np.testing.assert_allclose(found.ravel(), exact, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("mi", [20.0, 38.0, 100.0, 160.0])
+def test_a_homogeneous_template_at_any_information(mi):
+    """Whitened, every coordinate has the share 1/d of the cause: ρ² = 1/d with y, 1/d² with the other modality."""
+    model = common_cause((1, 4, 4), mi=mi)
+    assert model.information_map("x1") == pytest.approx(-0.5 * math.log1p(-1.0 / 16), rel=1e-12)
+    assert model.information_map("x1", "x2") == pytest.approx(-0.5 * math.log1p(-1.0 / 256), rel=1e-12)
+
+
+def test_a_single_component_far_louder_than_its_noise():
+    model = common_cause((1, 4, 4), mi=80.0, template="component")
+    assert model.information_map("x1")[0, 2, 2] == pytest.approx(80.0, rel=1e-12)
+    with pytest.raises(ArithmeticError, match="below rounding"):
+        model.information_map("x1", "x2")
+    quiet = common_cause((1, 4, 4), mi=12.0, template="component")
+    assert quiet.information_map("x1", "x2")[0, 2, 2] == pytest.approx(quiet.mutual_information("x1", "x2"), rel=1e-9)
+
+
+def test_a_target_whose_causes_nothing_tells_apart():
+    model = CausalModel([0.6, 0.8], [[0.6e40, 0.8e40]], [[1.0]], shape=(1,))
+    with pytest.raises(ArithmeticError, match="below rounding"):
+        model.information_map("x1")
 
 
 def test_a_single_component_holds_everything():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import subprocess
 import sys
@@ -291,3 +292,27 @@ def test_latents_are_frozen():
     with pytest.raises(AttributeError):
         drawn.seed = 3
     assert latents.STANDARDIZATIONS == ("whiten", "rms", "none")
+
+
+@pytest.mark.parametrize("mi", [15.0, 20.0, 37.0, 60.0, 160.0])
+def test_whitened_latents_of_loud_causes(mi):
+    """z' = t̂ ũ + the rest: the cause keeps its unit variance, where I + change cancels to nothing."""
+    model = common_cause((1, 4, 4), mi=mi)
+    drawn = model.sample(500, seed=1)
+    along = drawn.z["x1"].reshape(500, -1).sum(axis=1) / 4.0
+    np.testing.assert_allclose(along, drawn.y, atol=6.0 * math.exp(-mi) + 1e-14)
+    np.testing.assert_allclose(model.decode(drawn, "x1"), drawn.y, atol=6.0 * math.exp(-mi) + 1e-14)
+
+
+def test_whitened_latents_of_a_loud_and_a_quiet_cause():
+    """A cause far below ε times the loudest keeps its place: E[y | x1] has the variance that the model says."""
+    rng = np.random.default_rng(2)
+    model = CausalModel([0.0, 1.0], [[1e17, 3.0]], [[1.0]], shape=(6,), templates=rng.normal(size=(1, 2, 6)))
+    drawn = model.sample(4000, seed=3)
+    z = drawn.z["x1"]
+    np.testing.assert_allclose(z.T @ z / 4000, np.eye(6), atol=0.12)
+    first, second = (model.template(0, k) for k in range(2))
+    clear = second - (second @ first) / (first @ first) * first
+    found = np.corrcoef(z @ clear, drawn.y)[0, 1]
+    expected = math.sqrt(-math.expm1(-2.0 * model.mutual_information("x1", "y")))
+    assert found == pytest.approx(expected, abs=4.0 * (1.0 - expected**2) / math.sqrt(4000))

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from causal_oracles import SEEDS, dense_rows, random_model, random_query
 from hypothesis import given, settings
 
-from mmmi_hf.causal import CausalModel, InvalidQueryError, Latents, common_cause, decaying_modalities, two_telescopes
+from mmmi_hf.causal import (
+    BeyondFloat64Error,
+    CausalModel,
+    InvalidQueryError,
+    Latents,
+    common_cause,
+    decaying_modalities,
+    two_telescopes,
+)
 
 FEW = settings(max_examples=25, deadline=None)
 
@@ -143,3 +153,16 @@ def test_mean_is_the_information_and_variance_the_sum_of_squared_correlations(ki
             print(f"{query}: z = {score:.2f} for the mean, {spread:.2f} for the variance")
             assert abs(score) < 4.5
             assert abs(spread) < 5.0
+
+
+@pytest.mark.parametrize("kind", ["whiten", "none"])
+def test_rows_that_float64_cannot_hold_are_refused(kind):
+    """At 30 nats latents still hold the noise to a thousandth; above 32 they do not, and no number is made up."""
+    model = common_cause((1, 4, 4), mi=30.0)
+    values = model.pointwise_mutual_information(model.sample(4000, seed=1, standardize=kind), "x1", "y")
+    assert values.mean() == pytest.approx(30.0, abs=4.0 / math.sqrt(4000))
+    loud = common_cause((1, 4, 4), mi=33.0)
+    drawn = loud.sample(2, seed=1, standardize=kind)
+    for query in (("x1", "y"), ("x1", "x2"), ("x1", "x2", "y")):
+        with pytest.raises(BeyondFloat64Error, match="below rounding"):
+            loud.pointwise_mutual_information(drawn, *query)

@@ -37,6 +37,9 @@ def test_values_by_name(name, value):
         ("I(x1;x9)", "x9"),
         ("I(x1;x1)", "x1"),
         ("I(;y)", "block"),
+        ("I(x1;y|)", "lacks a block"),
+        ("I(x1,,x2;y)", "lacks a block"),
+        ("TC(x1,x2|)", "only I takes a condition"),
     ],
 )
 def test_names_that_are_wrong(name, says):

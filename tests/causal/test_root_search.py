@@ -136,3 +136,11 @@ def test_searches_that_are_wrong(change, says):
     request = {"story": "decaying_modalities", "wanted": {"I(x5;y)": 1.0}, "parameter": "beta", **change}
     with pytest.raises(ValueError, match=says):
         design.solve(shape=SHAPE, **request)
+
+
+def test_values_that_float64_does_not_reach_are_refused_with_the_largest_that_was_found():
+    """I(x1;x9) is unbounded as alpha falls to 1, and its differences are lost to rounding before."""
+    with pytest.raises(InfeasibleError, match="leaves float64 before") as refused:
+        design.solve("decaying_modalities", (1, 8, 8), {"I(x1;x9)": 1e9}, parameter="alpha", beta=1.2)
+    nearest = refused.value.nearest["I(x1;x9)"]
+    assert 500.0 < nearest < 1e9

@@ -152,6 +152,7 @@ def test_design_for_pairs(mi):
         (lambda: decaying_modalities((2,), alpha=0), "alpha is 0, expected a number above 0"),
         (lambda: decaying_modalities((2,), beta=-1), "beta is -1"),
         (lambda: decaying_modalities((2,), alpha="x"), "alpha is 'x'"),
+        (lambda: decaying_modalities((2,), rho_tilde=[1, 2]), r"rho_tilde has shape \(2,\), expected one number"),
         (
             lambda: decaying_modalities((2,), modalities=2, cause_mask=[1]),
             r"cause_mask has shape \(1,\), expected \(2,\)",

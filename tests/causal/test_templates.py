@@ -45,7 +45,7 @@ def test_cosines_are_an_orthogonal_basis(shape):
     np.testing.assert_array_equal(basis[1], templates.cosine(shape, 1).ravel())
 
 
-@pytest.mark.parametrize("waves", [[0], [0, 4], [0, -1], [0, 0.5], 9])
+@pytest.mark.parametrize("waves", [[0], [0, 4], [0, -1], [0, 0.5], 9, None])
 def test_cosines_that_do_not_fit(waves):
     with pytest.raises(InvalidModelError, match="waves is"):
         templates.cosine((3, 4), waves)

@@ -245,6 +245,26 @@ causal_model:
         MMMIConfig.from_yaml(written(tmp_path, text.replace("[ones, {gaussian: {centre: 4, width: 2}}]", "[ones]")))
 
 
+def test_a_story_takes_every_coefficient_of_its_function(tmp_path):
+    text = """\
+modalities: [{pipeline: identity}, {pipeline: identity}]
+causal_model:
+  story: template_ablation
+  shape: [8]
+  eta: [1.0, 0.0]
+  rho_tilde: [[1.0, 2.0], [1.0, 2.0]]
+  templates: [[ones, half_plane], [ones, half_plane]]
+"""
+    model = MMMIConfig.from_yaml(written(tmp_path, text)).model
+    assert model.eta.tolist() == [1.0, 0.0]
+    assert model.mutual_information("x1", "x2", given="y") > 0.1
+    wrong = text.replace("eta: [1.0, 0.0]", "eta: none")
+    with pytest.raises(ConfigurationError, match=r"line 5: causal_model.eta: eta is 'none', expected numbers"):
+        MMMIConfig.from_yaml(written(tmp_path, wrong))
+    with pytest.raises(ConfigurationError, match=r"give exactly one of.*found story, json"):
+        MMMIConfig.from_yaml(written(tmp_path, text + "  json: {}\n"))
+
+
 def test_image_templates_are_found_beside_the_file(tmp_path):
     from PIL import Image
 

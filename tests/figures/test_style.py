@@ -103,3 +103,27 @@ def test_nothing_is_left_of_a_file_that_could_not_be_written(tmp_path, monkeypat
     with pytest.raises(OSError, match="full"):
         save(causal_graph(MODEL), tmp_path / "figure")
     assert not list(tmp_path.iterdir())
+
+
+def test_titles_fit_their_figure():
+    assert style.fitted("common-cause-1.0", 3.6) == ("common-cause-1.0", 10.5)
+    text, size = style.fitted("n" * 45, 3.6)
+    assert (text, size < 10.5) == ("n" * 45, True)
+    text, size = style.fitted("begins" + "-" * 90 + "ends", 3.6)
+    assert text.startswith("begins")
+    assert text.endswith("ends")
+    assert "…" in text
+    assert len(text) * 0.0875 * size / 10.5 <= 3.6
+
+
+def test_long_names_stay_inside_every_picture():
+    from mmmi_hf.causal import common_cause
+    from mmmi_hf.figures import causal_graph, information_table, templates_and_maps
+
+    model, title = common_cause((1, 4, 4), mi=1.0), "a-long-name-" * 8
+    for draw in (causal_graph, information_table, templates_and_maps):
+        figure = draw(model, title=title)
+        figure.draw_without_rendering()
+        texts = [*figure.texts, *(text for axes in figure.axes for text in axes.texts)]
+        (shown,) = (text for text in texts if text.get_text().startswith("a-long-name"))
+        assert shown.get_window_extent().x1 <= figure.bbox.x1
