@@ -11,6 +11,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -127,14 +128,17 @@ def release_differences(config: MMMIConfig, manifest: Mapping[str, Any]) -> list
         "modalities": (_pipelines(config), _pipelines(released)),
         "store_latents": (config.store_latents, released.store_latents),
     }
-    return [f"{name} {here}, released {there}" for name, (here, there) in pairs.items() if here != there]
+    return [f"{name} {here} (released: {there})" for name, (here, there) in pairs.items() if here != there]
 
 
 def _pipelines(config: MMMIConfig) -> str:
-    return ", ".join(
+    """The pipelines of all modalities in order; of the same ones in a row, how many."""
+    named = (
         each.pipeline if each.class_label is None else f"{each.pipeline} class {each.class_label}"
         for each in config.modalities
     )
+    counted = [(name, len(list(members))) for name, members in groupby(named)]
+    return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counted)
 
 
 def _listing_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
