@@ -19,6 +19,7 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.folder import file_entry
 from mmmi_hf.dataset.generation import generate
 from mmmi_hf.dataset.ground_truth import SCHEMA
+from mmmi_hf.hub.arrow_cache import map_parquet
 from mmmi_hf.hub.batches import numpy_batches, torch_batches
 from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading import load
@@ -406,6 +407,18 @@ def test_batches_are_the_stored_values(two):
         shared = next(torch_batches(data, ["x1", "y"], 7, copy=False))
     assert np.array_equal(shared["x1"].numpy(), x1[:7])
     assert next(load(two, "a", progress=False).torch_batches(["y"], 7, copy=False))["y"].dtype == torch.float64
+
+
+def test_batches_of_powers_of_two_share_memory_whatever_the_shards_hold(two, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmmi_hf.hub.arrow_cache.BATCH_ROWS", 16)
+    table = pq.read_table(next((two / "data/a").glob("train-*")))
+    shards = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for shard, (start, rows) in zip(shards, [(0, 3), (3, 5), (8, 40)], strict=True):
+        pq.write_table(table.slice(start, rows), shard)
+    data = map_parquet(shards, "abc", split="train", info=datasets.DatasetInfo(), cache_dir=tmp_path / "cache")
+    assert data.with_format("arrow")[:].equals(datasets.Dataset(table).with_format("arrow")[:])
+    assert [len(chunk) for chunk in data.data.column("x1").chunks] == [16, 16, 16]
+    assert not any(batch["x1"].flags.writeable for batch in numpy_batches(data, ["x1"], 8))
 
 
 def test_batches_across_record_batches(two, monkeypatch):
