@@ -1,8 +1,8 @@
 """Checks of a dataset folder that need no network: is every file what the manifest, the causal model and the
 certificate say?
 
-Owns `check_folder`, which publishing and loading use, and the rebuilding of a configuration from its manifest. Runs no
-bijection.
+Owns `check_folder`, which publishing uses, `statement_problems`, its part that needs no data, which loading uses, and
+the rebuilding of a configuration from its manifest. Runs no bijection.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from itertools import groupby
 from typing import Any
 
 import pyarrow as pa
@@ -55,8 +56,21 @@ def read_manifest(folder: DatasetFolder, config: str) -> dict[str, Any]:
 
 def problems_of(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
     """`check_folder` of an opened folder."""
+    return _unless_malformed(_listing_problems, _file_problems, _content_problems, given=(folder, config, manifest))
+
+
+def statement_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+    """What of manifest, causal model, ground truth and certificate contradicts another; data are not looked at."""
+    return _unless_malformed(_listing_problems, _content_problems, given=(folder, config, manifest))
+
+
+def _unless_malformed(
+    *checks: Callable[[DatasetFolder, str, Mapping[str, Any]], list[str]],
+    given: tuple[DatasetFolder, str, Mapping[str, Any]],
+) -> list[str]:
+    """What the first check finds that finds anything, or that the manifest is not what any check can read."""
     try:
-        return _file_problems(folder, config, manifest) or _content_problems(folder, config, manifest)
+        return next((found for check in checks if (found := check(*given))), [])
     except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
         return [f"the manifest or a file that it names is malformed: {type(error).__name__}: {error}"]
 
@@ -114,31 +128,39 @@ def release_differences(config: MMMIConfig, manifest: Mapping[str, Any]) -> list
         "modalities": (_pipelines(config), _pipelines(released)),
         "store_latents": (config.store_latents, released.store_latents),
     }
-    return [f"{name} {here}, released {there}" for name, (here, there) in pairs.items() if here != there]
+    return [f"{name} {here} (released: {there})" for name, (here, there) in pairs.items() if here != there]
 
 
 def _pipelines(config: MMMIConfig) -> str:
-    return ", ".join(
+    """The pipelines of all modalities in order; of the same ones in a row, how many."""
+    named = (
         each.pipeline if each.class_label is None else f"{each.pipeline} class {each.class_label}"
         for each in config.modalities
     )
+    counted = [(name, len(list(members))) for name, members in groupby(named)]
+    return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counted)
 
 
-def _file_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+def _listing_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+    del folder
     listed = [entry["path"] for entry in manifest["files"]]
     data = [path for split in manifest["splits"].values() for path in split["files"]]
     expected = {*data, f"ground_truth/{config}.parquet", f"causal_models/{config}.json"}
     problems = []
     if set(listed) != expected or len(listed) != len(expected) or len(set(data)) != len(data):
         problems.append("the manifest's list of files is not that of its splits, ground truth and causal model")
+    return problems + [
+        f"{path} does not lie in data/{config}" for path in data if os.path.dirname(path) != f"data/{config}"
+    ]
+
+
+def _file_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+    data = {path for split in manifest["splits"].values() for path in split["files"]}
     there = {
         path.relative_to(folder.path).as_posix() for path in sorted(folder.data(config).rglob("*")) if path.is_file()
     }
-    problems += [f"{path} is not in the manifest" for path in sorted(there - set(data))]
-    problems += [f"{path} does not lie in data/{config}" for path in data if os.path.dirname(path) != f"data/{config}"]
-    if problems:
-        return problems
-    for path in folder.damaged_files(manifest):
+    problems = [f"{path} is not in the manifest" for path in sorted(there - data)]
+    for path in [] if problems else folder.damaged_files(manifest):
         is_there = (folder.path / path).is_file()
         problems.append(f"{path} {'differs from the manifest (SHA-256 or size)' if is_there else 'is missing'}")
     return problems

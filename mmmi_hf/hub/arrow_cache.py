@@ -17,7 +17,8 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BATCH_ROWS = 1000
+BATCH_ROWS = 1024
+"""Rows of a record batch, whatever the shards hold: batches of 256 rows, and of other powers of two, cross none."""
 
 
 def map_parquet(
@@ -56,7 +57,13 @@ def map_parquet(
 def _unpack(files: Sequence[Path], target: Path, tick: Callable[[float], object]) -> None:
     schema = pq.read_schema(files[0])
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+        waiting = schema.empty_table()
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
-                writer.write_batch(batch)
+                waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch], schema)])
+                while len(waiting) >= BATCH_ROWS:
+                    writer.write_table(waiting.slice(0, BATCH_ROWS).combine_chunks())
+                    waiting = waiting.slice(BATCH_ROWS)
                 tick(batch.num_rows)
+        if len(waiting):
+            writer.write_table(waiting.combine_chunks())

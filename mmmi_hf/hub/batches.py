@@ -6,13 +6,16 @@ and torch formats of `datasets` turn float64 into float32, and convert row by ro
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import datasets
 import numpy as np
 import pyarrow as pa
+
+from mmmi_hf.hub.errors import HubRequestError
 
 if TYPE_CHECKING:
     import torch
@@ -35,25 +38,17 @@ def numpy_batches(
         drop_last: leave out a shorter last batch.
 
     Yields:
-        {column: (n, *shape)}. Arrays are read-only and, where a batch lies in one record batch, share memory with the
-        Arrow file.
+        {column: (n, *shape)}. Arrays are read-only where they share memory with the Arrow file: where a batch lies in
+        one record batch, and rows were not shuffled.
 
     Raises:
-        ValueError: an unknown column, one that holds no numbers (pictures), or a batch_size below 1.
+        ValueError: several splits, an unknown column, one that holds no numbers or misses some, or a batch_size
+            below 1.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
-    features = dataset.features
-    wanted = [name for name in features if _numeric(features[name])] if columns is None else list(columns)
-    for name in wanted:
-        if name not in features:
-            raise ValueError(f"columns: no column {name!r}; there are {', '.join(features)}")
-        if not _numeric(features[name]):
-            raise ValueError(f"columns: {name!r} holds pictures, not numbers; read it from the dataset itself")
-    chosen = {name: features[name] for name in wanted}
-    if isinstance(dataset, datasets.IterableDataset):
-        return _streamed(dataset.select_columns(wanted), chosen, batch_size, drop_last)
-    return _mapped(dataset, chosen, batch_size, drop_last)
+    return (
+        {name: _joined(pieces) for name, pieces in batch.items()}
+        for batch in _batches(dataset, columns, batch_size, drop_last)
+    )
 
 
 def torch_batches(
@@ -67,26 +62,62 @@ def torch_batches(
     """`numpy_batches` as torch tensors of the same dtypes.
 
     Args:
-        copy: give each tensor memory of its own. Without it, tensors may share the memory of the Arrow file, which can
-            only be read: enough for `.to(device)` or a network's input, but writing into one ends the process.
+        copy: give each batch memory of its own, which lives as long as one of its tensors does. Without it, tensors may
+            share the memory of the Arrow file, which can only be read: enough for `.to(device)` or a network's input,
+            but writing into one ends the process.
     """
-    import torch
-
-    for batch in numpy_batches(dataset, columns, batch_size, drop_last=drop_last):
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-            tensors = {name: torch.from_numpy(values.copy() if copy else values) for name, values in batch.items()}
-        yield tensors
+    found = _batches(dataset, columns, batch_size, drop_last)
+    return (
+        _tensors(_copied(batch) if copy else {name: _joined(pieces) for name, pieces in batch.items()})
+        for batch in found
+    )
 
 
-def _streamed(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:
+def _batches(
+    dataset: Rows, columns: Sequence[str] | None, batch_size: int, drop_last: bool
+) -> Iterator[dict[str, list[Array]]]:
+    """Batches of columns, each as the pieces that it is made of, which share the memory of the Arrow buffers."""
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+        raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
+    if isinstance(dataset, dict):
+        raise ValueError(f"dataset holds the splits {', '.join(dataset)}; give one of them, such as dataset['train']")
+    features = dataset.features
+    wanted = (
+        checked_columns(columns, features) if columns is not None else [n for n in features if _numeric(features[n])]
+    )
+    for name in wanted:
+        if not _numeric(features[name]):
+            raise ValueError(f"columns: {name!r} holds no numbers ({_kind(features[name])}); read it from the dataset")
+    chosen = {name: features[name] for name in wanted}
+    if isinstance(dataset, datasets.IterableDataset):
+        return _streamed(dataset.select_columns(wanted), chosen, batch_size, drop_last)
+    return _mapped(dataset, chosen, batch_size, drop_last)
+
+
+def checked_columns(columns: Sequence[str], there: Iterable[str]) -> list[str]:
+    """The names of columns as a list. Raises HubRequestError where there is none, or one is unknown or named twice."""
+    names = list(columns)
+    if isinstance(columns, str) or not names or len(set(names)) < len(names):
+        raise HubRequestError(f"columns must be a list of different names, such as ['x1', 'y'], got {columns!r}")
+    there = list(there)
+    for name in names:
+        if name not in there:
+            raise HubRequestError(f"columns: no column {name!r}; there are {', '.join(there)}")
+    return names
+
+
+def _streamed(
+    dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool
+) -> Iterator[dict[str, list[Array]]]:
     for table in dataset.with_format("arrow").iter(batch_size=batch_size, drop_last_batch=drop_last):
-        yield {name: _joined(_parts(table.column(name), feature)) for name, feature in features.items()}
+        yield {name: _parts(table.column(name), name, feature) for name, feature in features.items()}
 
 
-def _mapped(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool) -> Iterator[dict[str, Array]]:
+def _mapped(
+    dataset: Rows, features: dict[str, Any], batch_size: int, drop_last: bool
+) -> Iterator[dict[str, list[Array]]]:
     table = dataset.data
-    columns = {name: _parts(table.column(name), feature) for name, feature in features.items()}
+    columns = {name: _parts(table.column(name), name, feature) for name, feature in features.items()}
     starts = {
         name: np.cumsum([0, *(len(part) for part in parts)]) for name, parts in columns.items()
     }  # of every record batch
@@ -97,23 +128,55 @@ def _mapped(dataset: Rows, features: dict[str, Any], batch_size: int, drop_last:
         if drop_last and end - start < batch_size:
             return
         rows = range(start, end) if order is None else order[start:end]
-        yield {name: _rows(columns[name], starts[name], rows) for name in features}
+        yield {name: _pieces(columns[name], starts[name], rows) for name in features}
 
 
-def _rows(parts: list[Array], starts: Array, rows: range | Array) -> Array:
-    """The given rows of a column that lies in parts: a view where they are neighbours in one part, else a copy."""
+def _pieces(parts: list[Array], starts: Array, rows: range | Array) -> list[Array]:
+    """The given rows of a column that lies in parts, as views: of neighbours in one part, or of single rows."""
     if isinstance(rows, range):
         first, last = np.searchsorted(starts, (rows.start, rows.stop - 1), side="right") - 1
-        pieces = [
+        return [
             parts[part][max(rows.start - starts[part], 0) : rows.stop - starts[part]] for part in range(first, last + 1)
         ]
-        return _joined(pieces)
     where = np.searchsorted(starts, rows, side="right") - 1
-    picked = np.empty((len(rows), *parts[0].shape[1:]), parts[0].dtype)
     # A row at a time: it is copied in one piece, which fancy indexing does not do.
-    for place, (part, row) in enumerate(zip(where.tolist(), (rows - starts[where]).tolist(), strict=True)):
-        picked[place] = parts[part][row]
-    return picked
+    return [
+        parts[part][row : row + 1] for part, row in zip(where.tolist(), (rows - starts[where]).tolist(), strict=True)
+    ]
+
+
+def _joined(pieces: list[Array]) -> Array:
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+
+
+def _copied(batch: dict[str, list[Array]]) -> dict[str, Array]:
+    """The columns of a batch in one piece of new memory, written once.
+
+    One large piece, because the system hands out fresh memory page by page, which takes longer than the copy; for a
+    large one NumPy asks for large pages.
+    """
+    shapes = {name: (sum(map(len, pieces)), *pieces[0].shape[1:]) for name, pieces in batch.items()}
+    sizes = {name: math.prod(shapes[name]) * pieces[0].itemsize for name, pieces in batch.items()}
+    memory = np.empty(sum(map(_aligned, sizes.values())), np.uint8)
+    copies, start = {}, 0
+    for name, pieces in batch.items():
+        copies[name] = memory[start : start + sizes[name]].view(pieces[0].dtype).reshape(shapes[name])
+        np.concatenate(pieces, out=copies[name])
+        start += _aligned(sizes[name])
+    return copies
+
+
+def _aligned(size: int) -> int:
+    """A number of bytes, rounded up so that what follows begins where any instruction can read it."""
+    return -(-size // 64) * 64
+
+
+def _tensors(batch: dict[str, Array]) -> dict[str, torch.Tensor]:
+    import torch
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return {name: torch.from_numpy(values) for name, values in batch.items()}
 
 
 def _numeric(feature: Any) -> bool:
@@ -124,21 +187,23 @@ def _numeric(feature: Any) -> bool:
     return hasattr(feature, "shape") and None not in feature.shape
 
 
-def _parts(column: pa.ChunkedArray, feature: Any) -> list[Array]:
-    """A column as arrays (n, *shape) that share its memory, one per record batch."""
+def _kind(feature: Any) -> str:
+    return str(feature.dtype) if isinstance(feature, datasets.Value) else type(feature).__name__
+
+
+def _parts(column: pa.ChunkedArray, name: str, feature: Any) -> list[Array]:
+    """A column as arrays (n, *shape) that share its memory, one per record batch. Raises ValueError for nulls."""
     shape = (feature.length,) if isinstance(feature, datasets.List) else getattr(feature, "shape", ())
-    return [_flat(chunk).reshape(-1, *shape) for chunk in column.chunks if len(chunk)]
+    return [_flat(chunk, name).reshape(-1, *shape) for chunk in column.chunks if len(chunk)]
 
 
-def _joined(parts: list[Array]) -> Array:
-    return parts[0] if len(parts) == 1 else np.concatenate(parts)
-
-
-def _flat(array: pa.Array) -> Array:
+def _flat(array: pa.Array, name: str) -> Array:
     """The numbers of an array of (lists of lists of …) numbers, without a copy."""
     if isinstance(array, pa.ExtensionArray):
         array = array.storage
-    while not pa.types.is_primitive(array.type):
+    while not pa.types.is_primitive(array.type) and not array.null_count:
         array = array.flatten()
+    if array.null_count:
+        raise ValueError(f"columns: {name!r} has missing values; fill or filter them first")
     values: Array = array.to_numpy(zero_copy_only=True)
     return values

@@ -14,8 +14,8 @@ from typing import Any
 
 from mmmi_hf.dataset.cards import dataset_card
 from mmmi_hf.dataset.certificate import certify
-from mmmi_hf.dataset.checks import check_folder
-from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.checks import bound_certificate, check_folder
+from mmmi_hf.dataset.folder import MANIFEST_FORMAT, DatasetFolder
 from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.merging import configurations_of, merge_cards
 from mmmi_hf.hub.release import CARD, LocalFile
@@ -26,16 +26,16 @@ _SMALL = ("manifests/", "ground_truth/", "causal_models/", "certificates/")
 _PICTURES = "figures/"
 
 
-def problems(folder: DatasetFolder, config: str, *, measure: bool, write: bool, progress: bool) -> list[str]:
+def problems(folder: DatasetFolder, config: str, *, measure: bool, progress: bool) -> list[str]:
     """What forbids publishing a configuration; empty if nothing does.
 
     Digests, manifest, ground truth and the certificate's binding are always checked; with `measure`, a sample of rows
-    is also inverted, as `mmmi-hf verify` does, and with `write` the certificate is put where there is none.
+    is also inverted, as `mmmi-hf verify` does, and the certificate is put where there is none.
     """
     found = check_folder(folder.path, config)
     if found or not measure:
         return found
-    certificates = certify(folder.path, config, write=None if write else False, progress=progress)
+    certificates = certify(folder.path, config, progress=progress)
     return list(certificates[config].reasons)
 
 
@@ -49,7 +49,7 @@ class DatasetContent:
         remote: where copies of the repository's small files are kept.
         work: an own folder for rendering.
         measure: whether to invert a sample of rows too, after the digests of all files were checked.
-        write: whether a certificate may be put where there is none.
+        write: whether a certificate may be put where there is none; if not, it is put into a copy.
 
     Raises:
         HubRequestError: no such configuration.
@@ -78,20 +78,21 @@ class DatasetContent:
             )
         self.folder, self.repo, self.remote, self.work = folder, repo, remote, work
         self.names = tuple(name for name in there if configs is None or name in configs)
-        self._verify(measure, write, progress)
-        self.manifests = {name: _manifest(folder, name) for name in self.names}
+        if measure and not write:
+            self.folder = _copied(folder, work / "measured")
+        self._verify(folder.path, measure, progress)
+        self.manifests = {name: _manifest(self.folder, name) for name in self.names}
         self.files = [file for name in self.names for file in self._files(name)]
 
-    def _verify(self, measure: bool, write: bool, progress: bool) -> None:
+    def _verify(self, given: Path, measure: bool, progress: bool) -> None:
         found = []
         for name in self.names:
             found += [
-                f"{name}: {problem}"
-                for problem in problems(self.folder, name, measure=measure, write=write, progress=progress)
+                f"{name}: {problem}" for problem in problems(self.folder, name, measure=measure, progress=progress)
             ]
         if found:
             shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
-            raise DamagedFilesError(f"{self.folder.path} is not published: {shown}; generate or verify it again")
+            raise DamagedFilesError(f"{given} is not published: {shown}; generate or verify it again")
 
     def _files(self, name: str) -> Iterator[LocalFile]:
         root = self.folder.path
@@ -110,11 +111,13 @@ class DatasetContent:
         deleted = []
         card = configurations_of(_text(remote / CARD))
         for name, manifest in self.manifests.items():
-            earlier = _json(remote / "manifests" / f"{name}.json")
+            earlier = self._published_manifest(remote, name)
             if earlier is None:
                 self._check_free(name, state, card)
                 continue
             self._check_version(name, manifest, earlier)
+            if _bytes_of(manifest) == _bytes_of(earlier):
+                self._check_certificate(name, DatasetFolder(remote, reading=True))
             belonging = [entry["path"] for entry in earlier["files"]]
             if earlier != manifest:  # what was measured on or drawn from other files does not hold for these
                 belonging += [f"certificates/{name}.json"]
@@ -124,7 +127,8 @@ class DatasetContent:
 
     def _check_free(self, name: str, state: State, card: Mapping[str, Any]) -> None:
         """Refuse to take over a name that somebody else uses in the repository."""
-        if name in card or any(path.startswith(f"data/{name}/") for path in state.files):
+        theirs = (f"data/{name}/", f"manifests/{name}.json")
+        if name in card or any(path.startswith(theirs) for path in state.files):
             raise HubRequestError(
                 f"{self.repo} has a configuration {name!r} that was not published by mmmi_hf; choose another name or "
                 "repository"
@@ -143,6 +147,26 @@ class DatasetContent:
                 "give the configuration a new version (`version:` in its YAML file) and generate it again"
             )
 
+    def _check_certificate(self, name: str, there: DatasetFolder) -> None:
+        """Refuse to take the certificate away from data that stay."""
+        if bound_certificate(there, name) and not bound_certificate(self.folder, name):
+            raise ReleaseChangedError(
+                f"{self.repo} has {name!r} with a certificate, and this folder has the same data without one; measure "
+                "it first with `mmmi-hf verify` (or leave out --no-measure), or publish other configurations only"
+            )
+
+    def _published_manifest(self, remote: Path, name: str) -> dict[str, Any] | None:
+        """The manifest that the repository has for a name; None if there is none of ours."""
+        try:
+            manifest = json.loads((remote / "manifests" / f"{name}.json").read_bytes())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(manifest, dict) or "format" not in manifest:
+            return None
+        if manifest["format"] != MANIFEST_FORMAT:
+            raise HubRequestError(f"{self.repo} has {name!r} from another version of mmmi_hf; install the newest")
+        return manifest
+
     def card(self, state: State, version: Version) -> bytes:
         """The repository's README.md: ours rendered from all our configurations there, theirs kept."""
         remote = self._remote(state)
@@ -151,6 +175,9 @@ class DatasetContent:
         view.mkdir(parents=True)
         if remote.is_dir():
             shutil.copytree(remote, view, ignore=shutil.ignore_patterns(".cache", CARD), dirs_exist_ok=True)
+        for manifest in view.glob("manifests/*.json"):
+            if self._published_manifest(remote, manifest.stem) is None:
+                manifest.unlink()
         for path in state.files:
             if path.startswith(_PICTURES):  # a card names pictures and does not look into them
                 _place(view / path)
@@ -187,8 +214,20 @@ def _bytes_of(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _text(path: Path) -> str:
-    return path.read_text() if path.is_file() else ""
+    try:
+        return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+    except UnicodeDecodeError as error:
+        raise HubRequestError(f"the repository's README.md is no UTF-8 text ({error}); correct it") from error
 
 
-def _json(path: Path) -> dict[str, Any] | None:
-    return dict(json.loads(path.read_text())) if path.is_file() else None
+def _copied(folder: DatasetFolder, target: Path) -> DatasetFolder:
+    """A dataset folder that may be written to: copies of its small files, and links to its data."""
+
+    def copy(source: str, place: str) -> None:
+        if Path(source).suffix == ".parquet" and Path(source).is_relative_to(folder.path / "data"):
+            Path(place).symlink_to(Path(source).absolute())
+        else:
+            shutil.copyfile(source, place)
+
+    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(".chunks"))
+    return DatasetFolder(target)

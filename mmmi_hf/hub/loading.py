@@ -6,31 +6,34 @@ Owns the public function, the digest checks and the typed result. May import dat
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import datasets
 import pyarrow.parquet as pq
-from tqdm.auto import tqdm
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.dataset.checks import bound_certificate, statement_problems
+from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.flow.bundled import REPOSITORY
 from mmmi_hf.hub import batches
 from mmmi_hf.hub.arrow_cache import map_parquet
 from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.release import progress_bars_of_the_client
+from mmmi_hf.hub.remote import check_address
 from mmmi_hf.hub.retries import Backoff
 from mmmi_hf.hub.revisions import Repository, Snapshot
 
 if TYPE_CHECKING:
     import torch
+
+REMEDY = "load it again with force_download=True, or generate it again"
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Loaded:
         revision: the tag (or branch, or commit) it was loaded from; None for a folder.
         commit: what that revision is; None for a folder.
         manifest: seeds, digests and versions, as they were recorded.
-        certificate: what was measured on the stored files; None if nothing was.
+        certificate: what was measured on the stored files; None if nothing was, or on other files.
         verified: whether the data files were compared with the digests of the manifest. Never true when streaming:
             then only the small files (causal model, ground truth) were.
     """
@@ -76,8 +79,8 @@ class Loaded:
     version: str
     revision: str | None
     commit: str | None
-    manifest: Mapping[str, Any]
-    certificate: Mapping[str, Any] | None
+    manifest: Mapping[str, Any] = field(repr=False)
+    certificate: Mapping[str, Any] | None = field(repr=False)
     verified: bool
 
     def numpy_batches(
@@ -160,6 +163,9 @@ def load(
             raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
         found = Snapshot(Path(name), "", "")
     elif REPOSITORY.fullmatch(name):
+        check_address(name, token)
+        if revision == "":
+            raise HubRequestError("revision is empty; give a tag, branch or commit, or None for the newest release")
         patience = backoff or Backoff()
         repository = Repository(name, token, None if cache_dir is None else Path(cache_dir), force_download, patience)
         with progress_bars_of_the_client(progress):
@@ -168,6 +174,8 @@ def load(
         raise HubRequestError(f"there is no folder {name!r}, and it is not owner/name of a repository")
     record = _Record.read(found.folder, config)
     splits = record.splits(split)
+    if columns is not None:
+        columns = batches.checked_columns(columns, record.columns)
     with progress_bars_of_the_client(progress):
         if streaming:
             data = _stream(name, found, config, split, columns, token)
@@ -186,7 +194,7 @@ def load(
         record.manifest["version"],
         found.revision or None,
         found.commit or None,
-        MappingProxyType(record.manifest),
+        record.manifest,
         record.certificate,
         verify and not streaming,
     )
@@ -210,16 +218,15 @@ class _Record:
             raise HubRequestError(f"{root} holds no configuration {config!r}; it has {there}")
         model_file, truth_file = folder.causal_model(config), folder.ground_truth(config)
         _check_files(root, manifest, [path.relative_to(root).as_posix() for path in (model_file, truth_file)])
-        model = CausalModel.from_json(model_file.read_text())
-        if model.digest != manifest["causal_model"]:
-            raise DamagedFilesError(f"{model_file} is not the causal model of the manifest (its digest differs)")
+        problems = statement_problems(folder, config, manifest)
+        if problems:
+            raise DamagedFilesError(f"{root}: {config!r} is damaged: {problems[0]}; {REMEDY}")
         truth = {
             row["quantity"]: Quantity(row["value"], row["lower_bound_float32"], row["lower_bound_8bit"], row["method"])
             for row in pq.read_table(truth_file).to_pylist()
         }
-        certificate = root / "certificates" / f"{config}.json"
-        measured = json.loads(certificate.read_text()) if certificate.is_file() else None
-        return cls(manifest, model, MappingProxyType(truth), measured)
+        model = CausalModel.from_json(model_file.read_text())
+        return cls(manifest, model, truth, bound_certificate(folder, config))
 
     def splits(self, wanted: str | None) -> tuple[str, ...]:
         there = tuple(self.manifest["splits"])
@@ -227,20 +234,24 @@ class _Record:
             raise HubRequestError(f"split: {self.manifest['config']!r} has no split {wanted!r}; {', '.join(there)}")
         return there if wanted is None else (wanted,)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        return tuple(features(self.model, store_latents=self.manifest["store_latents"]))
+
 
 def _check_files(root: Path, manifest: Mapping[str, Any], paths: Sequence[str]) -> None:
     """Raise DamagedFilesError unless every path is there with the digest that the manifest states."""
-    stated = {entry["path"]: entry for entry in manifest["files"]}
+    try:
+        stated = {entry["path"]: entry for entry in manifest["files"]}
+    except (KeyError, TypeError) as error:
+        raise DamagedFilesError(f"{root}: the manifest is malformed ({error!r}); {REMEDY}") from error
     for path in paths:
         if path not in stated:
-            raise DamagedFilesError(f"{root}: the manifest of {manifest['config']!r} does not state {path}")
+            raise DamagedFilesError(f"{root}: the manifest does not state {path}; {REMEDY}")
         if not (root / path).is_file():
             raise DamagedFilesError(f"{root / path} is missing; load it again while online, or generate it again")
         if file_entry(root, path) != stated[path]:
-            raise DamagedFilesError(
-                f"{root / path} is damaged: its SHA-256 is not that of the manifest; load it again with "
-                "force_download=True, or generate it again"
-            )
+            raise DamagedFilesError(f"{root / path} is damaged: its SHA-256 is not that of the manifest; {REMEDY}")
 
 
 def _unverified(path: Path) -> str:
@@ -284,7 +295,7 @@ def _mapped(
     cache_dir = Path(datasets.config.HF_DATASETS_CACHE) / "mmmi_hf" / manifest["config"]
     rows = sum(manifest["splits"][split]["rows"] for split in splits)
     mapped = datasets.DatasetDict()
-    with tqdm(total=rows, desc=f"reading {manifest['config']}", unit="row", disable=not progress, leave=False) as bar:
+    with progress_bar(f"reading {manifest['config']}", rows, shown=progress) as bar:
         for split in splits:
             paths = manifest["splits"][split]["files"]
             if verify:
@@ -297,10 +308,5 @@ def _mapped(
                 cache_dir=cache_dir,
                 tick=bar.update,
             )
-            if columns is not None:
-                unknown = [column for column in columns if column not in rows_of.column_names]
-                if unknown:
-                    raise HubRequestError(f"columns: no column {unknown[0]!r}; {', '.join(rows_of.column_names)}")
-                rows_of = rows_of.select_columns(list(columns))
-            mapped[split] = rows_of
+            mapped[split] = rows_of if columns is None else rows_of.select_columns(list(columns))
     return mapped

@@ -73,6 +73,11 @@ def _entries(listed: Any) -> dict[str, Fields]:
     if not listed:
         return {}
     entries = [listed] if isinstance(listed, Mapping) else listed
+    if not isinstance(entries, list) or not all(isinstance(entry, Mapping) for entry in entries):
+        raise HubRequestError(
+            f"the repository's README.md has `configs` or `dataset_info` that is no list of mappings: {listed!r:.60}; "
+            "correct it"
+        )
     return {str(entry.get("config_name", "default")): dict(entry) for entry in entries}
 
 

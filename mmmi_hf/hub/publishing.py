@@ -19,7 +19,7 @@ from mmmi_hf.flow.bundled import BUNDLED, INDEX, REPOSITORY, bundled_pipelines
 from mmmi_hf.hub.dataset_content import DatasetContent
 from mmmi_hf.hub.errors import HubRequestError
 from mmmi_hf.hub.release import Content, Published, Release, progress_bars_of_the_client
-from mmmi_hf.hub.remote import Kind, SmallFiles
+from mmmi_hf.hub.remote import Kind, SmallFiles, check_address
 from mmmi_hf.hub.retries import Backoff
 from mmmi_hf.hub.versions import parse_version
 
@@ -77,6 +77,7 @@ def publish(
     wanted = None if version == "auto" else parse_version(version)
     if not REPOSITORY.fullmatch(repo):
         raise HubRequestError(f"repo must be owner/name, got {repo!r}")
+    check_address(repo, token)
     if HF_HUB_OFFLINE:
         raise HubRequestError("publishing needs the Hub, and HF_HUB_OFFLINE is set; unset it")
     api = HfApi(token=token, library_name="mmmi_hf")

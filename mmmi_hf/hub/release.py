@@ -260,9 +260,8 @@ class Release:
 
     def _tag(self, version: Version, commit: str) -> None:
         try:
-            self.api.create_tag(
-                self.repo, tag=version.tag, revision=commit, tag_message=f"Release {version}", repo_type=self.kind
-            )
+            # Without a message: an annotated tag may be listed by its own object instead of the commit.
+            self.api.create_tag(self.repo, tag=version.tag, revision=commit, repo_type=self.kind)
         except Exception as error:
             if status_of(error) != 409:
                 raise

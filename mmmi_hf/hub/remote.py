@@ -6,15 +6,18 @@ Owns reading. Everything in a State is read at one commit, so that a later commi
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from huggingface_hub import HfApi, snapshot_download
-from huggingface_hub.errors import RepositoryNotFoundError
+from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
+from huggingface_hub.utils._validators import validate_repo_id
 
+from mmmi_hf.hub.errors import HubRequestError
 from mmmi_hf.hub.retries import ConflictError
 from mmmi_hf.hub.versions import Version, version_of_tag, version_of_title
 
@@ -74,6 +77,25 @@ class State:
                 break
             found.append(release)
         return found
+
+
+def check_address(repo: str, token: str | bool | None) -> None:
+    """Refuse a name that no repository can have, and a token that no request can carry.
+
+    The clients answer such a token with an error that quotes it.
+
+    Raises:
+        HubRequestError: says which; a token is not shown.
+    """
+    try:
+        validate_repo_id(repo)
+    except HFValidationError as error:
+        raise HubRequestError(f"repo must be owner/name, got {repo!r}: {error}") from error
+    if isinstance(token, str) and not re.fullmatch("[!-~]+", token):
+        raise HubRequestError(
+            "token must be printable characters without spaces or line breaks (it is not shown); strip it, or give "
+            "None for the one of `hf auth login`"
+        )
 
 
 NOWHERE = State(None, {}, {}, ())

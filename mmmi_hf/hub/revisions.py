@@ -147,5 +147,8 @@ def _others(snapshot: Snapshot) -> str:
     from mmmi_hf.hub.merging import configurations_of
 
     card = snapshot.folder / "README.md"
-    names = [name for name in configurations_of(card.read_text()) if name != GROUND_TRUTH] if card.is_file() else []
+    try:
+        names = [name for name in configurations_of(card.read_text()) if name != GROUND_TRUTH]
+    except (OSError, ValueError):  # there is none, or it is somebody's own
+        names = []
     return f"; it has {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""

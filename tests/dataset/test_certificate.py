@@ -344,7 +344,7 @@ def test_a_name_that_differs_from_its_release_is_said(tmp_path):
     generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity", progress=False)
     record = forgeries.certificate_of(tmp_path / "out", "common-cause-0.5")
     said = " ".join(record["differs_from_release"])
-    assert "rows 3, released 10000" in said
+    assert "rows 3 (released: 10000)" in said
     assert "identity" in said
     assert "differs from the release" in (tmp_path / "out/README.md").read_text()
 

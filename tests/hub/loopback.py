@@ -315,7 +315,8 @@ class _Handler(BaseHTTPRequestHandler):
         def listed(refs, prefix):
             return [{"name": n, "ref": f"{prefix}{n}", "targetCommit": sha} for n, sha in refs.items()]
 
-        answer = {"branches": listed(repo.branches, "refs/heads/"), "tags": listed(repo.tags, "refs/tags/")}
+        tags = repo.tags | repo.tag_objects
+        answer = {"branches": listed(repo.branches, "refs/heads/"), "tags": listed(tags, "refs/tags/")}
         answer["converts"] = []
         if "include_prs" in self.query:
             answer["pullRequests"] = listed(repo.pulls, "")
@@ -328,7 +329,8 @@ class _Handler(BaseHTTPRequestHandler):
                 raise Refused(404, f"no tag {revision}", "RevisionNotFound")
             del repo.tags[revision]
         else:
-            self.hub.store.tag(repo, revision, json.loads(body)["tag"])
+            wanted = json.loads(body)
+            self.hub.store.tag(repo, revision, wanted["tag"], annotated="message" in wanted)
         self._send(200, b"")
 
     def branch(self, body, kinds, name, revision):

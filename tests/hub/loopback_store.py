@@ -51,6 +51,7 @@ class Repo:
     commits: dict[str, Commit] = field(default_factory=dict)
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
+    tag_objects: dict[str, str] = field(default_factory=dict)
     pulls: dict[str, str] = field(default_factory=dict)
     history: list[Observation] = field(default_factory=list)
 
@@ -149,12 +150,15 @@ class Store:
             repo.observe(f"merge {pull}")
             return made
 
-    def tag(self, repo, revision, name):
+    def tag(self, repo, revision, name, *, annotated=False):
+        """Name a commit. An annotated tag is an object of its own, which refs then list instead of the commit."""
         with self.lock:
             commit = repo.resolve(revision)
             if name in repo.tags:
                 raise Refused(409, f"Tag reference exists: {name}")
             repo.tags[name] = commit.sha
+            if annotated:
+                repo.tag_objects[name] = hashlib.sha1(f"{name} {commit.sha}".encode()).hexdigest()
             repo.observe(f"tag {name}")
 
     def _apply(self, tree, kind, value):

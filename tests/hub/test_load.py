@@ -1,11 +1,14 @@
 """Loading what was published: by tag, by main, streaming, some columns, offline, with and without anything of ours."""
 
+import copy
 import json
+import multiprocessing
 import shutil
 import warnings
 
 import datasets
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
@@ -13,6 +16,10 @@ from clients import Nursery, environment
 from hub_data import configuration, make
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.folder import file_entry
+from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.ground_truth import SCHEMA
+from mmmi_hf.hub.arrow_cache import map_parquet
 from mmmi_hf.hub.batches import numpy_batches, torch_batches
 from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading import load
@@ -266,6 +273,73 @@ def test_damaged_folders(two, tmp_path, path, says):
         load(copy, "a", progress=False)
 
 
+def restate(folder, change):
+    """Change the manifest of a, whose list of files then tells the digests of the changed small files."""
+    path = folder / "manifests/a.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    for number, entry in enumerate(manifest.get("files", [])):
+        manifest["files"][number] = file_entry(folder, entry["path"])
+    path.write_text(json.dumps(manifest))
+
+
+def forged_truth(folder, **fields):
+    path = folder / "ground_truth/a.parquet"
+    rows = pq.read_table(path).to_pylist()
+    rows[0] |= fields
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda folder, manifest: forged_truth(folder, value=5.0), r"I\(x1;y\) is 5.0 in the ground truth, 1.0"),
+        (lambda folder, manifest: forged_truth(folder, lower_bound_float32=0.9), "no valid certificate binds"),
+        (lambda folder, manifest: (folder / "certificates/a.json").write_text("{"), "no valid certificate binds"),
+        (lambda folder, manifest: (folder / "certificates/a.json").unlink(), "no valid certificate binds"),
+        (lambda folder, manifest: manifest.update(seed=4), "seed are not those that the rows were made with"),
+        (lambda folder, manifest: manifest.update(config="../../b"), "is that of '../../b'"),
+        (lambda folder, manifest: manifest["splits"]["train"].update(rows=7), "the splits are not those of 60 rows"),
+        (lambda folder, manifest: manifest["splits"]["train"].update(files=["../x"]), "list of files is not that"),
+        (lambda folder, manifest: manifest.pop("splits"), "malformed: KeyError: 'splits'"),
+        (lambda folder, manifest: manifest.pop("version"), "malformed: KeyError: 'version'"),
+        (lambda folder, manifest: manifest.pop("files"), "the manifest is malformed"),
+    ],
+)
+@pytest.mark.parametrize("streaming", [False, True])
+def test_statements_that_contradict_each_other(two, tmp_path, change, says, streaming):
+    """Digests that fit do not make a ground truth of another model, or bounds that nothing was measured for."""
+    copy = tmp_path / "copy"
+    shutil.copytree(two, copy)
+    restate(copy, lambda manifest: change(copy, manifest))
+    with pytest.raises(DamagedFilesError, match=says):
+        load(copy, "a", streaming=streaming, progress=False)
+
+
+def test_a_certificate_of_other_files_is_none(two, tmp_path):
+    folder = tmp_path / "bare"
+    generate(configuration("a"), folder, certify=False, progress=False)
+    (folder / "certificates").mkdir()
+    shutil.copy(two / "certificates/a.json", folder / "certificates")
+    found = load(folder, "a", progress=False)
+    assert found.certificate is None
+    assert found.ground_truth["I(x1;y)"].lower_bound_float32 is None
+
+
+def test_what_was_loaded_can_be_sent_to_other_processes(two):
+    found = load(two, "a", progress=False)
+    again = copy.deepcopy(found)  # by way of what pickling uses
+    assert (again.config, again.model.digest, again.ground_truth) == ("a", found.model.digest, found.ground_truth)
+    rows = torch.utils.data.DataLoader(
+        again.dataset["train"].with_format("torch", columns=["row"]),
+        batch_size=7,
+        num_workers=1,
+        multiprocessing_context=multiprocessing.get_context("spawn"),
+    )
+    assert torch.equal(torch.cat([batch["row"] for batch in rows]), torch.arange(48))
+    assert len(repr(found)) < 5000
+
+
 def test_unverified_bytes_never_pass_for_verified_ones(two, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(two, copy)
@@ -282,7 +356,7 @@ def test_another_causal_model_is_refused(two, tmp_path):
     manifest = json.loads((copy / "manifests/a.json").read_text())
     manifest["causal_model"] = "0" * 64
     (copy / "manifests/a.json").write_text(json.dumps(manifest))
-    with pytest.raises(DamagedFilesError, match="is not the causal model of the manifest"):
+    with pytest.raises(DamagedFilesError, match="the causal model is another than the manifest's"):
         load(copy, "a", progress=False)
     manifest["files"] = [entry for entry in manifest["files"] if not entry["path"].startswith("causal_models")]
     (copy / "manifests/a.json").write_text(json.dumps(manifest))
@@ -297,7 +371,13 @@ def test_another_causal_model_is_refused(two, tmp_path):
         ({"revision": "v1.0.0"}, "revision must be None for a folder"),
         ({"repo_or_dir": "nothing here"}, "is not owner/name"),
         ({"split": "dev"}, "has no split 'dev'; train, validation, test"),
-        ({"columns": ["x9"]}, "no column 'x9'"),
+        ({"columns": ["x9"]}, "no column 'x9'; there are x1_image, x1"),
+        ({"columns": ["x9"], "streaming": True}, "no column 'x9'; there are x1_image, x1"),
+        ({"columns": "y"}, r"columns must be a list of different names, such as \['x1', 'y'\], got 'y'"),
+        ({"columns": ["y", "y"], "streaming": True}, "columns must be a list of different names"),
+        ({"columns": []}, "columns must be a list of different names"),
+        ({"repo_or_dir": "org/a--b"}, "repo must be owner/name"),
+        ({"repo_or_dir": "org/a", "revision": ""}, "revision is empty"),
     ],
 )
 def test_wrong_requests(two, arguments, says):
@@ -329,11 +409,37 @@ def test_batches_are_the_stored_values(two):
     assert next(load(two, "a", progress=False).torch_batches(["y"], 7, copy=False))["y"].dtype == torch.float64
 
 
+def test_batches_of_powers_of_two_share_memory_whatever_the_shards_hold(two, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmmi_hf.hub.arrow_cache.BATCH_ROWS", 16)
+    table = pq.read_table(next((two / "data/a").glob("train-*")))
+    shards = [tmp_path / f"{number}.parquet" for number in range(3)]
+    for shard, (start, rows) in zip(shards, [(0, 3), (3, 5), (8, 40)], strict=True):
+        pq.write_table(table.slice(start, rows), shard)
+    data = map_parquet(shards, "abc", split="train", info=datasets.DatasetInfo(), cache_dir=tmp_path / "cache")
+    assert data.with_format("arrow")[:].equals(datasets.Dataset(table).with_format("arrow")[:])
+    assert [len(chunk) for chunk in data.data.column("x1").chunks] == [16, 16, 16]
+    assert not any(batch["x1"].flags.writeable for batch in numpy_batches(data, ["x1"], 8))
+
+
 def test_batches_across_record_batches(two, monkeypatch):
     monkeypatch.setattr("mmmi_hf.hub.arrow_cache.BATCH_ROWS", 10)
     found = load(two, "b", progress=False)
     parts = list(found.numpy_batches(["x2", "y"], 16))
     assert np.array_equal(np.concatenate([part["x2"] for part in parts]), np.array(found.dataset["train"]["x2"][:]))
+    rows = [16, 10, 9, 47, 0]
+    for data in (found.dataset["train"], found.dataset["train"].select(rows)):
+        tensors = list(torch_batches(data, ["y", "x2", "row"], 16))
+        arrays = list(numpy_batches(data, ["y", "x2", "row"], 16))
+        for batch, values in zip(tensors, arrays, strict=True):
+            assert all(np.array_equal(batch[name].numpy(), values[name]) for name in ("y", "x2", "row"))
+            assert all(tensor.data_ptr() % 16 == 0 for tensor in batch.values())
+            batch["x2"].zero_()
+            assert np.array_equal(batch["y"].numpy(), values["y"])
+            assert batch["row"].untyped_storage().nbytes() == batch["row"].nbytes  # what is saved of it
+        assert np.array_equal(
+            np.concatenate([part["x2"] for part in numpy_batches(data, ["x2"], 16)]),
+            np.array(data["x2"][:], np.float32),
+        )
     streamed = load(two, "b", streaming=True, progress=False)
     assert np.array_equal(
         np.concatenate([p["y"] for p in streamed.numpy_batches(["y"], 9)]), found.dataset["train"]["y"][:]
@@ -346,8 +452,20 @@ def test_wrong_batches(two):
         found.numpy_batches(batch_size=0)
     with pytest.raises(ValueError, match="no column 'x9'"):
         found.numpy_batches(["x9"])
-    with pytest.raises(ValueError, match="'x1_image' holds pictures"):
+    with pytest.raises(ValueError, match=r"'x1_image' holds no numbers \(Image\)"):
         found.numpy_batches(["x1_image"])
+    with pytest.raises(ValueError, match="no column 'x9'"):
+        found.torch_batches(["x9"])
+    with pytest.raises(ValueError, match="got 'x1'"):
+        found.numpy_batches("x1")
+    with pytest.raises(ValueError, match="holds the splits train, validation, test; give one of them"):
+        numpy_batches(found.dataset)
+    odd = found.dataset["test"].map(lambda row: {"text": "a", "flag": True, "few": None if row["row"] > 55 else 1.0})
+    for column, kind in (("text", "string"), ("flag", "bool")):
+        with pytest.raises(ValueError, match=rf"'{column}' holds no numbers \({kind}\)"):
+            numpy_batches(odd, [column])
+    with pytest.raises(ValueError, match="'few' has missing values"):
+        list(numpy_batches(odd, ["few"]))
     with pytest.raises(ValueError, match="no split 'dev' was loaded"):
         found.numpy_batches(split="dev")
     test_only = load(two, "a", split="test", progress=False)

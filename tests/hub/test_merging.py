@@ -19,6 +19,7 @@ from mmmi_hf.dataset.card_text import (
 from mmmi_hf.dataset.cards import BEGIN, END, dataset_card, size_category
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.registry import get_configuration
 from mmmi_hf.hub.errors import HubRequestError
 from mmmi_hf.hub.merging import merge_cards, split_card
 
@@ -129,6 +130,17 @@ def test_corrections_are_those_of_the_configurations(two, monkeypatch):
     )
     assert corrections_of(["a", "b"]) == [entry]
     assert "- 2026-01-31, `a` 1.0.0: Wrong. Superseded by 1.1.0." in dataset_card(DatasetFolder(two))
+
+
+def test_a_card_says_how_a_configuration_differs_from_the_release_of_its_name(tmp_path):
+    released = get_configuration("decaying-modalities-alpha1.2-beta1.2", pipeline="identity")
+    folder = DatasetFolder(
+        make(tmp_path / "data", released.replace(rows=3, causal_model=common_cause([5], modalities=10)))
+    )
+    card = dataset_card(folder)
+    assert "rows 3 (released: 10000)" in card
+    assert "modalities 10 × identity (released: fashion-mnist class 0, fashion-mnist class 1, " in card
+    assert f"- **`{released.name}`**: Ten images" in card
 
 
 def test_summary_and_columns(two):

@@ -22,6 +22,7 @@ def test_one_commit_one_tag(hub, published, two, repo):
     remote = hub.repo(repo)
     assert (result["version"], result["commit"], result["created"]) == ("1.0.0", remote.tags["v1.0.0"], True)
     assert [seen.event for seen in remote.history] == ["create", "commit Release v1.0.0: a, b", "tag v1.0.0"]
+    assert not remote.tag_objects  # the tag names the commit itself
     local = {path.relative_to(two).as_posix() for path in two.rglob("*") if path.is_file()}
     assert set(remote.files()) == local | {".gitattributes"}
     for path in local - {"README.md"}:
@@ -131,6 +132,42 @@ def test_a_configuration_of_theirs_is_not_taken_over(hub, published, two, repo):
     assert "'a' that was not published by mmmi_hf" in refused["why"]
 
 
+@pytest.mark.parametrize("content", [b"no JSON", b"[]", b'{"theirs": 1}'])
+def test_manifests_that_are_not_ours(hub, published, two, tmp_path, repo, content):
+    remote = hub.store.create("dataset", repo)
+    theirs = [("file", {"path": path, "content": content}) for path in ("manifests/a.json", "manifests/other.json")]
+    hub.store.commit(remote, "main", theirs, title="theirs", message="")
+    assert "'a' that was not published by mmmi_hf" in published(two, repo)["why"]
+    assert published(two, repo, configs=["b"])["version"] == "1.0.0"
+    assert hub.store.read("dataset", repo, "manifests/other.json") == content
+
+
+def test_a_configuration_from_another_version_of_the_package(hub, published, two, repo):
+    published(two, repo, configs=["a"])
+    manifest = json.loads(hub.store.read("dataset", repo, "manifests/a.json")) | {"format": 99}
+    newer = [("file", {"path": "manifests/a.json", "content": json.dumps(manifest).encode()})]
+    hub.store.commit(hub.repo(repo), "main", newer, title="newer", message="")
+    for configs in (["a"], ["b"]):
+        refused = published(two, repo, configs=configs)
+        assert "'a' from another version of mmmi_hf; install the newest" in refused["why"]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xff\xfe", "README.md is no UTF-8 text"),
+        (b"---\nconfigs: words\n---\n", "no list of mappings: 'words'"),
+        (b"---\ndataset_info: [3]\n---\n", r"no list of mappings: [3]"),
+    ],
+)
+def test_a_card_of_theirs_that_cannot_be_read(hub, published, two, repo, content, says):
+    remote = hub.store.create("dataset", repo)
+    hub.store.commit(remote, "main", [("file", {"path": "README.md", "content": content})], title="x", message="")
+    refused = published(two, repo)
+    assert refused["refused"] == "HubRequestError"
+    assert says in refused["why"]
+
+
 def test_a_published_configuration_changes_only_with_its_version(hub, published, two, tmp_path, repo):
     published(two, repo)
     changed = make(tmp_path / "changed", configuration("a", seed=99))
@@ -217,10 +254,35 @@ def test_a_forgery_that_is_consistent_is_refused(hub, published, tmp_path, repo)
 def test_an_unmeasured_configuration_is_measured_and_certified(hub, published, tmp_path, repo):
     folder = tmp_path / "unmeasured"
     generate(configuration("unmeasured", seed=79, rows=80), folder, certify=False, progress=False)
-    assert not published(folder, repo, dry_run=True, measure=True)["commit"]
-    assert not (folder / "certificates").exists()
-    assert published(folder, repo, measure=True)["commit"]
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    plan = published(folder, repo, dry_run=True, measure=True)
+    assert not plan["commit"]
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    done = published(folder, repo, measure=True)
+    assert {(entry["action"], entry["path"]) for entry in plan["changes"]} == {
+        (entry["action"], entry["path"]) for entry in done["changes"]
+    }
     assert "certificates/unmeasured.json" in hub.repo(repo).files()
+    assert "**Not measured** yet" not in plan["card"]
+
+
+def test_a_certificate_is_not_lost_with_data_that_stay(hub, published, two, three, tmp_path, repo):
+    published(two, repo)
+    bare = tmp_path / "bare"
+    generate(configuration("a"), bare, certify=False, progress=False)
+    assert (
+        json.loads((bare / "manifests/a.json").read_text())["files"][0]
+        == (json.loads((two / "manifests/a.json").read_text())["files"][0])
+    )
+    before = list(hub.repo(repo).history)
+    refused = published(bare, repo)
+    assert refused["refused"] == "ReleaseChangedError"
+    assert "'a' with a certificate, and this folder has the same data without one; measure it first" in refused["why"]
+    assert hub.repo(repo).history == before
+    generate(configuration("c", seed=13, mi=0.25), bare, certify=False, progress=False)
+    assert published(bare, repo, configs=["c"])["version"] == "1.1.0"
+    assert published(three, repo)["version"] == "1.2.0"  # a certificate that is new
+    assert {"certificates/a.json", "certificates/c.json"} < set(hub.repo(repo).files())
 
 
 def test_dry_run_writes_nothing_and_says_what_would_change(hub, published, two, three, repo):
@@ -290,12 +352,24 @@ def test_a_wrong_token_gets_one_line(hub, published, two, repo):
     assert "hf_wrong" not in refused["why"]
 
 
+@pytest.mark.parametrize("token", ["hf_wrong\n", "hf_wrong and more", "hf_wrongé", ""])
+def test_a_token_that_no_request_can_carry_is_not_quoted(hub, clients, two, repo, token):
+    outcome = clients.run("publish(args[0], args[1], measure=False, token=args[2])", two, repo, token)
+    loaded = clients.run("load(args[0], 'a', token=args[1])", repo, token)
+    assert not hub.requests
+    for seen in (outcome, loaded):
+        assert "HubRequestError: token must be printable characters" in seen.err
+        assert "hf_wrong" not in seen.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         ({"version": "1.0"}, "version must be X.Y.Z"),
         ({"version": "1.0.01"}, "version must be X.Y.Z"),
         ({"repo": "justaname"}, "repo must be owner/name"),
+        ({"repo": "org/a--b"}, "repo must be owner/name, got 'org/a--b'"),
+        ({"repo": "org/a.git"}, "repo must be owner/name, got 'org/a.git'"),
         ({"configs": ["a", "z"]}, "configs: 'z'"),
         ({"configs": []}, "configs: none given"),
         ({"card": "x"}, "card belongs to pipelines"),
