@@ -45,7 +45,7 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
             str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
         ] = None,
         device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
-        publish: Annotated[str | None, typer.Option(help="Publish the folder to this Hub repository.")] = None,
+        publish: Annotated[str | None, typer.Option(help="Publish what was built to this Hub repository.")] = None,
         version: Annotated[
             str, typer.Option(help='With --publish: X.Y.Z, or "auto": the next minor version, 1.0.0 first.')
         ] = "auto",
@@ -73,7 +73,15 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
         if publish is not None:
             from mmmi_hf import publish as publish_folder
 
-            released = publish_folder(out, publish, version=version, private=private, progress=not quiet)
+            released = publish_folder(
+                out,
+                publish,
+                version=version,
+                configs=chosen,
+                private=private,
+                measure=False,  # `generate` has just measured, and publishing checks what binds its certificates
+                progress=not quiet,
+            )
             typer.echo(f"published as {publish} {released.tag}")
 
     return build

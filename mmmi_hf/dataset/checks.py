@@ -192,12 +192,15 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
         return ["the ground truth has other columns"]
     certificate = bound_certificate(folder, config.name)
     bounds = certificate["lower_bounds"] if certificate else {}
-    expected, found = ground_truth_table(config).to_pylist(), table.to_pylist()
-    if [row["quantity"] for row in expected] != [row["quantity"] for row in found]:
-        return ["the ground truth lists other quantities than the causal model has"]
+    expected = {row["quantity"]: row for row in ground_truth_table(config).to_pylist()}
+    found = {row["quantity"]: row for row in table.to_pylist()}
+    unknown = [quantity for quantity in found if quantity not in expected]
+    if unknown or len(found) != table.num_rows or not found:
+        what = f"{unknown[0]}, which the causal model does not have" if unknown else "no quantity, or one twice"
+        return [f"the ground truth lists {what}"]
     problems = []
-    for want, have in zip(expected, found, strict=True):
-        quantity = want["quantity"]
+    for quantity, have in found.items():  # a later version of the package may name more than were named then
+        want = expected[quantity]
         if (have["config"], have["version"]) != (want["config"], want["version"]):
             problems.append(f"the ground truth of {quantity} is that of {have['config']} {have['version']}")
         if have["value"] is None or not math.isclose(have["value"], want["value"], rel_tol=1e-9, abs_tol=1e-12):

@@ -97,7 +97,8 @@ def test_publishing_when_asked(run, tmp_path, monkeypatch):
     code, shown, _ = run("independent", *arguments, "--publish", "me/null", "--version", "1.0.0", "--private")
     assert code == 0
     assert "published as me/null v1.0.0" in shown
-    assert published == [(tmp_path / "out", "me/null", {"version": "1.0.0", "private": True, "progress": False})]
+    options = {"version": "1.0.0", "configs": ["independent"], "private": True, "measure": False, "progress": False}
+    assert published == [(tmp_path / "out", "me/null", options)]
 
 
 @pytest.mark.parametrize(
