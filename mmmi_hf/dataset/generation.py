@@ -216,8 +216,8 @@ def _is_complete(
     try:
         differences = _differences(existing, key, config)
     except (KeyError, TypeError) as error:
-        path = folder.manifest_path(config.name)
-        raise ConfigurationError(f"{path} is damaged ({error!r}); remove it and generate again") from error
+        manifest = folder.manifest_path(config.name)
+        raise ConfigurationError(f"{manifest} is damaged ({error!r}); remove it and generate again") from error
     if differences and not overwrite:
         raise ConfigurationError(
             f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "

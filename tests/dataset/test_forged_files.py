@@ -306,5 +306,5 @@ def test_no_bound_is_published_above_the_analytic_information():
 
 def test_generate_says_that_a_manifest_is_damaged(place):
     place.manifest_path("small").write_text('{"format": 1}')
-    with pytest.raises(ConfigurationError, match="small.json is damaged .*; remove it and generate again"):
+    with pytest.raises(ConfigurationError, match=r"small\.json is damaged .*; remove it and generate again"):
         generate(CONFIG, place.path, progress=False)
