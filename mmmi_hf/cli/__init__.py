@@ -32,6 +32,9 @@ __all__ = [
 ]
 
 
+_INTERRUPTED = 130
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
     run(app, arguments, "mmmi-hf")
@@ -45,7 +48,9 @@ def run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> Non
 def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
     try:
         code: Any = program(args=arguments, prog_name=name, standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        if code != _INTERRUPTED:
+            return code if isinstance(code, int) else 0
+        message, status = _explained(KeyboardInterrupt())  # Typer turns one into its exit code
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 – the reader went away; nothing more can be printed
         return 0
@@ -60,7 +65,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
     if isinstance(error, typer.TyperException):
         return error.format_message(), error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
-        return "interrupted; run the same command again to continue", 130
+        return "interrupted; run the same command again to continue", _INTERRUPTED
     if isinstance(error, ValueError):
         return str(error), 2
     from mmmi_hf.dataset.chunks import FolderInUseError

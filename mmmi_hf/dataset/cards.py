@@ -20,11 +20,10 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.card_text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.ground_truth import SCHEMA
 from mmmi_hf.dataset.pictures import shown_in_card
 
-GROUND_TRUTH = "ground_truth"
 HOMEPAGE = "https://arxiv.org/abs/2510.21686"
 LICENSE = "apache-2.0"
 CITATION = """\
@@ -104,15 +103,14 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]], m
     configs = MetadataConfigs()
     infos: dict[str, datasets.DatasetInfo] = {}
     for index, (name, manifest) in enumerate(manifests.items()):
-        data_files = [{"split": split, "path": f"data/{name}/{split}-*"} for split in manifest["splits"]]
         configs[name] = {
             "version": manifest["version"],
             "description": manifest["description"] or "",
-            "data_files": data_files,
+            "data_files": data_files(name, manifest["splits"]),
             **({"default": True} if index == 0 else {}),
         }
         infos[name] = _info(name, manifest, models[name])
-    configs[GROUND_TRUTH] = {"data_files": [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]}
+    configs[GROUND_TRUTH] = {"data_files": GROUND_TRUTH_FILES}
     infos[GROUND_TRUTH] = _ground_truth_info(folder, manifests)
     data = DatasetCardData(
         license=LICENSE,

@@ -16,24 +16,29 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml
+from huggingface_hub import metadata_load
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.columns import is_image
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder, sha256_of
+from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files, sha256_of
 from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 CERTIFICATE_FORMAT = 1
+CARD_FIELDS = {"config_name", "version", "description", "default", "data_files"}
 BOUND_COLUMNS = {"float32": "lower_bound_float32", "8bit": "lower_bound_8bit"}
 
 
 def check_folder(folder: str | os.PathLike[str], config: str) -> list[str]:
     """What is wrong with a configuration of a dataset folder, as far as can be said without inverting an image.
 
-    Digests and sizes of all files, nothing else among the data, the manifest's own consistency, ground truth equal to
-    what the causal model gives, and lower bounds equal to those of the certificate that binds this manifest (without
-    one, no bounds at all). Reads only.
+    Digests and sizes of all files, nothing else among the data, a card that makes `load_dataset` read these files and
+    no others, the manifest's own consistency, ground truth equal to what the causal model gives, and lower bounds
+    equal to those of the certificate that binds this manifest (without one, no bounds at all; a certificate of
+    something else must not lie there). Reads only.
 
     Returns:
         Reasons; empty where nothing is wrong. A missing certificate is no reason: see `bound_certificate`.
@@ -70,8 +75,14 @@ def _unless_malformed(
 ) -> list[str]:
     """What the first check finds that finds anything, or that the manifest is not what any check can read."""
     try:
-        return next((found for check in checks if (found := check(*given))), [])
-    except (KeyError, TypeError, AttributeError, ValueError, pa.ArrowException) as error:
+    expected = {row["quantity"]: row for row in ground_truth_table(config).to_pylist()}
+    found = {row["quantity"]: row for row in table.to_pylist()}
+    unknown = [quantity for quantity in found if quantity not in expected]
+    if unknown or len(found) != table.num_rows or not found:
+        what = f"{unknown[0]}, which the causal model does not have" if unknown else "no quantity, or one twice"
+        return [*problems, f"the ground truth lists {what}"]
+    for quantity, have in found.items():  # a later version of the package may name more than were named then
+        want = expected[quantity]
         return [f"the manifest or a file that it names is malformed: {type(error).__name__}: {error}"]
 
 
@@ -96,7 +107,7 @@ def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Mapping[
 
 
 def bound_certificate(folder: DatasetFolder, config: str) -> dict[str, Any] | None:
-    """The certificate of a configuration if it is valid and binds the manifest that is there, else None."""
+    """The certificate of a configuration if it is whole, valid and binds the manifest that is there, else None."""
     path = folder.certificate_path(config)
     if not path.is_file():
         return None
@@ -110,8 +121,26 @@ def bound_certificate(folder: DatasetFolder, config: str) -> dict[str, Any] | No
         and certificate.get("config") == config
         and certificate.get("valid") is True
         and certificate.get("manifest_sha256") == sha256_of(folder.manifest_path(config))
+        and _is_whole(certificate)
     )
     return certificate if binds else None
+
+
+def _is_whole(certificate: Mapping[str, Any]) -> bool:
+    """Whether a certificate has what is read of it, and its numbers make sense."""
+    try:
+        sample = certificate["sample"]
+        bounds = [bound for kinds in certificate["lower_bounds"].values() for bound in kinds.values()]
+        errors = [kinds["float32"]["max"] for kinds in certificate["round_trip"].values()]
+        return (
+            all(isinstance(row, int) for key in ("rows", "rows_float64") for row in sample[key])
+            and isinstance(sample["chosen_seed"], int | None)
+            and isinstance(certificate["replayed"], bool)
+            and 0.5 < certificate["confidence"] < 1.0
+            and all(number is None or 0.0 <= number < math.inf for number in (*bounds, *errors))
+        )
+    except (KeyError, TypeError, AttributeError):
+        return False
 
 
 def release_differences(config: MMMIConfig, manifest: Mapping[str, Any]) -> list[str]:
@@ -180,9 +209,18 @@ def _content_problems(folder: DatasetFolder, name: str, manifest: Mapping[str, A
     wanted = {split: len(rows) for split, rows in config.split_rows.items()}
     if {split: entry["rows"] for split, entry in manifest["splits"].items()} != wanted:
         problems.append(f"the splits are not those of {config.rows} rows: {wanted}")
+    if not all(isinstance(entry["bytes"], int) for entry in manifest["splits"].values()):
+        problems.append("the sizes of the splits are not numbers")
     shapes = {entry["name"]: tuple(entry["shape"]) for entry in manifest["modalities"]}
     if shapes != dict(config.model.shapes):
         problems.append("shapes of modalities differ between manifest and causal model")
+    for entry in manifest["modalities"]:
+        if not isinstance(entry["pipeline_digest"], str):
+            problems.append(f"{entry['name']} has the pipeline digest {entry['pipeline_digest']!r}")
+        half_range = entry["view_half_range"]
+        viewed = half_range is not None
+        if viewed != is_image(tuple(entry["shape"])) or (viewed and not 0.0 < half_range < math.inf):
+            problems.append(f"{entry['name']} has an 8-bit view of the range ±{half_range}")
     return problems + _ground_truth_problems(folder, config)
 
 
@@ -191,7 +229,14 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
     if table.schema.names != SCHEMA.names:
         return ["the ground truth has other columns"]
     certificate = bound_certificate(folder, config.name)
+    problems = []
+    if certificate is None and folder.certificate_path(config.name).exists():
+        problems = [
+            f"certificates/{config.name}.json is not a certificate of this manifest (damaged, edited, copied from "
+            "elsewhere, or of another version of mmmi_hf); remove it and verify again"
+        ]
     bounds = certificate["lower_bounds"] if certificate else {}
+<<<<<<< HEAD
     expected = {row["quantity"]: row for row in ground_truth_table(config).to_pylist()}
     found = {row["quantity"]: row for row in table.to_pylist()}
     unknown = [quantity for quantity in found if quantity not in expected]
@@ -201,6 +246,13 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
     problems = []
     for quantity, have in found.items():  # a later version of the package may name more than were named then
         want = expected[quantity]
+=======
+    expected, found = ground_truth_table(config).to_pylist(), table.to_pylist()
+    if [row["quantity"] for row in expected] != [row["quantity"] for row in found]:
+        return [*problems, "the ground truth lists other quantities than the causal model has"]
+    for want, have in zip(expected, found, strict=True):
+        quantity = want["quantity"]
+>>>>>>> review4
         if (have["config"], have["version"]) != (want["config"], want["version"]):
             problems.append(f"the ground truth of {quantity} is that of {have['config']} {have['version']}")
         if have["value"] is None or not math.isclose(have["value"], want["value"], rel_tol=1e-9, abs_tol=1e-12):
@@ -214,3 +266,20 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
                     else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds the manifest"
                 )
     return problems
+
+
+def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
+    """Whether plain `load_dataset`, which goes by the card, reads the files that the manifests name."""
+    try:
+        entries = metadata_load(folder.card)["configs"]  # type: ignore[index]
+        found = {entry["config_name"]: entry for entry in entries}
+    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+        return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
+    problems = []
+    for name, wanted in ((config, data_files(config, manifest["splits"])), (GROUND_TRUTH, GROUND_TRUTH_FILES)):
+        entry = found.get(name, {})
+        if entry.get("data_files") != wanted or not set(entry) <= CARD_FIELDS or len(found) != len(entries):
+            problems.append(f"README.md makes `load_dataset` read something else as {name!r} than the manifest's files")
+    claimed = {path.stem for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
+    stray = [name for name in claimed - set(folder.configurations()) if not folder.chunks(name).exists()]  # being made
+    return problems + [f"{GROUND_TRUTH}/{name}.parquet belongs to no configuration of the folder" for name in stray]

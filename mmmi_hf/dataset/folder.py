@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,9 @@ from mmmi_hf.dataset.chunks import remove_chunks, sync_file, write_durably
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
+GROUND_TRUTH = "ground_truth"
+GROUND_TRUTH_FILES = [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]
+"""The `data_files` of the configuration `ground_truth` in the card."""
 
 
 class DatasetFolder:
@@ -72,7 +75,7 @@ class DatasetFolder:
         return self.path / "data" / config
 
     def ground_truth(self, config: str) -> Path:
-        return self.path / "ground_truth" / f"{config}.parquet"
+        return self.path / GROUND_TRUTH / f"{config}.parquet"
 
     def causal_model(self, config: str) -> Path:
         return self.path / "causal_models" / f"{config}.json"
@@ -159,6 +162,11 @@ class DatasetFolder:
         parent = self.path / ".chunks"
         with suppress(OSError):  # another configuration is being made
             parent.rmdir()
+
+
+def data_files(config: str, splits: Iterable[str]) -> list[dict[str, str]]:
+    """The `data_files` of a configuration in the card, by which plain `load_dataset` finds its rows."""
+    return [{"split": split, "path": f"data/{config}/{split}-*"} for split in splits]
 
 
 def nearest_existing(path: Path) -> Path:

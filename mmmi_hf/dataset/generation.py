@@ -213,7 +213,11 @@ def _is_complete(
     """Whether the configuration wanted is there, undamaged. Refuses to replace another without `overwrite`."""
     if existing is None:
         return False
-    differences = _differences(existing, key, config)
+    try:
+        differences = _differences(existing, key, config)
+    except (KeyError, TypeError) as error:
+        manifest = folder.manifest_path(config.name)
+        raise ConfigurationError(f"{manifest} is damaged ({error!r}); remove it and generate again") from error
     if differences and not overwrite:
         raise ConfigurationError(
             f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "

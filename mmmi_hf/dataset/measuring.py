@@ -102,7 +102,10 @@ def lower_bounds(
     plan: Plan,
     true: Latents | None,
 ) -> dict[str, dict[str, float]]:
-    """Quantity → {bound's name: nats, …, "bound": the largest, and at least 0}, for one kind of column.
+    """Quantity → {bound's name: nats, …, "bound": what is published}, for one kind of column.
+
+    Published is the largest, not below 0 and not above the analytic information, which what is stored cannot exceed:
+    a limit from a sample may, as often as its error probability says.
 
     Args:
         model: the causal model.
@@ -116,15 +119,17 @@ def lower_bounds(
     found = {}
     for quantity, names in plan.targets.items():
         if all(name in recovered for name in names):
-            found[quantity] = _published(_target_bounds(model, names, have, plan.error, true))
+            information = model.mutual_information(names, "y")
+            found[quantity] = _published(_target_bounds(model, names, have, plan.error, true), information)
     for quantity, pair in plan.pairs.items():
         if all(name in recovered for name in pair):
-            found[quantity] = _published(_pair_bounds(model, pair, have, plan.error, true))
+            information = model.mutual_information(*pair)
+            found[quantity] = _published(_pair_bounds(model, pair, have, plan.error, true), information)
     return found
 
 
-def _published(bounds: dict[str, float]) -> dict[str, float]:
-    return {**bounds, "bound": max([0.0, *bounds.values()])}
+def _published(bounds: dict[str, float], information: float) -> dict[str, float]:
+    return {**bounds, "bound": min(information, max([0.0, *bounds.values()]))}
 
 
 def _target_bounds(

@@ -24,7 +24,6 @@ from mmmi_hf.dataset.cards import render_card
 from mmmi_hf.dataset.checks import (
     BOUND_COLUMNS,
     CERTIFICATE_FORMAT,
-    bound_certificate,
     rebuilt_configuration,
     release_differences,
 )
@@ -120,17 +119,17 @@ def put_certificate(
 def restore_ground_truth(folder: DatasetFolder, name: str) -> None:
     """Undo what a killed `put_certificate` left: lower bounds that no certificate binds. Changes nothing else.
 
-    Bounds go away only where the rest of the table is what the causal model gives, and never in a folder that cannot
-    be written to (where the check of the folder names them).
+    Bounds go away only where the rest of the table is what the causal model gives, and never beside a certificate
+    (a kill leaves none: what is there was edited) or in a folder that cannot be written to. There the check of the
+    folder names them.
     """
     truth = folder.ground_truth(name)
-    if not (folder.path.is_dir() and folder.writable and truth.is_file()) or bound_certificate(folder, name):
+    if not (folder.path.is_dir() and folder.writable and truth.is_file()) or folder.certificate_path(name).exists():
         return
     with folder.locked():
         manifest = folder.manifest(name)
         if manifest is None or not _has_unbound_bounds(folder, name, manifest):
             return
-        _remove(folder.certificate_path(name))
         _put_ground_truth(folder, rebuilt_configuration(folder, name, manifest), manifest, None)
 
 

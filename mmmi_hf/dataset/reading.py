@@ -41,7 +41,7 @@ def as_array(column: pa.Array, name: str, shape: tuple[int, ...], dtype: Any) ->
     count = len(column)
     values = column.storage if isinstance(column, pa.ExtensionArray) else column
     for size in shape:
-        if values.null_count or not hasattr(values, "flatten"):
+        if values.null_count or not isinstance(values, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
             raise StoredDataError(f"column {name} has missing values or another type than {shape}")
         before = len(values)
         values = values.flatten()
@@ -55,6 +55,8 @@ def as_array(column: pa.Array, name: str, shape: tuple[int, ...], dtype: Any) ->
 def pixels(column: pa.Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
     """An Image column of PNG files as uint8 (n, *shape), channels first. Raises StoredDataError for anything else."""
     channels, height, width = shape
+    if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
+        raise StoredDataError(f"column {name} has the type {column.type}, expected image files")
     decoded = np.empty((len(column), *shape), dtype=np.uint8)
     for row, content in enumerate(column.field("bytes").to_pylist()):
         try:
@@ -62,7 +64,9 @@ def pixels(column: pa.Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
                 if image.mode != ("L" if channels == 1 else "RGB") or image.size != (width, height):
                     raise StoredDataError(f"column {name} holds a {image.mode} image of size {image.size}")
                 array = np.asarray(image)
-        except (TypeError, OSError) as error:
+        except StoredDataError:
+            raise
+        except (TypeError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             raise StoredDataError(f"column {name} holds something that is no PNG file") from error
         decoded[row] = array[None] if channels == 1 else array.transpose(2, 0, 1)
     return decoded

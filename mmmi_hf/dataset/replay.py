@@ -144,7 +144,8 @@ class _Reader:
                 differs = (view != again).reshape(count, -1).any(axis=1)
                 self._say(f"{name}_image", f"{name}_image is not the 8-bit view of {name}", differs, rows)
             self._look_for_duplicates(name, columns[name], rows)
-        self._say("y", "y is not finite", ~np.isfinite(columns["y"]), rows)
+        for name in ("y", *pmi_pairs(self.model)):
+            self._say(f"{name} finite", f"{name} is not finite", ~np.isfinite(columns[name]), rows)
         if self.replay:
             self._compare(batch, columns, rows)
         inside = np.isin(np.arange(start, start + count), self.sample)

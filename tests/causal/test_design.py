@@ -254,7 +254,7 @@ def test_a_model_with_other_values_is_never_returned():
         ({"I(x1;x1)": 1.0}, "is none of"),
         ({"I(x1,y;x2)": 1.0}, "is none of"),
         ({"I(x1,x1;y)": 1.0}, "is none of"),
-        ({"I(;y)": 1.0}, "is none of"),
+        ({"I(;y)": 1.0}, "lacks a block"),
         ({"I(z1;y)": 1.0}, "'z1' is no block"),
         ({"I(x0;y)": 1.0}, "'x0' is no block"),
         ({"I(x1;x2)": 1.0, "I(x2;x1)": 1.0}, "are the same quantity"),

@@ -243,3 +243,20 @@ def test_a_folder_that_another_run_holds(run, story, tmp_path):
         code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
     assert code == 1
     assert err.startswith("mmmi-hf: another run is writing 'story'")
+
+
+def test_an_interrupt_is_said(capsys):
+    import typer
+
+    from mmmi_hf.cli import run
+
+    program = typer.Typer()
+
+    @program.command()
+    def work() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stopped:
+        run(program, [], "work")
+    assert stopped.value.code == 130
+    assert "work: interrupted; run the same command again to continue" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Forged dataset folders, consistently rewritten: columns, views, sizes, digests, manifest, ground truth, card
-and, where the folder had one, the certificate. Nothing but the content gives them away."""
+and, where the folder had one and tells its seed, the certificate with its sample. Nothing but the content gives them
+away."""
 
 import json
 import shutil
@@ -15,6 +16,7 @@ from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
 from mmmi_hf.dataset.ground_truth import write_ground_truth
 from mmmi_hf.dataset.reading import as_array
+from mmmi_hf.dataset.replay import sample_seed, sampled_rows
 
 
 def read(folder, config):
@@ -41,6 +43,7 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
     shutil.copytree(source, target)
     place = DatasetFolder(target)
     certificate = bound_certificate(place, config)
+    place.certificate_path(config).unlink(missing_ok=True)
     manifest = place.manifest(config)
     columns = read(target, config)
     columns = {name: values.copy() for name, values in columns.items()}
@@ -50,6 +53,8 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
         manifest["causal_model"] = model.digest
     if manifest_changes is not None:
         manifest_changes(manifest)
+    if manifest["seed"] is None:
+        certificate = None
     claimed = rebuilt_configuration(place, config, manifest)
     manifest["key"]["configuration"] = claimed.digest
     manifest["key"]["seed"] = manifest["seed"]
@@ -69,10 +74,20 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
     if certificate:
         certificate["causal_model"] = manifest["causal_model"]
         certificate["data"] = {e["path"]: e["sha256"] for e in manifest["files"] if e["path"].startswith("data/")}
+        certificate["data_seed"] = manifest["seed"]
+        certificate["sample"] |= sample_of(claimed, manifest, certificate["sample"])
         certificate["manifest_sha256"] = sha256_of(place.manifest_path(config))
         write_json(place.certificate_path(config), certificate)
     render_card(place)
     return target
+
+
+def sample_of(config, manifest, sample):
+    """The sample of a certificate that follows from the data."""
+    seed = sample_seed(manifest, sample["chosen_seed"])
+    rows = sampled_rows(config.split_rows, len(sample["rows"]), seed)
+    few = np.sort(np.random.default_rng([seed % 2**63, 1]).permutation(len(rows))[: len(sample["rows_float64"])])
+    return {"seed": str(seed), "rows": rows, "rows_float64": [rows[i] for i in few]}
 
 
 def shuffled(share=1.0, name="x1", seed=0):

@@ -1,0 +1,310 @@
+"""Forged or damaged files beside honest rows – manifest, certificate, ground truth, card, images – are refused with a
+reason, never an unexplained error."""
+
+import io
+import json
+import shutil
+import struct
+import zlib
+
+import forgeries
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from mmmi_hf.causal import Latents, common_cause
+from mmmi_hf.dataset.certificate import certify
+from mmmi_hf.dataset.checks import bound_certificate, check_folder
+from mmmi_hf.dataset.columns import pmi_pairs
+from mmmi_hf.dataset.configuration import ConfigurationError, MMMIConfig, Modality
+from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.ground_truth import write_ground_truth
+from mmmi_hf.dataset.measuring import Plan, lower_bounds
+from mmmi_hf.dataset.reading import StoredDataError, pixels
+
+CONFIG = MMMIConfig(
+    name="small",
+    version="1.0.0",
+    description="A test configuration.",
+    causal_model=common_cause((1, 8, 8), mi=1.0),
+    modalities=(Modality("identity"), Modality("identity")),
+    rows=150,
+    seed=11,
+)
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("honest") / "out"
+    generate(CONFIG, folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def place(honest, tmp_path):
+    return DatasetFolder(shutil.copytree(honest, tmp_path / "copy"))
+
+
+def rewritten(place, change=lambda manifest: None, certificate=lambda record: None):
+    """Manifest and certificate changed, and bound to each other and to the files again."""
+    path = place.manifest_path("small")
+    manifest, record = json.loads(path.read_text()), forgeries.certificate_of(place.path, "small")
+    certificate(record)
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    write_json(place.certificate_path("small"), record | {"manifest_sha256": sha256_of(path)})
+
+
+def reasons_of(place, **options):
+    (result,) = certify(place.path, progress=False, **{"rows_float64": 0, **options}).values()
+    assert result.valid == (not result.reasons)
+    return " | ".join(result.reasons)
+
+
+def without(*path):
+    def change(document):
+        for part in path[:-1]:
+            document = document[part]
+        del document[path[-1]]
+
+    return change
+
+
+def changed(value, *path):
+    def change(document):
+        for part in path[:-1]:
+            document = document[part]
+        document[path[-1]] = value
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without("seed"), "malformed"),
+        (changed(10**30, "rows"), "malformed"),
+        (without("modalities", 0, "pipeline_digest"), "malformed"),
+        (changed(5, "modalities", 0, "pipeline_digest"), "x1 has the pipeline digest 5"),
+        (without("modalities", 0, "view_half_range"), "malformed"),
+        (changed(None, "modalities", 1, "view_half_range"), "x2 has an 8-bit view of the range ±None"),
+        (changed(0.0, "modalities", 1, "view_half_range"), "range ±0.0"),
+        (changed("wide", "modalities", 1, "view_half_range"), "malformed"),
+        (changed("many", "splits", "train", "bytes"), "the sizes of the splits are not numbers"),
+    ],
+)
+def test_malformed_manifests_are_refused(place, change, words):
+    rewritten(place, change)
+    reasons = reasons_of(place)
+    print(reasons)
+    assert words in reasons
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("sample"),
+        without("lower_bounds"),
+        without("replayed"),
+        changed(3.0, "confidence"),
+        changed(0.1, "confidence"),
+        changed("all", "sample", "rows"),
+        changed("seven", "sample", "chosen_seed"),
+        changed(float("inf"), "lower_bounds", "I(x1;y)", "8bit"),
+        changed(-1.0, "lower_bounds", "I(x1;y)", "8bit"),
+        changed("small", "round_trip"),
+    ],
+)
+def test_malformed_certificates_bind_nothing(place, change):
+    record = forgeries.certificate_of(place.path, "small")
+    change(record)
+    place.certificate_path("small").write_text(json.dumps(record))
+    assert bound_certificate(place, "small") is None
+    assert "is not a certificate of this manifest" in check_folder(place.path, "small")[0]
+    assert "remove it and verify again" in reasons_of(place)
+
+
+def claiming(place, **changes):
+    """The certificate and the ground truth claim all of the analytic information, consistently."""
+
+    def change(record):
+        for quantity, kinds in record["lower_bounds"].items():
+            kinds.update(dict.fromkeys(kinds, record["upper_bounds"][quantity]))
+        record |= {name: value for name, value in changes.items() if name != "rows"}
+        record["sample"] |= {name: value for name, value in changes.items() if name == "rows"}
+        write_ground_truth(CONFIG, place.ground_truth("small"), record["lower_bounds"])
+
+    rewritten(place, certificate=change)
+    assert check_folder(place.path, "small") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": []}, "was measured on 0 rows, the rules ask for 64"),
+        ({"rows": list(range(64))}, "is not the one that follows from the digests"),
+        ({"replayed": False}, "does not say of the replay"),
+        ({"version": "2.0.0"}, "another version than the folder"),
+        ({"data_seed": 12}, "another data_seed than the folder"),
+    ],
+)
+def test_claims_cannot_avoid_the_comparison(place, changes, words):
+    """Whatever made the standing certificate incomparable with the measurement let any claim pass."""
+    claiming(place, **changes)
+    assert words in reasons_of(place, rows_float64=None)
+
+
+def test_a_claim_about_floats_has_little_room(place):
+    """Not that of 8-bit views, whose inverses differ more between machines."""
+
+    def change(record):
+        record["lower_bounds"]["I(x1;y)"]["float32"] -= 0.5
+        write_ground_truth(CONFIG, place.ground_truth("small"), record["lower_bounds"])
+
+    rewritten(place, certificate=change)
+    assert reasons_of(place, rows_float64=None) == ""  # modest
+    from mmmi_hf.dataset import certificate as module
+
+    record = forgeries.certificate_of(place.path, "small")
+    measured = json.loads(json.dumps(record))
+    record["lower_bounds"]["I(x1;y)"]["float32"] = 0.99
+    measured["lower_bounds"]["I(x1;y)"]["float32"] = 0.98
+    assert "is not found again" in " ".join(module._claim_reasons(record, measured))
+
+
+@pytest.mark.parametrize("write", [None, False])
+def test_an_edited_ground_truth_is_refused_and_left_as_it_is(place, write):
+    truth = place.ground_truth("small")
+    table = pq.read_table(truth).to_pylist()
+    for row in table:
+        row["lower_bound_8bit"] = row["value"] if row["lower_bound_8bit"] is not None else None
+    pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(truth)), truth)
+    manifest = place.manifest("small")
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    place.write_manifest("small", manifest)
+    before = truth.read_bytes()
+    assert "small.json is not a certificate of this manifest" in reasons_of(place, write=write)
+    assert truth.read_bytes() == before
+
+
+def card_of(old, new):
+    def change(place):
+        text = place.card.read_text()
+        assert old in text
+        place.card.write_text(text.replace(old, new, 1))
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (card_of("data/small/train-*", "other/train-*"), "something else as 'small'"),
+        (card_of("- config_name: small\n", "- config_name: small\n  data_dir: other\n"), "something else as 'small'"),
+        (card_of("ground_truth/*.parquet", "other/*.parquet"), "something else as 'ground_truth'"),
+        (card_of("configs:\n", "configs: none\nothers:\n"), "does not say what `load_dataset` reads"),
+        (lambda place: place.card.unlink(), "does not say what `load_dataset` reads"),
+        (
+            lambda place: shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet"),
+            "ground_truth/more.parquet belongs to no configuration",
+        ),
+    ],
+    ids=["elsewhere", "data_dir", "ground truth", "no list", "no card", "a stray ground truth"],
+)
+def test_what_plain_load_dataset_reads_is_checked(place, change, words):
+    change(place)
+    assert words in " ".join(check_folder(place.path, "small"))
+
+
+def test_a_configuration_that_is_being_made_is_no_stray(place):
+    shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet")
+    place.chunks("more").mkdir(parents=True)
+    assert check_folder(place.path, "small") == []
+
+
+def test_a_class_that_the_pipeline_lacks_is_refused(honest, tmp_path):
+    folder = forgeries.forge(
+        honest,
+        tmp_path / "forged",
+        "small",
+        lambda columns: None,
+        manifest_changes=changed(3, "modalities", 0, "class_label"),
+    )
+    assert "'identity' has no classes" in reasons_of(DatasetFolder(folder))
+
+
+def again(columns):
+    """The pointwise information of the rows as they are."""
+    latents = Latents({name: columns[name].astype(float) for name in ("x1", "x2")}, columns["y"], "whiten")
+    for column, pair in pmi_pairs(CONFIG.model).items():
+        columns[column] = CONFIG.model.pointwise_mutual_information(latents, *pair)
+
+
+def decoded(columns):
+    """y becomes exactly what the decoder says."""
+    latents = Latents({name: columns[name].astype(float) for name in ("x1", "x2")}, columns["y"], "whiten")
+    columns["y"] = np.asarray(CONFIG.model.decode(latents, ("x1", "x2")))
+    again(columns)
+
+
+def one_nan(columns):
+    columns["pmi_x1_y"][70] = np.nan
+
+
+def signs(columns):
+    columns["x1"] *= -1
+    again(columns)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(decoded, "of the recovered latents: p = "), (signs, "covariances"), (one_nan, "row 70: pmi_x1_y is not finite")],
+)
+def test_without_the_seed_too(honest, tmp_path, change, words):
+    folder = forgeries.forge(honest, tmp_path / "forged", "small", change, manifest_changes=forgeries.without_seed)
+    assert words in reasons_of(DatasetFolder(folder))
+
+
+def bomb():
+    """A PNG file that says it has 60000 × 60000 pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "PNG")
+    content = bytearray(buffer.getvalue())
+    header = struct.pack(">II", 60_000, 60_000) + bytes(content[24:29])
+    content[16:29], content[29:33] = header, struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (pa.array(["a"]), "has the type string"),
+        (pa.array([{"path": "a.png"}]), "has the type struct"),
+        (pa.array([{"bytes": b"\x89PNG"}]), "no PNG file"),
+        (pa.array([{"bytes": bomb()}]), "no PNG file"),
+    ],
+)
+def test_columns_that_hold_no_images(column, words):
+    with pytest.raises(StoredDataError, match=words):
+        pixels(column, "x1_image", (1, 8, 8))
+
+
+def test_no_bound_is_published_above_the_analytic_information():
+    """What is stored cannot have more; a limit from a sample may lie above it and was then refused by `verify`."""
+    model = CONFIG.model
+    latents = model.sample(64, seed=3)
+    generator = np.random.default_rng(0)
+    y = np.asarray(model.decode(latents, ("x1",))) + 0.1 * generator.standard_normal(64)
+    found = lower_bounds(model, latents.z, y, "whiten", Plan.of(model, 1, 0.99), None)["I(x1;y)"]
+    assert found["correlation"] > 1.5
+    assert found["bound"] == model.mutual_information("x1", "y")
+
+
+def test_generate_says_that_a_manifest_is_damaged(place):
+    place.manifest_path("small").write_text('{"format": 1}')
+    with pytest.raises(ConfigurationError, match=r"small\.json is damaged .*; remove it and generate again"):
+        generate(CONFIG, place.path, progress=False)
