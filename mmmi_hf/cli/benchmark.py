@@ -118,8 +118,8 @@ def benchmark(
                 reason = record["result"]["error"]
                 print(f"mmmi-hf: note: {record['settings']['config']}: no value: {reason}", file=sys.stderr)
         else:
-            rows = run_downstream(source, asked, out, workers=workers, progress=not quiet)
-            shown[kind] = write_downstream_report(source, names, kind, rows, out, command=command, plots=plots)
+            records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
+            shown[kind] = write_downstream_report(source, names, kind, records, out, command=command, plots=plots)
             for line in impossible(shown[kind]):
                 print(f"mmmi-hf: note: {line}", file=sys.stderr)
     if form is Format.json:
