@@ -46,6 +46,7 @@ def benchmark(
     batch_size: Annotated[int | None, typer.Option(help="Rows per training step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Hidden layers of perceptrons.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Looks at the validation rows without progress before training stops.")
     ] = None,
@@ -78,6 +79,7 @@ def benchmark(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "width": width,
+        "layers": layers,
         "patience": patience,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}

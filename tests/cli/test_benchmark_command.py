@@ -122,6 +122,7 @@ def test_a_dry_run_counts(run, folder, tmp_path):
         (("--critic", "both"), "critic must be one of separable, joint"),
         (("--encoder", "vit"), "encoder must be one of"),
         (("--learning-rate", "0"), "learning_rate must be above 0"),
+        (("--layers", "0"), "layers must be a whole number of at least 1"),
         (("--steps", "0"), "steps must be a whole number of at least 1"),
         (("--workers", "0"), "workers must be at least 1"),
         (("--paper", "--task", "ssl"), "--paper is a recipe of estimators"),
