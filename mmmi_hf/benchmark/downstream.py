@@ -160,8 +160,13 @@ def downstream_markdown(summary: Sequence[Record]) -> str:
     for row in summary:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
         inputs = row["inputs"] if row["inputs"].count(",") < 3 else f"{row['inputs'].count(',') + 1} modalities"
-        cells = [row["series"], name, row["method"], inputs, f"{0.0 if row['null'] else row['information']:.3f}"]
-        cells += [f"{row['rmse']:.3f} ± {row['rmse_error']:.3f}", f"{row['floor']:.3f}"]
-        cells += [f"{row['r_squared']:.3f} ± {row['r_squared_error']:.3f}", f"{row['ceiling']:.3f}"]
-        lines.append(f"| {' | '.join(cells)} |".replace("-0.", "−0."))
+        numbers = [
+            f"{0.0 if row['null'] else row['information']:.3f}",
+            f"{row['rmse']:.3f} ± {row['rmse_error']:.3f}",
+            f"{row['floor']:.3f}",
+            f"{row['r_squared']:.3f} ± {row['r_squared_error']:.3f}",
+            f"{row['ceiling']:.3f}",
+        ]
+        cells = [row["series"], name, row["method"], inputs, *(number.replace("-", "−") for number in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

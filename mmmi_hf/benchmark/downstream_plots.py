@@ -18,7 +18,8 @@ Record = dict[str, Any]
 
 @style.look
 def regression_figure(summary: Sequence[Record], title: str) -> Figure:
-    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and error histograms of the lowest and highest level."""
+    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and error histograms of the lowest and highest level,
+    both of the first inputs."""
     figure = style.new_figure(9.4, 3.8)
     figure.suptitle(title)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
@@ -52,7 +53,9 @@ def regression_figure(summary: Sequence[Record], title: str) -> Figure:
         )
     left.set(xlabel="I(inputs; y) (nats)", ylabel="RMSE / standard deviation of y", ylim=(0, None))
     left.legend()
-    single = sorted((row for row in known if "," not in row["inputs"]), key=lambda row: float(row["information"]))
+    single = sorted(
+        (row for row in known if row["inputs"] == known[0]["inputs"]), key=lambda row: float(row["information"])
+    )
     for k, row in enumerate([single[0], single[-1]] if len(single) > 1 else single):
         counts = np.array(row["histogram"], dtype=float)
         right.stairs(

@@ -65,8 +65,8 @@ benchmark() { # DATA SECTION OPTIONS…
     "$python" -m mmmi_hf benchmark "$1" --out "results/$2" --quiet "${@:3}" > "results-$2.log"
 }
 
-perceptrons="--encoder mlp --width 16 --layers 1 --batch-size 512 --steps 1000 --learning-rate 0.001 --patience 6"
-convolutions="--encoder conv --width 64 --batch-size 128 --steps 600 --learning-rate 0.001 --patience 5"
+perceptrons="--encoder mlp --width 16 --layers 1 --batch-size 512 --steps 1500 --learning-rate 0.001 --patience 6"
+convolutions="--encoder conv --width 64 --batch-size 64 --steps 400 --learning-rate 0.001 --patience 4"
 mkdir -p results
 # shellcheck disable=SC2086 # options are words
 {
@@ -76,7 +76,7 @@ mkdir -p results
     benchmark images 2-images --pairs x1:y,x1:x2 --estimators paper,cca,oracle-ksg,oracle-dv $convolutions
     benchmark images 2-images --task regression,ssl $convolutions
     benchmark curves 3-learning-curves --pairs x1:y,x1:x2 --no-null $convolutions \
-        --estimators dv,js,infonce,nwj,smile-5,cca \
+        --estimators dv,js,infonce,smile-5,cca \
         --train-rows $((200 / scale)),$((400 / scale)),$((800 / scale)),$((1600 / scale))
     benchmark ten-latents 4-ten-modalities-of-latents --task ssl $perceptrons
     benchmark ten-images 5-ten-modalities-of-images --task ssl --seeds 1 $convolutions

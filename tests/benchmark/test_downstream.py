@@ -16,7 +16,7 @@ from mmmi_hf.benchmark.downstream import (
     run_downstream_cell,
     summarize_downstream,
 )
-from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
+from mmmi_hf.benchmark.downstream_plots import regression_figure, write_downstream_plots
 from mmmi_hf.benchmark.regression import Task, judged
 from mmmi_hf.benchmark.ssl import probe, run_ssl
 
@@ -88,7 +88,11 @@ def test_pictures_and_tables(regression, learned, tmp_path):
         before = path.read_bytes()
         write_downstream_plots(summary, tmp_path)
         assert path.read_bytes() == before
-        assert downstream_markdown(summary).count("\n") == len(summary) + 2
+        text = downstream_markdown(summary)
+        assert text.count("\n") == len(summary) + 2
+        assert all(f"| {row['config']} " in text for row in summary), "a name's hyphen is no minus"
+    of_errors = regression_figure(summarize_downstream(regression), "t").axes[1].get_legend()
+    assert [text.get_text().split(":")[0] for text in of_errors.get_texts()] == ["level-0.4, x1", "level-1.2, x1"]
 
 
 def test_the_judge_and_what_is_impossible():
