@@ -102,7 +102,8 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
             ylim=(min(-0.05, 1.1 * lowest), 1.05),
         )
         axes.axhline(0, color=style.GREY, lw=0.6)
-    figure.axes[0].legend()
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 

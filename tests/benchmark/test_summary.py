@@ -151,7 +151,7 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
     assert "| dv | 8 |" in text
     assert "mmmi-hf benchmark data" in text
     assert "Note: something about the data." in text
-    assert "took 0.5 hours" in text
+    assert "took 0.5 hours in sum" in text
     assert stale_lines(tmp_path) == []
     assert main([str(tmp_path), "--check"]) == 0
     (tmp_path / "README.md").write_text(text.replace("| dv | 8 |", "| dv | 9 |"))
@@ -181,6 +181,6 @@ def test_a_card_has_a_section_for_every_results_folder(tmp_path):
         "## Bare latents: estimators of mutual information",
         "## Curves: estimators of mutual information",
     ]
-    assert "took 1.0 hours" in text
+    assert "took 1.0 hours in sum" in text
     assert "(1-bare-latents/plots/truth-a.png)" in text
     assert text.count("bias by training rows") == 1
