@@ -65,7 +65,7 @@ benchmark() { # DATA SECTION OPTIONS…
     "$python" -m mmmi_hf benchmark "$1" --out "results/$2" --quiet "${@:3}" > "results-$2.log"
 }
 
-perceptrons="--encoder mlp --width 16 --layers 1 --batch-size 512 --steps 1500 --learning-rate 0.001 --patience 6"
+perceptrons="--encoder mlp --width 32 --layers 2 --batch-size 256 --steps 2000 --learning-rate 0.004 --patience 6"
 convolutions="--encoder conv --width 64 --batch-size 64 --steps 400 --learning-rate 0.001 --patience 4"
 mkdir -p results
 # shellcheck disable=SC2086 # options are words
