@@ -17,9 +17,7 @@ imports:
 
 cards:
 	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.cards $$(dirname $$card); done
-	for card in model_cards/*/results.json; do \
-		if [ -f $$card ]; then .venv/bin/python -m mmmi_hf.benchmark.cards $$(dirname $$card); fi; \
-	done
+	if [ -f model_cards/benchmark/README.md ]; then .venv/bin/python -m mmmi_hf.benchmark.cards model_cards/benchmark; fi
 	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards --text
 
 pictures:

@@ -1,11 +1,12 @@
-"""Cards of benchmark results: README.md rendered from the results files in the same folder, never typed.
+"""Cards of benchmark results: README.md rendered from the results files below the same folder, never typed.
 
-Owns the text of the card and the check that it is up to date. A card's folder holds `results.json`, `summary.json`,
-`benchmark.json` and, where they were made, `regression/` and `ssl/`; `plots/` beside them is shown. `make.sh`, if it is
-there, is named as the command that made everything.
+Owns the text of the card and the check that it is up to date. Every folder that `mmmi-hf benchmark` wrote, the card's
+own or one below it, is a section: `results.json`, `summary.json`, `benchmark.json`, `seconds.json`, and `plots/`, which
+are shown. Sections stand in the order of their paths. `make.sh`, if it is there, is named as the command that made
+everything.
 
-    python -m mmmi_hf.benchmark.cards model_cards/benchmark-small          # write README.md
-    python -m mmmi_hf.benchmark.cards model_cards/benchmark-small --check  # exit 1 and show the difference if stale
+    python -m mmmi_hf.benchmark.cards model_cards/benchmark          # write README.md
+    python -m mmmi_hf.benchmark.cards model_cards/benchmark --check  # exit 1 and show the difference if stale
 """
 
 from __future__ import annotations
@@ -20,10 +21,15 @@ from typing import Any
 
 import jinja2
 
-from mmmi_hf.benchmark.downstream import downstream_markdown, summarize_downstream
-from mmmi_hf.benchmark.summary import markdown, summarize
+from mmmi_hf.benchmark.downstream import TASKS, downstream_markdown, summarize_downstream
+from mmmi_hf.benchmark.summary import beside_paper, curves_markdown, markdown, summarize
 
 CARD = "README.md"
+_KINDS = {
+    "estimators": "estimators of mutual information",
+    "regression": "regression of y",
+    "ssl": "self-supervised learning",
+}
 
 
 def benchmark_card(folder: Path) -> str:
@@ -32,16 +38,10 @@ def benchmark_card(folder: Path) -> str:
     Raises:
         ValueError: files are missing, or the summaries are not those of the results.
     """
-    about = _read(folder / "benchmark.json")
-    rows = _read(folder / "results.json")
-    summary = summarize(rows)
-    if summary != _read(folder / "summary.json"):
-        raise ValueError(f"{folder}: summary.json is not the summary of results.json; run the benchmark command again")
-    tasks = {}
-    for kind in ("regression", "ssl"):
-        if (folder / kind).is_dir():
-            of_task = summarize_downstream(_read(folder / kind / "results.json"))
-            tasks[kind] = {"table": downstream_markdown(of_task), "about": _read(folder / kind / "benchmark.json")}
+    places = sorted(path.parent for path in folder.rglob("benchmark.json"))
+    if not places:
+        raise ValueError(f"{folder}: no benchmark.json here or below; give a folder that `mmmi-hf benchmark` wrote")
+    sections = [_section(place, folder) for place in places]
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mmmi_hf.benchmark", "templates"),
         undefined=jinja2.StrictUndefined,
@@ -51,14 +51,43 @@ def benchmark_card(folder: Path) -> str:
         autoescape=False,
     )
     return environment.get_template("benchmark_card.md.j2").render(
-        about=about,
-        table=markdown(summary, beside_paper=True).strip(),
-        training=next((s["training"] for s in about["estimators"].values() if "training" in s), None),
+        sections=sections,
+        beside_paper=beside_paper([row for section in sections for row in section["estimates"]]),
+        hours=sum(section["seconds"] for section in sections) / 3600.0,
+        versions=sections[0]["about"]["versions"],
         script=(folder / "make.sh").is_file(),
-        tasks=tasks,
-        plots=_plots(folder),
-        sizes=_sizes(rows),
     )
+
+
+def _section(place: Path, folder: Path) -> dict[str, Any]:
+    """What the card says of one results folder."""
+    about, rows = _read(place / "benchmark.json"), _read(place / "results.json")
+    kind = place.name if place.name in TASKS else "estimators"
+    summary = summarize(rows) if kind == "estimators" else summarize_downstream(rows)
+    if summary != _read(place / "summary.json"):
+        raise ValueError(f"{place}: summary.json is not the summary of results.json; run the benchmark command again")
+    if kind != "estimators":
+        table, training = downstream_markdown(summary), about["training"]
+    else:
+        table = curves_markdown(summary) if len(about["train_rows"]) > 1 else markdown(summary)
+        training = next((s["training"] for s in about["estimators"].values() if "training" in s), None)
+    return {
+        "title": _title(place.parent if kind != "estimators" else place, folder, kind),
+        "kind": kind,
+        "about": about,
+        "training": training,
+        "table": table.strip(),
+        "estimates": summary if kind == "estimators" else [],
+        "sizes": _sizes(rows),
+        "seconds": sum(entry["total"] for entry in _read(place / "seconds.json").values()),
+        "plots": _plots(place, folder),
+    }
+
+
+def _title(part: Path, folder: Path, kind: str) -> str:
+    """A heading: the folder's name without its number, and the task."""
+    name = "" if part == folder else part.name.lstrip("0123456789-").replace("-", " ")
+    return (f"{name}: {_KINDS[kind]}" if name else _KINDS[kind]).capitalize()
 
 
 def write_card(folder: Path) -> Path:
@@ -81,14 +110,11 @@ def _read(path: Path) -> Any:
     return json.loads(path.read_text())
 
 
-def _plots(folder: Path) -> list[str]:
-    """Pictures relative to the folder, estimates first."""
-    order = ("truth", "bias", "curves", "regression", "ssl")
-    found = [*(folder / "plots").glob("*.png"), *folder.glob("*/plots/*.png")]
-    return sorted(
-        {str(path.relative_to(folder)) for path in found},
-        key=lambda name: (order.index(Path(name).name.split("-")[0]), name),
-    )
+def _plots(place: Path, folder: Path) -> list[str]:
+    """Pictures of a results folder, relative to the card's, estimates first."""
+    order = ("truth", "bias", "curves", *TASKS)
+    found = sorted((place / "plots").glob("*.png"), key=lambda path: (order.index(path.name.split("-")[0]), path.name))
+    return [str(path.relative_to(folder)) for path in found]
 
 
 def _sizes(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
@@ -104,7 +130,7 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render or check cards; 0 done, 1 a card is stale, 2 a card cannot be rendered."""
     parser = argparse.ArgumentParser(prog="python -m mmmi_hf.benchmark.cards", description="Render or check cards.")
-    parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/benchmark-small")
+    parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/benchmark")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference if stale")
     options = parser.parse_args(arguments)
     code = 0

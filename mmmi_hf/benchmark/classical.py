@@ -128,14 +128,16 @@ class PCAKSG(Estimator):
 
     def measure(self, test: Pairs) -> Measured:
         a, b = ((flat(block) - mean) @ axes for (mean, axes), block in zip(self._maps, (test.a, test.b), strict=True))
+        if 0 in (a.shape[1], b.shape[1]):
+            return Measured(0.0, 0.0, {"dimensions": [a.shape[1], b.shape[1]]})
         return measured_ksg(a, b, self.neighbours)
 
     def _components(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         mean = rows.mean(axis=0)
         values, vectors = np.linalg.eigh(np.cov(rows.T).reshape(rows.shape[1], rows.shape[1]))
-        kept = vectors[:, ::-1][:, : self.components]
-        scale = np.sqrt(np.maximum(values[::-1][: self.components], np.finfo(np.float64).tiny))
-        return mean, kept / scale
+        # what is left of constant or repeated coordinates is rounding, which division would make the loudest of all
+        count = min(self.components, int(np.sum(values > values[-1] * len(values) * np.finfo(np.float64).eps)))
+        return mean, vectors[:, ::-1][:, :count] / np.sqrt(values[::-1][:count])
 
 
 @register_estimator("cca")

@@ -84,13 +84,18 @@ def run_downstream_cell(source: Source, cell: Cell) -> Record:
 def run_downstream(
     source: Source, cells: Sequence[Cell], out: Path, *, workers: int | None = None, progress: bool = True
 ) -> list[Record]:
-    """Compute the cells that are not there yet; returns one flat row per cell, without its history."""
-    records = run_cells(Work(source, run_downstream_cell), cells, out, workers=workers, progress=progress)
+    """Compute the cells that are not there yet; returns the records of all, in order."""
+    return run_cells(Work(source, run_downstream_cell), cells, out, workers=workers, progress=progress)
+
+
+def downstream_rows(records: Sequence[Record]) -> list[Record]:
+    """One flat row per cell, without its history."""
     rows = []
     for record in records:
         settings = {name: record["settings"][name] for name in ("task", "method", "config", "inputs", "seed", "null")}
         result = {name: value for name, value in record["result"].items() if name != "history"}
-        rows.append({**settings, "series": record["series"], **result})
+        counts = {f"{split}_rows": rows_of for split, rows_of in record["settings"]["rows"].items()}
+        rows.append({**settings, "series": record["series"], **counts, **result})
     return rows
 
 
@@ -131,11 +136,12 @@ def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
 
 def impossible(summary: Sequence[Record]) -> list[str]:
     """Results that beat what is possible by more than they should: an RMSE more than one standard error below its
-    floor, an R² more than two above its ceiling. Empty where all is well."""
+    floor, an R² more than two above its ceiling. Empty where all is well. Of a null, whose floor anybody reaches, the
+    R² is judged alone."""
     found = []
     for row in summary:
         where = f"{row['config']} {row['method']} {row['inputs']}"
-        if row["rmse"] < row["floor"] - row["rmse_error"]:
+        if not row["null"] and row["rmse"] < row["floor"] - row["rmse_error"]:
             found.append(
                 f"{where}: RMSE {row['rmse']:.4f} ± {row['rmse_error']:.4f} is below its floor {row['floor']:.4f}"
             )
@@ -154,8 +160,13 @@ def downstream_markdown(summary: Sequence[Record]) -> str:
     for row in summary:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
         inputs = row["inputs"] if row["inputs"].count(",") < 3 else f"{row['inputs'].count(',') + 1} modalities"
-        cells = [row["series"], name, row["method"], inputs, f"{0.0 if row['null'] else row['information']:.3f}"]
-        cells += [f"{row['rmse']:.3f} ± {row['rmse_error']:.3f}", f"{row['floor']:.3f}"]
-        cells += [f"{row['r_squared']:.3f} ± {row['r_squared_error']:.3f}", f"{row['ceiling']:.3f}"]
-        lines.append(f"| {' | '.join(cells)} |".replace("-0.", "−0."))
+        numbers = [
+            f"{0.0 if row['null'] else row['information']:.3f}",
+            f"{row['rmse']:.3f} ± {row['rmse_error']:.3f}",
+            f"{row['floor']:.3f}",
+            f"{row['r_squared']:.3f} ± {row['r_squared_error']:.3f}",
+            f"{row['ceiling']:.3f}",
+        ]
+        cells = [row["series"], name, row["method"], inputs, *(number.replace("-", "−") for number in numbers)]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

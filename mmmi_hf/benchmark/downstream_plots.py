@@ -1,4 +1,4 @@
-"""Plots of regression and of self-supervised learning, from summaries alone. Imports matplotlib without pyplot."""
+"""Plots of regression and of self-supervised learning, from summaries alone, in the look of `mmmi_hf.figures.style`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,24 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmmi_hf.benchmark.plots import COLOURS, GREY, plain, save, slug
+from mmmi_hf.benchmark.plots import slug
 from mmmi_hf.benchmark.regression import BINS
+from mmmi_hf.figures import style
 
 Record = dict[str, Any]
 
 
+@style.look
 def regression_figure(summary: Sequence[Record], title: str) -> Figure:
-    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and error histograms of the lowest and highest level."""
-    figure = Figure(figsize=(9.4, 3.8), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and error histograms of the lowest and highest level,
+    both of the first inputs."""
+    figure = style.new_figure(9.4, 3.8)
+    figure.suptitle(title)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
     known = [row for row in summary if not row["null"]]
     top = 1.05 * max([row["information"] for row in known] + [0.5])
     line = np.linspace(0.0, top, 200)
-    left.plot(line, np.exp(-line), color=GREY, lw=1, label="floor, e^(−I)")
+    left.plot(line, np.exp(-line), color=style.GREY, lw=1, label="floor, e^(−I)")
     for k, inputs in enumerate(dict.fromkeys(row["inputs"] for row in known)):
         mine = sorted((row for row in known if row["inputs"] == inputs), key=lambda row: float(row["information"]))
         left.errorbar(
@@ -33,7 +36,7 @@ def regression_figure(summary: Sequence[Record], title: str) -> Figure:
             fmt="o-",
             ms=4,
             lw=1,
-            color=COLOURS[k % len(COLOURS)],
+            color=style.CYCLE[k % len(style.CYCLE)],
             label=_short(inputs),
         )
     nulls = [row for row in summary if row["null"]]
@@ -45,39 +48,40 @@ def regression_figure(summary: Sequence[Record], title: str) -> Figure:
             fmt="x",
             ms=5,
             lw=1,
-            color=COLOURS[-1],
+            color=style.BLACK,
             label="null",
         )
     left.set(xlabel="I(inputs; y) (nats)", ylabel="RMSE / standard deviation of y", ylim=(0, None))
-    left.legend(fontsize=8, frameon=False)
-    single = sorted((row for row in known if "," not in row["inputs"]), key=lambda row: float(row["information"]))
+    left.legend()
+    single = sorted(
+        (row for row in known if row["inputs"] == known[0]["inputs"]), key=lambda row: float(row["information"])
+    )
     for k, row in enumerate([single[0], single[-1]] if len(single) > 1 else single):
         counts = np.array(row["histogram"], dtype=float)
         right.stairs(
             counts / counts.sum() / np.diff(BINS),
             BINS,
-            color=COLOURS[k],
+            color=style.CYCLE[k],
             lw=1.5,
             label=f"{row['config']}, {row['inputs']}: {row['information']:.2f} nats",
         )
     right.set(xlabel="error / standard deviation of y", ylabel="density")
-    right.legend(fontsize=8, frameon=False)
+    right.legend()
     right.set_ylim(top=1.25 * right.get_ylim()[1])
-    plain(left)
-    plain(right)
     return figure
 
 
+@style.look
 def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
     """R² of the probe against I(x1; x2) and against I(x1; y), with the ceiling 1 − e^{−2I(x1;y)}."""
-    figure = Figure(figsize=(9.4, 3.8), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = style.new_figure(9.4, 3.8)
+    figure.suptitle(title)
     known = [row for row in summary if not row["null"]]
     lowest = min([row["r_squared"] for row in known] + [0.0])
     for index, (name, label) in enumerate((("shared", "I(x1; x2) (nats)"), ("information", "I(x1; y) (nats)"))):
         axes = figure.add_subplot(1, 2, index + 1)
         ordered = sorted({(row[name], row["ceiling"]) for row in known})
-        axes.plot(*zip(*ordered, strict=True), "_-", color=GREY, lw=1, label="ceiling, 1 − e^(−2 I(x1; y))")
+        axes.plot(*zip(*ordered, strict=True), "_-", color=style.GREY, lw=1, label="ceiling, 1 − e^(−2 I(x1; y))")
         for k, method in enumerate(dict.fromkeys(row["method"] for row in known)):
             mine = sorted((row for row in known if row["method"] == method), key=lambda row: float(row[name]))
             axes.errorbar(
@@ -87,7 +91,7 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
                 fmt="o-",
                 ms=4,
                 lw=1,
-                color=COLOURS[k],
+                color=style.CYCLE[k],
                 label=method,
             )
         if name == "shared" and max(row[name] for row in known) > 30.0:
@@ -97,27 +101,23 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
             ylabel="R² of a linear probe of y" if index == 0 else "",
             ylim=(min(-0.05, 1.1 * lowest), 1.05),
         )
-        axes.axhline(0, color=GREY, lw=0.6)
-        plain(axes)
-    figure.axes[0].legend(fontsize=8, frameon=False)
+        axes.axhline(0, color=style.GREY, lw=0.6)
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=len(labels))
     return figure
 
 
 def write_downstream_plots(summary: Sequence[Record], folder: Path) -> list[Path]:
     """A picture per kind of data and task; returns where they are."""
-    folder.mkdir(parents=True, exist_ok=True)
     written = []
     for series, task in dict.fromkeys((row["series"], row["task"]) for row in summary):
         mine = [row for row in summary if (row["series"], row["task"]) == (series, task)]
         draw = regression_figure if task == "regression" else ssl_figure
         what = "regression of y" if task == "regression" else "self-supervised learning"
-        written.append(save(draw(mine, f"{what}, {series}"), folder / f"{task}-{slug(series)}.png"))
+        written += style.save(draw(mine, f"{what}, {series}"), folder / f"{task}-{slug(series)}")
     return written
 
 
 def _short(inputs: str) -> str:
     count = inputs.count(",") + 1
     return inputs.replace(",", ", ") if count <= 3 else f"all {count}"
-
-
-__all__ = ["regression_figure", "ssl_figure", "write_downstream_plots"]

@@ -1,6 +1,6 @@
 """Variational objectives: what a critic's scores say about mutual information.
 
-Owns values and losses as functions of matrices of scores. Imports torch only.
+Owns values and losses as functions of matrices of scores. Imports NumPy and torch only.
 
 Scores are (K, K): entry (i, j) is f(a_i, b_j); the diagonal holds the pairs, the rest the deranged pairs. Rows carry
 weights (all one, except where influence is asked for). Write E_P for the weighted mean of the diagonal and E_Q for that
@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
 import torch
 from torch.nn.functional import softplus
 
@@ -79,10 +80,6 @@ class Objective(ABC):
     def ceiling(self, rows: int) -> float | None:
         """The largest value that this many test rows can give, None where there is none."""
         return None
-
-    def started(self) -> Objective:
-        """The objective as a new training begins with it: itself, unless it remembers steps."""
-        return self
 
 
 @final
@@ -183,12 +180,9 @@ class Mine(Objective):
         now = float(batch.detach())
         if self.log_average is None:
             self.log_average = now
-        old, new = math.log1p(-self.rate) if self.rate < 1.0 else -math.inf, math.log(self.rate)
-        self.log_average = float(torch.logaddexp(torch.tensor(old + self.log_average), torch.tensor(new + now)))
+        kept = math.log1p(-self.rate) if self.rate < 1.0 else -math.inf
+        self.log_average = float(np.logaddexp(kept + self.log_average, math.log(self.rate) + now))
         return -(scores.on_pairs() - (batch - self.log_average).exp())
-
-    def started(self) -> Objective:
-        return Mine(self.rate)
 
 
 def _shannon_loss(scores: Scores) -> torch.Tensor:

@@ -1,13 +1,12 @@
 """Plots of the benchmark, from records alone.
 
-Owns what is drawn and how. Imports matplotlib without pyplot, so that no global state is touched; reads no files.
+Owns what is drawn; the look of figures and their files are those of `mmmi_hf.figures.style`. Reads no files.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,16 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mmmi_hf.figures import style
+
 Record = dict[str, Any]
-# Okabe and Ito's colours, which are told apart without red and green
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-GREY = "#888888"
-
-
-def save(figure: Figure, path: Path) -> Path:
-    """Write a picture whose bytes depend on what is drawn alone."""
-    figure.savefig(path, dpi=140, metadata={"Software": None})
-    return path
+_LINES = ("-", "--", ":")
 
 
 def slug(text: str) -> str:
@@ -33,6 +26,7 @@ def slug(text: str) -> str:
     return "-".join(part for part in kept.split("-") if part)
 
 
+@style.look
 def truth_figure(rows: Sequence[Record], title: str) -> Figure:
     """Estimate against truth, a panel per estimator: one point per cell with its interval, nulls as crosses.
 
@@ -47,8 +41,8 @@ def truth_figure(rows: Sequence[Record], title: str) -> Figure:
     bottom, ceiling = min(-0.12 * top, min(values) - 0.05 * top), max(top, max(values) + 0.05 * top)
     bottom, ceiling = max(bottom, -0.6 * top), min(ceiling, 1.8 * top)
     for name, axes in zip(names, panels, strict=True):
-        axes.plot([0, top], [0, top], color=GREY, lw=1, zorder=1)
-        for null, marker, colour in ((False, "o", COLOURS[0]), (True, "x", COLOURS[1])):
+        axes.plot([0, top], [0, top], color=style.GREY, lw=1, zorder=1)
+        for null, marker, colour in ((False, "o", style.BLUE), (True, "x", style.VERMILLION)):
             mine = [row for row in shown if row["estimator"] == name and row["null"] is null]
             if not mine:
                 continue
@@ -68,82 +62,82 @@ def truth_figure(rows: Sequence[Record], title: str) -> Figure:
             )
             outside = sum(not bottom <= float(value) <= ceiling for value in y)
             if outside:
-                axes.text(0.97, 0.03, f"{outside} outside", transform=axes.transAxes, ha="right", fontsize=7)
+                axes.text(0.97, 0.03, f"{outside} outside", transform=axes.transAxes, ha="right", fontsize=7.5)
         axes.set(title=name, xlim=(-0.04 * top, top), ylim=(bottom, ceiling))
-        axes.title.set_fontsize(9)
     if any(row["null"] for row in shown):
-        panels[0].legend(loc="upper left", fontsize=7, frameon=False)
+        panels[0].legend(loc="upper left")
     return figure
 
 
+@style.look
 def bias_figure(summary: Sequence[Record], title: str) -> Figure:
     """Bias, standard deviation between seeds and RMSE of every estimator, with intervals.
 
     Args:
         summary: of one kind of data, pair and number of training rows.
     """
-    figure = Figure(figsize=(8.4, 1.3 + 0.28 * len(summary)), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = style.new_figure(8.4, 1.3 + 0.28 * len(summary))
+    figure.suptitle(title)
     names = [row["estimator"] for row in summary]
     places = np.arange(len(names))
     for index, (quantity, label) in enumerate(
         (("bias", "bias (nats)"), ("variance", "sd between seeds (nats)"), ("rmse", "RMSE (nats)"))
     ):
         axes = figure.add_subplot(1, 3, index + 1)
-        axes.axvline(0, color=GREY, lw=1)
+        axes.axvline(0, color=style.GREY, lw=1)
         for place, row in zip(places.tolist(), summary, strict=True):
             entry = row[quantity]
             if entry is None:
-                axes.text(0.03, place, "–", transform=axes.get_yaxis_transform(), va="center", fontsize=8)
+                axes.text(0.03, place, "–", transform=axes.get_yaxis_transform(), va="center")
                 continue
             ends = [float(entry[k]) for k in ("low", "high", "value") if entry[k] is not None]
             *reach, value = [math.sqrt(end) for end in ends] if quantity == "variance" else ends
             if reach:
-                axes.plot(reach, [place, place], color=COLOURS[index], lw=1.2)
-            axes.plot(value, place, "o", color=COLOURS[index], ms=4)
+                axes.plot(reach, [place, place], color=style.CYCLE[index], lw=1.2)
+            axes.plot(value, place, "o", color=style.CYCLE[index], ms=4)
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=label, yticks=places)
         axes.set_yticklabels(names if index == 0 else [])
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        plain(axes)
     return figure
 
 
+@style.look
 def curves_figure(summary: Sequence[Record], title: str) -> Figure:
     """Bias and RMSE against the number of training rows, a line per estimator."""
-    figure = Figure(figsize=(9.0, 3.6), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = style.new_figure(9.4, 3.6)
+    figure.suptitle(title)
     names = list(dict.fromkeys(row["estimator"] for row in summary))
     for index, (quantity, label) in enumerate((("bias", "bias (nats)"), ("rmse", "RMSE (nats)"))):
         axes = figure.add_subplot(1, 2, index + 1)
         if quantity == "bias":
-            axes.axhline(0, color=GREY, lw=1)
+            axes.axhline(0, color=style.GREY, lw=1)
         for k, name in enumerate(names):
             mine = sorted((r["n"], r[quantity]["value"]) for r in summary if r["estimator"] == name and r[quantity])
-            style = ("-", "--", ":")[k // len(COLOURS) % 3]
-            axes.plot(*zip(*mine, strict=True), style, marker="o", ms=3, color=COLOURS[k % len(COLOURS)], label=name)
+            line = _LINES[k // len(style.CYCLE) % len(_LINES)]
+            axes.plot(
+                *zip(*mine, strict=True), line, marker="o", ms=3, color=style.CYCLE[k % len(style.CYCLE)], label=name
+            )
         sizes = sorted({row["n"] for row in summary})
         axes.set(xlabel="training rows", ylabel=label, xscale="log")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes], minor=False)
         axes.minorticks_off()
-        plain(axes)
     handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside right upper", fontsize=8, frameon=False)
+    figure.legend(handles, labels, loc="outside right upper")
     return figure
 
 
 def _grid(count: int, title: str, x_label: str, y_label: str) -> tuple[Figure, list[Axes]]:
     columns = min(4, count)
     lines = -(-count // columns)
-    figure = Figure(figsize=(2.15 * columns + 0.6, 2.1 * lines + 0.7), layout="constrained")
-    figure.suptitle(title, fontsize=10)
-    figure.supxlabel(x_label, fontsize=9)
-    figure.supylabel(y_label, fontsize=9)
+    figure = style.new_figure(2.15 * columns + 0.6, 2.1 * lines + 0.7)
+    figure.suptitle(title)
+    figure.supxlabel(x_label)
+    figure.supylabel(y_label)
     axes: list[Axes] = []
     for index in range(count):
         panel = figure.add_subplot(
             lines, columns, index + 1, sharex=axes[0] if axes else None, sharey=axes[0] if axes else None
         )
-        plain(panel)
         if index % columns:
             panel.tick_params(labelleft=False)
         if index + columns < count:
@@ -156,10 +150,3 @@ def _beside(rows: Iterable[Record], top: float) -> np.ndarray:
     """Seeds of one level stand side by side."""
     seeds = np.array([row["seed"] for row in rows], dtype=float)
     return np.asarray((seeds - seeds.mean()) * 0.012 * top)
-
-
-def plain(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.tick_params(labelsize=8)
-    axes.xaxis.label.set_fontsize(9)
-    axes.yaxis.label.set_fontsize(9)

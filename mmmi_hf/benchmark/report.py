@@ -28,12 +28,13 @@ import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.downstream import downstream_markdown, impossible, summarize_downstream
+from mmmi_hf.benchmark.downstream import downstream_markdown, downstream_rows, impossible, summarize_downstream
 from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
 from mmmi_hf.benchmark.plan import Plan
-from mmmi_hf.benchmark.plots import bias_figure, curves_figure, save, slug, truth_figure
+from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
 from mmmi_hf.benchmark.summary import markdown, results_table, summarize
 from mmmi_hf.dataset.chunks import write_durably
+from mmmi_hf.figures.style import save
 
 Record = dict[str, Any]
 
@@ -44,7 +45,7 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
     rows = table.to_pylist()
     summary = summarize(rows)
     pq.write_table(table, out / "results.parquet")
-    write_json(out / "results.json", rows)
+    write_rows(out / "results.json", rows)
     write_json(out / "summary.json", summary)
     write_json(out / "benchmark.json", describe(plan, command))
     write_json(out / "seconds.json", _seconds(records))
@@ -56,16 +57,28 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
 
 
 def write_downstream_report(
-    source: Source, configs: Sequence[str], task: str, rows: Sequence[Record], out: Path, *, command: str, plots: bool
+    source: Source,
+    configs: Sequence[str],
+    task: str,
+    records: Sequence[Record],
+    out: Path,
+    *,
+    command: str,
+    plots: bool,
 ) -> list[Record]:
     """The files of one downstream task, in OUT/TASK; returns the summary."""
     folder = out / task
     folder.mkdir(parents=True, exist_ok=True)
+    rows = downstream_rows(records)
     summary = summarize_downstream(rows)
-    pq.write_table(pa.Table.from_pylist(list(rows)), folder / "results.parquet")
-    write_json(folder / "results.json", rows)
+    pq.write_table(pa.Table.from_pylist(rows), folder / "results.parquet")
+    write_rows(folder / "results.json", rows)
     write_json(folder / "summary.json", summary)
-    write_json(folder / "benchmark.json", {**_about(source, configs, command), "impossible": impossible(summary)})
+    more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
+    write_json(
+        folder / "benchmark.json", {**_about(source, configs, command), **more, "impossible": impossible(summary)}
+    )
+    write_json(folder / "seconds.json", _seconds(records))
     write_durably(folder / "table.md", downstream_markdown(summary).encode())
     if plots:
         write_downstream_plots(summary, folder / "plots")
@@ -105,23 +118,26 @@ def describe(plan: Plan, command: str) -> Record:
 
 
 def write_plots(rows: Sequence[Record], summary: Sequence[Record], folder: Path) -> list[Path]:
-    """All pictures of a results table; returns where they are."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written = []
+    """All pictures of a results table; returns where they are.
+
+    With several numbers of training rows: learning curves, and estimates against truth at the largest, where there is
+    more than one level.
+    """
+    written: list[Path] = []
     for series, pair in dict.fromkeys((row["series"], f"{row['a']}:{row['b']}") for row in rows):
-        name = f"{slug(series)}-{pair.replace(':', '-')}"
+        name, what = f"{slug(series)}-{pair.replace(':', '-')}", f"I({pair.replace(':', '; ')}), {series}"
         of_pair = [entry for entry in summary if (entry["series"], entry["pair"]) == (series, pair)]
+        mine = [row for row in rows if (row["series"], f"{row['a']}:{row['b']}") == (series, pair)]
         sizes = sorted({entry["n"] for entry in of_pair})
-        for size in sizes:
-            title = f"I({pair.replace(':', '; ')}), {series}, {size:,} training rows"
-            mine = [row for row in rows if (row["series"], f"{row['a']}:{row['b']}", row["n"]) == (series, pair, size)]
-            written.append(save(truth_figure(mine, title), folder / f"truth-{name}-{size}.png"))
-            chosen = [entry for entry in of_pair if entry["n"] == size and entry["cells"]]
-            if chosen:
-                written.append(save(bias_figure(chosen, title), folder / f"bias-{name}-{size}.png"))
         if len(sizes) > 1:
-            title = f"I({pair.replace(':', '; ')}), {series}: learning curves"
-            written.append(save(curves_figure(of_pair, title), folder / f"curves-{name}.png"))
+            written += save(curves_figure(of_pair, f"{what}: learning curves"), folder / f"curves-{name}")
+            if len({row["config"] for row in mine}) == 1:
+                continue
+        title = f"{what}, {sizes[-1]:,} training rows"
+        written += save(truth_figure([row for row in mine if row["n"] == sizes[-1]], title), folder / f"truth-{name}")
+        chosen = [entry for entry in of_pair if entry["n"] == sizes[-1] and entry["cells"]]
+        if chosen:
+            written += save(bias_figure(chosen, title), folder / f"bias-{name}")
     return written
 
 
@@ -149,11 +165,19 @@ def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
 def _seconds(records: Sequence[Record]) -> Mapping[str, Record]:
     found: dict[str, list[float]] = {}
     for record in records:
-        found.setdefault(record["settings"]["estimator"]["estimator"], []).append(record["seconds"])
+        settings = record["settings"]
+        name = settings["estimator"]["estimator"] if "estimator" in settings else settings["method"]
+        found.setdefault(name, []).append(record["seconds"])
     return {
         name: {"cells": len(values), "mean": round(float(np.mean(values)), 3), "total": round(float(np.sum(values)), 1)}
         for name, values in found.items()
     }
+
+
+def write_rows(path: Path, rows: Sequence[Record]) -> None:
+    """A JSON list, a row a line."""
+    lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    write_durably(path, f"[\n{lines}\n]\n".encode())
 
 
 def write_json(path: Path, content: object) -> None:

@@ -141,7 +141,7 @@ PAPER_TABLE_1: dict[str, tuple[float, float]] = {
 """Correlation and RMSE that the paper (arXiv 2510.21686, Table 1) prints, on its own data and recipe."""
 
 
-def markdown(summary: Sequence[Record], *, beside_paper: bool = False) -> str:
+def markdown(summary: Sequence[Record]) -> str:
     """The summary as Markdown, one table per kind of data, pair and number of training rows."""
     parts: dict[tuple[str, str, int], list[Record]] = {}
     for row in summary:
@@ -150,25 +150,63 @@ def markdown(summary: Sequence[Record], *, beside_paper: bool = False) -> str:
     for (series, pair, n), rows in parts.items():
         lines += [f"### I({pair.replace(':', '; ')}), {series}, {n:,} training rows", ""]
         head = ["estimator", "cells", "correlation", "bias", "sd between seeds", "RMSE", "null (range)"]
-        if beside_paper:
-            head += ["paper: correlation", "paper: RMSE"]
         lines += [_line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
         for row in rows:
             name = row["estimator"]
             failed = f" ({row['failed']} failed)" if row["failed"] else ""
-            cells = [
-                name,
-                f"{row['cells']}{failed}",
-                _shown(row["correlation"]),
-                _shown(row["bias"]),
-                _shown(_rooted(row["variance"])),
-                _shown(row["rmse"]),
-                _shown(row["null"]),
-            ]
-            if beside_paper:
-                cells += [f"{number}" for number in PAPER_TABLE_1.get(name, ("–", "–"))]
-            lines.append(_line(cells))
+            shown = [row["correlation"], row["bias"], _rooted(row["variance"]), row["rmse"], row["null"]]
+            lines.append(_line([name, f"{row['cells']}{failed}", *map(_shown, shown)]))
         lines.append("")
+    return "\n".join(lines)
+
+
+def curves_markdown(summary: Sequence[Record]) -> str:
+    """Bias against the number of training rows as Markdown, one table per kind of data and pair."""
+    lines: list[str] = []
+    for series, pair in dict.fromkeys((row["series"], row["pair"]) for row in summary):
+        mine = [row for row in summary if (row["series"], row["pair"]) == (series, pair)]
+        sizes = sorted({row["n"] for row in mine})
+        bias = {(row["estimator"], row["n"]): row["bias"] for row in mine}
+        lines += [f"### I({pair.replace(':', '; ')}), {series}: bias by training rows", ""]
+        lines += [_line(["estimator", *(f"{size:,}" for size in sizes)]), _line(["---"] + ["---:"] * len(sizes))]
+        for name in dict.fromkeys(row["estimator"] for row in mine):
+            lines.append(_line([name, *(_shown(bias.get((name, size))) for size in sizes)]))
+        lines.append("")
+    return "\n".join(lines)
+
+
+LEAST_CORRELATION = 0.95
+
+
+def beside_paper(summary: Sequence[Record]) -> str:
+    """The paper's Table 1 and, beside it, correlation / RMSE of its eight estimators in every kind of data and pair.
+
+    Of several numbers of training rows the largest is shown; data of a single level have no correlation and are left
+    out. The last row counts the estimators whose correlation is above 0.95. Empty where there is nothing to show.
+    """
+    known = [row for row in summary if row["estimator"] in PAPER_TABLE_1 and row["correlation"] is not None]
+    columns: dict[tuple[str, str], int] = {}
+    for row in known:
+        key = row["series"], row["pair"]
+        columns[key] = max(row["n"], columns.get(key, 0))
+    if not columns:
+        return ""
+    here = {(row["series"], row["pair"], row["n"], row["estimator"]): row for row in known}
+    head = ["estimator", "the paper"]
+    head += [f"I({pair.replace(':', '; ')}), {series}, {n:,} rows" for (series, pair), n in columns.items()]
+    lines = [_line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
+    for name, printed in PAPER_TABLE_1.items():
+        found = [here.get((*key, n, name)) for key, n in columns.items()]
+        values = [(row["correlation"]["value"], row["rmse"]["value"]) if row else None for row in found]
+        lines.append(
+            _line([name, *(f"{v[0]:.3f} / {v[1]:.3f}".replace("-", "−") if v else "–" for v in (printed, *values))])
+        )
+    counts = []
+    for key, n in columns.items():
+        mine = [here[*key, n, name]["correlation"]["value"] for name in PAPER_TABLE_1 if (*key, n, name) in here]
+        counts.append(f"{sum(value > LEAST_CORRELATION for value in mine)} of {len(mine)}")
+    above = sum(printed[0] > LEAST_CORRELATION for printed in PAPER_TABLE_1.values())
+    lines.append(_line([f"correlation above {LEAST_CORRELATION}", f"{above} of {len(PAPER_TABLE_1)}", *counts]))
     return "\n".join(lines)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -168,9 +169,9 @@ def fit_network(
                 mean[name].lerp_(current, 1.0 - decay)
         if step % recipe.evaluate_every and step not in (*_EARLY_LOOKS, recipe.steps):
             continue
-        if not torch.isfinite(value):
-            raise ArithmeticError(f"the loss is {float(value)!r} after {step} steps; lower the learning rate")
-        now = copy.deepcopy(network.state_dict())
+        if not math.isfinite(now := float(value.detach())):
+            raise ArithmeticError(f"the loss is {now!r} after {step} steps; lower the learning rate")
+        current_state = copy.deepcopy(network.state_dict())
         network.load_state_dict(mean)
         with torch.no_grad():
             record = {"step": step, **look()}
@@ -181,6 +182,6 @@ def fit_network(
             stale += 1
         if stale >= recipe.patience:
             break
-        network.load_state_dict(now)
+        network.load_state_dict(current_state)
     network.load_state_dict(best_state)
     return history

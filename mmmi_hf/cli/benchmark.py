@@ -46,6 +46,7 @@ def benchmark(
     batch_size: Annotated[int | None, typer.Option(help="Rows per training step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
+    layers: Annotated[int | None, typer.Option(help="Hidden layers of perceptrons.")] = None,
     patience: Annotated[
         int | None, typer.Option(help="Looks at the validation rows without progress before training stops.")
     ] = None,
@@ -78,6 +79,7 @@ def benchmark(
         "batch_size": batch_size,
         "learning_rate": learning_rate,
         "width": width,
+        "layers": layers,
         "patience": patience,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -118,8 +120,8 @@ def benchmark(
                 reason = record["result"]["error"]
                 print(f"mmmi-hf: note: {record['settings']['config']}: no value: {reason}", file=sys.stderr)
         else:
-            rows = run_downstream(source, asked, out, workers=workers, progress=not quiet)
-            shown[kind] = write_downstream_report(source, names, kind, rows, out, command=command, plots=plots)
+            records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
+            shown[kind] = write_downstream_report(source, names, kind, records, out, command=command, plots=plots)
             for line in impossible(shown[kind]):
                 print(f"mmmi-hf: note: {line}", file=sys.stderr)
     if form is Format.json:

@@ -61,7 +61,9 @@ def read_manifest(folder: DatasetFolder, config: str) -> dict[str, Any]:
 
 def problems_of(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
     """`check_folder` of an opened folder."""
-    return _unless_malformed(_listing_problems, _file_problems, _content_problems, given=(folder, config, manifest))
+    return _unless_malformed(
+        _listing_problems, _file_problems, _content_problems, _card_problems, given=(folder, config, manifest)
+    )
 
 
 def statement_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
@@ -75,14 +77,8 @@ def _unless_malformed(
 ) -> list[str]:
     """What the first check finds that finds anything, or that the manifest is not what any check can read."""
     try:
-    expected = {row["quantity"]: row for row in ground_truth_table(config).to_pylist()}
-    found = {row["quantity"]: row for row in table.to_pylist()}
-    unknown = [quantity for quantity in found if quantity not in expected]
-    if unknown or len(found) != table.num_rows or not found:
-        what = f"{unknown[0]}, which the causal model does not have" if unknown else "no quantity, or one twice"
-        return [*problems, f"the ground truth lists {what}"]
-    for quantity, have in found.items():  # a later version of the package may name more than were named then
-        want = expected[quantity]
+        return next((found for check in checks if (found := check(*given))), [])
+    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, pa.ArrowException) as error:
         return [f"the manifest or a file that it names is malformed: {type(error).__name__}: {error}"]
 
 
@@ -236,23 +232,14 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
             "elsewhere, or of another version of mmmi_hf); remove it and verify again"
         ]
     bounds = certificate["lower_bounds"] if certificate else {}
-<<<<<<< HEAD
     expected = {row["quantity"]: row for row in ground_truth_table(config).to_pylist()}
     found = {row["quantity"]: row for row in table.to_pylist()}
     unknown = [quantity for quantity in found if quantity not in expected]
     if unknown or len(found) != table.num_rows or not found:
         what = f"{unknown[0]}, which the causal model does not have" if unknown else "no quantity, or one twice"
-        return [f"the ground truth lists {what}"]
-    problems = []
+        return [*problems, f"the ground truth lists {what}"]
     for quantity, have in found.items():  # a later version of the package may name more than were named then
         want = expected[quantity]
-=======
-    expected, found = ground_truth_table(config).to_pylist(), table.to_pylist()
-    if [row["quantity"] for row in expected] != [row["quantity"] for row in found]:
-        return [*problems, "the ground truth lists other quantities than the causal model has"]
-    for want, have in zip(expected, found, strict=True):
-        quantity = want["quantity"]
->>>>>>> review4
         if (have["config"], have["version"]) != (want["config"], want["version"]):
             problems.append(f"the ground truth of {quantity} is that of {have['config']} {have['version']}")
         if have["value"] is None or not math.isclose(have["value"], want["value"], rel_tol=1e-9, abs_tol=1e-12):

@@ -1,6 +1,6 @@
 """`load`: a configuration with its causal model and ground truth, from the Hub, its cache, or a folder.
 
-Owns the public function, the digest checks and the typed result. May import datasets and causal/; torch only for
+Owns the public functions, the digest checks and the typed result. May import datasets and causal/; torch only for
 `torch_batches`.
 """
 
@@ -157,21 +157,9 @@ def load(
         HubUnavailableError: the Hub did not answer as it should, several times.
     """
     name = os.fspath(repo_or_dir)
-    repository: Repository | None = None
-    if Path(name).is_dir():
-        if revision is not None:
-            raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
-        found = Snapshot(Path(name), "", "")
-    elif REPOSITORY.fullmatch(name):
-        check_address(name, token)
-        if revision == "":
-            raise HubRequestError("revision is empty; give a tag, branch or commit, or None for the newest release")
-        patience = backoff or Backoff()
-        repository = Repository(name, token, None if cache_dir is None else Path(cache_dir), force_download, patience)
-        with progress_bars_of_the_client(progress):
-            found = repository.find(config, revision)
-    else:
-        raise HubRequestError(f"there is no folder {name!r}, and it is not owner/name of a repository")
+    repository = _repository(name, revision, token, cache_dir, force_download, backoff)
+    with progress_bars_of_the_client(progress):
+        found = Snapshot(Path(name), "", "") if repository is None else repository.find(config, revision)
     record = _Record.read(found.folder, config)
     splits = record.splits(split)
     if columns is not None:
@@ -198,6 +186,43 @@ def load(
         record.certificate,
         verify and not streaming,
     )
+
+
+def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> Snapshot:
+    """Where the small files of all configurations are: manifests, causal models, ground truths, certificates.
+
+    Args:
+        repo_or_dir: owner/name on the Hub, or a dataset folder (an existing folder wins; it has no revisions).
+        revision: tag, branch or commit; by default the newest release, out of the cache if the Hub cannot be reached.
+
+    Raises:
+        HubRequestError, HubUnavailableError: as `load` does.
+    """
+    name = os.fspath(repo_or_dir)
+    repository = _repository(name, revision, None, None, False, None)
+    return Snapshot(Path(name), "", "") if repository is None else repository.all_small_files(revision)
+
+
+def _repository(
+    name: str,
+    revision: str | None,
+    token: str | bool | None,
+    cache_dir: str | os.PathLike[str] | None,
+    force_download: bool,
+    backoff: Backoff | None,
+) -> Repository | None:
+    """The repository of a name, None for a folder; refuses what is neither."""
+    if Path(name).is_dir():
+        if revision is not None:
+            raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
+        return None
+    if not REPOSITORY.fullmatch(name):
+        raise HubRequestError(f"there is no folder {name!r}, and it is not owner/name of a repository")
+    check_address(name, token)
+    if revision == "":
+        raise HubRequestError("revision is empty; give a tag, branch or commit, or None for the newest release")
+    cache = None if cache_dir is None else Path(cache_dir)
+    return Repository(name, token, cache, force_download, backoff or Backoff())
 
 
 @dataclass(frozen=True)

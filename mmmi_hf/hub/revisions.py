@@ -80,11 +80,16 @@ class Repository:
             if _holds(found, config):
                 return found
         if newest is None:
-            where = "in the cache" if self.offline else "(tags vX.Y.Z)"
-            raise HubRequestError(
-                f"{self.name} has no release {where}; give a revision, such as revision='main', to load what is there"
-            )
+            raise self._no_release()
         raise HubRequestError(f"no release of {self.name} has a configuration {config!r}{_others(newest)}")
+
+    def all_small_files(self, revision: str | None) -> Snapshot:
+        """The small files of every configuration at a revision; by default at the newest release."""
+        if revision is None:
+            revision = next(self._releases(), None)
+        if revision is None:
+            raise self._no_release()
+        return self.fetch(revision, small_files("*"))
 
     def fetch(self, revision: str, paths: Collection[str]) -> Snapshot:
         """Download files of a revision, as far as they exist, and say where they are."""
@@ -111,6 +116,12 @@ class Repository:
                 "while online"
             ) from error
         return Snapshot(folder, revision, folder.name)
+
+    def _no_release(self) -> HubRequestError:
+        where = "in the cache" if self.offline else "(tags vX.Y.Z)"
+        return HubRequestError(
+            f"{self.name} has no release {where}; give a revision, such as revision='main', to load what is there"
+        )
 
     def _releases(self) -> Iterator[str]:
         """The release tags, newest version first."""

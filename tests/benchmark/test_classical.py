@@ -29,6 +29,21 @@ def test_ksg_is_its_formula():
 
 
 @pytest.mark.statistical
+def test_repeated_and_constant_coordinates_are_no_components():
+    generator = np.random.default_rng(3)
+    x = generator.standard_normal((900, 1))
+    a = np.concatenate([x, x, 2 * x, np.full_like(x, 0.1)], axis=1)
+    pairs = Pairs(a, x[:, 0] + 0.5 * generator.standard_normal(900))
+    parts = [pairs.take(np.arange(300 * i, 300 * (i + 1))) for i in range(3)]
+    found = make_estimator("pca-ksg").fit(*parts[:2]).estimate(parts[2])
+    print(f"{found.value:.3f} ± {found.standard_error:.3f}, truth {0.5 * np.log1p(4):.3f}")
+    assert found.details["dimensions"] == [1, 1]
+    assert abs(found.value - 0.5 * np.log1p(4)) < 3 * found.standard_error + 0.05
+    flat = [Pairs(np.ones((300, 2)), part.b) for part in parts]
+    assert make_estimator("pca-ksg").fit(*flat[:2]).estimate(flat[2]).value == 0.0
+
+
+@pytest.mark.statistical
 def test_the_subsample_error_is_the_spread_of_means():
     generator = np.random.default_rng(1)
     found = []
@@ -114,6 +129,15 @@ def test_pairs_and_names_are_checked():
         @register_estimator("dv")
         class Another(Estimator):
             pass
+
+
+def test_an_order_of_their_own_needs_all_coordinates():
+    generator = np.random.default_rng(0)
+    a = np.zeros((40, 6))
+    a[:, 5] = generator.standard_normal(40)
+    pairs, order = Pairs(a, np.zeros(40)), generator.permutation(40)
+    assert np.array_equal(pairs.shuffled(1).a, pairs.take(order).shuffled(1).a)
+    assert not np.array_equal(pairs.shuffled(2).a, pairs.shuffled(1).a)
 
 
 def test_latentmi_is_adapted_if_it_is_there(monkeypatch):

@@ -91,6 +91,7 @@ def test_the_best_weights_are_put_back_and_nothing_global_moves():
     assert -history[-1]["criterion"] > 0.03
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_loss_that_is_not_finite_is_said():
     network = nn.Linear(1, 1)
     with pytest.raises(ArithmeticError, match="loss is nan after 5 steps"):

@@ -10,12 +10,13 @@ from mmmi_hf.benchmark.data import Source
 from mmmi_hf.benchmark.downstream import (
     downstream_cells,
     downstream_markdown,
+    downstream_rows,
     impossible,
     run_downstream,
     run_downstream_cell,
     summarize_downstream,
 )
-from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
+from mmmi_hf.benchmark.downstream_plots import regression_figure, write_downstream_plots
 from mmmi_hf.benchmark.regression import Task, judged
 from mmmi_hf.benchmark.ssl import probe, run_ssl
 
@@ -30,13 +31,15 @@ def source(folder):
 @pytest.fixture(scope="module")
 def regression(source, tmp_path_factory):
     cells = downstream_cells(source, ["level-*"], "regression", seeds=1, training=RECIPE)
-    return run_downstream(source, cells, tmp_path_factory.mktemp("regression"), workers=1, progress=False)
+    return downstream_rows(
+        run_downstream(source, cells, tmp_path_factory.mktemp("regression"), workers=1, progress=False)
+    )
 
 
 @pytest.fixture(scope="module")
 def learned(source, tmp_path_factory):
     cells = downstream_cells(source, ["level-1.2"], "ssl", seeds=1, training=RECIPE)
-    return run_downstream(source, cells, tmp_path_factory.mktemp("ssl"), workers=1, progress=False)
+    return downstream_rows(run_downstream(source, cells, tmp_path_factory.mktemp("ssl"), workers=1, progress=False))
 
 
 @pytest.mark.statistical
@@ -85,7 +88,11 @@ def test_pictures_and_tables(regression, learned, tmp_path):
         before = path.read_bytes()
         write_downstream_plots(summary, tmp_path)
         assert path.read_bytes() == before
-        assert downstream_markdown(summary).count("\n") == len(summary) + 2
+        text = downstream_markdown(summary)
+        assert text.count("\n") == len(summary) + 2
+        assert all(f"| {row['config']} " in text for row in summary), "a name's hyphen is no minus"
+    of_errors = regression_figure(summarize_downstream(regression), "t").axes[1].get_legend()
+    assert [text.get_text().split(":")[0] for text in of_errors.get_texts()] == ["level-0.4, x1", "level-1.2, x1"]
 
 
 def test_the_judge_and_what_is_impossible():
@@ -96,8 +103,10 @@ def test_the_judge_and_what_is_impossible():
     assert shown["floor"] == pytest.approx(2.0 * math.exp(-1.0))
     assert shown["r_squared"] == 1 - 0.25 / 4
     assert sum(shown["histogram"]) == 100
-    row = {"config": "c", "method": "m", "inputs": "x1", **shown}
+    row = {"config": "c", "method": "m", "inputs": "x1", "null": False, **shown}
     assert [text.split(":")[1].split()[0] for text in impossible([row])] == ["RMSE", "R²"]
+    null = {"config": "c", "method": "m", "inputs": "x1", "null": True, **judged(errors, 0.51, 0.0)}
+    assert [text.split(":")[1].split()[0] for text in impossible([null])] == ["R²"]
 
 
 def test_the_probe_is_a_ridge_regression():

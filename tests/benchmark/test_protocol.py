@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from multiprocessing import get_context
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,6 +20,7 @@ from mmmi_hf.benchmark.plan import Plan, read_pairs
 from mmmi_hf.benchmark.protocol import CellStore, load_plugins, pairs_of, run_cell, run_plan
 from mmmi_hf.benchmark.report import write_report
 from mmmi_hf.dataset.chunks import FolderInUseError
+from mmmi_hf.hub.errors import DamagedFilesError
 
 QUICK = Training(width=8, layers=1, embedding=4, batch_size=16, steps=20, evaluate_every=10)
 
@@ -80,9 +83,10 @@ def test_wrong_requests_are_refused(folder, tmp_path):
         (lambda: plan(folder, seeds=5).cells(), "50 validation rows: 10 for each of 5 seeds"),
         (lambda: plan(folder, train_rows=[201]).cells(), "must lie between 20 and 200"),
         (lambda: read_pairs("x1-y"), "is no pair"),
-        (lambda: Source.open(str(tmp_path / "empty")), "holds no configurations of ours"),
-        (lambda: Source.open(str(folder), "v1"), "folders have none"),
-        (lambda: Source.open("no/such-repository"), "neither a folder nor a dataset repository"),
+        (lambda: Source.open(str(tmp_path / "empty")), "holds no dataset of ours"),
+        (lambda: Source.open(str(folder), "v1"), "must be None for a folder"),
+        (lambda: Source.open("no/such-repository"), "has no release in the cache"),
+        (lambda: Source.open("nowhere"), "there is no folder 'nowhere'"),
         (lambda: load_plugins(["no_such_module_of_ours"]), "cannot be imported"),
         (lambda: load_plugins(["nowhere.py"]), "is not there"),
         (lambda: Source.open(str(folder)).truth("level-0.4", "x1", "x9"), r"no I\(x1;x9\); it has I\(x1;y\)"),
@@ -93,6 +97,14 @@ def test_wrong_requests_are_refused(folder, tmp_path):
             call()
         assert "\n" not in str(caught.value)
     assert read_pairs("y:x1, x1:x2,x1:y") == [("x1", "y"), ("x1", "x2")]
+
+
+def test_a_damaged_file_is_not_read(folder, tmp_path):
+    copied = Path(shutil.copytree(folder, tmp_path / "data"))
+    (path,) = (copied / "data" / "level-0.4").glob("validation-*")
+    path.write_bytes(path.read_bytes().replace(b"PAR1", b"PAR2", 1))
+    with pytest.raises(DamagedFilesError, match="is damaged"):
+        Source.open(str(copied)).rows("level-0.4", "validation", ["y"], range(2))
 
 
 def test_a_seed_reproduces_a_cell_exactly(folder):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from mmmi_hf.benchmark.cards import benchmark_card, main, stale_lines, write_card
-from mmmi_hf.benchmark.plots import bias_figure, save, slug, truth_figure
-from mmmi_hf.benchmark.summary import PAPER_TABLE_1, markdown, summarize
+from mmmi_hf.benchmark.plots import bias_figure, slug, truth_figure
+from mmmi_hf.benchmark.summary import PAPER_TABLE_1, beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.variational import PAPER_TABLE_1 as EIGHT
+from mmmi_hf.figures.style import save
 
 
 def row(level, seed, value, *, null=False, estimator="dv", error=0.1):
@@ -70,9 +71,8 @@ def test_what_cannot_be_had_is_none():
     assert group["variance"] is None
     assert group["null"] is None
     assert group["bias"] == {"value": pytest.approx(-0.1), "low": None, "high": None}
-    text = markdown([group], beside_paper=True)
-    assert "1 (1 failed)" in text
-    assert f"| {PAPER_TABLE_1['dv'][1]} |" in text
+    assert "1 (1 failed)" in markdown([group])
+    assert beside_paper([group]) == "", "one level has no correlation"
     (nothing,) = summarize([row(1.0, 0, None)])
     assert nothing["bias"] is None
     assert "–" in markdown([nothing])
@@ -80,6 +80,27 @@ def test_what_cannot_be_had_is_none():
 
 def test_the_papers_table_has_the_eight_estimators():
     assert tuple(PAPER_TABLE_1) == EIGHT
+
+
+def test_the_papers_table_stands_beside():
+    small = [{**row, "n": 50, "value": 0.0 if row["value"] is None else -row["value"]} for row in ROWS]
+    lines = beside_paper(summarize([*small, *ROWS])).splitlines()
+    assert lines[0] == "| estimator | the paper | I(x1; y), identity, whiten, 100 rows |", "the largest number of rows"
+    (group,) = summarize(ROWS)
+    printed = " / ".join(f"{value:.3f}" for value in PAPER_TABLE_1["dv"])
+    assert lines[2] == f"| dv | {printed} | {group['correlation']['value']:.3f} / {group['rmse']['value']:.3f} |"
+    assert lines[3].startswith("| js | ")
+    assert lines[3].endswith("| – |")
+    assert lines[-1] == "| correlation above 0.95 | 8 of 8 | 1 of 1 |"
+
+
+def test_learning_curves_are_one_table():
+    small = [{**row, "n": 50} for row in ROWS if row["config"] != "level-0.5"]
+    lines = curves_markdown(summarize([*small, *ROWS])).splitlines()
+    assert lines[0] == "### I(x1; y), identity, whiten: bias by training rows"
+    assert lines[2] == "| estimator | 50 | 100 |"
+    assert lines[4].startswith("| dv | −0.")
+    assert len(lines) == 5
 
 
 def test_pictures_of_awkward_results(tmp_path):
@@ -91,7 +112,7 @@ def test_pictures_of_awkward_results(tmp_path):
     ]
     first, again = (
         [
-            save(figure, tmp_path / f"{index}.png").read_bytes()
+            save(figure, tmp_path / str(index))[0].read_bytes()
             for index, figure in enumerate((truth_figure(rows, "t"), bias_figure(summarize(ROWS), "b")))
         ]
         for _ in range(2)
@@ -103,38 +124,63 @@ def test_pictures_of_awkward_results(tmp_path):
     assert slug("fashion-mnist, rms") == "fashion-mnist-rms"
 
 
-@pytest.fixture
-def card_folder(tmp_path):
+def write_section(folder, **about):
+    folder.mkdir(parents=True, exist_ok=True)
     about = {
         "command": "mmmi-hf benchmark data --out results",
         "dataset": "data",
         "revision": None,
         "configurations": {"level-1.0": {}},
         "estimators": {"dv": {"estimator": "dv"}},
+        "train_rows": [],
         "seeds": 2,
         "notes": ["something about the data"],
         "versions": {"torch": "2"},
+        **about,
     }
-    for name, content in (("benchmark", about), ("results", ROWS), ("summary", summarize(ROWS))):
-        (tmp_path / f"{name}.json").write_text(json.dumps(content))
-    return tmp_path
+    contents = {"benchmark": about, "results": ROWS, "summary": summarize(ROWS), "seconds": {"dv": {"total": 1800.0}}}
+    for name, content in contents.items():
+        (folder / f"{name}.json").write_text(json.dumps(content))
 
 
-def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(card_folder, capsys):
-    write_card(card_folder)
-    text = (card_folder / "README.md").read_text()
+def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, capsys):
+    write_section(tmp_path)
+    write_card(tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert "## Estimators of mutual information\n" in text
     assert "| dv | 8 |" in text
     assert "mmmi-hf benchmark data" in text
     assert "Note: something about the data." in text
-    assert stale_lines(card_folder) == []
-    assert main([str(card_folder), "--check"]) == 0
-    (card_folder / "README.md").write_text(text.replace("| dv | 8 |", "| dv | 9 |"))
-    assert main([str(card_folder), "--check"]) == 1
+    assert "took 0.5 hours in sum" in text
+    assert stale_lines(tmp_path) == []
+    assert main([str(tmp_path), "--check"]) == 0
+    (tmp_path / "README.md").write_text(text.replace("| dv | 8 |", "| dv | 9 |"))
+    assert main([str(tmp_path), "--check"]) == 1
     assert "+| dv | 8 |" in capsys.readouterr().out
-    assert main([str(card_folder)]) == 0
+    assert main([str(tmp_path)]) == 0
     changed = [*ROWS[1:], ROWS[1]]
-    (card_folder / "results.json").write_text(json.dumps(changed))
+    (tmp_path / "results.json").write_text(json.dumps(changed))
     with pytest.raises(ValueError, match="is not the summary of"):
-        benchmark_card(card_folder)
-    (card_folder / "results.json").unlink()
-    assert main([str(card_folder), "--check"]) == 2
+        benchmark_card(tmp_path)
+    (tmp_path / "results.json").unlink()
+    assert main([str(tmp_path), "--check"]) == 2
+    (tmp_path / "benchmark.json").unlink()
+    with pytest.raises(ValueError, match=r"no benchmark\.json here or below"):
+        benchmark_card(tmp_path)
+
+
+def test_a_card_has_a_section_for_every_results_folder(tmp_path):
+    write_section(tmp_path / "1-bare-latents")
+    write_section(tmp_path / "2-curves", train_rows=[50, 100])
+    (tmp_path / "1-bare-latents" / "plots").mkdir()
+    (tmp_path / "1-bare-latents" / "plots" / "truth-a.png").touch()
+    text = benchmark_card(tmp_path)
+    heads = [line for line in text.splitlines() if line.startswith("## ")]
+    assert heads == [
+        "## Beside the paper's Table 1",
+        "## Bare latents: estimators of mutual information",
+        "## Curves: estimators of mutual information",
+    ]
+    assert "took 1.0 hours in sum" in text
+    assert "(1-bare-latents/plots/truth-a.png)" in text
+    assert text.count("bias by training rows") == 1

@@ -152,6 +152,24 @@ def test_the_newest_release_that_holds_the_configuration(hub, clients, published
     assert clients.run(program, repo).value == ["v2.0.0", "v2.0.0", "v1.5.0"]
 
 
+def test_the_benchmark_reads_releases_as_load_does(hub, clients, published, two, three, repo):
+    published(two, repo)
+    published(three, repo)
+    program = """
+        from mmmi_hf.benchmark.data import Source
+        newest, first = Source.open(args[0]), Source.open(args[0], "v1.0.0")
+        rows = first.rows("b", "test", ["x1", "y"], range(2, 5))
+        print_json([newest.configurations, first.configurations, newest.revision, first.revision,
+                    first.truth("b", "x1", "y"), rows["x1"].shape, rows["y"].tolist()])
+    """
+    names, before, newest, first, truth, shape, y = clients.run(program, repo).value
+    assert (names, before, truth) == (["a", "b", "c"], ["a", "b"], pytest.approx(0.5))
+    tags = hub.repo(repo).tags
+    assert [newest, first] == [tags["v1.1.0"], tags["v1.0.0"]]
+    assert shape == [3, 1, 6, 6]
+    assert y == pq.read_table(two / "data" / "b" / "test-00000-of-00001.parquet")["y"].to_pylist()[2:5]
+
+
 def test_a_tampered_download_is_refused(hub, clients, published, two, home, repo):
     published(two, repo)
     program = """
