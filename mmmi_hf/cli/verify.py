@@ -83,7 +83,8 @@ def print_certificate(certificate: Certificate) -> None:
         return
     sample = record["sample"]
     how = "compared with the latents of (seed, row)" if record["replayed"] else "tested without the seed"
-    typer.echo(f"{certificate.config}: valid. {len(sample['rows'])} sampled rows inverted and {how}.")
+    picked = "" if sample["chosen_seed"] is None else f", picked with the number {sample['chosen_seed']},"
+    typer.echo(f"{certificate.config}: valid. {len(sample['rows'])} sampled rows{picked} inverted and {how}.")
     for difference in record["differs_from_release"]:
         typer.echo(f"  differs from the release: {difference}")
     typer.echo()

@@ -43,7 +43,7 @@ def test_a_card_says_what_the_configurations_say(name):
     for one in family.configurations:
         model = get_configuration(one).model
         assert table[f"`{one}`"]["I(x1;y)"] == f"{model.mutual_information('x1', 'y'):.4f}"
-        assert f"- **`{one}`** {get_configuration(one).description}" in text
+        assert f"- **`{one}`**: {get_configuration(one).description}" in text
         assert f"| {get_configuration(one).seed} |" in text
     assert "\n\n\n" not in text
     assert "latent" in text

@@ -191,6 +191,38 @@ def test_an_edited_ground_truth_is_refused_and_left_as_it_is(place, write):
     assert truth.read_bytes() == before
 
 
+def with_ground_truth(place, rows):
+    """The ground truth replaced, without bounds and certificate, and the digests rewritten."""
+    path = place.ground_truth("small")
+    schema = pq.read_schema(path)
+    rows = [{**row, "lower_bound_float32": None, "lower_bound_8bit": None} for row in rows]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    place.certificate_path("small").unlink(missing_ok=True)
+    manifest = place.manifest("small")
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    place.write_manifest("small", manifest)
+
+
+def test_ground_truth_may_list_fewer_quantities(place):
+    """As that of an older version does, once a newer one names more."""
+    with_ground_truth(place, pq.read_table(place.ground_truth("small")).to_pylist()[:-3])
+    assert check_folder(place.path, "small") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: [*rows, {**rows[0], "quantity": "I(x1;x9)"}], "lists I(x1;x9), which the causal model"),
+        (lambda rows: [*rows, rows[0]], "no quantity, or one twice"),
+        (lambda rows: [], "no quantity, or one twice"),
+        (lambda rows: [{**rows[0], "value": None}, *rows[1:]], "I(x1;y) is None in the ground truth"),
+    ],
+)
+def test_ground_truth_lists_nothing_else(place, change, words):
+    with_ground_truth(place, change(pq.read_table(place.ground_truth("small")).to_pylist()))
+    assert words in check_folder(place.path, "small")[0]
+
+
 def card_of(old, new):
     def change(place):
         text = place.card.read_text()

@@ -301,7 +301,9 @@ def restate(folder, change):
     path.write_text(json.dumps(manifest))
 
 
-def forged_truth(folder, **fields):
+def forged_truth(folder, *, certified=True, **fields):
+    if not certified:
+        (folder / "certificates/a.json").unlink()
     path = folder / "ground_truth/a.parquet"
     rows = pq.read_table(path).to_pylist()
     rows[0] |= fields
@@ -311,9 +313,15 @@ def forged_truth(folder, **fields):
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda folder, manifest: forged_truth(folder, value=5.0), r"I\(x1;y\) is 5.0 in the ground truth, 1.0"),
-        (lambda folder, manifest: forged_truth(folder, lower_bound_float32=0.9), "no valid certificate binds"),
-        (lambda folder, manifest: (folder / "certificates/a.json").write_text("{"), "no valid certificate binds"),
+        (
+            lambda folder, manifest: forged_truth(folder, value=5.0, certified=False),
+            r"I\(x1;y\) is 5.0 in the ground truth, 1.0",
+        ),
+        (lambda folder, manifest: forged_truth(folder, lower_bound_float32=0.9), "not a certificate of this manifest"),
+        (
+            lambda folder, manifest: (folder / "certificates/a.json").write_text("{"),
+            "not a certificate of this manifest",
+        ),
         (lambda folder, manifest: (folder / "certificates/a.json").unlink(), "no valid certificate binds"),
         (lambda folder, manifest: manifest.update(seed=4), "seed are not those that the rows were made with"),
         (lambda folder, manifest: manifest.update(config="../../b"), "is that of '../../b'"),
@@ -334,11 +342,14 @@ def test_statements_that_contradict_each_other(two, tmp_path, change, says, stre
         load(copy, "a", streaming=streaming, progress=False)
 
 
-def test_a_certificate_of_other_files_is_none(two, tmp_path):
+def test_a_certificate_of_other_files_is_refused(two, tmp_path):
     folder = tmp_path / "bare"
     generate(configuration("a"), folder, certify=False, progress=False)
     (folder / "certificates").mkdir()
     shutil.copy(two / "certificates/a.json", folder / "certificates")
+    with pytest.raises(DamagedFilesError, match="not a certificate of this manifest"):
+        load(folder, "a", progress=False)
+    (folder / "certificates/a.json").unlink()
     found = load(folder, "a", progress=False)
     assert found.certificate is None
     assert found.ground_truth["I(x1;y)"].lower_bound_float32 is None
