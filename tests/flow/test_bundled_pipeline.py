@@ -42,7 +42,7 @@ def test_the_card_measures_these_weights(pipeline):
     assert accuracy["test_images"]["overall"]["value"] >= 0.90
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)])
 def test_the_round_trip_of_a_few_latents(pipeline, dtype):
     latents = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(5), dtype=dtype)
     pipe = FlowMatchingPipeline.from_pretrained("fashion-mnist", dtype=dtype)

@@ -184,7 +184,7 @@ def eight(tmp_path_factory):
     return make(tmp_path_factory.mktemp("eight") / "data", *configs)
 
 
-@pytest.mark.parametrize("versions", ["auto", "explicit"])
+@pytest.mark.parametrize("versions", ["auto", pytest.param("explicit", marks=pytest.mark.slow)])
 def test_eight_publishers_at_the_same_time(hub, clients, eight, two, published, repo, versions):
     if versions == "explicit":
         published(two, repo)
