@@ -5,8 +5,9 @@ Owns the form of what is printed. Imports no room.
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -46,8 +47,28 @@ def _options(
         typer.echo(context.get_help())
 
 
-def print_quantities(values: dict[str, float]) -> None:
-    print_table(("quantity", "nats"), [(name, _nats(value)) for name, value in values.items()], right=(1,))
+def print_quantities(
+    values: Mapping[str, float], bounds: Mapping[str, Mapping[str, float | None]] | None = None
+) -> None:
+    """Exact values and, where something was measured, the lower bounds of what was stored."""
+    rows = [(name, _nats(value)) for name, value in values.items()]
+    if not bounds:
+        print_table(("quantity", "nats"), rows, right=(1,))
+        return
+    measured = [(bounds.get(name, {}).get("float32"), bounds.get(name, {}).get("8bit")) for name in values]
+    print_table(
+        ("quantity", "nats", "in floats ≥", "in 8 bits ≥"),
+        [
+            (*row, *(map(bound_text, pair) if row[0] in bounds else ("", "")))
+            for row, pair in zip(rows, measured, strict=True)
+        ],
+        right=(1, 2, 3),
+    )
+
+
+def bound_text(value: float | None) -> str:
+    """Rounded down: a bound must not be stated above what was found."""
+    return "–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}"
 
 
 def _nats(value: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -44,6 +45,9 @@ def generate(
     Several processes, GPUs or machines share the work under a launcher:
     torchrun --nproc_per_node 2 -m mmmi_hf generate …
     """
+    from mmmi_hf.dataset.card_text import certificate_line
+    from mmmi_hf.dataset.checks import bound_certificate
+    from mmmi_hf.dataset.folder import DatasetFolder
     from mmmi_hf.dataset.generation import generate as run
     from mmmi_hf.dataset.ground_truth import quantities
 
@@ -65,6 +69,8 @@ def generate(
     if result.rank != 0:
         return  # process 0 reports
     chosen, values = result.config, quantities(result.config.model)
+    certificate = bound_certificate(DatasetFolder(result.folder, reading=True), chosen.name)
+    bounds = certificate["lower_bounds"] if certificate else {}
     if form is Format.json:
         summary = {
             "folder": str(result.folder),
@@ -77,6 +83,7 @@ def generate(
             "world_size": result.world_size,
             "network_fraction": round(result.network_fraction, 3),
             "quantities": values,
+            "lower_bounds": bounds,
         }
         typer.echo(json.dumps(summary, indent=2))
         return
@@ -85,7 +92,9 @@ def generate(
     )
     splits = ", ".join(f"{split} {len(rows_of):,}" for split, rows_of in chosen.split_rows.items())
     typer.echo(f"{chosen.name} in {result.folder}: {splits} ({done})\n")
-    print_quantities(values)
+    print_quantities(values, bounds)
+    measured = f"{certificate_line(certificate)}." if certificate else "Nothing was measured on the files."
+    typer.echo(f"\n{textwrap.fill(measured, 80)}")
     typer.echo(
         "\nLoad it with:\n\n"
         "    from datasets import load_dataset\n"

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, bound_text, print_table, quieten_libraries
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.certificate import Certificate
@@ -99,7 +98,7 @@ def print_certificate(certificate: Certificate) -> None:
         (
             quantity,
             f"{record['upper_bounds'][quantity]:.6f}",
-            *(_bound(kinds.get(kind)) for kind in ("float32", "8bit")),
+            *(bound_text(kinds.get(kind)) for kind in ("float32", "8bit")),
         )
         for quantity, kinds in record["lower_bounds"].items()
     ]
@@ -116,8 +115,3 @@ def print_certificate(certificate: Certificate) -> None:
 
 def _error(value: Any) -> str:
     return "–" if value is None else f"{value:.2g}"
-
-
-def _bound(value: Any) -> str:
-    """Rounded down: a bound must not be stated above what was found."""
-    return "–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}"
