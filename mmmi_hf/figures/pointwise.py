@@ -21,6 +21,8 @@ from mmmi_hf.figures.pictures import Array
 MOST_PANELS = 12
 _LINES = 0.74
 """The part of a panel below its text."""
+_ROUNDING = 1e-12
+"""Nats that are drawn as 0: an axis of them would say nothing."""
 Pair = tuple[str, str]
 
 
@@ -61,10 +63,12 @@ def pointwise_histograms(model: CausalModel, values: Mapping[Pair, Array], *, ti
 
 def _histogram(axes: Axes, model: CausalModel, pair: Pair, values: Array) -> None:
     exact, variance = model.mutual_information(*pair), model.pointwise_variance(*pair)
+    values = np.where(np.abs(values) <= _ROUNDING, 0.0, values)
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     axes.set_title(style.information(*pair) + f" = {style.nats(exact)} nats")
     if values.min() == values.max():
         axes.axvline(mean, color=style.SKY, linewidth=6.0, label="rows")
+        axes.set_xlim(mean - 0.05, mean + 0.05)  # the limits of a single value would be rounding
     else:
         bins = min(40, max(8, round(math.sqrt(len(values)))))
         axes.hist(values, bins=bins, color=style.SKY, alpha=0.75, label="rows")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from mmmi_hf.causal import common_cause
+from mmmi_hf.causal import common_cause, independent
 from mmmi_hf.figures import pointwise_histograms, style, tuple_grid
 from mmmi_hf.figures.pointwise import MOST_PANELS
 
@@ -114,3 +114,9 @@ def test_constant_values_are_one_line():
 def test_what_cannot_be_drawn_is_refused(values, says):
     with pytest.raises(ValueError, match=says):
         pointwise_histograms(MODEL, values)
+
+
+def test_rounding_gets_no_axis_of_its_own():
+    rounding = np.random.default_rng(0).integers(-3, 1, 40) * 1e-17
+    figure = pointwise_histograms(independent((1, 4, 4)), {("x1", "y"): np.zeros(40), ("x2", "y"): rounding})
+    assert [axes.get_xlim() for axes in figure.axes] == [(-0.05, 0.05)] * 2
