@@ -3,17 +3,15 @@
 Owns the order of work within a process. Three kinds of threads: this one claims chunks and draws their latents; the
 networks' threads do nothing else; writers encode, hash and sync.
 
-On a CPU a micro-batch is computed by one thread, and as many are computed at once as torch has threads: the number of
-threads of one operation changes the bits of its result, the number of operations at a time does not. It
-is also faster, as no operation waits for its slowest thread. On an accelerator one thread feeds it.
+The networks' threads compute a micro-batch each, see `threads.py`.
 """
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +24,7 @@ from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.distribution import Place
 from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.dataset.rows import MICRO_BATCH, Prepared, class_labels, finish, images_of, prepare
+from mmmi_hf.dataset.threads import CancellingPool, network_threads
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
@@ -89,14 +88,11 @@ class Maker:
         Args:
             reading_all: read again even what this run has written.
         """
-        import torch
-
         self._reading_all = reading_all
         self._sound: set[int] = set()
         self._network_seconds.clear()
         on_cpu = all(bijection.device.type == "cpu" for bijection in self.bijections.values())
-        begin, before = time.perf_counter(), torch.get_num_threads()
-        workers = before if on_cpu else 1
+        begin = time.perf_counter()
         there = self.store.rows_there(self.config.rows)
         already = self.store.rows_by_run(self.config.rows)
         with ExitStack() as stack:
@@ -110,12 +106,8 @@ class Maker:
                 )
             )
             self._initial = self._bar.n - self.rows_made
-            if on_cpu:
-                stack.callback(torch.set_num_threads, before)
-            self._writers = stack.enter_context(_executor(WRITERS))
-            self._networks = stack.enter_context(
-                _executor(workers, (lambda: torch.set_num_threads(1)) if on_cpu else None)
-            )
+            self._writers = stack.enter_context(CancellingPool(WRITERS))
+            self._networks, workers = stack.enter_context(network_threads(on_cpu))
             self._warm_up()
             self._work(lookahead=workers)
         self.network_fraction = sum(self._network_seconds) / (workers * (time.perf_counter() - begin))
@@ -218,14 +210,3 @@ class Maker:
         others = self.store.rows_by_run(self.config.rows, others=True) if self.place.world_size > 1 else 0
         now = min(self.config.rows, int(self._initial + self.rows_made + others + in_hand))
         self._bar.update(max(0, now - self._bar.n))
-
-
-def _executor(threads: int, start: Callable[[], None] | None = None) -> Any:
-    return _Cancelling(threads, initializer=start)
-
-
-class _Cancelling(ThreadPoolExecutor):
-    """On leaving, work that has not begun is dropped."""
-
-    def __exit__(self, *error: object) -> None:
-        self.shutdown(wait=True, cancel_futures=True)

@@ -3,18 +3,19 @@
 Owns the inversions of the certificate and what a failed one becomes. Imports torch where it computes; knows nothing of
 folders or information.
 
-On a CPU a few rows are inverted by one thread, and as many such parts at once as torch has threads, as in `making.py`:
-no operation waits for its slowest thread, which costs most where other programs use the processors too.
+The networks' threads invert a few rows each, see `threads.py`.
 """
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from mmmi_hf.dataset.threads import network_threads
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
@@ -65,16 +66,9 @@ def recover(
             found[start : start + together][finite.numpy()] = inverse.numpy()
         return len(part)
 
-    on_cpu, before = bijection.device.type == "cpu", torch.get_num_threads()
-    with ThreadPoolExecutor(
-        before if on_cpu else 1, initializer=(lambda: torch.set_num_threads(1)) if on_cpu else None
-    ) as pool:
-        try:
-            for part in as_completed([pool.submit(recover_part, start) for start in range(0, len(values), together)]):
-                tick(part.result())
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-            torch.set_num_threads(before)
+    with network_threads(bijection.device.type == "cpu") as (pool, _):
+        for part in as_completed([pool.submit(recover_part, start) for start in range(0, len(values), together)]):
+            tick(part.result())
     return found
 
 

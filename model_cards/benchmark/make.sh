@@ -1,92 +1,119 @@
 #!/usr/bin/env bash
-# Makes the data of this card and its results in a folder, then the card itself beside this script.
+# Makes the data of this card and its results in a folder, part by part, and puts every part into the card when it is done.
 #
-#     PYTHON=.venv/bin/python bash model_cards/benchmark/make.sh FOLDER           # all of it
-#     PYTHON=.venv/bin/python bash model_cards/benchmark/make.sh FOLDER 3 TRIAL   # a third of the rows, card in TRIAL
+#     bash model_cards/benchmark/make.sh FOLDER                  # all parts
+#     bash model_cards/benchmark/make.sh FOLDER latents images   # these, in this order
 #
+# Parts: latents, ten-latents (a few minutes of data each), images (42,000 pictures of the bundled pipeline), curves
+# (16,000), ten-images (10,000). Parts that are in the card already stay as they are until they are made again.
 # Killed at any time and started again with the same FOLDER, it goes on where it was: finished configurations and cells
-# are kept. It uses all processors. The images (68,000) are made before anything is estimated.
+# are kept. It uses all processors. Variables: PYTHON (default python); SCALE=3 makes a third of the pictures; CARD is
+# the folder of the card (default: that of this script).
 set -euo pipefail
-card=$(cd "$(dirname "$0")" && pwd)
+card=${CARD:-$(dirname "$0")}
 folder=${1:?give a folder for data and results}
-scale=${2:-1}
-card=${3:-$card}
-mkdir -p "$folder" "$card"
+scale=${SCALE:-1}
+parts=("${@:2}")
+[ ${#parts[@]} -gt 0 ] || parts=(latents ten-latents images curves ten-images)
+for part in "${parts[@]}"; do
+    case $part in
+        latents | ten-latents | images | curves | ten-images) ;;
+        *) echo "$0: no part $part; give latents, ten-latents, images, curves or ten-images" >&2 && exit 2 ;;
+    esac
+done
+mkdir -p "$folder/results" "$card"
 card=$(cd "$card" && pwd)
 python=$(command -v "${PYTHON:-python}")
 python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
 cd "$folder"
-export OMP_NUM_THREADS=1 # cells run side by side, each on one thread; images take all processors
 
-make() { # CONFIGURATION-OR-YAML DATA ROWS
+make() { # CONFIGURATION-OR-YAML DATA ROWS THREADS
     local name
     name=$(basename "$1" .yaml)
     if [ ! -f "$2/manifests/$name.json" ]; then
-        "$python" -m mmmi_hf generate "$1" --out "$2" --rows $(($3 / scale)) --no-certify --quiet > "$name.log"
+        OMP_NUM_THREADS=$4 "$python" -m mmmi_hf generate "$1" --out "$2" --rows "$3" --no-certify --quiet > "$name.log"
     fi
 }
 
-latents() { # NAME MODEL SEED MODALITIES STANDARDIZE: a configuration of bare latents of 32 × 32
+pictures() { # CONFIGURATION DATA ROWS
+    make "$1" "$2" $(($3 / scale)) "$(nproc)"
+}
+
+latents() { # NAME MODEL SEED MODALITIES: the YAML of a configuration of bare latents of 32 × 32
     local pairs
     pairs=$(printf '{pipeline: identity}, %.0s' $(seq "$4"))
     cat > "$1.yaml" << YAML
 modalities: [${pairs%, }]
 causal_model: {$2, shape: [1, 32, 32]}
-standardize: $5
+standardize: whiten
 seed: $3
 YAML
 }
 
+benchmark() { # DATA SECTION OPTIONS…; cells run side by side, each on one thread
+    echo "$(date -u +%H:%M) benchmark of $1: ${*:3}"
+    OMP_NUM_THREADS=1 "$python" -m mmmi_hf benchmark "$1" --out "results/$2" --quiet "${@:3}" > "results-$2.log"
+}
+
+into_card() { # SECTION
+    (cd results && find "$1" -name benchmark.json -printf '%h\n') | while read -r section; do
+        mkdir -p "$card/$section"
+        for name in benchmark results summary seconds; do cp "results/$section/$name.json" "$card/$section/"; done
+        rm -rf "$card/$section/plots"
+        cp -r "results/$section/plots" "$card/$section/"
+    done
+    "$python" -m mmmi_hf.benchmark.cards "$card"
+}
+
+perceptrons=(--encoder mlp --width 32 --layers 2 --batch-size 256 --steps 2000 --learning-rate 0.004 --patience 6)
+convolutions=(--encoder conv --width 64 --batch-size 64 --steps 400 --learning-rate 0.001 --patience 4)
 levels="0.25 0.5 0.75 1.0 1.25 1.5 1.75 2.0 2.25 2.5"
-some="0.5 1.0 1.5 2.0 2.5"
 
-# Bare latents: ten levels, one common cause; ten modalities that share less and less.
-seed=2510216860
-for level in $levels; do
-    seed=$((seed + 1))
-    latents "latents-$level" "story: common_cause, mi: $level" $seed 2 whiten
-    make "latents-$level.yaml" latents 40000
+for part in "${parts[@]}"; do
+    echo "$(date -u +%H:%M) $part"
+    case $part in
+        latents) # ten levels, one common cause
+            seed=2510216860
+            for level in $levels; do
+                seed=$((seed + 1))
+                latents "latents-$level" "story: common_cause, mi: $level" $seed 2
+                make "latents-$level.yaml" latents 40000 1
+            done
+            benchmark latents 1-bare-latents --pairs x1:y "${perceptrons[@]}" \
+                --estimators paper,js-unbiased,ba,cca,pca-ksg,oracle-ksg,oracle-dv
+            benchmark latents 1-bare-latents --task regression,ssl "${perceptrons[@]}"
+            into_card 1-bare-latents
+            ;;
+        images) # the released configurations with fewer rows
+            for level in $levels; do pictures "common-cause-$level" images 1400; done
+            for level in 0.5 1.0 1.5 2.0 2.5; do pictures "common-cause-$level-rms" images 1400; done
+            benchmark images 2-images --pairs x1:y,x1:x2 --estimators paper,cca,oracle-ksg,oracle-dv \
+                "${convolutions[@]}"
+            benchmark images 2-images --task regression,ssl "${convolutions[@]}"
+            into_card 2-images
+            ;;
+        curves)
+            for name in common-cause-2.0 common-cause-2.0-rms; do pictures $name curves 4000; done
+            benchmark curves 3-learning-curves --pairs x1:y,x1:x2 --no-null "${convolutions[@]}" \
+                --estimators dv,js,infonce,smile-5,cca \
+                --train-rows $((200 / scale)),$((400 / scale)),$((800 / scale)),$((1600 / scale))
+            into_card 3-learning-curves
+            ;;
+        ten-latents) # ten modalities that share less and less
+            seed=2510216870
+            for decay in 1.2 1.4 1.6; do
+                seed=$((seed + 1))
+                latents "ten-$decay" \
+                    "story: decaying_modalities, modalities: 10, alpha: $decay, beta: $decay" $seed 10
+                make "ten-$decay.yaml" ten-latents 4000 1
+            done
+            benchmark ten-latents 4-ten-modalities-of-latents --task ssl "${perceptrons[@]}"
+            into_card 4-ten-modalities-of-latents
+            ;;
+        ten-images)
+            for decay in 1.2 1.6; do pictures "decaying-modalities-alpha$decay-beta$decay" ten-images 500; done
+            benchmark ten-images 5-ten-modalities-of-images --task ssl --seeds 1 "${convolutions[@]}"
+            into_card 5-ten-modalities-of-images
+            ;;
+    esac
 done
-for decay in 1.2 1.4 1.6; do
-    seed=$((seed + 1))
-    latents "ten-$decay" "story: decaying_modalities, modalities: 10, alpha: $decay, beta: $decay" $seed 10 whiten
-    make "ten-$decay.yaml" ten-latents 4000
-done
-
-# Images of the bundled pipeline: the released configurations with fewer rows.
-export OMP_NUM_THREADS=$(nproc)
-for level in $levels; do make "common-cause-$level" images 1400; done
-for level in $some; do make "common-cause-$level-rms" images 1400; done
-for name in common-cause-2.0 common-cause-2.0-rms; do make $name curves 4000; done
-for decay in 1.2 1.6; do make "decaying-modalities-alpha$decay-beta$decay" ten-images 500; done
-export OMP_NUM_THREADS=1
-
-benchmark() { # DATA SECTION OPTIONS…
-    "$python" -m mmmi_hf benchmark "$1" --out "results/$2" --quiet "${@:3}" > "results-$2.log"
-}
-
-perceptrons="--encoder mlp --width 32 --layers 2 --batch-size 256 --steps 2000 --learning-rate 0.004 --patience 6"
-convolutions="--encoder conv --width 64 --batch-size 64 --steps 400 --learning-rate 0.001 --patience 4"
-mkdir -p results
-# shellcheck disable=SC2086 # options are words
-{
-    benchmark latents 1-bare-latents --pairs x1:y $perceptrons \
-        --estimators paper,js-unbiased,ba,cca,pca-ksg,oracle-ksg,oracle-dv
-    benchmark latents 1-bare-latents --task regression,ssl $perceptrons
-    benchmark images 2-images --pairs x1:y,x1:x2 --estimators paper,cca,oracle-ksg,oracle-dv $convolutions
-    benchmark images 2-images --task regression,ssl $convolutions
-    benchmark curves 3-learning-curves --pairs x1:y,x1:x2 --no-null $convolutions \
-        --estimators dv,js,infonce,smile-5,cca \
-        --train-rows $((200 / scale)),$((400 / scale)),$((800 / scale)),$((1600 / scale))
-    benchmark ten-latents 4-ten-modalities-of-latents --task ssl $perceptrons
-    benchmark ten-images 5-ten-modalities-of-images --task ssl --seeds 1 $convolutions
-}
-
-(cd results && find . -name benchmark.json -printf '%P\n') | while read -r found; do
-    section=$(dirname "$found")
-    mkdir -p "$card/$section"
-    for name in benchmark results summary seconds; do cp "results/$section/$name.json" "$card/$section/"; done
-    rm -rf "$card/$section/plots"
-    cp -r "results/$section/plots" "$card/$section/"
-done
-"$python" -m mmmi_hf.benchmark.cards "$card"
