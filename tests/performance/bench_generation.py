@@ -2,9 +2,9 @@
 
 Run: python tests/performance/bench_generation.py [--rows 128] [--compile] [--channels-last]
 
-One and two processes, the bundled pipeline, the same micro-batches, in one run. Each process computes one operation at
-a time on one thread (OMP_NUM_THREADS=1); wall time and processor time are both given, because a busy machine stretches
-the former. On a GPU, when there is one, the round trip of float32 images with TF32 off is printed too.
+One and two processes, the bundled pipeline, the same micro-batches, in one run. Each process computes one operation
+at a time on one thread (OMP_NUM_THREADS=1); wall time and processor time are both given, because a busy machine
+stretches the former. On a GPU, when there is one, the round trip of float32 images with TF32 off is printed too.
 """
 
 from __future__ import annotations
