@@ -35,6 +35,8 @@ CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 LOG_EVERY = 25
 SAMPLES_PER_CLASS = 6
+SHARD_SIZE = "15MB"
+"""Of stored weights, so that a repository without large-file storage takes them."""
 
 
 def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = False, progress: bool = True) -> Path:
@@ -231,7 +233,7 @@ class _Run:
         """Save the pipeline, and what its model card needs to know of the training."""
         pipeline = self.pipeline()
         digest = pipeline.digest
-        pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", safe_serialization=True)
+        pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", max_shard_size=SHARD_SIZE)
         log = [json.loads(line) for line in self._logged()]
         training = {
             "recipe": dataclasses.asdict(self.recipe),

@@ -1,5 +1,6 @@
 """The trainer: examples addressed by (seed, step), resuming bit for bit, refusals."""
 
+import dataclasses
 import itertools
 import json
 
@@ -195,6 +196,30 @@ def test_recipe_files_that_cannot_be_used(tmp_path, text, says):
 def test_the_bundled_recipe_is_readable():
     recipe = TrainingRecipe.from_yaml("model_cards/fashion-mnist/recipe.yaml", steps=5, batch_size=None)
     assert (recipe.steps, recipe.batch_size, recipe.latent_shape) == (5, 128, (1, 32, 32))
+
+
+@pytest.mark.parametrize(
+    ("name", "parameters"), [("fashion-mnist", 3_870_820), ("cifar10", 15_618_915), ("cifar10-small", 7_609_996)]
+)
+def test_every_committed_recipe_trains(name, parameters, tmp_path, monkeypatch):
+    """Two steps with the recipe's own network, data schema and schedule; its weights fit into 32 MB of float16."""
+    recipe = TrainingRecipe.from_yaml(f"model_cards/{name}/recipe.yaml")
+    column, size = ("img", (32, 32)) if recipe.channels == 3 else ("image", (28, 28))
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 255, (8, *size, recipe.channels), dtype=np.uint8)
+    features = datasets.Features({column: datasets.Image(), "label": datasets.ClassLabel(names=list("abcdefghij"))})
+    datasets.Dataset.from_dict(
+        {column: [Image.fromarray(image.squeeze()) for image in pixels], "label": list(range(8))}, features=features
+    ).to_parquet(tmp_path / "data.parquet")
+    few = {"dataset": str(tmp_path), "steps": 2, "batch_size": 4, "mixed_precision": "no", "compile": False}
+    monkeypatch.setattr(training._Run, "draw", lambda run, path: None)
+    folder = train(dataclasses.replace(recipe, **few), tmp_path / "run", cpu=True, progress=False)
+    facts = json.loads((tmp_path / "run/training.json").read_text())
+    shards = [path.stat().st_size for path in folder.rglob("*.safetensors")]
+    assert facts["parameters"] == parameters
+    assert max(shards) <= 16e6
+    assert sum(shards) <= 32e6
+    assert FlowMatchingPipeline.from_pretrained(folder).digest == facts["digest"]
 
 
 def test_images_are_padded_cropped_and_named(data, tmp_path):
