@@ -104,6 +104,7 @@ def power(name, n, repetitions):
         ("images shuffled, 1 nat", 64),
         ("a tenth shuffled, 2.5 nats", 128),
         ("clipped to ±2", 64),
+        ("clipped to ±3", 32),
         ("re-normalised to ±1", 16),
     ],
 )
