@@ -102,7 +102,7 @@ def _information(model: CausalModel, z: Mapping[str, Array], y: Array, kind: str
                 continue
             pointwise = model.pointwise_mutual_information(latents, first, second)
             excess = abs(float(np.sum(pointwise - model.mutual_information(first, second))))
-            p_values.append(min(1.0, 2.0 * math.exp(_chernoff(excess, correlations, len(y)))))
+            p_values.append(2.0 * math.exp(_chernoff(excess, correlations, len(y))))
             pairs.append(f"{first} and {second}")
     return [_smallest("information", np.array(p_values), pairs)] if pairs else []
 
@@ -133,7 +133,8 @@ def _whitened(flat: Mapping[str, Array]) -> list[Test]:
         lengths.append([2.0 * min(stats.chi2.sf(total, n * d), stats.chi2.cdf(total, n * d))])
         rows += [f"{name}, sampled row {r}" for r in range(n)] + [f"{name}, all"]
         values.append(stats.kstest(z.ravel(), "norm").pvalue)
-        below = z.size * math.log1p(-2.0 * float(stats.norm.sf(np.abs(z).max())))
+        outside = 2.0 * float(stats.norm.sf(np.abs(z).max()))
+        below = -math.inf if outside == 1.0 else z.size * math.log1p(-outside)
         largest.append(2.0 * min(math.exp(below), -math.expm1(below)))
         names.append(name)
         if n > 1 and d > 1:
@@ -151,5 +152,7 @@ def _whitened(flat: Mapping[str, Array]) -> list[Test]:
 
 
 def _smallest(name: str, p_values: Array, labels: list[str]) -> Test:
-    at = int(np.argmin(np.where(np.isnan(p_values), -1.0, p_values)))
-    return Test(name, min(1.0, float(p_values[at]) * len(p_values)), labels[at])
+    """The smallest p-value, corrected; what is no number has none, and counts as impossible."""
+    known = np.where(np.isnan(p_values), 0.0, p_values)
+    at = int(np.argmin(known))
+    return Test(name, min(1.0, float(known[at]) * len(known)), labels[at])

@@ -48,6 +48,14 @@ def test_honest_latents_are_refused_as_seldom_as_stated_at_small_levels(kind, n)
         assert share <= level + 3 * error
 
 
+def test_latents_of_which_no_row_could_be_inverted_are_refused():
+    def change(z, y, generator):
+        z["x1"][:] = 0.0
+
+    found = {test.name for test in refused(outcome(MODEL, 16, 0, change))}
+    assert {"largest values", "lengths", "information"} <= found
+
+
 def shuffle(share):
     def change(z, y, generator):
         chosen = np.sort(generator.choice(len(y), size=max(2, round(share * len(y))), replace=False))
