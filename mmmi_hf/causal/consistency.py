@@ -133,8 +133,7 @@ def _whitened(flat: Mapping[str, Array]) -> list[Test]:
         lengths.append([2.0 * min(stats.chi2.sf(total, n * d), stats.chi2.cdf(total, n * d))])
         rows += [f"{name}, sampled row {r}" for r in range(n)] + [f"{name}, all"]
         values.append(stats.kstest(z.ravel(), "norm").pvalue)
-        outside = 2.0 * float(stats.norm.sf(np.abs(z).max()))
-        below = -math.inf if outside == 1.0 else z.size * math.log1p(-outside)
+        below = z.size * float(stats.halfnorm.logcdf(np.abs(z).max()))
         largest.append(2.0 * min(math.exp(below), -math.expm1(below)))
         names.append(name)
         if n > 1 and d > 1:
