@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes the data of this card and its results in a folder, part by part, and puts every part into the card when it is done.
+# Makes the data of this card and its results in a folder, part by part; every finished part goes into the card.
 #
 #     bash model_cards/benchmark/make.sh FOLDER                  # all parts
 #     bash model_cards/benchmark/make.sh FOLDER latents images   # these, in this order
