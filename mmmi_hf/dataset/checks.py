@@ -62,22 +62,24 @@ def read_manifest(folder: DatasetFolder, config: str) -> dict[str, Any]:
 def problems_of(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
     """`check_folder` of an opened folder."""
     return _unless_malformed(
-        _listing_problems, _file_problems, _content_problems, _card_problems, given=(folder, config, manifest)
+        lambda: _listing_problems(config, manifest),
+        lambda: _file_problems(folder, config, manifest),
+        lambda: _content_problems(folder, config, manifest),
+        lambda: _card_problems(folder, config, manifest),
     )
 
 
 def statement_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
     """What of manifest, causal model, ground truth and certificate contradicts another; data are not looked at."""
-    return _unless_malformed(_listing_problems, _content_problems, given=(folder, config, manifest))
+    return _unless_malformed(
+        lambda: _listing_problems(config, manifest), lambda: _content_problems(folder, config, manifest)
+    )
 
 
-def _unless_malformed(
-    *checks: Callable[[DatasetFolder, str, Mapping[str, Any]], list[str]],
-    given: tuple[DatasetFolder, str, Mapping[str, Any]],
-) -> list[str]:
+def _unless_malformed(*checks: Callable[[], list[str]]) -> list[str]:
     """What the first check finds that finds anything, or that the manifest is not what any check can read."""
     try:
-        return next((found for check in checks if (found := check(*given))), [])
+        return next((found for check in checks if (found := check())), [])
     except (KeyError, TypeError, AttributeError, ValueError, OverflowError, pa.ArrowException) as error:
         return [f"the manifest or a file that it names is malformed: {type(error).__name__}: {error}"]
 
@@ -166,8 +168,7 @@ def _pipelines(config: MMMIConfig) -> str:
     return ", ".join(name if count == 1 else f"{count} × {name}" for name, count in counted)
 
 
-def _listing_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
-    del folder
+def _listing_problems(config: str, manifest: Mapping[str, Any]) -> list[str]:
     listed = [entry["path"] for entry in manifest["files"]]
     data = [path for split in manifest["splits"].values() for path in split["files"]]
     expected = {*data, f"ground_truth/{config}.parquet", f"causal_models/{config}.json"}
