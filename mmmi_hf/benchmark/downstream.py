@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.benchmark.data import TARGET, Source
-from mmmi_hf.benchmark.plan import FORMAT, Cell, seed_rows, series_of
+from mmmi_hf.benchmark.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol import Work, run_cells
 from mmmi_hf.benchmark.regression import Task, run_task
 from mmmi_hf.benchmark.ssl import METHODS, run_ssl
@@ -22,6 +22,7 @@ from mmmi_hf.benchmark.training import Training
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl")
+_FORMATS = {"regression": 2, "ssl": 1}  # of the records of finished cells
 
 
 def downstream_cells(
@@ -64,7 +65,7 @@ def downstream_cells(
 def _cell(source: Source, task: Task, kind: str, way: str) -> Cell:
     manifest = source.manifest(task.config)
     settings = {
-        "format": FORMAT,
+        "format": _FORMATS[kind],
         "task": kind,
         "method": way,
         "data": source.digest(task.config),
@@ -129,7 +130,8 @@ def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
             sampling = float(np.sqrt(np.sum(within**2)) / len(members))
             spread = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
             record |= {name: float(values.mean()), f"{name}_error": max(sampling, spread)}
-        record["histogram"] = np.sum([member["histogram"] for member in members], axis=0).tolist()
+        if task == "regression":
+            record["histogram"] = np.sum([member["histogram"] for member in members], axis=0).tolist()
         summary.append(record)
     return summary
 

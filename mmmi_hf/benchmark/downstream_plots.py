@@ -57,10 +57,8 @@ def regression_figure(summary: Sequence[Record], title: str) -> Figure:
         (row for row in known if row["inputs"] == known[0]["inputs"]), key=lambda row: float(row["information"])
     )
     for k, row in enumerate([single[0], single[-1]] if len(single) > 1 else single):
-        counts = np.array(row["histogram"], dtype=float)
         right.stairs(
-            counts / counts.sum() / np.diff(BINS),
-            BINS,
+            *histogram_density(np.array(row["histogram"], dtype=float), row["rmse"] / row["sigma"]),
             color=style.CYCLE[k],
             lw=1.5,
             label=f"{row['config']}, {row['inputs']}: {row['information']:.2f} nats",
@@ -116,6 +114,15 @@ def write_downstream_plots(summary: Sequence[Record], folder: Path) -> list[Path
         what = "regression of y" if task == "regression" else "self-supervised learning"
         written += style.save(draw(mine, f"{what}, {series}"), folder / f"{task}-{slug(series)}")
     return written
+
+
+def histogram_density(counts: np.ndarray, deviation: float) -> tuple[np.ndarray, np.ndarray]:
+    """Densities and edges of a histogram over `BINS`, neighbours merged to about the width of Scott's rule."""
+    width, bins = BINS[1] - BINS[0], len(counts)
+    wanted = 3.49 * deviation / counts.sum() ** (1 / 3) / width
+    together = min((k for k in range(1, bins + 1) if bins % k == 0), key=lambda k: abs(k - wanted))
+    merged = counts.reshape(-1, together).sum(axis=1)
+    return merged / merged.sum() / (together * width), BINS[::together]
 
 
 def _short(inputs: str) -> str:

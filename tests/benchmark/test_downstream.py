@@ -16,8 +16,8 @@ from mmmi_hf.benchmark.downstream import (
     run_downstream_cell,
     summarize_downstream,
 )
-from mmmi_hf.benchmark.downstream_plots import regression_figure, write_downstream_plots
-from mmmi_hf.benchmark.regression import Task, judged
+from mmmi_hf.benchmark.downstream_plots import histogram_density, regression_figure, write_downstream_plots
+from mmmi_hf.benchmark.regression import BINS, Task, judged
 from mmmi_hf.benchmark.ssl import probe, run_ssl
 
 RECIPE = Training(encoder="mlp", width=16, embedding=8, batch_size=32, steps=150, learning_rate=8e-3, evaluate_every=25)
@@ -91,8 +91,22 @@ def test_pictures_and_tables(regression, learned, tmp_path):
         text = downstream_markdown(summary)
         assert text.count("\n") == len(summary) + 2
         assert all(f"| {row['config']} " in text for row in summary), "a name's hyphen is no minus"
-    of_errors = regression_figure(summarize_downstream(regression), "t").axes[1].get_legend()
-    assert [text.get_text().split(":")[0] for text in of_errors.get_texts()] == ["level-0.4, x1", "level-1.2, x1"]
+    right = regression_figure(summarize_downstream(regression), "t").axes[1]
+    names = [text.get_text().split(":")[0] for text in right.get_legend().get_texts()]
+    assert names == ["level-0.4, x1", "level-1.2, x1"]
+
+
+def test_histograms_of_errors_hold_every_row_and_are_as_fine_as_their_number_allows(regression):
+    assert all(sum(row["histogram"]) == row["rows"] for row in regression)
+    errors = np.random.default_rng(0).standard_normal(100_000)
+    widths = []
+    for rows, deviation in ((40, 1.0), (4_000, 0.8), (4_000, 0.1), (100_000, 0.01)):
+        counts = np.histogram(np.clip(errors[:rows] * deviation, -3.0, 3.0), BINS)[0].astype(float)
+        densities, edges = histogram_density(counts, deviation)
+        assert (edges[0], edges[-1]) == (-3.0, 3.0)
+        assert np.sum(densities * np.diff(edges)) == pytest.approx(1.0)
+        widths.append(edges[1] - edges[0])
+    assert np.allclose(widths, [1.0, 0.2, 0.05, 0.05])
 
 
 def test_the_judge_and_what_is_impossible():
@@ -102,7 +116,6 @@ def test_the_judge_and_what_is_impossible():
     assert shown["rmse"] == 0.5
     assert shown["floor"] == pytest.approx(2.0 * math.exp(-1.0))
     assert shown["r_squared"] == 1 - 0.25 / 4
-    assert sum(shown["histogram"]) == 100
     row = {"config": "c", "method": "m", "inputs": "x1", "null": False, **shown}
     assert [text.split(":")[1].split()[0] for text in impossible([row])] == ["RMSE", "R²"]
     null = {"config": "c", "method": "m", "inputs": "x1", "null": True, **judged(errors, 0.51, 0.0)}
