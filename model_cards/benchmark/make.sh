@@ -4,15 +4,15 @@
 #     bash model_cards/benchmark/make.sh FOLDER                  # all parts
 #     bash model_cards/benchmark/make.sh FOLDER latents images   # these, in this order
 #
-# Parts: latents, ten-latents (a few minutes of data each), images (42,000 pictures of the bundled pipeline), curves
-# (16,000), ten-images (10,000). Parts that are in the card already stay as they are until they are made again.
+# Parts: latents, ten-latents (a few minutes of data each), images (14,000 pictures of the bundled pipeline), curves
+# (8,000), ten-images (5,000). Parts that are in the card already stay as they are until they are made again.
 # Killed at any time and started again with the same FOLDER, it goes on where it was: finished configurations and cells
-# are kept. It uses all processors. Variables: PYTHON (default python); SCALE=3 makes a third of the pictures; CARD is
-# the folder of the card (default: that of this script).
+# are kept. It uses all processors. Variables: PYTHON (default python); TIMES=3 makes three times the pictures (default
+# 1, which made the card that is committed); CARD is the folder of the card (default: that of this script).
 set -euo pipefail
 card=${CARD:-$(dirname "$0")}
 folder=${1:?give a folder for data and results}
-scale=${SCALE:-1}
+times=${TIMES:-1}
 parts=("${@:2}")
 [ ${#parts[@]} -gt 0 ] || parts=(latents ten-latents images curves ten-images)
 for part in "${parts[@]}"; do
@@ -36,7 +36,7 @@ make() { # CONFIGURATION-OR-YAML DATA ROWS THREADS
 }
 
 pictures() { # CONFIGURATION DATA ROWS
-    make "$1" "$2" $(($3 / scale)) "$(nproc)"
+    make "$1" "$2" $(($3 * times)) "$(nproc)"
 }
 
 latents() { # NAME MODEL SEED MODALITIES: the YAML of a configuration of bare latents of 32 × 32
@@ -66,7 +66,7 @@ into_card() { # SECTION
 }
 
 perceptrons=(--encoder mlp --width 32 --layers 2 --batch-size 256 --steps 2000 --learning-rate 0.004 --patience 6)
-convolutions=(--encoder conv --width 64 --batch-size 64 --steps 400 --learning-rate 0.001 --patience 4)
+convolutions=(--encoder conv --width 32 --batch-size 64 --steps 400 --learning-rate 0.001 --patience 4)
 levels="0.25 0.5 0.75 1.0 1.25 1.5 1.75 2.0 2.25 2.5"
 
 for part in "${parts[@]}"; do
@@ -85,18 +85,18 @@ for part in "${parts[@]}"; do
             into_card 1-bare-latents
             ;;
         images) # the released configurations with fewer rows
-            for level in $levels; do pictures "common-cause-$level" images 1400; done
-            for level in 0.5 1.0 1.5 2.0 2.5; do pictures "common-cause-$level-rms" images 1400; done
+            for level in $levels; do pictures "common-cause-$level" images 466; done
+            for level in 0.5 1.0 1.5 2.0 2.5; do pictures "common-cause-$level-rms" images 466; done
             benchmark images 2-images --pairs x1:y,x1:x2 --estimators paper,cca,oracle-ksg,oracle-dv \
                 "${convolutions[@]}"
             benchmark images 2-images --task regression,ssl "${convolutions[@]}"
             into_card 2-images
             ;;
         curves)
-            for name in common-cause-2.0 common-cause-2.0-rms; do pictures $name curves 4000; done
+            for name in common-cause-2.0 common-cause-2.0-rms; do pictures $name curves 2000; done
             benchmark curves 3-learning-curves --pairs x1:y,x1:x2 --no-null "${convolutions[@]}" \
                 --estimators dv,js,infonce,smile-5,cca \
-                --train-rows $((200 / scale)),$((400 / scale)),$((800 / scale)),$((1600 / scale))
+                --train-rows $((100 * times)),$((200 * times)),$((400 * times)),$((800 * times))
             into_card 3-learning-curves
             ;;
         ten-latents) # ten modalities that share less and less
@@ -111,7 +111,7 @@ for part in "${parts[@]}"; do
             into_card 4-ten-modalities-of-latents
             ;;
         ten-images)
-            for decay in 1.2 1.6; do pictures "decaying-modalities-alpha$decay-beta$decay" ten-images 500; done
+            for decay in 1.2 1.6; do pictures "decaying-modalities-alpha$decay-beta$decay" ten-images 250; done
             benchmark ten-images 5-ten-modalities-of-images --task ssl --seeds 1 "${convolutions[@]}"
             into_card 5-ten-modalities-of-images
             ;;
