@@ -1,9 +1,9 @@
-"""Cards of benchmark results: README.md rendered from the results files below the same folder, never typed.
+"""Cards of benchmark results: README.md rendered from the results files below the same folder.
 
 Owns the text of the card and the check that it is up to date. Every folder that `mmmi-hf benchmark` wrote, the card's
 own or one below it, is a section: `results.json`, `summary.json`, `benchmark.json`, `seconds.json`, and `plots/`, which
-are shown. Sections stand in the order of their paths. `make.sh`, if it is there, is named as the command that made
-everything.
+are shown. `remarks.md`, if it is there, is what somebody read off them, and the only text that is typed. Sections stand
+in the order of their paths. `make.sh`, if it is there, is named as the command that made everything.
 
     python -m mmmi_hf.benchmark.cards model_cards/benchmark          # write README.md
     python -m mmmi_hf.benchmark.cards model_cards/benchmark --check  # exit 1 and show the difference if stale
@@ -81,6 +81,7 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "sizes": _sizes(rows),
         "seconds": sum(entry["total"] for entry in _read(place / "seconds.json").values()),
         "plots": _plots(place, folder),
+        "remarks": remarks.read_text().strip() if (remarks := place / "remarks.md").is_file() else "",
     }
 
 

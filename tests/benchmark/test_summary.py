@@ -174,7 +174,9 @@ def test_a_card_has_a_section_for_every_results_folder(tmp_path):
     write_section(tmp_path / "2-curves", train_rows=[50, 100])
     (tmp_path / "1-bare-latents" / "plots").mkdir()
     (tmp_path / "1-bare-latents" / "plots" / "truth-a.png").touch()
+    (tmp_path / "2-curves" / "remarks.md").write_text("\nMore rows help.\n")
     text = benchmark_card(tmp_path)
+    assert text.count("\n\nMore rows help.\n\n") == 1
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == [
         "## Beside the paper's Table 1",
