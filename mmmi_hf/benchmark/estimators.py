@@ -21,9 +21,11 @@ import dataclasses
 import difflib
 import hashlib
 import importlib
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, final
 
 import numpy as np
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.floating[Any]]
 History = Sequence[Mapping[str, float]]
+SOURCE = "source_sha256"  # in the settings of estimators of others
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +128,7 @@ class Estimator(ABC):
 
     uses_exact: ClassVar[bool] = False
     name: ClassVar[str] = "unnamed"
+    _source: ClassVar[str | None] = None
 
     @final
     def fit(self, train: Pairs, validation: Pairs, *, seed: int = 0) -> Self:
@@ -194,9 +198,13 @@ class Estimator(ABC):
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Everything that determines the estimate besides rows and seed, in plain JSON values."""
+        """Everything that determines the estimate besides rows and seed, in plain JSON values.
+
+        An estimator of somebody else's brings the SHA-256 of the file that it was registered from, if there is one.
+        """
         values: dict[str, Any] = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
-        return {"estimator": self.name, **values}
+        source = {} if self._source is None else {SOURCE: self._source}
+        return {"estimator": self.name, **values, **source}
 
 
 Kind = TypeVar("Kind", bound=type[Estimator])
@@ -225,7 +233,7 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
         known = _REGISTERED.get(name)
         if known is not None and (known.__module__, known.__qualname__) != (kind.__module__, kind.__qualname__):
             raise ValueError(f"an estimator named {name!r} is registered already ({known.__qualname__}); take another")
-        kind.name = name
+        kind.name, kind._source = name, _source_of(kind)
         _REGISTERED[name] = kind
         return kind
 
@@ -252,11 +260,27 @@ def estimator_class(name: str) -> type[Estimator]:
 def make_estimator(name: str, **settings: Any) -> Estimator:
     """A registered estimator with its settings. Raises ValueError for an unknown name or setting."""
     kind = estimator_class(name)
-    known: list[str] = [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    known = setting_names(kind)
     unknown = sorted(set(settings) - set(known))
     if unknown:
         raise ValueError(f"{name!r} has no setting {unknown[0]!r}, expected {', '.join(known) or 'none'}")
     return kind(**settings)
+
+
+def setting_names(kind: type[Estimator]) -> list[str]:
+    """The settings that an estimator takes; none where it is no dataclass."""
+    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+
+
+def _source_of(kind: type[Estimator]) -> str | None:
+    """SHA-256 of the file of a class that is not ours, as it is now; None where there is none to be found."""
+    if kind.__module__.partition(".")[0] == __name__.partition(".")[0]:
+        return None
+    try:
+        path = inspect.getsourcefile(kind)
+        return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except (TypeError, OSError):  # a class of a prompt, a module without a file
+        return None
 
 
 def _load() -> None:

@@ -45,7 +45,8 @@ class LatentMI(Estimator):
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         package = _package()
         self._scalings = [Scaling.of(flat(block)) for block in (train.a, train.b)]
-        sides = [torch.cat(parts) for parts in zip(self._inputs(train), self._inputs(validation), strict=True)]
+        inputs = self._inputs(train)
+        sides = [torch.cat(parts) for parts in zip(inputs, self._inputs(validation), strict=True)]
         rows = np.arange(len(train) + len(validation))
         with seeded(seed), contextlib.redirect_stdout(io.StringIO()):
             *_, self._model = package.learn_representation(
@@ -56,13 +57,18 @@ class LatentMI(Estimator):
                 N_dims=self.dimensions,
                 epochs=self.epochs,
             )
+        self._outputs = [Scaling.of(side) for side in self._encoded(inputs)]
         return []
 
     def measure(self, test: Pairs) -> Measured:
+        encoded = self._encoded(self._inputs(test))
+        a, b = (scaling(side) for scaling, side in zip(self._outputs, encoded, strict=True))
+        return measured_ksg(a, b, self.neighbours)
+
+    def _encoded(self, inputs: tuple[torch.Tensor, torch.Tensor]) -> list[np.ndarray]:
+        """The representations of both sides, in float64."""
         with torch.no_grad():
-            sides = self._model.encode(*self._inputs(test))
-        a, b = (side.double().numpy() for side in sides)
-        return measured_ksg(Scaling.of(a)(a), Scaling.of(b)(b), self.neighbours)
+            return [side.double().numpy() for side in self._model.encode(*inputs)]
 
     def _inputs(self, pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
         """Standardised rows in float32; narrow blocks are tiled, as its hidden layers are a fraction of the columns."""

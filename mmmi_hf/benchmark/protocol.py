@@ -1,13 +1,14 @@
 """The protocol: cells are computed, each once, and kept.
 
 Owns the computation of a cell, the folder of finished cells and the workers. A finished cell is one JSON file named by
-the digest of its settings and written atomically by the parent; a killed run is continued by running it again. Networks
-run on one thread, so that bits do not depend on how many cells run side by side.
+the digest of its settings and written atomically by the parent; a killed run is continued by running it again, and
+what failed is tried again. A cell is computed on one thread, so that bits do not depend on how many run side by side.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import importlib
 import importlib.util
 import json
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version as installed_version
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -28,13 +30,18 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
-from mmmi_hf.benchmark.estimators import Pairs, estimator_class, make_estimator
+from mmmi_hf.benchmark.estimators import SOURCE, Pairs, estimator_class, make_estimator
 from mmmi_hf.benchmark.oracles import ExactPairs
 from mmmi_hf.benchmark.plan import Cell, Plan
 from mmmi_hf.benchmark.training import Training, one_thread
 from mmmi_hf.dataset.chunks import FolderInUseError, write_durably
 
 Record = dict[str, Any]
+
+
+def software_versions() -> dict[str, str]:
+    """The software that results depend on, name → installed version."""
+    return {name: installed_version(name) for name in ("mmmi-hf", "torch", "numpy", "scipy", "datasets")}
 
 
 class CellStore:
@@ -66,13 +73,14 @@ class CellStore:
         return content if whole else None
 
     def write(self, cell: Cell, result: dict[str, Any], seconds: float) -> None:
-        """Keep a finished cell."""
+        """Keep a finished cell, with the versions of what computed it."""
         content = {
             "settings": cell.settings,
             "truth": cell.truth,
             "series": cell.series,
             "result": result,
             "seconds": round(seconds, 3),
+            "versions": software_versions(),
         }
         write_durably(self.folder / f"{cell.digest}.json", (json.dumps(content, indent=1) + "\n").encode())
 
@@ -100,16 +108,20 @@ class Work:
     plugins: Sequence[str] = ()
 
     def timed(self, cell: Cell) -> tuple[Record, float]:
-        """The result of a cell and the seconds it took."""
+        """The result of a cell, computed on one thread, and the seconds it took."""
         begin = time.monotonic()
-        result = self.compute(self.source, cell)
+        with one_thread():
+            result = self.compute(self.source, cell)
         return result, time.monotonic() - begin
 
 
 def run_cells(
     work: Work, cells: Sequence[Cell], out: Path, *, workers: int | None = None, progress: bool = True
 ) -> list[Record]:
-    """Compute the cells that are not in `out` yet; returns the records of all, in order.
+    """Compute the cells that are not in `out` yet, or are there with an error; returns the records of all, in order.
+
+    A record holds the cell's settings, truth, series, result, seconds, and, unless it was kept before they were
+    recorded, the versions of the software that computed it.
 
     Args:
         workers: cells that run side by side; default: one per processor.
@@ -119,7 +131,7 @@ def run_cells(
     """
     store = CellStore(out)
     with store.locked():
-        missing = [cell for cell in cells if store.read(cell) is None]
+        missing = [cell for cell in cells if (kept := store.read(cell)) is None or "error" in kept["result"]]
         with tqdm(
             total=len(cells), initial=len(cells) - len(missing), desc="benchmark", unit="cell", disable=not progress
         ) as bar:
@@ -179,29 +191,39 @@ def load_plugins(plugins: Sequence[str]) -> None:
     """Import modules, by name or by path of a .py file, that register estimators.
 
     Raises:
-        ValueError: no such module.
+        ValueError: no such module, or one that fails while it is imported.
     """
     for plugin in plugins:
         path = Path(plugin)
-        if path.suffix != ".py":
-            try:
-                importlib.import_module(plugin)
-            except ModuleNotFoundError as error:
-                raise ValueError(
-                    f"plugin {plugin!r} cannot be imported ({error}); give a module or a .py file"
-                ) from None
-            continue
-        if not path.is_file():
+        if path.suffix == ".py" and not path.is_file():
             raise ValueError(f"plugin {plugin!r} is not there; give a module or a .py file")
-        name = f"mmmi_hf_plugin_{path.stem}"
-        if name in sys.modules:
-            continue
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module
+        try:
+            if path.suffix == ".py":
+                _load_file(path.resolve())
+            else:
+                importlib.import_module(plugin)
+        except Exception as error:
+            raise ValueError(
+                f"plugin {plugin!r} cannot be imported ({type(error).__name__}: {error}); give a module or a .py file "
+                "that Python imports without an error"
+            ) from error
+
+
+def _load_file(path: Path) -> None:
+    """Import a .py file as a module of its own, once; where it lies tells it from others of its name."""
+    name = f"mmmi_hf_plugin_{path.stem}_{hashlib.sha256(os.fsencode(path)).hexdigest()[:12]}"
+    if name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
         spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
 
 
 def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
@@ -209,19 +231,24 @@ def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
 
     An estimator that cannot answer about the data (numbers that overflow, an oracle without sufficient statistics) is
     recorded with its reason and no value.
+
+    Raises:
+        ValueError: the estimator's own file is not the one that was planned with.
     """
     settings = dict(cell.settings["estimator"])
-    estimator = make_estimator(settings.pop("estimator"), **_restored(settings))
+    name, planned = settings.pop("estimator"), settings.pop(SOURCE, None)
+    estimator = make_estimator(name, **_restored(settings))
+    if planned is not None and estimator.settings.get(SOURCE) != planned:
+        raise ValueError(f"the file of the estimator {name!r} was changed during the run; give the same command again")
     seed = cell.settings["seed"]
-    with one_thread():
-        parts = [pairs_of(source, cell, split, exact=estimator.uses_exact) for split in SPLITS]
-        if cell.settings["null"]:
-            parts = [pairs.deranged(3 * seed + index) for index, pairs in enumerate(parts)]
-        train, validation, test = parts
-        try:
-            found = estimator.fit(train, validation, seed=seed).estimate(test, confidence=cell.settings["confidence"])
-        except (ArithmeticError, ValueError) as error:
-            return {"value": None, "error": str(error)}
+    parts = [pairs_of(source, cell, split, exact=estimator.uses_exact) for split in SPLITS]
+    if cell.settings["null"]:
+        parts = [pairs.deranged(3 * seed + index) for index, pairs in enumerate(parts)]
+    train, validation, test = parts
+    try:
+        found = estimator.fit(train, validation, seed=seed).estimate(test, confidence=cell.settings["confidence"])
+    except (ArithmeticError, ValueError) as error:
+        return {"value": None, "error": str(error)}
     return {
         "value": found.value,
         "low": found.low,

@@ -44,8 +44,6 @@ class Variational(Estimator):
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         recipe, objective = self.training, self.objective()
-        if not recipe.split:
-            train = joined(train, validation)
         a, b = tensors(train)
         with seeded(seed):
             inner = critic(
@@ -75,7 +73,8 @@ class Variational(Estimator):
     def _learn_as_the_paper(
         self, scores_of: Callable[[torch.Tensor], Scores], objective: Objective, rows: int, seed: int
     ) -> History:
-        """Train for all steps on all rows; the estimate is the mean of the last twentieth of the batch values."""
+        """Train for all steps on the training rows, of which the estimate is the mean of the last twentieth of the
+        batch values; nothing is asked of the validation rows."""
         recipe = self.training
         optimizer, source = optimizer_of(self._network, recipe), batches(rows, recipe.batch_size, seed)
         values, history = [], []
@@ -132,11 +131,6 @@ def tensors(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
     blocks = [torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32)) for block in (pairs.a, pairs.b)]
     a, b = (block[:, None] if block.ndim == 1 else block for block in blocks)
     return a, b
-
-
-def joined(first: Pairs, second: Pairs) -> Pairs:
-    """All rows of both."""
-    return Pairs(np.concatenate([first.a, second.a]), np.concatenate([first.b, second.b]))
 
 
 def _named(name: str, objective: Callable[[], Objective], what: str) -> type[Variational]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
 import sys
@@ -38,7 +37,7 @@ def benchmark(
         bool, typer.Option("--null/--no-null", help="Also estimate deranged pairs, whose truth is 0.")
     ] = True,
     paper: Annotated[
-        bool, typer.Option("--paper", help="The paper's original recipe: no split, no early stopping, training values.")
+        bool, typer.Option("--paper", help="The paper's original recipe: no early stopping, values of training rows.")
     ] = False,
     critic: Annotated[str | None, typer.Option(help="separable or joint.")] = None,
     encoder: Annotated[str | None, typer.Option(help="auto (convolutions for images), mlp or conv.")] = None,
@@ -71,6 +70,9 @@ def benchmark(
     from mmmi_hf.benchmark.report import write_downstream_report, write_report
     from mmmi_hf.benchmark.training import Training
 
+    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not nearest.is_dir():
+        raise ValueError(f"out must be a folder, and {str(nearest)!r} is a file; name another place")
     load_plugins(plugin or [])
     given = {
         "critic": critic,
@@ -184,7 +186,7 @@ def _tasks(text: str) -> list[str]:
 
 def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
     """Settings of the estimators asked for, by name."""
-    from mmmi_hf.benchmark.estimators import estimator_class, list_estimators, make_estimator
+    from mmmi_hf.benchmark.estimators import estimator_class, list_estimators, make_estimator, setting_names
 
     names: dict[str, None] = {}
     for word in _names(text):
@@ -198,8 +200,8 @@ def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
         raise ValueError("estimators: none were named; write e.g. dv,infonce")
     found = {}
     for name in names:
-        known = {field.name for field in dataclasses.fields(estimator_class(name))}  # type: ignore[arg-type]
-        found[name] = make_estimator(name, **({"training": training} if "training" in known else {})).settings
+        trained = {"training": training} if "training" in setting_names(estimator_class(name)) else {}
+        found[name] = make_estimator(name, **trained).settings
     return found
 
 

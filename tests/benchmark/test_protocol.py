@@ -13,11 +13,22 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+import torch
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from mmmi_hf.benchmark import Training, make_estimator
 from mmmi_hf.benchmark.data import Source
 from mmmi_hf.benchmark.plan import Plan, read_pairs
-from mmmi_hf.benchmark.protocol import CellStore, load_plugins, pairs_of, run_cell, run_plan
+from mmmi_hf.benchmark.protocol import (
+    CellStore,
+    Work,
+    load_plugins,
+    pairs_of,
+    run_cell,
+    run_cells,
+    run_plan,
+    software_versions,
+)
 from mmmi_hf.benchmark.report import write_report
 from mmmi_hf.dataset.chunks import FolderInUseError
 from mmmi_hf.hub.errors import DamagedFilesError
@@ -140,6 +151,71 @@ def test_finished_cells_are_kept_and_damaged_ones_made_again(folder, tmp_path):
     assert all(times[p.name] == p.stat().st_mtime_ns for p in store.folder.glob("*.json") if p.name in times)
     with store.locked(), pytest.raises(FolderInUseError, match="another run is writing"):
         run_plan(asked, tmp_path, workers=1, progress=False)
+
+
+def test_what_failed_is_tried_again_and_a_kill_loses_nothing(folder, tmp_path):
+    asked = plan(folder, "cca")
+    cells, fails, computed = asked.cells(), {0, 1}, []
+
+    def compute(source, cell):
+        if len(computed) == stop:
+            raise KeyboardInterrupt
+        place = cells.index(cell)
+        computed.append(place)
+        return {"value": None, "error": "no"} if place in fails else {"value": float(place)}
+
+    def run():
+        computed.clear()
+        return run_cells(Work(asked.source, compute), cells, tmp_path, workers=1, progress=False)
+
+    stop = None
+    first = run()
+    assert computed == list(range(len(cells)))
+    assert [record["result"] for record in run()] == [record["result"] for record in first]
+    assert computed == [0, 1], "what has a value is kept"
+    fails, stop = set(), 1
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    kept = [CellStore(tmp_path).read(cell)["result"] for cell in cells]
+    assert kept[:2] == [{"value": 0.0}, {"value": None, "error": "no"}]
+    assert kept[2:] == [record["result"] for record in first[2:]]
+    stop = None
+    assert [record["result"]["value"] for record in run()] == [float(place) for place in range(len(cells))]
+    assert computed == [1]
+
+
+def test_a_kept_cell_says_which_software_computed_it(folder, tmp_path, monkeypatch):
+    asked = plan(folder, "cca", seeds=1)
+    records = run_plan(asked, tmp_path, workers=1, progress=False)
+    assert {"mmmi-hf", "torch", "numpy", "scipy", "datasets"} == set(records[0]["versions"])
+    assert all(record["versions"] == software_versions() for record in records)
+    older, oldest = (CellStore(tmp_path).folder / f"{cell.digest}.json" for cell in asked.cells()[:2])
+    content = json.loads(oldest.read_text())
+    del content["versions"]
+    oldest.write_text(json.dumps(content))
+    older.write_text(older.read_text().replace(np.__version__, "1.2.3"))
+    first, second, third = run_plan(asked, tmp_path, workers=1, progress=False)
+    assert first["versions"] == software_versions() | {"numpy": "1.2.3"}
+    assert "versions" not in second
+    assert third == records[2]
+
+
+def test_a_cell_is_computed_on_one_thread(folder):
+    asked = plan(folder, "cca", seeds=1, null=False)
+
+    def seen(source, cell):
+        pools = [library["num_threads"] for library in threadpool_info()]
+        return {"pools": pools, "torch": torch.get_num_threads()}
+
+    before = torch.get_num_threads()
+    with threadpool_limits(limits=2):
+        torch.set_num_threads(2)
+        outside = seen(None, None)
+        result, _ = Work(asked.source, seen).timed(asked.cells()[0])
+        assert seen(None, None) == outside, "the setting is restored"
+    torch.set_num_threads(before)
+    assert set(outside["pools"]) == {outside["torch"]} == {2}
+    assert set(result["pools"]) == {result["torch"]} == {1}
 
 
 PROGRAM = """\

@@ -1,13 +1,18 @@
 """`mmmi-hf benchmark`: output, files, continuation, refusals."""
 
+import doctest
 import json
+import re
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf import MMMIConfig, Modality, cli, common_cause, generate
+from mmmi_hf.benchmark import estimators, register_estimator
 from mmmi_hf.benchmark.cards import benchmark_card
 
+README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "--workers", "1", "--quiet")
 
 
@@ -108,6 +113,62 @@ def test_a_dry_run_counts(run, folder, tmp_path):
     assert code == 0
     assert out.split() == ["estimators:", "33", "cells", "ssl:", "9", "cells"]
     assert not (tmp_path / "none").exists()
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A file with a text, given as a plugin; what it registers is gone after the test."""
+    estimators.list_estimators()  # ours are there before
+    monkeypatch.setattr(estimators, "_REGISTERED", dict(estimators._REGISTERED))
+
+    def write(text):
+        path = tmp_path / "mine.py"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def of_readme():
+    (text,) = re.findall(r"^```python\n((?:(?!```).)*?register_estimator\(.*?)```$", README, re.DOTALL | re.MULTILINE)
+    return text, "correlation"
+
+
+def of_docstring():
+    first, *_ = doctest.DocTestParser().get_examples(register_estimator.__doc__)
+    return f"from mmmi_hf.benchmark import Estimator, Measured, register_estimator\n{first.source}", "always-one"
+
+
+@pytest.mark.parametrize("example", [of_readme, of_docstring])
+def test_the_examples_of_an_estimator_of_ones_own_run(run, folder, tmp_path, plugin, example):
+    text, name = example()
+    given = ("benchmark", folder, "--out", tmp_path / "out", "--plugin", plugin(text))
+    code, out, err = run(*given, "--estimators", "all", "--dry-run", *QUICK)
+    assert (code, err) == (0, "")
+    code, out, err = run(*given, "--estimators", name, *QUICK)
+    assert (code, err) == (0, "")
+    assert name in out
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [row["estimator"] for row in rows] == [name] * 3
+    assert all(row["value"] is not None for row in rows)
+
+
+def test_a_plugin_that_fails_is_one_line(run, folder, tmp_path, plugin):
+    path = plugin("import no_such_module_of_ours\n")
+    code, _, err = run("benchmark", folder, "--out", tmp_path / "out", "--plugin", path)
+    assert code == 2
+    assert "cannot be imported (ModuleNotFoundError: No module named 'no_such_module_of_ours'); give a module" in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("inside", ["", "results"])
+def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
+    path = tmp_path / "table.txt"
+    path.write_text("something")
+    code, _, err = run("benchmark", folder, "--out", path / inside, *QUICK)
+    assert code == 2
+    assert err == f"mmmi-hf: out must be a folder, and {str(path)!r} is a file; name another place\n"
+    assert path.read_text() == "something"
 
 
 @pytest.mark.parametrize(
