@@ -224,5 +224,5 @@ def _shown(entry: Record | None) -> str:
     if entry is None:
         return "–"
     if entry["low"] is None:
-        return f"{entry['value']:.3f}"
+        return f"{entry['value']:.3f}".replace("-", "−")
     return f"{entry['value']:.3f} ({entry['low']:.3f} … {entry['high']:.3f})".replace("-", "−")
