@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from mmmi_hf.benchmark.downstream import downstream_markdown, downstream_rows, i
 from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
 from mmmi_hf.benchmark.plan import Plan
 from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
+from mmmi_hf.benchmark.protocol import software_versions
 from mmmi_hf.benchmark.summary import markdown, results_table, summarize
 from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.figures.style import save
@@ -99,7 +99,7 @@ def _about(source: Source, configs: Sequence[str], command: str) -> Record:
             }
             for name, manifest in manifests.items()
         },
-        "versions": {name: installed_version(name) for name in ("mmmi-hf", "torch", "numpy", "scipy", "datasets")},
+        "versions": software_versions(),
     }
 
 

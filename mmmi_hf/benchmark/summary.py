@@ -106,6 +106,8 @@ def _of_group(members: Sequence[Record]) -> Record:
 
 
 def _correlation(pairs: np.ndarray) -> float:
+    if len(np.unique(pairs[:, 0])) < 2:  # of one level rounding alone would be correlated
+        return float("nan")
     deviations = pairs - pairs.mean(axis=0)
     scale = float(np.sqrt(np.prod(np.sum(deviations**2, axis=0))))
     return float(deviations[:, 0] @ deviations[:, 1]) / scale if scale > 0 else float("nan")

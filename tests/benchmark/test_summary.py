@@ -186,3 +186,11 @@ def test_a_card_has_a_section_for_every_results_folder(tmp_path):
     assert "took 1.0 hours in sum" in text
     assert "(1-bare-latents/plots/truth-a.png)" in text
     assert text.count("bias by training rows") == 1
+
+
+@pytest.mark.parametrize("truth", [0.1, 0.35, 0.7])
+def test_one_level_has_no_correlation_whatever_the_number_of_seeds(truth):
+    rows = [{**ROWS[0], "null": False, "config": "a", "truth": truth, "value": 0.1 * 2**seed} for seed in range(3)]
+    (summary,) = summarize([{**row, "seed": seed} for seed, row in enumerate(rows)])
+    assert summary["cells"] == 3
+    assert summary["correlation"] is None
