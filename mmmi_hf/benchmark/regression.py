@@ -19,7 +19,7 @@ from mmmi_hf.benchmark.critics import Standardize, encoder
 from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.estimators import derangement
 from mmmi_hf.benchmark.plan import seed_rows
-from mmmi_hf.benchmark.training import Training, fit_network, one_thread, seeded
+from mmmi_hf.benchmark.training import Training, fit_network, seeded
 
 BINS = np.linspace(-3.0, 3.0, 121)  # of errors / σ_y; figures merge them as the number of rows allows
 
@@ -85,25 +85,24 @@ def run_task(source: Source, task: Task) -> dict[str, Any]:
     information = 0.0 if task.null else model.mutual_information(list(task.inputs), TARGET)
     parts = read_task(source, task)
     (inputs, target), (held, held_target), (seen, seen_target) = (parts[split] for split in SPLITS)
-    with one_thread():
-        with seeded(task.seed):
-            network = Regressor(inputs, target, task.training)
+    with seeded(task.seed):
+        network = Regressor(inputs, target, task.training)
 
-        def mean_square(blocks: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
-            loss: torch.Tensor = (network(*blocks) - network.target(wanted)).square().mean()
-            return loss
+    def mean_square(blocks: Sequence[torch.Tensor], wanted: torch.Tensor) -> torch.Tensor:
+        loss: torch.Tensor = (network(*blocks) - network.target(wanted)).square().mean()
+        return loss
 
-        history = fit_network(
-            network,
-            lambda rows: mean_square([block[rows] for block in inputs], target[rows]),
-            lambda: {"criterion": -float(mean_square(held, held_target))},
-            len(target),
-            task.training,
-            task.seed,
-        )
-        with torch.no_grad():
-            predicted = network(*seen) * network.target.deviation + network.target.mean
-        errors = (predicted - seen_target).double().numpy()[:, 0]
+    history = fit_network(
+        network,
+        lambda rows: mean_square([block[rows] for block in inputs], target[rows]),
+        lambda: {"criterion": -float(mean_square(held, held_target))},
+        len(target),
+        task.training,
+        task.seed,
+    )
+    with torch.no_grad():
+        predicted = network(*seen) * network.target.deviation + network.target.mean
+    errors = (predicted - seen_target).double().numpy()[:, 0]
     counts = np.histogram(np.clip(errors / sigma, BINS[0], BINS[-1]), BINS)[0].tolist()
     shown = judged(errors, sigma, information)
     return {"information": information, "sigma": sigma, **shown, "histogram": counts, "history": history}

@@ -25,7 +25,7 @@ from torch.nn.functional import cross_entropy, normalize
 from mmmi_hf.benchmark.critics import Standardize, encoder, perceptron
 from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.regression import Task, judged, read_task
-from mmmi_hf.benchmark.training import fit_network, one_thread, seeded
+from mmmi_hf.benchmark.training import fit_network, seeded
 
 METHODS = ("contrastive", "masked", "untrained")
 _RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -111,26 +111,25 @@ def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
     parts = read_task(source, task)
     train, validation = parts["train"][0], parts["validation"][0]
     history: list[dict[str, float]] = []
-    with one_thread():
-        with seeded(task.seed):
-            network = Masked(train, task) if method == "masked" else Contrastive(train, task)
-        if method != "untrained":
-            turns = iter(range(task.training.steps + 1))
-            looks = range(len(train))
+    with seeded(task.seed):
+        network = Masked(train, task) if method == "masked" else Contrastive(train, task)
+    if method != "untrained":
+        turns = iter(range(task.training.steps + 1))
+        looks = range(len(train))
 
-            def look() -> dict[str, float]:
-                return {"criterion": -float(np.mean([float(network.loss(validation, turn)) for turn in looks]))}
+        def look() -> dict[str, float]:
+            return {"criterion": -float(np.mean([float(network.loss(validation, turn)) for turn in looks]))}
 
-            history = fit_network(
-                network,
-                lambda rows: network.loss([block[rows] for block in train], next(turns)),
-                look,
-                len(train[0]),
-                task.training,
-                task.seed,
-            )
-        with torch.no_grad():
-            embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
+        history = fit_network(
+            network,
+            lambda rows: network.loss([block[rows] for block in train], next(turns)),
+            look,
+            len(train[0]),
+            task.training,
+            task.seed,
+        )
+    with torch.no_grad():
+        embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
     errors = probe(embedded, [parts[split][1].double().numpy()[:, 0] for split in SPLITS])
     shown = judged(errors, sigma, 0.0 if task.null else information)
     return {
