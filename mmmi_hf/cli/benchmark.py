@@ -69,9 +69,9 @@ def benchmark(
     from mmmi_hf.benchmark.protocol import load_plugins, run_plan
     from mmmi_hf.benchmark.report import write_downstream_report, write_report
     from mmmi_hf.benchmark.training import Training
+    from mmmi_hf.dataset.folder import nearest_existing
 
-    nearest = next(place for place in (out, *out.absolute().parents) if place.exists())
-    if not nearest.is_dir():
+    if not (nearest := nearest_existing(out)).is_dir():
         raise ValueError(f"out must be a folder, and {str(nearest)!r} is a file; name another place")
     load_plugins(plugin or [])
     given = {
