@@ -22,6 +22,7 @@ from typing import Any
 import jinja2
 
 from mmmi_hf.benchmark.downstream import TASKS, downstream_markdown, summarize_downstream
+from mmmi_hf.benchmark.report import versions_of
 from mmmi_hf.benchmark.summary import beside_paper, curves_markdown, markdown, summarize
 
 CARD = "README.md"
@@ -52,9 +53,9 @@ def benchmark_card(folder: Path) -> str:
     )
     return environment.get_template("benchmark_card.md.j2").render(
         sections=sections,
-        beside_paper=beside_paper([row for section in sections for row in section["estimates"]]),
+        beside_paper=beside_paper([(section["part"], section["estimates"]) for section in sections]),
         hours=sum(section["seconds"] for section in sections) / 3600.0,
-        versions=sections[0]["about"]["versions"],
+        versions=versions_of([section["about"]["versions"] for section in sections]),
         script=(folder / "make.sh").is_file(),
     )
 
@@ -71,9 +72,12 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
     else:
         table = curves_markdown(summary) if len(about["train_rows"]) > 1 else markdown(summary)
         training = next((s["training"] for s in about["estimators"].values() if "training" in s), None)
+    part = _part(place.parent if kind != "estimators" else place, folder)
     return {
-        "title": _title(place.parent if kind != "estimators" else place, folder, kind),
+        "part": part,
+        "title": (f"{part}: {_KINDS[kind]}" if part else _KINDS[kind]).capitalize(),
         "kind": kind,
+        "data": _data(about["configurations"]),
         "about": about,
         "training": training,
         "table": table.strip(),
@@ -85,10 +89,27 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
     }
 
 
-def _title(part: Path, folder: Path, kind: str) -> str:
-    """A heading: the folder's name without its number, and the task."""
-    name = "" if part == folder else part.name.lstrip("0123456789-").replace("-", " ")
-    return (f"{name}: {_KINDS[kind]}" if name else _KINDS[kind]).capitalize()
+def _part(part: Path, folder: Path) -> str:
+    """The folder's name without its number; nothing for the card's own folder."""
+    return "" if part == folder else part.name.lstrip("0123456789-").replace("-", " ")
+
+
+def _data(configurations: dict[str, Any]) -> list[str]:
+    """What the configurations hold, alike ones together."""
+    alike: dict[str, list[str]] = {}
+    for name, of in configurations.items():
+        kinds: dict[str, list[str]] = {}
+        for modality in of["modalities"]:
+            shape = " × ".join(map(str, modality["shape"])) or "one number"
+            kinds.setdefault(f"{shape} by `{modality['pipeline']}`", []).append(modality["name"])
+        blocks = "; ".join(f"{_span(names)} of {kind}" for kind, names in kinds.items())
+        alike.setdefault(f"{blocks}; `{of['standardize']}`; {of['rows']:,} rows", []).append(f"`{name}`")
+    return [f"{_span(names)}: {what}" for what, names in alike.items()]
+
+
+def _span(names: Sequence[str]) -> str:
+    """Names, or of more than three the first and the last."""
+    return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
 
 
 def write_card(folder: Path) -> Path:

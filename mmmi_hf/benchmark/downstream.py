@@ -16,13 +16,16 @@ import numpy as np
 from mmmi_hf.benchmark.data import TARGET, Source
 from mmmi_hf.benchmark.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol import Work, run_cells
-from mmmi_hf.benchmark.regression import Task, run_task
-from mmmi_hf.benchmark.ssl import METHODS, run_ssl
+from mmmi_hf.benchmark.regression import BINS, Task, limits, run_task
+from mmmi_hf.benchmark.ssl import METHODS, probe_limits, run_ssl
 from mmmi_hf.benchmark.training import Training
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl")
-_FORMATS = {"regression": 2, "ssl": 1}  # of the records of finished cells
+_FORMATS = {"regression": 3, "ssl": 2}  # of the records of finished cells
+_LIMITS = ("information", "sigma", "floor", "ceiling")
+_MEASURED = ("rmse", "rmse_error", "r_squared", "r_squared_error", "rows")
+_OF_TASK = {"regression": ("histogram",), "ssl": ("shared",)}
 
 
 def downstream_cells(
@@ -76,10 +79,13 @@ def _cell(source: Source, task: Task, kind: str, way: str) -> Cell:
 
 
 def run_downstream_cell(source: Source, cell: Cell) -> Record:
-    """The result of one cell."""
+    """The result of one cell; where training did not stay finite, the reason beside what is possible."""
     s = cell.settings
     task = Task(s["config"], tuple(s["inputs"]), s["seed"], s["seeds"], Training(**s["training"]), s["null"])
-    return run_task(source, task) if s["task"] == "regression" else run_ssl(source, task, s["method"])
+    try:
+        return run_task(source, task) if s["task"] == "regression" else run_ssl(source, task, s["method"])
+    except ArithmeticError as error:
+        return {**(limits if s["task"] == "regression" else probe_limits)(source, task), "error": str(error)}
 
 
 def run_downstream(
@@ -90,12 +96,13 @@ def run_downstream(
 
 
 def downstream_rows(records: Sequence[Record]) -> list[Record]:
-    """One flat row per cell, without its history."""
+    """One flat row per cell, without its history; what a failed cell lacks is None."""
     rows = []
     for record in records:
         settings = {name: record["settings"][name] for name in ("task", "method", "config", "inputs", "seed", "null")}
-        result = {name: value for name, value in record["result"].items() if name != "history"}
         counts = {f"{split}_rows": rows_of for split, rows_of in record["settings"]["rows"].items()}
+        names = (*_LIMITS, *_MEASURED, *_OF_TASK[settings["task"]], "error")
+        result = {name: record["result"].get(name) for name in names}
         rows.append({**settings, "series": record["series"], **counts, **result})
     return rows
 
@@ -104,7 +111,7 @@ def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
     """One record per series, method, inputs, configuration and null: means over seeds with standard errors.
 
     The standard error is that of the mean over seeds: from the spread between seeds where there are two or more, and
-    never below what the test rows alone make it.
+    never below what the test rows alone make it. Failed cells are counted; without any other the means are None.
     """
     groups: dict[tuple[Any, ...], list[Record]] = {}
     for row in rows:
@@ -119,21 +126,34 @@ def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
             "inputs": inputs,
             "config": config,
             "null": null,
-            "seeds": len(members),
         }
-        record |= {name: members[0][name] for name in ("information", "sigma", "floor", "ceiling")}
+        record |= {name: members[0][name] for name in _LIMITS}
+        known = [member for member in members if member["rmse"] is not None]
+        record |= {"seeds": len(known), "failed": len(members) - len(known)}
         if task == "ssl":
             record["shared"] = members[0]["shared"]
         for name in ("rmse", "r_squared"):
-            values = np.array([member[name] for member in members])
-            within = np.array([member[f"{name}_error"] for member in members])
-            sampling = float(np.sqrt(np.sum(within**2)) / len(members))
-            spread = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
-            record |= {name: float(values.mean()), f"{name}_error": max(sampling, spread)}
+            record |= _mean_over_seeds(known, name)
         if task == "regression":
-            record["histogram"] = np.sum([member["histogram"] for member in members], axis=0).tolist()
+            counts = [member["histogram"] for member in known] or [[0] * (len(BINS) - 1)]
+            record["histogram"] = np.sum(counts, axis=0).tolist()
         summary.append(record)
     return summary
+
+
+def _mean_over_seeds(members: Sequence[Record], name: str) -> Record:
+    if not members:
+        return {name: None, f"{name}_error": None}
+    values = np.array([member[name] for member in members])
+    within = np.array([member[f"{name}_error"] for member in members])
+    sampling = float(np.sqrt(np.sum(within**2)) / len(members))
+    spread = float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else 0.0
+    return {name: float(values.mean()), f"{name}_error": max(sampling, spread)}
+
+
+def learned(summary: Sequence[Record]) -> list[Record]:
+    """The records of which at least one cell has a result."""
+    return [row for row in summary if row["rmse"] is not None]
 
 
 def impossible(summary: Sequence[Record]) -> list[str]:
@@ -141,7 +161,7 @@ def impossible(summary: Sequence[Record]) -> list[str]:
     floor, an R² more than two above its ceiling. Empty where all is well. Of a null, whose floor anybody reaches, the
     R² is judged alone."""
     found = []
-    for row in summary:
+    for row in learned(summary):
         where = f"{row['config']} {row['method']} {row['inputs']}"
         if not row["null"] and row["rmse"] < row["floor"] - row["rmse_error"]:
             found.append(
@@ -156,19 +176,32 @@ def impossible(summary: Sequence[Record]) -> list[str]:
 
 
 def downstream_markdown(summary: Sequence[Record]) -> str:
-    """The summary as a Markdown table."""
-    head = ("data", "configuration", "method", "inputs", "I (nats)", "RMSE", "floor", "R²", "ceiling")
-    lines = [f"| {' | '.join(head)} |", "| --- | --- | --- | --- |" + " ---: |" * 5]
+    """The summary of one task as a Markdown table."""
+    probed = summary[0]["task"] == "ssl"
+    shared = ["I(x1; x2)"] if probed else []
+    known = ["data", "configuration", "method", "learned from" if probed else "inputs"]
+    measured = [*shared, "I(x1; y)" if probed else "I(inputs; y)", "RMSE", "floor", "R²", "ceiling"]
+    lines = [f"| {' | '.join([*known, *measured])} |", "|" + " --- |" * len(known) + " ---: |" * len(measured)]
     for row in summary:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
-        inputs = row["inputs"] if row["inputs"].count(",") < 3 else f"{row['inputs'].count(',') + 1} modalities"
+        failed = f" ({row['failed']} failed)" if row["failed"] else ""
         numbers = [
+            *([f"{row['shared']:.3f}"] if probed else []),
             f"{0.0 if row['null'] else row['information']:.3f}",
-            f"{row['rmse']:.3f} ± {row['rmse_error']:.3f}",
+            _with_error(row, "rmse") + failed,
             f"{row['floor']:.3f}",
-            f"{row['r_squared']:.3f} ± {row['r_squared_error']:.3f}",
+            _with_error(row, "r_squared"),
             f"{row['ceiling']:.3f}",
         ]
-        cells = [row["series"], name, row["method"], inputs, *(number.replace("-", "−") for number in numbers)]
-        lines.append(f"| {' | '.join(cells)} |")
+        cells = [row["series"], name, row["method"], input_names(row["inputs"]), *numbers]
+        lines.append(f"| {' | '.join([*cells[:4], *(number.replace('-', '−') for number in cells[4:])])} |")
     return "\n".join(lines) + "\n"
+
+
+def input_names(inputs: str) -> str:
+    """For people: names, or of more than three their number."""
+    return inputs.replace(",", ", ") if inputs.count(",") < 3 else f"{inputs.count(',') + 1} modalities"
+
+
+def _with_error(row: Record, name: str) -> str:
+    return "–" if row[name] is None else f"{row[name]:.3f} ± {row[f'{name}_error']:.3f}"

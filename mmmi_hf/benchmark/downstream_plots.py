@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mmmi_hf.benchmark.downstream import input_names, learned
 from mmmi_hf.benchmark.plots import slug
 from mmmi_hf.benchmark.regression import BINS
 from mmmi_hf.figures import style
@@ -37,7 +38,7 @@ def regression_figure(summary: Sequence[Record], title: str) -> Figure:
             ms=4,
             lw=1,
             color=style.CYCLE[k % len(style.CYCLE)],
-            label=_short(inputs),
+            label=input_names(inputs),
         )
     nulls = [row for row in summary if row["null"]]
     if nulls:
@@ -106,10 +107,11 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
 
 
 def write_downstream_plots(summary: Sequence[Record], folder: Path) -> list[Path]:
-    """A picture per kind of data and task; returns where they are."""
+    """A picture per kind of data and task that has a result; returns where they are."""
     written = []
-    for series, task in dict.fromkeys((row["series"], row["task"]) for row in summary):
-        mine = [row for row in summary if (row["series"], row["task"]) == (series, task)]
+    there = learned(summary)
+    for series, task in dict.fromkeys((row["series"], row["task"]) for row in there if not row["null"]):
+        mine = [row for row in there if (row["series"], row["task"]) == (series, task)]
         draw = regression_figure if task == "regression" else ssl_figure
         what = "regression of y" if task == "regression" else "self-supervised learning"
         written += style.save(draw(mine, f"{what}, {series}"), folder / f"{task}-{slug(series)}")
@@ -123,8 +125,3 @@ def histogram_density(counts: np.ndarray, deviation: float) -> tuple[np.ndarray,
     together = min((k for k in range(1, bins + 1) if bins % k == 0), key=lambda k: abs(k - wanted))
     merged = counts.reshape(-1, together).sum(axis=1)
     return merged / merged.sum() / (together * width), BINS[::together]
-
-
-def _short(inputs: str) -> str:
-    count = inputs.count(",") + 1
-    return inputs.replace(",", ", ") if count <= 3 else f"all {count}"

@@ -64,12 +64,13 @@ class CellStore:
             yield
 
     def read(self, cell: Cell) -> dict[str, Any] | None:
-        """The finished cell, or None where it is absent, damaged or of other settings."""
+        """The finished cell, or None where it is absent, damaged, of other settings or of unknown software."""
         try:
             content = json.loads((self.folder / f"{cell.digest}.json").read_text())
         except (FileNotFoundError, ValueError):
             return None
-        whole = isinstance(content, dict) and content.get("settings") == cell.settings and "result" in content
+        whole = isinstance(content, dict) and content.get("settings") == cell.settings
+        whole = whole and {"result", "versions"} <= content.keys()
         return content if whole else None
 
     def write(self, cell: Cell, result: dict[str, Any], seconds: float) -> None:
@@ -120,8 +121,8 @@ def run_cells(
 ) -> list[Record]:
     """Compute the cells that are not in `out` yet, or are there with an error; returns the records of all, in order.
 
-    A record holds the cell's settings, truth, series, result, seconds, and, unless it was kept before they were
-    recorded, the versions of the software that computed it.
+    A record holds the cell's settings, truth, series, result, seconds, and the versions of the software that computed
+    it.
 
     Args:
         workers: cells that run side by side; default: one per processor.

@@ -77,12 +77,12 @@ def run_task(source: Source, task: Task) -> dict[str, Any]:
     """Train on the training rows, stop by the validation rows, and judge the test rows.
 
     Returns:
-        rmse with its standard error over test rows, the floor σ_y e^{−I} with I, r_squared = 1 − MSE / Var(y) with its
-        standard error (Var(y) and σ_y from the causal model), the history, and a histogram of errors / σ_y over `BINS`.
+        what `limits` and `judged` say, the history, and a histogram of errors / σ_y over `BINS`.
+
+    Raises:
+        ArithmeticError: training did not stay finite.
     """
-    model = source.model(task.config)
-    sigma = math.sqrt(model.variance_y)
-    information = 0.0 if task.null else model.mutual_information(list(task.inputs), TARGET)
+    known = limits(source, task)
     parts = read_task(source, task)
     (inputs, target), (held, held_target), (seen, seen_target) = (parts[split] for split in SPLITS)
     with seeded(task.seed):
@@ -103,22 +103,42 @@ def run_task(source: Source, task: Task) -> dict[str, Any]:
     with torch.no_grad():
         predicted = network(*seen) * network.target.deviation + network.target.mean
     errors = (predicted - seen_target).double().numpy()[:, 0]
-    counts = np.histogram(np.clip(errors / sigma, BINS[0], BINS[-1]), BINS)[0].tolist()
-    shown = judged(errors, sigma, information)
-    return {"information": information, "sigma": sigma, **shown, "histogram": counts, "history": history}
+    counts = np.histogram(np.clip(errors / known["sigma"], BINS[0], BINS[-1]), BINS)[0].tolist()
+    shown = judged(errors, seen_target.double().numpy()[:, 0])
+    return {**known, **shown, "histogram": counts, "history": history}
 
 
-def judged(errors: np.ndarray, sigma: float, information: float) -> dict[str, Any]:
-    """What errors of held-out predictions say beside the floor."""
-    squares = errors**2
-    mse, mse_error = float(squares.mean()), float(squares.std(ddof=1) / math.sqrt(len(errors)))
-    rmse = math.sqrt(mse)
+def limits(source: Source, task: Task) -> dict[str, float]:
+    """What is possible: I(inputs; y) in nats and σ_y by the causal model, the floor σ_y e^{−I} of the RMSE and the
+    ceiling 1 − e^{−2I} of R²; of a null, whose I is 0, σ_y and 0."""
+    model = source.model(task.config)
+    information, sigma = model.mutual_information(list(task.inputs), TARGET), math.sqrt(model.variance_y)
+    carried = 0.0 if task.null else information
+    return {
+        "information": information,
+        "sigma": sigma,
+        "floor": sigma * math.exp(-carried),
+        "ceiling": -math.expm1(-2.0 * carried),
+    }
+
+
+def judged(errors: np.ndarray, target: np.ndarray) -> dict[str, Any]:
+    """What errors of held-out predictions say.
+
+    Args:
+        errors, target: (n,), of the test rows, both in units of y, whose mean is 0.
+
+    Returns:
+        rmse and r_squared = 1 − Σ errors² / Σ y², each with its standard error (delta method) over the rows, and the
+        number of rows.
+    """
+    squares, power = errors**2, float(np.mean(target**2))
+    mse, scale = float(squares.mean()), math.sqrt(len(errors))
+    rmse, unexplained = math.sqrt(mse), mse / power
     return {
         "rmse": rmse,
-        "rmse_error": mse_error / (2.0 * rmse),
-        "floor": sigma * math.exp(-information),
-        "r_squared": 1.0 - mse / sigma**2,
-        "r_squared_error": mse_error / sigma**2,
-        "ceiling": -math.expm1(-2.0 * information),
+        "rmse_error": float(squares.std(ddof=1)) / (2.0 * rmse * scale),
+        "r_squared": 1.0 - unexplained,
+        "r_squared_error": float(np.std(squares - unexplained * target**2, ddof=1)) / (power * scale),
         "rows": len(errors),
     }

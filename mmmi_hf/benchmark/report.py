@@ -10,13 +10,14 @@ Owns the files beside the cells:
     seconds.json        how long cells took, by estimator
     regression/, ssl/   the same of the downstream tasks
 
-All but the last depend on the cells' results alone, so that a killed and continued run ends with the same bytes.
+All but `seconds.json` depend on the cells' results alone, so that a killed and continued run ends with the same bytes.
+Pictures and drafts of an earlier command do not stay.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from mmmi_hf.benchmark.downstream import downstream_markdown, downstream_rows, i
 from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
 from mmmi_hf.benchmark.plan import Plan
 from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
-from mmmi_hf.benchmark.protocol import software_versions
 from mmmi_hf.benchmark.summary import markdown, results_table, summarize
 from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.figures.style import save
@@ -47,12 +47,13 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
     pq.write_table(table, out / "results.parquet")
     write_rows(out / "results.json", rows)
     write_json(out / "summary.json", summary)
-    write_json(out / "benchmark.json", describe(plan, command))
+    write_json(out / "benchmark.json", describe(plan, records, command))
     write_json(out / "seconds.json", _seconds(records))
     write_durably(out / "table.md", markdown(summary).encode())
-    _write_drafts(plan, summary, out / "eval_results")
+    _write_drafts(plan, summary, _emptied(out / "eval_results", "*.yaml"))
+    pictures = _emptied(out / "plots", "*.png")
     if plots:
-        write_plots(rows, summary, out / "plots")
+        write_plots(rows, summary, pictures)
     return summary
 
 
@@ -75,18 +76,25 @@ def write_downstream_report(
     write_rows(folder / "results.json", rows)
     write_json(folder / "summary.json", summary)
     more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
-    write_json(
-        folder / "benchmark.json", {**_about(source, configs, command), **more, "impossible": impossible(summary)}
-    )
+    about = _about(source, configs, records, command)
+    write_json(folder / "benchmark.json", {**about, **more, "impossible": impossible(summary)})
     write_json(folder / "seconds.json", _seconds(records))
     write_durably(folder / "table.md", downstream_markdown(summary).encode())
+    pictures = _emptied(folder / "plots", "*.png")
     if plots:
-        write_downstream_plots(summary, folder / "plots")
+        write_downstream_plots(summary, pictures)
     return summary
 
 
-def _about(source: Source, configs: Sequence[str], command: str) -> Record:
-    """The data, the command and the versions."""
+def _emptied(folder: Path, pattern: str) -> Path:
+    """The folder, without the files of an earlier command."""
+    for path in folder.glob(pattern):
+        path.unlink()
+    return folder
+
+
+def _about(source: Source, configs: Sequence[str], records: Sequence[Record], command: str) -> Record:
+    """The data, the command and the software that computed the cells."""
     manifests = {name: source.manifest(name) for name in source.choose(configs)}
     return {
         "command": command,
@@ -96,17 +104,29 @@ def _about(source: Source, configs: Sequence[str], command: str) -> Record:
             name: {
                 "manifest": source.digest(name),
                 **{key: manifest[key] for key in ("version", "rows", "seed", "standardize")},
+                "modalities": [
+                    {key: entry[key] for key in ("name", "shape", "pipeline")} for entry in manifest["modalities"]
+                ],
             }
             for name, manifest in manifests.items()
         },
-        "versions": software_versions(),
+        "versions": versions_of([record["versions"] for record in records]),
     }
 
 
-def describe(plan: Plan, command: str) -> Record:
+def versions_of(found: Iterable[Mapping[str, str]]) -> dict[str, str]:
+    """Package → version; several, where cells were computed by several, with "or" between them."""
+    known: dict[str, dict[str, None]] = {}
+    for versions in found:
+        for name, version in versions.items():
+            known.setdefault(name, {}).setdefault(version)
+    return {name: " or ".join(sorted(versions)) for name, versions in known.items()}
+
+
+def describe(plan: Plan, records: Sequence[Record], command: str) -> Record:
     """What a reader needs to make the results again."""
     return {
-        **_about(plan.source, plan.configs, command),
+        **_about(plan.source, plan.configs, records, command),
         "pairs": [":".join(pair) for pair in plan.pairs],
         "estimators": plan.estimators,
         "seeds": plan.seeds,
@@ -144,6 +164,7 @@ def write_plots(rows: Sequence[Record], summary: Sequence[Record], folder: Path)
 def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
     """Drafts of `.eval_results` entries: to be put into an estimator's own model repository by its owner."""
     folder.mkdir(exist_ok=True)
+    seen = {name: not settings.get("training", {}).get("split", True) for name, settings in plan.estimators.items()}
     for name in dict.fromkeys(entry["estimator"] for entry in summary):
         entries = [
             EvalResultEntry(
@@ -151,7 +172,8 @@ def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
                 task_id=f"{entry['pair'].replace(':', '_')}_{slug(entry['series'])}_n{entry['n']}_rmse",
                 value=round(entry["rmse"]["value"], 6),
                 dataset_revision=plan.source.revision,
-                notes=f"RMSE in nats over {entry['cells']} cells, lower is better; held-out rows",
+                notes=f"RMSE in nats over {entry['cells']} cells, lower is better; "
+                + ("the training rows themselves" if seen[name] else "held-out rows"),
             )
             for entry in summary
             if entry["estimator"] == name and entry["rmse"] is not None

@@ -12,6 +12,7 @@ is at most 1 − e^{−2I(x1;y)}, y being normal.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from itertools import combinations
@@ -23,8 +24,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
 from mmmi_hf.benchmark.critics import Standardize, encoder, perceptron
-from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
-from mmmi_hf.benchmark.regression import Task, judged, read_task
+from mmmi_hf.benchmark.data import SPLITS, Source
+from mmmi_hf.benchmark.regression import Task, judged, limits, read_task
 from mmmi_hf.benchmark.training import fit_network, seeded
 
 METHODS = ("contrastive", "masked", "untrained")
@@ -33,7 +34,9 @@ _PAIRS_PER_STEP = 3
 
 
 class Encoders(nn.Module):
-    """One encoder per modality, on standardised rows."""
+    """One encoder per modality, on standardised rows; after `turns` losses every modality (and pair) had its turn."""
+
+    turns: int
 
     def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
         super().__init__()
@@ -56,11 +59,13 @@ class Contrastive(Encoders):
     def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
         super().__init__(train, task)
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+        self.every = list(combinations(range(len(train)), 2))
+        self.turns = -(-len(self.every) // _PAIRS_PER_STEP)
 
     def loss(self, blocks: Sequence[torch.Tensor], turn: int) -> torch.Tensor:
         """The mean over a few pairs of modalities; `turn` says which."""
-        every = list(combinations(range(len(blocks)), 2))
-        chosen = [every[(turn * _PAIRS_PER_STEP + k) % len(every)] for k in range(min(_PAIRS_PER_STEP, len(every)))]
+        count = len(self.every)
+        chosen = [self.every[(turn * _PAIRS_PER_STEP + k) % count] for k in range(min(_PAIRS_PER_STEP, count))]
         needed = sorted({index for pair in chosen for index in pair})
         embedded = {index: normalize(self.embed(index, blocks[index])) for index in needed}
         wanted = torch.arange(len(blocks[0]))
@@ -77,6 +82,7 @@ class Masked(Encoders):
     def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
         super().__init__(train, task)
         recipe = task.training
+        self.turns = len(train)
         self.decoders = nn.ModuleList(
             perceptron(recipe.embedding, recipe.width, 1, math.prod(rows.shape[1:])) for rows in train
         )
@@ -96,18 +102,16 @@ def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
     """Learn from the modalities in `task.inputs` without y, then probe y from x1's embedding.
 
     Returns:
-        what `judged` says of the probe, I(x1; y), I(x1; x2) in nats, and the history.
+        what `probe_limits` and, of the probe, `judged` say, and the history.
 
     Raises:
+        ArithmeticError: training did not stay finite.
         ValueError: an unknown method, or fewer than two modalities.
     """
     if method not in METHODS:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if len(task.inputs) < 2:
         raise ValueError(f"self-supervised learning needs two modalities or more, got {', '.join(task.inputs)}")
-    model = source.model(task.config)
-    first, second = task.inputs[:2]
-    sigma, information = math.sqrt(model.variance_y), model.mutual_information(first, TARGET)
     parts = read_task(source, task)
     train, validation = parts["train"][0], parts["validation"][0]
     history: list[dict[str, float]] = []
@@ -115,7 +119,7 @@ def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
         network = Masked(train, task) if method == "masked" else Contrastive(train, task)
     if method != "untrained":
         turns = iter(range(task.training.steps + 1))
-        looks = range(len(train))
+        looks = range(network.turns)
 
         def look() -> dict[str, float]:
             return {"criterion": -float(np.mean([float(network.loss(validation, turn)) for turn in looks]))}
@@ -130,15 +134,15 @@ def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
         )
     with torch.no_grad():
         embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
-    errors = probe(embedded, [parts[split][1].double().numpy()[:, 0] for split in SPLITS])
-    shown = judged(errors, sigma, 0.0 if task.null else information)
-    return {
-        "information": information,
-        "shared": model.mutual_information(first, second),
-        "sigma": sigma,
-        **shown,
-        "history": history,
-    }
+    targets = [parts[split][1].double().numpy()[:, 0] for split in SPLITS]
+    return {**probe_limits(source, task), **judged(probe(embedded, targets), targets[-1]), "history": history}
+
+
+def probe_limits(source: Source, task: Task) -> dict[str, float]:
+    """`limits` of what x1 alone can say of y, and I(x1; x2) in nats as "shared"."""
+    first, second = task.inputs[:2]
+    shared = source.model(task.config).mutual_information(first, second)
+    return {**limits(source, dataclasses.replace(task, inputs=(first,))), "shared": shared}
 
 
 def probe(embedded: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> np.ndarray:

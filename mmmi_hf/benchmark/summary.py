@@ -83,7 +83,8 @@ def summarize(rows: Sequence[Record]) -> list[Record]:
 
 
 def _of_group(members: Sequence[Record]) -> Record:
-    known = [row for row in members if row["value"] is not None and not row["null"]]
+    asked = [row for row in members if not row["null"]]
+    known = [row for row in asked if row["value"] is not None]
     nulls = np.array([row["value"] for row in members if row["value"] is not None and row["null"]])
     truth, value = (np.array([row[name] for row in known], dtype=float) for name in ("truth", "value"))
     levels: dict[str, list[float]] = {}
@@ -94,7 +95,7 @@ def _of_group(members: Sequence[Record]) -> Record:
     pairs = np.stack([truth, value], axis=1)
     return {
         "cells": len(known),
-        "failed": sum(row["value"] is None for row in members),
+        "failed": len(asked) - len(known),
         "correlation": _with_interval(pairs, _correlation),
         "bias": _with_interval(errors, np.mean),
         "variance": _with_interval(variances, np.mean),
@@ -163,16 +164,17 @@ def markdown(summary: Sequence[Record]) -> str:
 
 
 def curves_markdown(summary: Sequence[Record]) -> str:
-    """Bias against the number of training rows as Markdown, one table per kind of data and pair."""
+    """Bias against the number of training rows as Markdown, one table per kind of data and pair; in brackets the
+    standard deviation between seeds."""
     lines: list[str] = []
     for series, pair in dict.fromkeys((row["series"], row["pair"]) for row in summary):
         mine = [row for row in summary if (row["series"], row["pair"]) == (series, pair)]
         sizes = sorted({row["n"] for row in mine})
-        bias = {(row["estimator"], row["n"]): row["bias"] for row in mine}
-        lines += [f"### I({pair.replace(':', '; ')}), {series}: bias by training rows", ""]
+        bias = {(row["estimator"], row["n"]): _bias_with_spread(row) for row in mine}
+        lines += [f"### I({pair.replace(':', '; ')}), {series}: bias (sd between seeds) by training rows", ""]
         lines += [_line(["estimator", *(f"{size:,}" for size in sizes)]), _line(["---"] + ["---:"] * len(sizes))]
         for name in dict.fromkeys(row["estimator"] for row in mine):
-            lines.append(_line([name, *(_shown(bias.get((name, size))) for size in sizes)]))
+            lines.append(_line([name, *(bias.get((name, size), "–") for size in sizes)]))
         lines.append("")
     return "\n".join(lines)
 
@@ -180,29 +182,37 @@ def curves_markdown(summary: Sequence[Record]) -> str:
 LEAST_CORRELATION = 0.95
 
 
-def beside_paper(summary: Sequence[Record]) -> str:
+def beside_paper(sections: Sequence[tuple[str, Sequence[Record]]]) -> str:
     """The paper's Table 1 and, beside it, correlation / RMSE of its eight estimators in every kind of data and pair.
 
     Of several numbers of training rows the largest is shown; data of a single level have no correlation and are left
     out. The last row counts the estimators whose correlation is above 0.95. Empty where there is nothing to show.
+
+    Args:
+        sections: of each its name, which stands in the head of the table, and its summary.
     """
-    known = [row for row in summary if row["estimator"] in PAPER_TABLE_1 and row["correlation"] is not None]
-    columns: dict[tuple[str, str], int] = {}
-    for row in known:
-        key = row["series"], row["pair"]
+    known = [
+        (section, row)
+        for section, (_, summary) in enumerate(sections)
+        for row in summary
+        if row["estimator"] in PAPER_TABLE_1 and row["correlation"] is not None
+    ]
+    columns: dict[tuple[int, str, str], int] = {}
+    for section, row in known:
+        key = section, row["series"], row["pair"]
         columns[key] = max(row["n"], columns.get(key, 0))
     if not columns:
         return ""
-    here = {(row["series"], row["pair"], row["n"], row["estimator"]): row for row in known}
+    here = {(section, row["series"], row["pair"], row["n"], row["estimator"]): row for section, row in known}
     head = ["estimator", "the paper"]
-    head += [f"I({pair.replace(':', '; ')}), {series}, {n:,} rows" for (series, pair), n in columns.items()]
+    for (section, series, pair), n in columns.items():
+        name = sections[section][0]
+        head.append(", ".join([*([name] if name else []), f"I({pair.replace(':', '; ')})", series, f"{n:,} rows"]))
     lines = [_line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
-    for name, printed in PAPER_TABLE_1.items():
+    for name, (correlation, rmse) in PAPER_TABLE_1.items():
         found = [here.get((*key, n, name)) for key, n in columns.items()]
-        values = [(row["correlation"]["value"], row["rmse"]["value"]) if row else None for row in found]
-        lines.append(
-            _line([name, *(f"{v[0]:.3f} / {v[1]:.3f}".replace("-", "−") if v else "–" for v in (printed, *values))])
-        )
+        values = [f"{row['correlation']['value']:.3f} / {row['rmse']['value']:.3f}" if row else "–" for row in found]
+        lines.append(_line([name, f"{correlation:.3f} / {rmse:.4f}", *(value.replace("-", "−") for value in values)]))
     counts = []
     for key, n in columns.items():
         mine = [here[*key, n, name]["correlation"]["value"] for name in PAPER_TABLE_1 if (*key, n, name) in here]
@@ -210,6 +220,13 @@ def beside_paper(summary: Sequence[Record]) -> str:
     above = sum(printed[0] > LEAST_CORRELATION for printed in PAPER_TABLE_1.values())
     lines.append(_line([f"correlation above {LEAST_CORRELATION}", f"{above} of {len(PAPER_TABLE_1)}", *counts]))
     return "\n".join(lines)
+
+
+def _bias_with_spread(row: Record) -> str:
+    if row["bias"] is None:
+        return "–"
+    spread = "" if row["variance"] is None else f" ({row['variance']['value'] ** 0.5:.3f})"
+    return f"{row['bias']['value']:.3f}{spread}".replace("-", "−")
 
 
 def _rooted(entry: Record | None) -> Record | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -118,20 +119,29 @@ def benchmark(
         if kind == "estimators":
             records = run_plan(plan, out, workers=workers, progress=not quiet)
             shown[kind] = write_report(plan, records, out, command=command, plots=plots)
-            for record in [record for record in records if record["result"]["value"] is None][:3]:
-                reason = record["result"]["error"]
-                print(f"mmmi-hf: note: {record['settings']['config']}: no value: {reason}", file=sys.stderr)
         else:
             records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
             shown[kind] = write_downstream_report(source, names, kind, records, out, command=command, plots=plots)
             for line in impossible(shown[kind]):
                 print(f"mmmi-hf: note: {line}", file=sys.stderr)
+        _say_what_failed(records)
     if form is Format.json:
         typer.echo(json.dumps(shown, indent=2))
         return
     for kind in tasks:
         (_print_estimators if kind == "estimators" else _print_downstream)(shown[kind])
     typer.echo(f"In nats, natural logarithms. Everything, with intervals and plots: {out}")
+
+
+def _say_what_failed(records: Sequence[dict[str, Any]]) -> None:
+    failed = [record for record in records if "error" in record["result"]]
+    for record in failed[:3]:
+        reason = f"{record['settings']['config']}: no value: {record['result']['error']}"
+        print(f"mmmi-hf: note: {reason}", file=sys.stderr)
+    if len(failed) > 3:
+        print(
+            f"mmmi-hf: note: {len(failed) - 3} more cells have no value; results.json has the reasons", file=sys.stderr
+        )
 
 
 def _print_estimators(summary: list[dict[str, Any]]) -> None:
@@ -153,6 +163,8 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
 
 
 def _print_downstream(summary: list[dict[str, Any]]) -> None:
+    from mmmi_hf.benchmark.downstream import input_names
+
     print_table(
         ("data", "configuration", "method", "inputs", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
         [
@@ -160,9 +172,9 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
                 entry["series"],
                 f"{entry['config']}{' (null)' if entry['null'] else ''}",
                 entry["method"],
-                entry["inputs"] if entry["inputs"].count(",") < 3 else f"{entry['inputs'].count(',') + 1} modalities",
+                input_names(entry["inputs"]),
                 *(
-                    f"{entry[name]:.3f}"
+                    "–" if entry[name] is None else f"{entry[name]:.3f}"
                     for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")
                 ),
             )

@@ -4,28 +4,38 @@
 #     bash model_cards/benchmark/make.sh FOLDER                  # all parts
 #     bash model_cards/benchmark/make.sh FOLDER latents images   # these, in this order
 #
-# Parts: latents, ten-latents (a few minutes of data each), images (14,000 pictures of the bundled pipeline), curves
-# (8,000), ten-images (5,000). Parts that are in the card already stay as they are until they are made again.
+# Parts: latents and the-papers-recipe (of the same data), ten-latents (a few minutes of data each), images (14,000
+# pictures of the bundled pipeline), curves (8,000), ten-images (5,000). Parts that are in the card already stay as they
+# are until they are made again.
 # Killed at any time and started again with the same FOLDER, it goes on where it was: finished configurations and cells
 # are kept. It uses all processors. Variables: PYTHON (default python); TIMES=3 makes three times the pictures (default
 # 1, which made the card that is committed); CARD is the folder of the card (default: that of this script).
 set -euo pipefail
+refuse() {
+    echo "$0: $1" >&2
+    exit 2
+}
 card=${CARD:-$(dirname "$0")}
-folder=${1:?give a folder for data and results}
+[ $# -gt 0 ] || refuse "give a folder for data and results"
+folder=$1
 times=${TIMES:-1}
+[[ $times =~ ^[1-9][0-9]*$ ]] || refuse "TIMES must be a whole number of at least 1, got $times"
 parts=("${@:2}")
-[ ${#parts[@]} -gt 0 ] || parts=(latents ten-latents images curves ten-images)
+[ ${#parts[@]} -gt 0 ] || parts=(latents the-papers-recipe ten-latents images curves ten-images)
 for part in "${parts[@]}"; do
     case $part in
-        latents | ten-latents | images | curves | ten-images) ;;
-        *) echo "$0: no part $part; give latents, ten-latents, images, curves or ten-images" >&2 && exit 2 ;;
+        latents | the-papers-recipe | ten-latents | images | curves | ten-images) ;;
+        *) refuse "no part $part; give latents, the-papers-recipe, ten-latents, images, curves or ten-images" ;;
     esac
 done
+python=$(command -v "${PYTHON:-python}") || refuse "no ${PYTHON:-python} is there; PYTHON names the interpreter"
+python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
+"$python" -c "import mmmi_hf" || refuse "$python has no mmmi_hf; install it, or name another interpreter by PYTHON"
 mkdir -p "$folder/results" "$card"
 card=$(cd "$card" && pwd)
-python=$(command -v "${PYTHON:-python}")
-python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
 cd "$folder"
+[ -f times ] || echo "$times" > times
+[ "$(cat times)" = "$times" ] || refuse "$folder was made with TIMES=$(cat times); give that, or another folder"
 
 make() { # CONFIGURATION-OR-YAML DATA ROWS THREADS
     local name
@@ -50,18 +60,32 @@ seed: $3
 YAML
 }
 
+ten_levels_of_latents() {
+    local level seed=2510216860
+    for level in $levels; do
+        seed=$((seed + 1))
+        latents "latents-$level" "story: common_cause, mi: $level" $seed 2
+        make "latents-$level.yaml" latents 40000 1
+    done
+}
+
 benchmark() { # DATA SECTION OPTIONS…; cells run side by side, each on one thread
     echo "$(date -u +%H:%M) benchmark of $1: ${*:3}"
     OMP_NUM_THREADS=1 "$python" -m mmmi_hf benchmark "$1" --out "results/$2" --quiet "${@:3}" > "results-$2.log"
 }
 
-into_card() { # SECTION
+into_card() { # SECTION; it is put together beside the card's and takes its place as a whole
+    local new=$card/.$1.new
+    rm -rf "$new"
     (cd results && find "$1" -name benchmark.json -printf '%h\n') | while read -r section; do
-        mkdir -p "$card/$section"
-        for name in benchmark results summary seconds; do cp "results/$section/$name.json" "$card/$section/"; done
-        rm -rf "$card/$section/plots"
-        cp -r "results/$section/plots" "$card/$section/"
+        mkdir -p "$new${section#"$1"}"
+        for name in benchmark.json results.json summary.json seconds.json plots; do
+            cp -r "results/$section/$name" "$new${section#"$1"}/"
+        done
+        if [ -f "$card/$section/remarks.md" ]; then cp "$card/$section/remarks.md" "$new${section#"$1"}/"; fi
     done
+    rm -rf "${card:?}/$1"
+    mv "$new" "$card/$1"
     "$python" -m mmmi_hf.benchmark.cards "$card"
 }
 
@@ -73,16 +97,17 @@ for part in "${parts[@]}"; do
     echo "$(date -u +%H:%M) $part"
     case $part in
         latents) # ten levels, one common cause
-            seed=2510216860
-            for level in $levels; do
-                seed=$((seed + 1))
-                latents "latents-$level" "story: common_cause, mi: $level" $seed 2
-                make "latents-$level.yaml" latents 40000 1
-            done
+            ten_levels_of_latents
             benchmark latents 1-bare-latents --pairs x1:y "${perceptrons[@]}" \
                 --estimators paper,js-unbiased,ba,cca,pca-ksg,oracle-ksg,oracle-dv
             benchmark latents 1-bare-latents --task regression,ssl "${perceptrons[@]}"
             into_card 1-bare-latents
+            ;;
+        the-papers-recipe) # at a tenth of its size: 1,000 rows and 2,000 steps, so that every row is seen as often
+            ten_levels_of_latents
+            benchmark latents 5-the-papers-recipe --paper --pairs x1:y --estimators paper --train-rows 1000 \
+                --width 32 --steps 2000 --seeds 2
+            into_card 5-the-papers-recipe
             ;;
         images) # the released configurations with fewer rows
             for level in $levels; do pictures "common-cause-$level" images 466; done
@@ -112,8 +137,8 @@ for part in "${parts[@]}"; do
             ;;
         ten-images)
             for decay in 1.2 1.6; do pictures "decaying-modalities-alpha$decay-beta$decay" ten-images 250; done
-            benchmark ten-images 5-ten-modalities-of-images --task ssl --seeds 1 "${convolutions[@]}"
-            into_card 5-ten-modalities-of-images
+            benchmark ten-images 6-ten-modalities-of-images --task ssl --seeds 1 "${convolutions[@]}"
+            into_card 6-ten-modalities-of-images
             ;;
     esac
 done

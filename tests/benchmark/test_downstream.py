@@ -1,8 +1,10 @@
 """Regression and self-supervised learning on bare latents: floors, ceilings, nulls, records."""
 
+import dataclasses
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from mmmi_hf.benchmark import Training
@@ -112,14 +114,55 @@ def test_histograms_of_errors_hold_every_row_and_are_as_fine_as_their_number_all
 def test_the_judge_and_what_is_impossible():
     errors = np.full(100, 0.5)
     errors[::2] = -0.5
-    shown = judged(errors, 2.0, 1.0)
+    shown = judged(errors, np.tile([2.0, -2.0], 50))
     assert shown["rmse"] == 0.5
-    assert shown["floor"] == pytest.approx(2.0 * math.exp(-1.0))
     assert shown["r_squared"] == 1 - 0.25 / 4
-    row = {"config": "c", "method": "m", "inputs": "x1", "null": False, **shown}
+    row = {"config": "c", "method": "m", "inputs": "x1", "null": False, "floor": 0.7, "ceiling": 0.86, **shown}
     assert [text.split(":")[1].split()[0] for text in impossible([row])] == ["RMSE", "R²"]
-    null = {"config": "c", "method": "m", "inputs": "x1", "null": True, **judged(errors, 0.51, 0.0)}
-    assert [text.split(":")[1].split()[0] for text in impossible([null])] == ["R²"]
+    assert [text.split(":")[1].split()[0] for text in impossible([row | {"null": True}])] == ["R²"]
+    assert impossible([row | {"rmse": None}]) == [], "without a result there is nothing to judge"
+
+
+@pytest.mark.statistical
+def test_the_standard_errors_are_those_of_repetitions():
+    generator, rows, repetitions = np.random.default_rng(0), 200, 4_000
+    found = []
+    for _ in range(repetitions):
+        y = 3.0 * generator.standard_normal(rows)
+        noise = generator.standard_normal(rows)
+        found.append(judged(0.2 * y + noise, y))
+    for name, truth in (("rmse", math.sqrt(1.0 + 0.36)), ("r_squared", 1.0 - 1.36 / 9.0)):
+        values, errors = (np.array([one[key] for one in found]) for key in (name, f"{name}_error"))
+        print(name, values.mean(), truth, values.std(), errors.mean())
+        assert values.mean() == pytest.approx(truth, rel=0.01)
+        assert errors.mean() == pytest.approx(values.std(), rel=0.05)
+    nothing = judged(y, y)
+    assert nothing["r_squared"] == 0.0
+    assert nothing["r_squared_error"] == pytest.approx(0.0, abs=1e-12), "predicting the mean is exactly R² = 0"
+
+
+def test_a_network_that_diverges_is_recorded_and_counted(source, tmp_path):
+    wild = dataclasses.replace(RECIPE, learning_rate=1e30)
+    tame = dataclasses.replace(RECIPE, steps=5)
+    for kind in ("regression", "ssl"):
+        cells = [
+            cell
+            for training in (wild, tame)
+            for cell in downstream_cells(source, ["level-1.2"], kind, seeds=1, training=training)
+        ]
+        records = run_downstream(source, cells, tmp_path, workers=1, progress=False)
+        failed = [record["result"].get("error", "") for record in records]
+        assert any("lower the learning rate" in text for text in failed)
+        rows = downstream_rows(records)
+        summary = summarize_downstream(rows)
+        assert sum(row["failed"] for row in summary) == sum(map(bool, failed))
+        assert pa.Table.from_pylist(rows).column_names == list(rows[0])
+        assert "(1 failed)" in downstream_markdown(summary)
+        (alone,) = summarize_downstream([next(row for row in rows if row["error"] and not row["null"])])
+        assert (alone["rmse"], alone["r_squared_error"], alone["seeds"], alone["failed"]) == (None, None, 0, 1)
+        assert impossible([alone]) == []
+        assert " – (1 failed) |" in downstream_markdown([alone])
+        assert write_downstream_plots([alone], tmp_path) == []
 
 
 def test_the_probe_is_a_ridge_regression():

@@ -184,7 +184,7 @@ def test_what_failed_is_tried_again_and_a_kill_loses_nothing(folder, tmp_path):
     assert computed == [1]
 
 
-def test_a_kept_cell_says_which_software_computed_it(folder, tmp_path, monkeypatch):
+def test_a_kept_cell_says_which_software_computed_it_or_is_computed_again(folder, tmp_path, monkeypatch):
     asked = plan(folder, "cca", seeds=1)
     records = run_plan(asked, tmp_path, workers=1, progress=False)
     assert {"mmmi-hf", "torch", "numpy", "scipy", "datasets"} == set(records[0]["versions"])
@@ -196,8 +196,11 @@ def test_a_kept_cell_says_which_software_computed_it(folder, tmp_path, monkeypat
     older.write_text(older.read_text().replace(np.__version__, "1.2.3"))
     first, second, third = run_plan(asked, tmp_path, workers=1, progress=False)
     assert first["versions"] == software_versions() | {"numpy": "1.2.3"}
-    assert "versions" not in second
+    assert second["versions"] == software_versions()
     assert third == records[2]
+    write_report(asked, [first, second, third], tmp_path, command="test", plots=False)
+    shown = json.loads((tmp_path / "benchmark.json").read_text())["versions"]
+    assert shown == software_versions() | {"numpy": " or ".join(sorted(("1.2.3", np.__version__)))}
 
 
 def test_a_cell_is_computed_on_one_thread(folder):
@@ -300,3 +303,26 @@ def test_ones_own_estimator_is_registered_in_a_few_lines(folder, tmp_path):
     summary = write_report(plan(folder, "constant"), records, tmp_path, command="test", plots=False)
     assert summary[0]["bias"]["value"] == pytest.approx(0.5 - 0.8)
     assert summary[0]["correlation"] is None, "a constant has no correlation"
+
+
+def test_pictures_and_drafts_of_an_earlier_command_do_not_stay(folder, tmp_path):
+    asked = plan(folder, "cca", seeds=1)
+    records = run_plan(asked, tmp_path, workers=1, progress=False)
+    write_report(asked, records, tmp_path, command="test")
+    written = {path.name for kind in ("plots", "eval_results") for path in (tmp_path / kind).iterdir()}
+    assert "cca.yaml" in written
+    for stale in ("plots/truth-of-other-data.png", "eval_results/dv.yaml"):
+        (tmp_path / stale).write_text("old")
+    write_report(asked, records, tmp_path, command="test")
+    assert {path.name for kind in ("plots", "eval_results") for path in (tmp_path / kind).iterdir()} == written
+    write_report(asked, records, tmp_path, command="test", plots=False)
+    assert list((tmp_path / "plots").iterdir()) == []
+    assert "held-out rows" in (tmp_path / "eval_results/cca.yaml").read_text()
+    seen = Plan(asked.source, ["level-*"], [("x1", "y")], {"dv": {"estimator": "dv", "training": {"split": False}}})
+    write_report(
+        seen,
+        [{**r, "settings": {**r["settings"], "estimator": {"estimator": "dv"}}} for r in records],
+        tmp_path,
+        command="t",
+    )
+    assert "the training rows themselves" in (tmp_path / "eval_results/dv.yaml").read_text()

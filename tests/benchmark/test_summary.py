@@ -72,7 +72,8 @@ def test_what_cannot_be_had_is_none():
     assert group["null"] is None
     assert group["bias"] == {"value": pytest.approx(-0.1), "low": None, "high": None}
     assert "1 (1 failed)" in markdown([group])
-    assert beside_paper([group]) == "", "one level has no correlation"
+    assert beside_paper([("a", [group])]) == "", "one level has no correlation"
+    assert summarize([*few, row(2.0, 0, None, null=True)])[0]["failed"] == 1, "nulls are counted apart, as cells are"
     (nothing,) = summarize([row(1.0, 0, None)])
     assert nothing["bias"] is None
     assert "–" in markdown([nothing])
@@ -84,23 +85,33 @@ def test_the_papers_table_has_the_eight_estimators():
 
 def test_the_papers_table_stands_beside():
     small = [{**row, "n": 50, "value": 0.0 if row["value"] is None else -row["value"]} for row in ROWS]
-    lines = beside_paper(summarize([*small, *ROWS])).splitlines()
+    lines = beside_paper([("", summarize([*small, *ROWS]))]).splitlines()
     assert lines[0] == "| estimator | the paper | I(x1; y), identity, whiten, 100 rows |", "the largest number of rows"
     (group,) = summarize(ROWS)
-    printed = " / ".join(f"{value:.3f}" for value in PAPER_TABLE_1["dv"])
-    assert lines[2] == f"| dv | {printed} | {group['correlation']['value']:.3f} / {group['rmse']['value']:.3f} |"
+    here = f"{group['correlation']['value']:.3f} / {group['rmse']['value']:.3f}"
+    assert lines[2] == f"| dv | 0.995 / 0.1094 | {here} |"
     assert lines[3].startswith("| js | ")
     assert lines[3].endswith("| – |")
     assert lines[-1] == "| correlation above 0.95 | 8 of 8 | 1 of 1 |"
+    lines = beside_paper([("one", summarize(ROWS)), ("two", summarize(small))]).splitlines()
+    heads = "one, I(x1; y), identity, whiten, 100 rows | two, I(x1; y), identity, whiten, 50 rows"
+    assert lines[0] == f"| estimator | the paper | {heads} |", "the same data of two commands"
+    assert lines[2].startswith(f"| dv | 0.995 / 0.1094 | {here} | −0.9")
 
 
 def test_learning_curves_are_one_table():
     small = [{**row, "n": 50} for row in ROWS if row["config"] != "level-0.5"]
     lines = curves_markdown(summarize([*small, *ROWS])).splitlines()
-    assert lines[0] == "### I(x1; y), identity, whiten: bias by training rows"
+    assert lines[0] == "### I(x1; y), identity, whiten: bias (sd between seeds) by training rows"
     assert lines[2] == "| estimator | 50 | 100 |"
-    assert lines[4].startswith("| dv | −0.")
+    entry = {group["n"]: group for group in summarize([*small, *ROWS])}
+    shown = [f"−{-entry[n]['bias']['value']:.3f} ({entry[n]['variance']['value'] ** 0.5:.3f})" for n in (50, 100)]
+    assert lines[4] == f"| dv | {shown[0]} | {shown[1]} |"
     assert len(lines) == 5
+    (lone,) = summarize([row(1.0, 0, 0.5)])
+    assert curves_markdown([lone]).splitlines()[4] == "| dv | −0.500 |", "one seed has no spread"
+    (failed,) = summarize([row(1.0, 0, None)])
+    assert curves_markdown([failed]).splitlines()[4] == "| dv | – |"
 
 
 def test_pictures_of_awkward_results(tmp_path):
@@ -130,7 +141,17 @@ def write_section(folder, **about):
         "command": "mmmi-hf benchmark data --out results",
         "dataset": "data",
         "revision": None,
-        "configurations": {"level-1.0": {}},
+        "configurations": {
+            f"level-{level}": {
+                "rows": 1200,
+                "standardize": "whiten",
+                "modalities": [
+                    {"name": "x1", "shape": [3, 32, 32], "pipeline": "cifar10"},
+                    {"name": "x2", "shape": [], "pipeline": "identity"},
+                ],
+            }
+            for level in (0.5, 1.0, 1.5, 2.0)
+        },
         "estimators": {"dv": {"estimator": "dv"}},
         "train_rows": [],
         "seeds": 2,
@@ -150,6 +171,9 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
     assert "## Estimators of mutual information\n" in text
     assert "| dv | 8 |" in text
     assert "mmmi-hf benchmark data" in text
+    data = "x1 of 3 × 32 × 32 by `cifar10`; x2 of one number by `identity`; `whiten`; 1,200 rows"
+    assert f"- Data: `level-0.5` … `level-2.0`: {data}.\n" in text
+    assert "- Rows of a cell: 100 to train, 20 to stop or to choose, 20 to judge.\n" in text
     assert "Note: something about the data." in text
     assert "took 0.5 hours in sum" in text
     assert stale_lines(tmp_path) == []
@@ -171,7 +195,7 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
 
 def test_a_card_has_a_section_for_every_results_folder(tmp_path):
     write_section(tmp_path / "1-bare-latents")
-    write_section(tmp_path / "2-curves", train_rows=[50, 100])
+    write_section(tmp_path / "2-curves", train_rows=[50, 100], versions={"torch": "3"})
     (tmp_path / "1-bare-latents" / "plots").mkdir()
     (tmp_path / "1-bare-latents" / "plots" / "truth-a.png").touch()
     (tmp_path / "2-curves" / "remarks.md").write_text("\nMore rows help.\n")
@@ -184,8 +208,18 @@ def test_a_card_has_a_section_for_every_results_folder(tmp_path):
         "## Curves: estimators of mutual information",
     ]
     assert "took 1.0 hours in sum" in text
+    assert "\ntorch 2 or 3.\n" in text
+    assert "| estimator | the paper | bare latents, I(x1; y), identity, whiten, 100 rows | curves, I(x1; y)," in text
     assert "(1-bare-latents/plots/truth-a.png)" in text
-    assert text.count("bias by training rows") == 1
+    assert text.count("bias (sd between seeds) by training rows") == 1
+
+
+def test_a_section_of_the_papers_recipe_says_so(tmp_path):
+    training = {"split": False, "critic": "joint", "layers": 3, "width": 8, "batch_size": 64, "steps": 20}
+    write_section(tmp_path, estimators={"dv": {"estimator": "dv", "training": training}})
+    text = benchmark_card(tmp_path)
+    assert "- Rows of a cell: 100, to train and to judge.\n" in text
+    assert "the paper's recipe, a joint critic of 3 layers of 8" in text
 
 
 @pytest.mark.parametrize("truth", [0.1, 0.35, 0.7])
