@@ -42,7 +42,12 @@ def benchmark_card(folder: Path) -> str:
     places = sorted(path.parent for path in folder.rglob("benchmark.json"))
     if not places:
         raise ValueError(f"{folder}: no benchmark.json here or below; give a folder that `mmmi-hf benchmark` wrote")
-    sections = [_section(place, folder) for place in places]
+    sections = []
+    for place in places:
+        try:
+            sections.append(_section(place, folder))
+        except KeyError as error:
+            raise ValueError(f"{place}: the results have no {error}; run the benchmark command again") from error
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mmmi_hf.benchmark", "templates"),
         undefined=jinja2.StrictUndefined,

@@ -28,7 +28,7 @@ from mmmi_hf.causal.confidence import unseen_share
 from mmmi_hf.causal.consistency import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.dataset import placing
 from mmmi_hf.dataset.checks import bound_certificate, problems_of, read_manifest, rebuilt_configuration
-from mmmi_hf.dataset.columns import from_eight_bit
+from mmmi_hf.dataset.columns import from_eight_bit, latent_column
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.measuring import (
@@ -51,7 +51,11 @@ CONFIDENCE = 0.99
 TOLERANCE = {"float32": 2e-5, "float64": 2e-5}
 """Largest ‖ẑ − z‖ / ‖z‖ of an honest row, made and stored in float32, by the precision of the inverse."""
 TOLERANCE_OF_PMI = 0.01
-"""Largest difference of a stored pointwise information from that of the recovered row, over 1 + its spread."""
+"""Largest difference of a stored pointwise information from that of the recovered row, over 1 + its spread, for latents
+that came back exactly."""
+SENSITIVE_TO = 25.0
+"""How many tolerances a canonical variable of a row may be off, in its own standard deviation: five along the direction
+in which an inverse errs most, seen from a row five standard deviations off."""
 TOLERANCE_OF_CLAIMS = {"float32": 1e-3, "8bit": 0.02}
 """How far, over 1 + the analytic value, published bounds may lie above those measured now: inverses differ between
 machines in their last bits, those of 8-bit images in more."""
@@ -259,6 +263,7 @@ class _Run:
                 for test in refused(tests)
             ]
             reasons += self._pmi_reasons(stored, usable)
+            reasons += self._latent_reasons(stored, usable)
         plan = Plan.of(model, 2 if coarse else 1, self.confidence)
         measured: dict[str, Any] = {}
         if len(stored.rows) >= FEWEST_ROWS and not reasons:  # bounds are stated of data that bear out the claim
@@ -326,18 +331,37 @@ class _Run:
         return found[0], found[1], found[2]
 
     def _pmi_reasons(self, stored: StoredRows, recovered: dict[str, np.ndarray]) -> list[str]:
-        """Whether the stored pointwise information is that of the stored images and y."""
+        """Whether the stored pointwise information is that of the stored images and y.
+
+        An error of a canonical variable moves the pointwise information by ρ/√(1 − ρ²) times as much, at one standard
+        deviation of the other variable given it: e^I for large I, which is what float32 latents cannot tell apart.
+        """
         model, reasons = self.config.model, []
         latents = Latents(recovered, stored.y, self.config.standardize)
         for column, values in stored.pmi.items():
             a, b = column.removeprefix("pmi_").split("_")
             again = model.pointwise_mutual_information(latents, a, b)
+            correlation = float(np.max(model.canonical_correlations(a, b), initial=0.0))
+            steepest = correlation / np.sqrt(max(1.0 - correlation**2, np.finfo(float).tiny))
             allowed = TOLERANCE_OF_PMI * (1.0 + np.sqrt(model.pointwise_variance(a, b)))
+            allowed += SENSITIVE_TO * TOLERANCE["float32"] * steepest
             wrong = ~(np.abs(values - again) <= allowed)
             if wrong.any():
                 at = int(np.argmax(wrong))
                 reasons.append(
                     f"row {stored.rows[at]}: {column} is {values[at]:.4f}, of the recovered latents {again[at]:.4f} "
+                    f"({int(wrong.sum())} of {len(wrong)} sampled rows)"
+                )
+        return reasons
+
+    def _latent_reasons(self, stored: StoredRows, recovered: dict[str, np.ndarray]) -> list[str]:
+        """Whether latents that are stored are those of the stored images; with the seed all rows were compared."""
+        reasons = []
+        for name, latents in stored.latents.items():
+            wrong = ~(relative_errors(recovered[name], latents) <= TOLERANCE["float32"])
+            if wrong.any():
+                reasons.append(
+                    f"row {stored.rows[int(np.argmax(wrong))]}: {latent_column(name)} is not the latent of {name} "
                     f"({int(wrong.sum())} of {len(wrong)} sampled rows)"
                 )
         return reasons

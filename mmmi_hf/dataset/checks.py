@@ -17,12 +17,21 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
-from huggingface_hub import metadata_load
+from datasets import DatasetInfo, Features
+from datasets.info import DatasetInfosDict
+from huggingface_hub import DatasetCardData, metadata_load
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.columns import is_image
+from mmmi_hf.dataset.columns import features, is_image
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files, sha256_of
+from mmmi_hf.dataset.folder import (
+    GROUND_TRUTH,
+    GROUND_TRUTH_FILES,
+    DatasetFolder,
+    data_files,
+    sha256_of,
+    shard_names,
+)
 from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
 from mmmi_hf.dataset.yaml_source import ConfigurationError
@@ -175,9 +184,11 @@ def _listing_problems(config: str, manifest: Mapping[str, Any]) -> list[str]:
     problems = []
     if set(listed) != expected or len(listed) != len(expected) or len(set(data)) != len(data):
         problems.append("the manifest's list of files is not that of its splits, ground truth and causal model")
-    return problems + [
-        f"{path} does not lie in data/{config}" for path in data if os.path.dirname(path) != f"data/{config}"
-    ]
+    for split, entry in manifest["splits"].items():  # plain `load_dataset` goes by the names
+        expected_here = shard_names(config, split, len(entry["files"]))
+        wrong = [path for path, wanted in zip(entry["files"], expected_here, strict=True) if path != wanted]
+        problems += [f"{path} is not what a file of the split {split} is called" for path in wrong[:1]]
+    return problems
 
 
 def _file_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
@@ -257,10 +268,13 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
 
 
 def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
-    """Whether plain `load_dataset`, which goes by the card, reads the files that the manifests name."""
+    """Whether plain `load_dataset`, which goes by the card, reads the files that the manifests name, as what they are;
+    the card's text is not looked at."""
     try:
-        entries = metadata_load(folder.card)["configs"]  # type: ignore[index]
+        data = DatasetCardData(**metadata_load(folder.card))  # type: ignore[arg-type]
+        entries = data["configs"]
         found = {entry["config_name"]: entry for entry in entries}
+        infos = DatasetInfosDict.from_dataset_card_data(data)
     except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
         return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
     problems = []
@@ -268,6 +282,17 @@ def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
         entry = found.get(name, {})
         if entry.get("data_files") != wanted or not set(entry) <= CARD_FIELDS or len(found) != len(entries):
             problems.append(f"README.md makes `load_dataset` read something else as {name!r} than the manifest's files")
-    claimed = {path.stem for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
-    stray = [name for name in claimed - set(folder.configurations()) if not folder.chunks(name).exists()]  # being made
-    return problems + [f"{GROUND_TRUTH}/{name}.parquet belongs to no configuration of the folder" for name in stray]
+    columns = features(rebuilt_configuration(folder, config, manifest).model, store_latents=manifest["store_latents"])
+    sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}
+    for name, kinds in ((config, columns), (GROUND_TRUTH, Features.from_arrow_schema(SCHEMA))):
+        info = infos.get(name, DatasetInfo())
+        stated = {split: (each.num_examples, each.num_bytes) for split, each in (info.splits or {}).items()}
+        if info.features not in (None, kinds) or (name == config and stated not in ({}, sizes)):
+            problems.append(f"README.md makes `load_dataset` take {name!r} for something else (dataset_info)")
+    claimed = {path.stem: f"{GROUND_TRUTH}/{path.name}" for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
+    claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").iterdir()}
+    known = set(folder.configurations())
+    stray = [
+        where for name, where in claimed.items() if name not in known and not folder.chunks(name).exists()
+    ]  # being made
+    return problems + [f"{where} belongs to no configuration of the folder" for where in stray]

@@ -164,6 +164,11 @@ class DatasetFolder:
             parent.rmdir()
 
 
+def shard_names(config: str, split: str, count: int) -> list[str]:
+    """The files of a split, in order, relative to the folder."""
+    return [f"data/{config}/{split}-{i:05d}-of-{count:05d}.parquet" for i in range(count)]
+
+
 def data_files(config: str, splits: Iterable[str]) -> list[dict[str, str]]:
     """The `data_files` of a configuration in the card, by which plain `load_dataset` finds its rows."""
     return [{"split": split, "path": f"data/{config}/{split}-*"} for split in splits]

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import is_image
 from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.folder import shard_names
 from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
 from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.dataset.rows import half_range
@@ -53,7 +54,7 @@ def pack(
         for split, rows in config.split_rows.items():
             shards = sorted(output.glob(f"{builder.dataset_name}-{split}*.parquet"))
             verify_packed(shards, rows, store, bar.update)
-            names = [f"data/{config.name}/{split}-{i:05d}-of-{len(shards):05d}.parquet" for i in range(len(shards))]
+            names = shard_names(config.name, split, len(shards))
             packed |= dict(zip(names, shards, strict=True))
             splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
     truth_file, model_file = work / "ground_truth.parquet", work / "causal_model.json"

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from datasets import Features
 
 from mmmi_hf.causal import Latents
 from mmmi_hf.dataset.columns import eight_bit, features, is_image, latent_column, pmi_pairs
@@ -37,6 +38,7 @@ class StoredRows:
         pmi: column → (n,) of the sampled rows.
         values: modality → float32 (n, *shape) of the sampled rows.
         views: image modality → uint8 (n, *shape) of the sampled rows.
+        latents: modality → float32 (n, *shape) of the sampled rows, where latents are stored.
     """
 
     rows: list[int]
@@ -45,6 +47,7 @@ class StoredRows:
     pmi: dict[str, np.ndarray] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     views: dict[str, np.ndarray] = field(default_factory=dict)
+    latents: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def sample_seed(manifest: Mapping[str, Any], chosen: int | None) -> int:
@@ -117,7 +120,8 @@ def read_rows(
 class _Reader:
     def __init__(self, config: MMMIConfig, manifest: Mapping[str, Any], sample: Sequence[int], *, replay: bool) -> None:
         self.config, self.model, self.replay = config, config.model, replay
-        self.schema = features(config.model, store_latents=config.store_latents).arrow_schema
+        self.features = features(config.model, store_latents=config.store_latents)
+        self.schema = self.features.arrow_schema
         self.half_range = {entry["name"]: entry["view_half_range"] for entry in manifest["modalities"]}
         self.sample = np.asarray(sample)
         self.found = StoredRows(list(sample))
@@ -128,11 +132,16 @@ class _Reader:
     def take(self, batch: pa.RecordBatch, start: int) -> None:
         if batch.schema.names != self.schema.names:
             raise StoredDataError(f"has the columns {batch.schema.names}, expected {self.schema.names}")
+        if Features.from_arrow_schema(batch.schema) != self.features:
+            raise StoredDataError("has columns of other kinds than the configuration's (types or `datasets` features)")
         count, shapes = len(batch), self.model.shapes
         rows = range(start, start + count)
         columns = {"y": as_array(batch["y"], "y", (), np.float64), "row": as_array(batch["row"], "row", (), np.int64)}
         columns |= {name: as_array(batch[name], name, (), np.float64) for name in pmi_pairs(self.model)}
         columns |= {name: as_array(batch[name], name, shape, np.float32) for name, shape in shapes.items()}
+        if self.config.store_latents:
+            named = [(latent_column(name), shape) for name, shape in shapes.items()]
+            columns |= {name: as_array(batch[name], name, shape, np.float32) for name, shape in named}
         self._say("row", "row numbers are not consecutive", columns["row"] != np.arange(start, start + count), rows)
         for name, shape in shapes.items():
             finite = np.isfinite(columns[name]).reshape(count, -1).all(axis=1)
@@ -147,12 +156,12 @@ class _Reader:
         for name in ("y", *pmi_pairs(self.model)):
             self._say(f"{name} finite", f"{name} is not finite", ~np.isfinite(columns[name]), rows)
         if self.replay:
-            self._compare(batch, columns, rows)
+            self._compare(columns, rows)
         inside = np.isin(np.arange(start, start + count), self.sample)
         for name, values in columns.items():
             self.kept.setdefault(name, []).append(values[inside])
 
-    def _compare(self, batch: pa.RecordBatch, columns: Mapping[str, np.ndarray], rows: range) -> None:
+    def _compare(self, columns: Mapping[str, np.ndarray], rows: range) -> None:
         """All that the latents of (seed, row) determine without a network."""
         config, model = self.config, self.model
         latents = model.sample(len(rows), seed=config.seed, start=rows.start, standardize=config.standardize)
@@ -163,8 +172,8 @@ class _Reader:
             size = 1.0 + model.mutual_information(a, b)
             self._say(column, f"{column} is not the one of (seed, row)", ~_close(columns[column], wanted, size), rows)
         if config.store_latents:
-            for name, shape in model.shapes.items():
-                stored = as_array(batch[latent_column(name)], latent_column(name), shape, np.float32)
+            for name in model.modalities:
+                stored = columns[latent_column(name)]
                 error = np.abs(stored - latents.z[name]).reshape(len(rows), -1).max(axis=1)
                 size = np.abs(latents.z[name]).reshape(len(rows), -1).max(axis=1)
                 message = f"{latent_column(name)} is not the latent of (seed, row)"
@@ -195,6 +204,9 @@ class _Reader:
         self.found.values = {name: joined[name] for name in self.model.modalities}
         self.found.views = {
             name: joined[f"{name}_image"] for name in self.model.modalities if f"{name}_image" in joined
+        }
+        self.found.latents = {
+            name: joined[latent_column(name)] for name in self.model.modalities if latent_column(name) in joined
         }
         return self.found
 

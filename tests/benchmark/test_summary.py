@@ -186,6 +186,9 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
     (tmp_path / "results.json").write_text(json.dumps(changed))
     with pytest.raises(ValueError, match="is not the summary of"):
         benchmark_card(tmp_path)
+    write_section(tmp_path, configurations={"level-1.0": {}})
+    with pytest.raises(ValueError, match="the results have no 'modalities'; run the benchmark command again"):
+        benchmark_card(tmp_path)
     (tmp_path / "results.json").unlink()
     assert main([str(tmp_path), "--check"]) == 2
     (tmp_path / "benchmark.json").unlink()

@@ -1,6 +1,7 @@
 """Forged or damaged files beside honest rows – manifest, certificate, ground truth, card, images – are refused with a
 reason, never an unexplained error."""
 
+import dataclasses
 import io
 import json
 import shutil
@@ -13,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from mmmi_hf.causal import Latents, common_cause
 from mmmi_hf.dataset.certificate import certify
@@ -244,8 +246,28 @@ def card_of(old, new):
             lambda place: shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet"),
             "ground_truth/more.parquet belongs to no configuration",
         ),
+        (lambda place: (place.path / "data/more").mkdir(), "data/more belongs to no configuration"),
+        (card_of("- name: y\n    dtype: float64", "- name: y\n    dtype: float16"), "take 'small' for something else"),
+        (card_of("num_examples: 120", "num_examples: 12"), "take 'small' for something else"),
+        (
+            card_of("- name: value\n    dtype: float64", "- name: value\n    dtype: int64"),
+            "take 'ground_truth' for some",
+        ),
+        (card_of("dtype: float64", "dtype: imaginary"), "does not say what `load_dataset` reads"),
     ],
-    ids=["elsewhere", "data_dir", "ground truth", "no list", "no card", "a stray ground truth"],
+    ids=[
+        "elsewhere",
+        "data_dir",
+        "ground truth",
+        "no list",
+        "no card",
+        "a stray ground truth",
+        "stray data",
+        "another type",
+        "other sizes",
+        "another type of truth",
+        "no type",
+    ],
 )
 def test_what_plain_load_dataset_reads_is_checked(place, change, words):
     change(place)
@@ -254,6 +276,7 @@ def test_what_plain_load_dataset_reads_is_checked(place, change, words):
 
 def test_a_configuration_that_is_being_made_is_no_stray(place):
     shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet")
+    (place.path / "data/more").mkdir()
     place.chunks("more").mkdir(parents=True)
     assert check_folder(place.path, "small") == []
 
@@ -301,6 +324,55 @@ def test_without_the_seed_too(honest, tmp_path, change, words):
     assert words in reasons_of(DatasetFolder(folder))
 
 
+def test_files_of_a_split_must_be_called_so(place):
+    """`load_dataset` finds the files of a split by their names, whatever the manifest says."""
+    names = [f"data/small/{split}-00000-of-00001.parquet" for split in ("validation", "test")]
+    contents = [(place.path / name).read_bytes() for name in names]
+    for name, content in zip(names, reversed(contents), strict=True):
+        (place.path / name).write_bytes(content)
+
+    def change(manifest):
+        first, second = manifest["splits"]["validation"], manifest["splits"]["test"]
+        first["files"], second["files"] = second["files"], first["files"]
+
+    rewritten(place, change)
+    assert f"{names[1]} is not what a file of the split validation is called" in reasons_of(place)
+
+
+def test_columns_must_be_those_of_the_configuration(place):
+    """The same values under other `datasets` features, which `load_dataset` would go by."""
+    path = place.path / "data/small/train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    said = table.schema.metadata[b"huggingface"].replace(
+        b'"x1_image": {"_type"', b'"x1_image": {"decode": false, "_type"'
+    )
+    pq.write_table(table.replace_schema_metadata({b"huggingface": said}), path)
+    rewritten(place)
+    assert "has columns of other kinds than the configuration's" in reasons_of(place)
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_stored_latents_are_those_of_the_images(tmp_path, replayed):
+    config = dataclasses.replace(CONFIG, store_latents=True)
+    place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
+    assert reasons_of(place, use_seed=replayed) == ""
+    for path in sorted((place.path / "data/small").iterdir()):
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("z1")
+        pq.write_table(table.set_column(at, table.schema.field(at), table["z2"]), path)
+    rewritten(place)
+    words = "z1 is not the latent of (seed, row)" if replayed else "z1 is not the latent of x1 (64 of 64 sampled rows)"
+    assert words in reasons_of(place, use_seed=replayed)
+
+
+@pytest.mark.parametrize("information", [8.0, 11.0, 13.0])
+def test_much_information_is_no_forgery(tmp_path, information):
+    """Pointwise information of float32 images is that of their latents to about e^I times their rounding."""
+    config = dataclasses.replace(CONFIG, causal_model=common_cause((1, 8, 8), mi=information))
+    place = DatasetFolder(generate(config, tmp_path / "out", certify=False, progress=False).folder)
+    assert reasons_of(place) == ""
+
+
 def bomb():
     """A PNG file that says it has 60000 × 60000 pixels."""
     buffer = io.BytesIO()
@@ -311,6 +383,15 @@ def bomb():
     return bytes(content)
 
 
+def png(text=None):
+    """An image file, with a text inside if one is given."""
+    buffer, more = io.BytesIO(), PngInfo()
+    if text is not None:
+        more.add_text("y", text)
+    Image.new("L", (8, 8)).save(buffer, "PNG", pnginfo=more)
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("column", "words"),
     [
@@ -318,6 +399,10 @@ def bomb():
         (pa.array([{"path": "a.png"}]), "has the type struct"),
         (pa.array([{"bytes": b"\x89PNG"}]), "no PNG file"),
         (pa.array([{"bytes": bomb()}]), "no PNG file"),
+        (pa.array([{"bytes": png(), "path": "y=0.5"}]), "gives its images names"),
+        (pa.array([{"bytes": png(text="0.5")}]), r"more than pixels in its file \(chunk b'tEXt'\)"),
+        (pa.array([{"bytes": png() + b"y=0.5"}]), r"more than pixels in its file \(bytes after the end\)"),
+        (pa.array([{"bytes": png()[:-12]}]), r"more than pixels in its file \(no end\)"),
     ],
 )
 def test_columns_that_hold_no_images(column, words):
