@@ -18,6 +18,7 @@ from mmmi_hf.benchmark.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol import Work, run_cells
 from mmmi_hf.benchmark.regression import BINS, Task, limits, run_task
 from mmmi_hf.benchmark.ssl import METHODS, probe_limits, run_ssl
+from mmmi_hf.benchmark.summary import digits
 from mmmi_hf.benchmark.training import Training
 
 Record = dict[str, Any]
@@ -186,15 +187,14 @@ def downstream_markdown(summary: Sequence[Record]) -> str:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
         failed = f" ({row['failed']} failed)" if row["failed"] else ""
         numbers = [
-            *([f"{row['shared']:.3f}"] if probed else []),
-            f"{0.0 if row['null'] else row['information']:.3f}",
+            *([digits(row["shared"])] if probed else []),
+            digits(0.0 if row["null"] else row["information"]),
             _with_error(row, "rmse") + failed,
-            f"{row['floor']:.3f}",
+            digits(row["floor"]),
             _with_error(row, "r_squared"),
-            f"{row['ceiling']:.3f}",
+            digits(row["ceiling"]),
         ]
-        cells = [row["series"], name, row["method"], input_names(row["inputs"]), *numbers]
-        lines.append(f"| {' | '.join([*cells[:4], *(number.replace('-', '−') for number in cells[4:])])} |")
+        lines.append(f"| {' | '.join([row['series'], name, row['method'], input_names(row['inputs']), *numbers])} |")
     return "\n".join(lines) + "\n"
 
 
@@ -204,4 +204,4 @@ def input_names(inputs: str) -> str:
 
 
 def _with_error(row: Record, name: str) -> str:
-    return "–" if row[name] is None else f"{row[name]:.3f} ± {row[f'{name}_error']:.3f}"
+    return "–" if row[name] is None else f"{digits(row[name])} ± {digits(row[f'{name}_error'])}"

@@ -211,8 +211,10 @@ def beside_paper(sections: Sequence[tuple[str, Sequence[Record]]]) -> str:
     lines = [_line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
     for name, (correlation, rmse) in PAPER_TABLE_1.items():
         found = [here.get((*key, n, name)) for key, n in columns.items()]
-        values = [f"{row['correlation']['value']:.3f} / {row['rmse']['value']:.3f}" if row else "–" for row in found]
-        lines.append(_line([name, f"{correlation:.3f} / {rmse:.4f}", *(value.replace("-", "−") for value in values)]))
+        values = [
+            f"{digits(row['correlation']['value'])} / {digits(row['rmse']['value'])}" if row else "–" for row in found
+        ]
+        lines.append(_line([name, f"{correlation:.3f} / {rmse:.4f}", *values]))
     counts = []
     for key, n in columns.items():
         mine = [here[*key, n, name]["correlation"]["value"] for name in PAPER_TABLE_1 if (*key, n, name) in here]
@@ -225,8 +227,8 @@ def beside_paper(sections: Sequence[tuple[str, Sequence[Record]]]) -> str:
 def _bias_with_spread(row: Record) -> str:
     if row["bias"] is None:
         return "–"
-    spread = "" if row["variance"] is None else f" ({row['variance']['value'] ** 0.5:.3f})"
-    return f"{row['bias']['value']:.3f}{spread}".replace("-", "−")
+    spread = "" if row["variance"] is None else f" ({digits(row['variance']['value'] ** 0.5)})"
+    return f"{digits(row['bias']['value'])}{spread}"
 
 
 def _rooted(entry: Record | None) -> Record | None:
@@ -243,5 +245,11 @@ def _shown(entry: Record | None) -> str:
     if entry is None:
         return "–"
     if entry["low"] is None:
-        return f"{entry['value']:.3f}".replace("-", "−")
-    return f"{entry['value']:.3f} ({entry['low']:.3f} … {entry['high']:.3f})".replace("-", "−")
+        return digits(entry["value"])
+    return f"{digits(entry['value'])} ({digits(entry['low'])} … {digits(entry['high'])})"
+
+
+def digits(number: float) -> str:
+    """Three digits, with a true minus sign, and none before zero."""
+    text = f"{number:.3f}"
+    return text.replace("-", "−") if float(text) else text.removeprefix("-")

@@ -164,6 +164,7 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
 
 def _print_downstream(summary: list[dict[str, Any]]) -> None:
     from mmmi_hf.benchmark.downstream import input_names
+    from mmmi_hf.benchmark.summary import digits
 
     print_table(
         ("data", "configuration", "method", "inputs", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
@@ -174,7 +175,7 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
                 entry["method"],
                 input_names(entry["inputs"]),
                 *(
-                    "–" if entry[name] is None else f"{entry[name]:.3f}"
+                    "–" if entry[name] is None else digits(entry[name])
                     for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")
                 ),
             )
@@ -239,4 +240,6 @@ def _count(word: str) -> int:
 
 
 def _number(entry: dict[str, Any] | None) -> str:
-    return "–" if entry is None else f"{entry['value']:.3f}"
+    from mmmi_hf.benchmark.summary import digits
+
+    return "–" if entry is None else digits(entry["value"])

@@ -7,7 +7,7 @@ import pytest
 
 from mmmi_hf.benchmark.cards import benchmark_card, main, stale_lines, write_card
 from mmmi_hf.benchmark.plots import bias_figure, slug, truth_figure
-from mmmi_hf.benchmark.summary import PAPER_TABLE_1, beside_paper, curves_markdown, markdown, summarize
+from mmmi_hf.benchmark.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
 from mmmi_hf.benchmark.variational import PAPER_TABLE_1 as EIGHT
 from mmmi_hf.figures.style import save
 
@@ -77,6 +77,10 @@ def test_what_cannot_be_had_is_none():
     (nothing,) = summarize([row(1.0, 0, None)])
     assert nothing["bias"] is None
     assert "–" in markdown([nothing])
+
+
+def test_numbers_have_a_minus_where_they_are_negative():
+    assert [digits(number) for number in (1.23456, -1.23456, -0.0004, 0.0)] == ["1.235", "−1.235", "0.000", "0.000"]
 
 
 def test_the_papers_table_has_the_eight_estimators():
