@@ -242,11 +242,10 @@ def _packed(
     for attempts_left in reversed(range(PACKING_ATTEMPTS)):
         try:
             return pack(config, store, truth, bijections, world_size=maker.place.world_size, progress=progress)
-        except DamagedChunkError as error:
+        except DamagedChunkError:
             if not attempts_left:
                 raise
-            logger.warning("%s; it is made again", error)
-            maker.run(reading_all=True)
+            maker.run(reading_all=True)  # names it
     raise AssertionError("unreachable")
 
 

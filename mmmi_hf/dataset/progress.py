@@ -16,7 +16,7 @@ _LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {percentage:.0f} %, {rate_fmt}, 
 
 
 def progress_bar(description: str, total: int, *, initial: float = 0, unit: str = "row", shown: bool = True) -> Any:
-    """A tqdm bar on stderr; where stderr is not a terminal, a plain line every few seconds.
+    """A tqdm bar on stderr; where stderr is not a terminal, a plain line at once and then every few seconds.
 
     Args:
         description, total, initial, unit: as tqdm has them.
@@ -32,6 +32,8 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
     }
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return tqdm(**settings)
+    if shown:
+        print(f"{description}: {initial:,.0f} of {total:,} {unit}s", file=sys.stderr)
     return terminal_tqdm(
         **settings,
         file=_Lines(sys.stderr),

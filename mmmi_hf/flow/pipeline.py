@@ -27,6 +27,7 @@ from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 from mmmi_hf.flow.bijection import check_rows
 from mmmi_hf.flow.bundled import check_folder, resolve
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
+from mmmi_hf.flow.stopping import check_stop
 
 if TYPE_CHECKING:
     import os
@@ -198,6 +199,7 @@ class FlowMatchingPipeline(DiffusionPipeline):
         scale, patch = self.scheduler.config.timestep_scale, self.config.patch_size
 
         def field(x: torch.Tensor, t: float) -> torch.Tensor:
+            check_stop()
             timestep = torch.full((len(x),), t * scale, dtype=x.dtype, device=x.device)
             v = self.unet(pixel_unshuffle(x, patch), timestep, class_labels=class_labels).sample
             return pixel_shuffle(v, patch)
