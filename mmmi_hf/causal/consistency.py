@@ -11,33 +11,39 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, stats
 
 from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.dependence import beside_target, between_modalities, crosswise
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.projections import declared_covariance, probing_directions
+from mmmi_hf.causal.p_values import (
+    Test,
+    chernoff,
+    largest_normal,
+    likest_rows,
+    ratio,
+    smallest,
+    test_of,
+    two_sided,
+    unit,
+)
+from mmmi_hf.causal.projections import bases, declared_covariance, probing_directions
+from mmmi_hf.causal.residuals import Regressions
+from mmmi_hf.causal.template_bank import Shape
 
 FAMILY_WISE_LEVEL = 1e-4
-
-
-@dataclass(frozen=True)
-class Test:
-    """One test: what was looked at, its corrected p-value, and where the smallest one was found."""
-
-    __test__ = False
-
-    name: str
-    p_value: float
-    where: str
+POSSIBLE = 1e3
+"""Standard deviations that no honest value reaches: in float64 the probability of 40 is 0."""
 
 
 def law_tests(
     model: CausalModel, z: Mapping[str, Array], y: Array, kind: str, generator: np.random.Generator
 ) -> list[Test]:
     """Tests of recovered latents against the declared law.
+
+    Values that are not finite or beyond POSSIBLE standard deviations have probability 0: that is then the only test.
 
     Args:
         model: the declared model.
@@ -46,8 +52,13 @@ def law_tests(
         kind: the standardisation.
         generator: of the random directions.
     """
+    z = {name: np.asarray(z[name], dtype=np.float64) for name in model.modalities}
+    y = np.asarray(y, dtype=np.float64)
+    impossible = _impossible(model, z, y, kind)
+    if impossible:
+        return impossible
     directions = {name: probing_directions(model, name, kind, generator) for name in model.modalities}
-    flat = {name: np.asarray(z[name], dtype=np.float64).reshape(len(y), -1) for name in model.modalities}
+    flat = {name: values.reshape(len(y), -1) for name, values in z.items()}
     features = np.concatenate([y[:, None], *(flat[name] @ directions[name].T for name in model.modalities)], axis=1)
     labels = ["y"] + [f"{name} direction {i}" for name in model.modalities for i in range(len(directions[name]))]
     covariance = declared_covariance(model, directions, kind)
@@ -55,9 +66,15 @@ def law_tests(
     factor = linalg.cholesky(covariance / np.multiply.outer(scale, scale), lower=True)
     normals = linalg.solve_triangular(factor, (features / scale).T, lower=True).T
     tests = [*_moments(normals, labels), *_information(model, z, y, kind)]
-    if kind == "whiten":
-        tests += _whitened(flat)
-    return tests
+    regressions = Regressions(model)
+    whole = regressions.whitened(z, kind)
+    loud = {name: regressions.deviations(z[name], name, kind) for name in model.modalities if name not in whole}
+    if whole:
+        tests += [*_whitened(whole), *_coordinates(whole, model.shapes)]
+        tests += beside_target(regressions, whole, y / math.sqrt(model.variance_y), model.shapes)
+        tests += between_modalities(regressions, whole, model.shapes)
+        tests += crosswise(regressions, whole, model.shapes)
+    return [*tests, *_likeness(whole, loud)]
 
 
 def refused(tests: list[Test], level: float = FAMILY_WISE_LEVEL) -> list[Test]:
@@ -70,7 +87,7 @@ def _moments(normals: Array, labels: list[str]) -> list[Test]:
     n = len(normals)
     means = 2.0 * stats.norm.sf(np.abs(normals.sum(axis=0)) / math.sqrt(n))
     squares = np.square(normals).sum(axis=0)
-    variances = 2.0 * np.minimum(stats.chi2.sf(squares, n), stats.chi2.cdf(squares, n))
+    variances = two_sided(squares, n)
     lengths = np.sqrt(squares)
     products = normals.T @ normals / np.where(lengths > 0, lengths, 1.0)[:, None]
     first, second = np.triu_indices(len(labels), 1)
@@ -78,9 +95,9 @@ def _moments(normals: Array, labels: list[str]) -> list[Test]:
     cross = 2.0 * stats.norm.sf(np.abs(products[first, second]))
     pairs = [f"{labels[i]} and {labels[j]}" for i, j in zip(first, second, strict=True)]
     return [
-        _smallest("means", means, labels),
-        _smallest("variances", variances, labels),
-        _smallest("covariances", cross, pairs),
+        smallest("means", means, labels),
+        smallest("variances", variances, labels),
+        smallest("covariances", cross, pairs),
     ]
 
 
@@ -102,56 +119,75 @@ def _information(model: CausalModel, z: Mapping[str, Array], y: Array, kind: str
                 continue
             pointwise = model.pointwise_mutual_information(latents, first, second)
             excess = abs(float(np.sum(pointwise - model.mutual_information(first, second))))
-            p_values.append(2.0 * math.exp(_chernoff(excess, correlations, len(y))))
+            weights = np.concatenate([correlations, -correlations]) / 2.0
+            p_values.append(2.0 * math.exp(chernoff(excess, weights, len(y))))
             pairs.append(f"{first} and {second}")
-    return [_smallest("information", np.array(p_values), pairs)] if pairs else []
+    return [smallest("information", np.array(p_values), pairs)] if pairs else []
 
 
-def _chernoff(excess: float, correlations: Array, n: int) -> float:
-    """min over t of -(n/2) Σ ln(1 - ρ² t²) - t s: the bound is valid for any t, found on a fine grid here."""
-    largest = float(correlations.max())
-    squares = np.square(correlations / largest)
-    values, counts = np.unique(np.round(squares, 12), return_counts=True)
-    grid = np.concatenate([[0.0], np.geomspace(1e-6, 1.0, 4000)[:-1]])
-    exponents = -0.5 * n * (np.log1p(-np.multiply.outer(grid**2, values)) @ counts) - grid * excess / largest
-    return float(exponents.min())
+def _impossible(model: CausalModel, z: Mapping[str, Array], y: Array, kind: str) -> list[Test]:
+    """One test that fails, where a value has no probability; none of the others could be evaluated then.
+
+    No coordinate's standard deviation exceeds sqrt(d) times the root mean square of all.
+    """
+    sizes = {"y": np.abs(y) / math.sqrt(model.variance_y)}
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, values in z.items():
+            relative = model.standardize_latents(values, name, "rms") if kind == "none" else values
+            sizes[name] = np.abs(relative).reshape(len(y), -1).max(axis=1) / math.sqrt(math.prod(model.shapes[name]))
+    for name, size in sizes.items():
+        wrong = ~(size <= POSSIBLE)
+        if wrong.any():
+            return [Test("possible values", 0.0, f"{name}, sampled row {int(np.argmax(wrong))}")]
+    return []
 
 
-def _whitened(flat: Mapping[str, Array]) -> list[Test]:
-    """Whitened latents are d independent N(0, 1): lengths of rows, all values, the largest, likeness of rows.
+def _whitened(whole: Mapping[str, Array]) -> list[Test]:
+    """Whitened latents are d independent N(0, 1): lengths of rows, all values, the largest.
 
     The largest |value| of N has the distribution function (1 - 2 Q(m))^N: clipping leaves too small a one long before
     it shows among all values.
     """
-    lengths, values, largest, likeness = [], [], [], []
-    rows, names, pairs = [], [], []
-    for name, z in flat.items():
-        n, d = z.shape
-        squares = np.square(z).sum(axis=1)
-        lengths.append(2.0 * np.minimum(stats.chi2.sf(squares, d), stats.chi2.cdf(squares, d)))
-        total = float(squares.sum())
-        lengths.append([2.0 * min(stats.chi2.sf(total, n * d), stats.chi2.cdf(total, n * d))])
+    lengths: list[Array] = []
+    values, largest, rows = [], [], []
+    for name, w in whole.items():
+        n, d = w.shape
+        squares = np.square(w).sum(axis=1)
+        lengths += [two_sided(squares, d), two_sided(squares.sum(keepdims=True), n * d)]
         rows += [f"{name}, sampled row {r}" for r in range(n)] + [f"{name}, all"]
-        values.append(stats.kstest(z.ravel(), "norm").pvalue)
-        below = z.size * float(stats.halfnorm.logcdf(np.abs(z).max()))
+        values.append(stats.kstest(w.ravel(), "norm").pvalue)
+        below = w.size * float(stats.halfnorm.logcdf(np.abs(w).max()))
         largest.append(2.0 * min(math.exp(below), -math.expm1(below)))
-        names.append(name)
-        if n > 1 and d > 1:
-            first, second = np.triu_indices(n, 1)
-            norms = np.sqrt(squares)
-            products = (z @ z.T) / np.where(norms > 0, norms, 1.0)[:, None]
-            likeness.append(2.0 * stats.norm.sf(np.abs(products[first, second])))
-            pairs += [f"{name}, sampled rows {r} and {s}" for r, s in zip(first, second, strict=True)]
-    tests = [
-        _smallest("lengths", np.concatenate(lengths), rows),
-        _smallest("values", np.array(values), names),
-        _smallest("largest values", np.array(largest), names),
+    return [
+        smallest("lengths", np.concatenate(lengths), rows),
+        smallest("values", np.array(values), list(whole)),
+        smallest("largest values", np.array(largest), list(whole)),
     ]
-    return [*tests, _smallest("likeness of rows", np.concatenate(likeness), pairs)] if likeness else tests
 
 
-def _smallest(name: str, p_values: Array, labels: list[str]) -> Test:
-    """The smallest p-value, corrected; what is no number has none, and counts as impossible."""
-    known = np.where(np.isnan(p_values), 0.0, p_values)
-    at = int(np.argmin(known))
-    return Test(name, min(1.0, float(known[at]) * len(known)), labels[at])
+def _likeness(whole: Mapping[str, Array], loud: Mapping[str, tuple[Array, Array]]) -> list[Test]:
+    """Rows of one modality beside each other: cosines, and where latents are not whitened products.
+
+    Given z_r, z_rᵀ z_s is N(0, z_rᵀ Cov(z) z_r): `loud` gives such rows with their standard deviations.
+    """
+    looks = []
+    for name, w in whole.items():
+        if w.shape[1] > 1:
+            p, r, s = likest_rows(unit(w), unit(w), later=True)
+            looks.append((p, f"{name}, sampled rows {r} and {s}"))
+    for name, (rows, deviations) in loud.items():
+        p, r, s = likest_rows(ratio(rows, deviations[:, None]), rows, later=True, cosines=False)
+        looks.append((p, f"{name}, sampled rows {r} and {s}"))
+    return test_of("likeness of rows", looks)
+
+
+def _coordinates(whole: Mapping[str, Array], shapes: Mapping[str, Shape]) -> list[Test]:
+    """Every coordinate in every basis is n independent N(0, 1): its mean and its length over the rows."""
+    looks = []
+    for name, w in whole.items():
+        for basis, values in bases(w, shapes[name]).items():
+            looks.append(largest_normal(values.sum(axis=0) / math.sqrt(len(w)), f"{name}, mean of {basis}"))
+            p_values = two_sided(np.square(values).sum(axis=0), len(w))
+            k = int(np.argmin(p_values))
+            looks.append((float(p_values[k]) * len(p_values), f"{name}, variance of {basis} {k}"))
+    return test_of("coordinates", looks)

@@ -14,6 +14,7 @@ from scipy import fft
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.causal.template_bank import Shape
 
 FREQUENCIES = 3
 RANDOM_DIRECTIONS = 4
@@ -62,7 +63,7 @@ def declared_covariance(model: CausalModel, directions: Mapping[str, Array], kin
         name: model.standardize_latents(rows.reshape(len(rows), *model.shapes[name]), name, kind).reshape(rows.shape)
         for name, rows in directions.items()
     }
-    if _is_dense(model):
+    if is_dense(model):
         matrix, begin = model.matrix, 1
         factors = [matrix[:1]]
         for name, shape in model.shapes.items():
@@ -96,7 +97,17 @@ def declared_covariance(model: CausalModel, directions: Mapping[str, Array], kin
     return np.asarray(covariance)
 
 
-def _is_dense(model: CausalModel) -> bool:
+def bases(values: Array, shape: Shape) -> dict[str, Array]:
+    """(n, d) in orthonormal bases: coordinates, and cosine coefficients over the last two axes (one of a series)."""
+    axes = tuple(range(-min(len(shape), 2), 0))
+    if all(shape[axis] == 1 for axis in axes):
+        return {"coordinate": values}
+    cosines = fft.dctn(values.reshape(-1, *shape), axes=axes, norm="ortho").reshape(values.shape)
+    return {"coordinate": values, "cosine coefficient": cosines}
+
+
+def is_dense(model: CausalModel) -> bool:
+    """Whether the model was given as a matrix."""
     try:
         _ = model.matrix
     except AttributeError:
@@ -107,7 +118,7 @@ def _is_dense(model: CausalModel) -> bool:
 def _declared(model: CausalModel, name: str, kind: str) -> list[Array]:
     """Directions of the common causes in the standardised latent; for dense models that of y."""
     shape = model.shapes[name]
-    if _is_dense(model):
+    if is_dense(model):
         begin = 1 + sum(math.prod(model.shapes[other]) for other in model.modalities[: model.modalities.index(name)])
         block = model.matrix[begin : begin + math.prod(shape)]
         found = [block @ model.matrix[0]]

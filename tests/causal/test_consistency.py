@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import fft
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, independent, two_telescopes
 from mmmi_hf.causal.consistency import law_tests, refused
@@ -84,6 +85,40 @@ def inject(share):
     return change
 
 
+def y_in_a_pixel(z, y, generator):
+    z["x1"][:, 0, 3, 3] = y / y.std()
+
+
+def y_in_a_coefficient(z, y, generator):
+    spectrum = fft.dctn(z["x1"], axes=(-2, -1), norm="ortho")
+    spectrum[:, 0, -2, -1] = y / y.std()
+    z["x1"] = fft.idctn(spectrum, axes=(-2, -1), norm="ortho")
+
+
+def pixel_copied(z, y, generator):
+    z["x2"][:, 0, 3, 3] = z["x1"][:, 0, 3, 3]
+
+
+def coefficients_copied(z, y, generator):
+    first, second = (fft.dctn(z[name], axes=(-2, -1), norm="ortho") for name in ("x1", "x2"))
+    half = first.shape[-1] // 2
+    second[..., half:, half:] = first[..., half:, half:]
+    z["x2"] = fft.idctn(second, axes=(-2, -1), norm="ortho")
+
+
+def rows_repeated(z, y, generator):
+    half = len(y) // 2
+    for values in z.values():
+        values[half : 2 * half] = values[:half] + 0.05 * values.std() * generator.standard_normal(values[:half].shape)
+
+
+def y_along_a_secret_direction(z, y, generator):
+    direction = generator.standard_normal(z["x1"].shape[1:])
+    direction /= np.sqrt(np.square(direction).sum())
+    along = np.tensordot(z["x1"], direction, direction.ndim)
+    z["x1"] += np.multiply.outer(y / y.std() - along, direction)
+
+
 FORGERIES = {
     "images shuffled, 1 nat": (common_cause((1, 16, 16), mi=1.0), shuffle(1.0), None),
     "images shuffled, 0.25 nats": (common_cause((1, 16, 16), mi=0.25), shuffle(1.0), None),
@@ -94,6 +129,12 @@ FORGERIES = {
     "re-normalised to ±1": (common_cause((1, 16, 16), mi=1.0), renormalise, None),
     "1 nat claimed to be 1.5": (common_cause((1, 16, 16), mi=1.0), None, common_cause((1, 16, 16), mi=1.5)),
     "1 % of y in every pixel of a null, 1×32×32": (independent((1, 32, 32)), inject(0.01), None),
+    "a pixel of x1 is y, 1×32×32": (common_cause((1, 32, 32), mi=1.0), y_in_a_pixel, None),
+    "a cosine coefficient of x1 is y, 1×32×32": (common_cause((1, 32, 32), mi=1.0), y_in_a_coefficient, None),
+    "a pixel of x2 is that of x1, 1×32×32": (common_cause((1, 32, 32), mi=1.0), pixel_copied, None),
+    "a quarter of x2 is that of x1": (common_cause((1, 16, 16), mi=1.0), coefficients_copied, None),
+    "half of the rows repeated": (common_cause((1, 16, 16), mi=1.0), rows_repeated, None),
+    "y along a secret direction of x1": (common_cause((1, 16, 16), mi=1.0), y_along_a_secret_direction, None),
 }
 
 
