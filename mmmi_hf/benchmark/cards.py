@@ -39,7 +39,8 @@ def benchmark_card(folder: Path) -> str:
     Raises:
         ValueError: files are missing, or the summaries are not those of the results.
     """
-    places = sorted(path.parent for path in folder.rglob("benchmark.json"))
+    found = (path.parent for path in folder.rglob("benchmark.json"))
+    places = sorted(place for place in found if not any(p.startswith(".") for p in place.relative_to(folder).parts))
     if not places:
         raise ValueError(f"{folder}: no benchmark.json here or below; give a folder that `mmmi-hf benchmark` wrote")
     sections = []
@@ -58,7 +59,7 @@ def benchmark_card(folder: Path) -> str:
     )
     return environment.get_template("benchmark_card.md.j2").render(
         sections=sections,
-        beside_paper=beside_paper([(section["part"], section["estimates"]) for section in sections]),
+        beside_paper=beside_paper([(each["part"], each["seen"], each["estimates"]) for each in sections]),
         hours=sum(section["seconds"] for section in sections) / 3600.0,
         versions=versions_of([section["about"]["versions"] for section in sections]),
         script=(folder / "make.sh").is_file(),
@@ -85,6 +86,7 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "data": _data(about["configurations"]),
         "about": about,
         "training": training,
+        "seen": training is not None and not training["split"],
         "table": table.strip(),
         "estimates": summary if kind == "estimators" else [],
         "sizes": _sizes(rows),

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from mmmi_hf.benchmark.data import TARGET, Source
+from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol import Work, run_cells
 from mmmi_hf.benchmark.regression import BINS, Task, limits, run_task
@@ -27,6 +28,17 @@ _FORMATS = {"regression": 3, "ssl": 2}  # of the records of finished cells
 _LIMITS = ("information", "sigma", "floor", "ceiling")
 _MEASURED = ("rmse", "rmse_error", "r_squared", "r_squared_error", "rows")
 _OF_TASK = {"regression": ("histogram",), "ssl": ("shared",)}
+
+
+_TEXT, _NUMBER, _SPAN = pa.string(), pa.float64(), pa.list_(pa.int64(), 2)
+
+
+def downstream_table(rows: Sequence[Record]) -> pa.Table:
+    """The rows of one task as a table of the same columns and types, whatever failed."""
+    kinds = dict.fromkeys(("task", "method", "config", "series", "error"), _TEXT)
+    kinds |= {"inputs": pa.list_(_TEXT), "seed": pa.int64(), "null": pa.bool_(), "rows": pa.int64()}
+    kinds |= {f"{split}_rows": _SPAN for split in SPLITS} | {"histogram": pa.list_(pa.int64())}
+    return pa.Table.from_pylist(rows, schema=pa.schema([(name, kinds.get(name, _NUMBER)) for name in rows[0]]))
 
 
 def downstream_cells(

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from mmmi_hf.benchmark.downstream import input_names, learned
 from mmmi_hf.benchmark.plots import slug
 from mmmi_hf.benchmark.regression import BINS
+from mmmi_hf.benchmark.ssl import METHODS
 from mmmi_hf.figures import style
 
 Record = dict[str, Any]
@@ -76,12 +77,13 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
     figure = style.new_figure(9.4, 3.8)
     figure.suptitle(title)
     known = [row for row in summary if not row["null"]]
-    lowest = min([row["r_squared"] for row in known] + [0.0])
+    nulls = [row for row in summary if row["null"]]
+    lowest = max(-1.0, min([row["r_squared"] - 1.96 * row["r_squared_error"] for row in summary] + [0.0]))
     for index, (name, label) in enumerate((("shared", "I(x1; x2) (nats)"), ("information", "I(x1; y) (nats)"))):
         axes = figure.add_subplot(1, 2, index + 1)
         ordered = sorted({(row[name], row["ceiling"]) for row in known})
         axes.plot(*zip(*ordered, strict=True), "_-", color=style.GREY, lw=1, label="ceiling, 1 − e^(−2 I(x1; y))")
-        for k, method in enumerate(dict.fromkeys(row["method"] for row in known)):
+        for method in dict.fromkeys(row["method"] for row in known):
             mine = sorted((row for row in known if row["method"] == method), key=lambda row: float(row[name]))
             axes.errorbar(
                 [row[name] for row in mine],
@@ -90,10 +92,21 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
                 fmt="o-",
                 ms=4,
                 lw=1,
-                color=style.CYCLE[k],
+                color=style.CYCLE[METHODS.index(method)],
                 label=method,
             )
-        if name == "shared" and max(row[name] for row in known) > 30.0:
+        if nulls:
+            axes.errorbar(
+                [row[name] if name == "shared" else 0.0 for row in nulls],
+                [row["r_squared"] for row in nulls],
+                yerr=[1.96 * row["r_squared_error"] for row in nulls],
+                fmt="x",
+                ms=5,
+                lw=1,
+                color=style.BLACK,
+                label="null",
+            )
+        if name == "shared" and max(row[name] for row in known) > 10.0 * min(row[name] for row in known) > 3.0:
             axes.set_xscale("log")
         axes.set(
             xlabel=label,

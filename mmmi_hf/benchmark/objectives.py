@@ -178,6 +178,8 @@ class Mine(Objective):
     def loss(self, scores: Scores) -> torch.Tensor:
         batch = scores.log_mean_exp()
         now = float(batch.detach())
+        if not math.isfinite(now):
+            raise ArithmeticError(f"the loss is {now!r}; lower the learning rate")
         if self.log_average is None:
             self.log_average = now
         kept = math.log1p(-self.rate) if self.rate < 1.0 else -math.inf

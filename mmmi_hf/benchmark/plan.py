@@ -43,7 +43,10 @@ class Cell:
     def label(self) -> str:
         """For progress and messages."""
         s = self.settings
-        what = f"{s['a']}:{s['b']} {s['estimator']['estimator']} n={s['n']}" if "estimator" in s else s["task"]
+        if "estimator" in s:
+            what = f"{s['a']}:{s['b']} {s['estimator']['estimator']} n={s['n']}"
+        else:
+            what = " ".join(dict.fromkeys((s["task"], s["method"], ",".join(s["inputs"]))))
         return f"{s['config']} {what} seed {s['seed']}{', null' if s['null'] else ''}"
 
 
@@ -109,7 +112,7 @@ class Plan:
         manifest = self.source.manifest(config)
         blocks = [seed_rows(manifest, config, seed, self.seeds) for seed in range(self.seeds)]
         length = blocks[0]["train"][1]
-        sizes = list(self.train_rows) or [length]
+        sizes = sorted(set(self.train_rows)) or [length]
         for size in sizes:
             if not LEAST_ROWS <= size <= length:
                 raise ValueError(

@@ -18,6 +18,8 @@ from mmmi_hf.figures import style
 
 Record = dict[str, Any]
 _LINES = ("-", "--", ":")
+LOUD = 6.0
+"""A value that many times the median of all would hide the others on a linear axis."""
 
 
 def slug(text: str) -> str:
@@ -64,8 +66,9 @@ def truth_figure(rows: Sequence[Record], title: str) -> Figure:
             if outside:
                 axes.text(0.97, 0.03, f"{outside} outside", transform=axes.transAxes, ha="right", fontsize=7.5)
         axes.set(title=name, xlim=(-0.04 * top, top), ylim=(bottom, ceiling))
-    if any(row["null"] for row in shown):
-        panels[0].legend(loc="upper left")
+    with_null = [axes for axes in panels if axes.get_legend_handles_labels()[1]]
+    if with_null:
+        with_null[0].legend(loc="upper left")
     return figure
 
 
@@ -85,6 +88,7 @@ def bias_figure(summary: Sequence[Record], title: str) -> Figure:
     ):
         axes = figure.add_subplot(1, 3, index + 1)
         axes.axvline(0, color=style.GREY, lw=1)
+        shown: list[float] = []
         for place, row in zip(places.tolist(), summary, strict=True):
             entry = row[quantity]
             if entry is None:
@@ -95,9 +99,14 @@ def bias_figure(summary: Sequence[Record], title: str) -> Figure:
             if reach:
                 axes.plot(reach, [place, place], color=style.CYCLE[index], lw=1.2)
             axes.plot(value, place, "o", color=style.CYCLE[index], ms=4)
+            shown.append(abs(value))
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=label, yticks=places)
         axes.set_yticklabels(names if index == 0 else [])
         axes.xaxis.set_major_locator(MaxNLocator(4))
+        usual = float(np.median(shown or [0.0]))
+        if max(shown, default=0.0) > LOUD * usual > 0.0:
+            axes.set_xscale("symlog", linthresh=usual, linscale=2.0)
+            axes.set_xlabel(f"{label}, outer part logarithmic")
     return figure
 
 
@@ -113,6 +122,8 @@ def curves_figure(summary: Sequence[Record], title: str) -> Figure:
             axes.axhline(0, color=style.GREY, lw=1)
         for k, name in enumerate(names):
             mine = sorted((r["n"], r[quantity]["value"]) for r in summary if r["estimator"] == name and r[quantity])
+            if not mine:
+                continue
             line = _LINES[k // len(style.CYCLE) % len(_LINES)]
             axes.plot(
                 *zip(*mine, strict=True), line, marker="o", ms=3, color=style.CYCLE[k % len(style.CYCLE)], label=name

@@ -22,13 +22,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.downstream import downstream_markdown, downstream_rows, impossible, summarize_downstream
+from mmmi_hf.benchmark.downstream import (
+    downstream_markdown,
+    downstream_rows,
+    downstream_table,
+    impossible,
+    summarize_downstream,
+)
 from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
 from mmmi_hf.benchmark.plan import Plan
 from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
@@ -72,7 +77,7 @@ def write_downstream_report(
     folder.mkdir(parents=True, exist_ok=True)
     rows = downstream_rows(records)
     summary = summarize_downstream(rows)
-    pq.write_table(pa.Table.from_pylist(rows), folder / "results.parquet")
+    pq.write_table(downstream_table(rows), folder / "results.parquet")
     write_rows(folder / "results.json", rows)
     write_json(folder / "summary.json", summary)
     more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
@@ -165,7 +170,7 @@ def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
     """Drafts of `.eval_results` entries: to be put into an estimator's own model repository by its owner."""
     folder.mkdir(exist_ok=True)
     seen = {name: not settings.get("training", {}).get("split", True) for name, settings in plan.estimators.items()}
-    for name in dict.fromkeys(entry["estimator"] for entry in summary):
+    for name in dict.fromkeys(entry["estimator"] for entry in summary if entry["rmse"] is not None):
         entries = [
             EvalResultEntry(
                 dataset_id=plan.source.place if plan.source.revision else "OWNER/DATASET",

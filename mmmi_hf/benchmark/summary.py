@@ -5,8 +5,9 @@ Owns the statistics and the tables. Imports NumPy and pyarrow.
 A group is one kind of data, pair, number of training rows and estimator; its members are levels (configurations) ×
 seeds. Bias is the mean of value − truth, variance the mean over levels of the variance between seeds, RMSE the root of
 the mean squared error, correlation Pearson's r of value and truth. 95 % intervals are percentiles of 2,000 resamples of
-the members (of the levels, for the variance), with a fixed seed: members have independent rows, and neither their
-errors nor the levels are normal. Nulls are kept apart. What cannot be had of so few members is None.
+the levels, each with all its seeds, with a fixed seed: what the seeds of a level share, most of an estimator's error,
+is drawn once; the levels' errors are not normal. A single level has its seeds resampled. Nulls are kept apart. What
+cannot be had of so few members is None.
 """
 
 from __future__ import annotations
@@ -86,19 +87,20 @@ def _of_group(members: Sequence[Record]) -> Record:
     asked = [row for row in members if not row["null"]]
     known = [row for row in asked if row["value"] is not None]
     nulls = np.array([row["value"] for row in members if row["value"] is not None and row["null"]])
-    truth, value = (np.array([row[name] for row in known], dtype=float) for name in ("truth", "value"))
-    levels: dict[str, list[float]] = {}
+    levels: dict[str, list[tuple[float, float]]] = {}
     for row in known:
-        levels.setdefault(row["config"], []).append(row["value"])
-    variances = np.array([np.var(values, ddof=1) for values in levels.values() if len(values) > 1])
-    errors = value - truth
-    pairs = np.stack([truth, value], axis=1)
+        levels.setdefault(row["config"], []).append((row["truth"], row["value"]))
+    pairs = [np.array(of_level) for of_level in levels.values()]
+    if len(pairs) == 1:
+        pairs = list(pairs[0][:, None])
+    errors = [of_level[:, 1] - of_level[:, 0] for of_level in pairs]
+    spreads = [np.var(of_level, axis=0, ddof=1)[1:] for of_level in map(np.array, levels.values()) if len(of_level) > 1]
     return {
         "cells": len(known),
         "failed": len(asked) - len(known),
         "correlation": _with_interval(pairs, _correlation),
         "bias": _with_interval(errors, np.mean),
-        "variance": _with_interval(variances, np.mean),
+        "variance": _with_interval(spreads, np.mean),
         "rmse": _with_interval(errors, lambda e: np.sqrt(np.mean(e**2))),
         "null": None
         if not len(nulls)
@@ -114,19 +116,18 @@ def _correlation(pairs: np.ndarray) -> float:
     return float(deviations[:, 0] @ deviations[:, 1]) / scale if scale > 0 else float("nan")
 
 
-def _with_interval(members: np.ndarray, statistic: Callable[[np.ndarray], Any]) -> Record | None:
-    """The statistic with the percentile interval of resampled members; None where it is undefined."""
-    if not len(members):
+def _with_interval(units: Sequence[np.ndarray], statistic: Callable[[np.ndarray], Any]) -> Record | None:
+    """The statistic of all units together, with the percentile interval of resampled units; None if undefined."""
+    if not units:
         return None
-    value = float(statistic(members))
+    value = float(statistic(np.concatenate(units)))
     if not np.isfinite(value):
         return None
-    if len(members) < 3:
+    if len(units) < 3:
         return {"value": value, "low": None, "high": None}
-    generator = np.random.default_rng(0)
-    draws = np.array(
-        [statistic(members[generator.integers(len(members), size=len(members))]) for _ in range(RESAMPLES)]
-    )
+    generator, count = np.random.default_rng(0), len(units)
+    chosen = generator.integers(count, size=(RESAMPLES, count))
+    draws = np.array([statistic(np.concatenate([units[k] for k in which])) for which in chosen])
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     return {"value": value, "low": float(low), "high": float(high)}
 
@@ -182,18 +183,20 @@ def curves_markdown(summary: Sequence[Record]) -> str:
 LEAST_CORRELATION = 0.95
 
 
-def beside_paper(sections: Sequence[tuple[str, Sequence[Record]]]) -> str:
+def beside_paper(sections: Sequence[tuple[str, bool, Sequence[Record]]]) -> str:
     """The paper's Table 1 and, beside it, correlation / RMSE of its eight estimators in every kind of data and pair.
 
     Of several numbers of training rows the largest is shown; data of a single level have no correlation and are left
-    out. The last row counts the estimators whose correlation is above 0.95. Empty where there is nothing to show.
+    out. The last rows give the range of the nulls' means, and count the estimators whose correlation is above 0.95.
+    Empty where there is nothing to show.
 
     Args:
-        sections: of each its name, which stands in the head of the table, and its summary.
+        sections: of each its name, which stands in the head of the table, whether values are of training rows, and its
+            summary.
     """
     known = [
         (section, row)
-        for section, (_, summary) in enumerate(sections)
+        for section, (_, _, summary) in enumerate(sections)
         for row in summary
         if row["estimator"] in PAPER_TABLE_1 and row["correlation"] is not None
     ]
@@ -206,8 +209,9 @@ def beside_paper(sections: Sequence[tuple[str, Sequence[Record]]]) -> str:
     here = {(section, row["series"], row["pair"], row["n"], row["estimator"]): row for section, row in known}
     head = ["estimator", "the paper"]
     for (section, series, pair), n in columns.items():
-        name = sections[section][0]
-        head.append(", ".join([*([name] if name else []), f"I({pair.replace(':', '; ')})", series, f"{n:,} rows"]))
+        name, seen, _ = sections[section]
+        rows = f"{n:,} rows that were seen" if seen else f"{n:,} rows"
+        head.append(", ".join([*([name] if name else []), f"I({pair.replace(':', '; ')})", series, rows]))
     lines = [_line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
     for name, (correlation, rmse) in PAPER_TABLE_1.items():
         found = [here.get((*key, n, name)) for key, n in columns.items()]
@@ -215,10 +219,13 @@ def beside_paper(sections: Sequence[tuple[str, Sequence[Record]]]) -> str:
             f"{digits(row['correlation']['value'])} / {digits(row['rmse']['value'])}" if row else "–" for row in found
         ]
         lines.append(_line([name, f"{correlation:.3f} / {rmse:.4f}", *values]))
-    counts = []
+    counts, nulls = [], []
     for key, n in columns.items():
-        mine = [here[*key, n, name]["correlation"]["value"] for name in PAPER_TABLE_1 if (*key, n, name) in here]
-        counts.append(f"{sum(value > LEAST_CORRELATION for value in mine)} of {len(mine)}")
+        mine = [here[*key, n, name] for name in PAPER_TABLE_1 if (*key, n, name) in here]
+        counts.append(f"{sum(row['correlation']['value'] > LEAST_CORRELATION for row in mine)} of {len(mine)}")
+        of_null = [row["null"]["value"] for row in mine if row["null"] is not None]
+        nulls.append(f"{digits(min(of_null))} … {digits(max(of_null))}" if of_null else "–")
+    lines.append(_line(["values of the null", "–", *nulls]))
     above = sum(printed[0] > LEAST_CORRELATION for printed in PAPER_TABLE_1.values())
     lines.append(_line([f"correlation above {LEAST_CORRELATION}", f"{above} of {len(PAPER_TABLE_1)}", *counts]))
     return "\n".join(lines)

@@ -70,7 +70,7 @@ class Training:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < least:
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
-        if not self.learning_rate > 0.0 or not self.weight_decay >= 0.0:
+        if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
             raise ValueError(
                 f"learning_rate must be above 0 and weight_decay at least 0, got {self.learning_rate!r} and "
                 f"{self.weight_decay!r}"

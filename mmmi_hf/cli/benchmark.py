@@ -92,6 +92,7 @@ def benchmark(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if paper and tasks != ["estimators"]:
         raise ValueError("--paper is a recipe of estimators; leave it out or ask for --task estimators alone")
+    _refuse_unused(tasks, train_rows=train_rows, critic=critic, plugin=plugin or None)
     plan = Plan(
         source,
         names,
@@ -124,7 +125,7 @@ def benchmark(
             shown[kind] = write_downstream_report(source, names, kind, records, out, command=command, plots=plots)
             for line in impossible(shown[kind]):
                 print(f"mmmi-hf: note: {line}", file=sys.stderr)
-        _say_what_failed(records)
+        _say_what_failed(records, out if kind == "estimators" else out / kind)
     if form is Format.json:
         typer.echo(json.dumps(shown, indent=2))
         return
@@ -133,31 +134,43 @@ def benchmark(
     typer.echo(f"In nats, natural logarithms. Everything, with intervals and plots: {out}")
 
 
-def _say_what_failed(records: Sequence[dict[str, Any]]) -> None:
+def _refuse_unused(tasks: list[str], **given: object) -> None:
+    unused = [name.replace("_", "-") for name, value in given.items() if value is not None]
+    if "estimators" not in tasks and unused:
+        raise ValueError(f"--{unused[0]} is of estimators; leave it out or ask for --task estimators too")
+
+
+def _say_what_failed(records: Sequence[dict[str, Any]], where: Path) -> None:
+    from mmmi_hf.benchmark.plan import Cell
+
     failed = [record for record in records if "error" in record["result"]]
     for record in failed[:3]:
-        reason = f"{record['settings']['config']}: no value: {record['result']['error']}"
-        print(f"mmmi-hf: note: {reason}", file=sys.stderr)
+        label = Cell(record["settings"], record["truth"], record["series"]).label
+        print(f"mmmi-hf: note: {label}: no value: {record['result']['error']}", file=sys.stderr)
     if len(failed) > 3:
-        print(
-            f"mmmi-hf: note: {len(failed) - 3} more cells have no value; results.json has the reasons", file=sys.stderr
-        )
+        more = f"without a value: {len(failed)} cells in all; {where / 'results.json'} has the reasons"
+        print(f"mmmi-hf: note: {more}", file=sys.stderr)
+
+
+def _cells(entry: dict[str, Any], known: str) -> str:
+    return f"{entry[known]}" + (f" ({entry['failed']} failed)" if entry["failed"] else "")
 
 
 def _print_estimators(summary: list[dict[str, Any]]) -> None:
     print_table(
-        ("data", "pair", "rows", "estimator", "correlation", "bias", "RMSE", "null"),
+        ("data", "pair", "rows", "estimator", "cells", "correlation", "bias", "RMSE", "null"),
         [
             (
                 entry["series"],
                 entry["pair"],
                 f"{entry['n']:,}",
                 entry["estimator"],
+                _cells(entry, "cells"),
                 *(_number(entry[name]) for name in ("correlation", "bias", "rmse", "null")),
             )
             for entry in summary
         ],
-        right=(2, 4, 5, 6, 7),
+        right=(2, 4, 5, 6, 7, 8),
     )
     typer.echo()
 
@@ -167,13 +180,14 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
     from mmmi_hf.benchmark.summary import digits
 
     print_table(
-        ("data", "configuration", "method", "inputs", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
+        ("data", "configuration", "method", "inputs", "seeds", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
         [
             (
                 entry["series"],
                 f"{entry['config']}{' (null)' if entry['null'] else ''}",
                 entry["method"],
                 input_names(entry["inputs"]),
+                _cells(entry, "seeds"),
                 *(
                     "–" if entry[name] is None else digits(entry[name])
                     for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")
@@ -181,7 +195,7 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
             )
             for entry in summary
         ],
-        right=(4, 5, 6, 7, 8, 9),
+        right=(4, 5, 6, 7, 8, 9, 10),
     )
     typer.echo()
 

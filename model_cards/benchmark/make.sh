@@ -16,7 +16,7 @@ refuse() {
     exit 2
 }
 card=${CARD:-$(dirname "$0")}
-[ $# -gt 0 ] || refuse "give a folder for data and results"
+[ -n "${1:-}" ] || refuse "give a folder for data and results"
 folder=$1
 times=${TIMES:-1}
 [[ $times =~ ^[1-9][0-9]*$ ]] || refuse "TIMES must be a whole number of at least 1, got $times"
@@ -30,12 +30,14 @@ for part in "${parts[@]}"; do
 done
 python=$(command -v "${PYTHON:-python}") || refuse "no ${PYTHON:-python} is there; PYTHON names the interpreter"
 python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
-"$python" -c "import mmmi_hf" || refuse "$python has no mmmi_hf; install it, or name another interpreter by PYTHON"
-mkdir -p "$folder/results" "$card"
+"$python" -c "import mmmi_hf" 2> /dev/null || refuse "$python has no mmmi_hf; install it, or name another interpreter by PYTHON"
+mkdir -p "$folder/results" || refuse "$folder cannot be a folder"
+[ -f "$folder/times" ] || echo "$times" > "$folder/times"
+[ "$(cat "$folder/times")" = "$times" ] ||
+    refuse "$folder was made with TIMES=$(cat "$folder/times"); give that, or another folder"
+mkdir -p "$card"
 card=$(cd "$card" && pwd)
 cd "$folder"
-[ -f times ] || echo "$times" > times
-[ "$(cat times)" = "$times" ] || refuse "$folder was made with TIMES=$(cat times); give that, or another folder"
 
 make() { # CONFIGURATION-OR-YAML DATA ROWS THREADS
     local name
@@ -75,17 +77,19 @@ benchmark() { # DATA SECTION OPTIONS…; cells run side by side, each on one thr
 }
 
 into_card() { # SECTION; it is put together beside the card's and takes its place as a whole
-    local new=$card/.$1.new
-    rm -rf "$new"
+    local new=$card/.$1.new old=$card/.$1.old
+    if [ -d "$old" ] && [ ! -d "$card/$1" ]; then mv "$old" "$card/$1"; fi # a kill came between
+    rm -rf "$new" "$old"
     (cd results && find "$1" -name benchmark.json -printf '%h\n') | while read -r section; do
         mkdir -p "$new${section#"$1"}"
         for name in benchmark.json results.json summary.json seconds.json plots; do
-            cp -r "results/$section/$name" "$new${section#"$1"}/"
+            if [ -e "results/$section/$name" ]; then cp -r "results/$section/$name" "$new${section#"$1"}/"; fi
         done
         if [ -f "$card/$section/remarks.md" ]; then cp "$card/$section/remarks.md" "$new${section#"$1"}/"; fi
     done
-    rm -rf "${card:?}/$1"
+    if [ -d "$card/$1" ]; then mv "$card/$1" "$old"; fi
     mv "$new" "$card/$1"
+    rm -rf "$old"
     "$python" -m mmmi_hf.benchmark.cards "$card"
 }
 
@@ -105,9 +109,9 @@ for part in "${parts[@]}"; do
             ;;
         the-papers-recipe) # at a tenth of its size: 1,000 rows and 2,000 steps, so that every row is seen as often
             ten_levels_of_latents
-            benchmark latents 5-the-papers-recipe --paper --pairs x1:y --estimators paper --train-rows 1000 \
+            benchmark latents 5-recipe-of-the-paper --paper --pairs x1:y --estimators paper --train-rows 1000 \
                 --width 32 --steps 2000 --seeds 2
-            into_card 5-the-papers-recipe
+            into_card 5-recipe-of-the-paper
             ;;
         images) # the released configurations with fewer rows
             for level in $levels; do pictures "common-cause-$level" images 466; done

@@ -4,7 +4,6 @@ import dataclasses
 import math
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 from mmmi_hf.benchmark import Training
@@ -13,6 +12,7 @@ from mmmi_hf.benchmark.downstream import (
     downstream_cells,
     downstream_markdown,
     downstream_rows,
+    downstream_table,
     impossible,
     run_downstream,
     run_downstream_cell,
@@ -156,7 +156,7 @@ def test_a_network_that_diverges_is_recorded_and_counted(source, tmp_path):
         rows = downstream_rows(records)
         summary = summarize_downstream(rows)
         assert sum(row["failed"] for row in summary) == sum(map(bool, failed))
-        assert pa.Table.from_pylist(rows).column_names == list(rows[0])
+        assert downstream_table(rows).to_pylist() == rows
         assert "(1 failed)" in downstream_markdown(summary)
         (alone,) = summarize_downstream([next(row for row in rows if row["error"] and not row["null"])])
         assert (alone["rmse"], alone["r_squared_error"], alone["seeds"], alone["failed"]) == (None, None, 0, 1)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.benchmark.cards import benchmark_card, main, stale_lines, write_card
-from mmmi_hf.benchmark.plots import bias_figure, slug, truth_figure
+from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
 from mmmi_hf.benchmark.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
 from mmmi_hf.benchmark.variational import PAPER_TABLE_1 as EIGHT
 from mmmi_hf.figures.style import save
@@ -56,11 +56,19 @@ def test_statistics_are_the_plain_ones():
     assert summarize(ROWS) == [group]
 
 
-def test_the_interval_of_the_bias_is_that_of_a_mean():
-    (group,) = summarize(ROWS)
-    errors = np.array([r["value"] - r["truth"] for r in ROWS[:8]])
-    width = 2 * 1.96 * errors.std() / np.sqrt(8)
+@pytest.mark.statistical
+def test_intervals_are_those_of_levels_with_all_their_seeds():
+    """What the seeds of a level share counts once; of a single level the seeds are resampled."""
+    generator = np.random.default_rng(1)
+    shared = generator.standard_normal(10)
+    rows = [row(0.25 * k, seed, 0.25 * k + shared[k], null=False) for k in range(10) for seed in (0, 1)]
+    (group,) = summarize(rows)
+    width = 2 * 1.96 * shared.std() / np.sqrt(10)
     assert group["bias"]["high"] - group["bias"]["low"] == pytest.approx(width, rel=0.1)
+    values = generator.standard_normal(12)
+    (alone,) = summarize([row(1.0, seed, value) for seed, value in enumerate(values)])
+    width = 2 * 1.96 * values.std() / np.sqrt(12)
+    assert alone["bias"]["high"] - alone["bias"]["low"] == pytest.approx(width, rel=0.1)
 
 
 def test_what_cannot_be_had_is_none():
@@ -72,7 +80,7 @@ def test_what_cannot_be_had_is_none():
     assert group["null"] is None
     assert group["bias"] == {"value": pytest.approx(-0.1), "low": None, "high": None}
     assert "1 (1 failed)" in markdown([group])
-    assert beside_paper([("a", [group])]) == "", "one level has no correlation"
+    assert beside_paper([("a", False, [group])]) == "", "one level has no correlation"
     assert summarize([*few, row(2.0, 0, None, null=True)])[0]["failed"] == 1, "nulls are counted apart, as cells are"
     (nothing,) = summarize([row(1.0, 0, None)])
     assert nothing["bias"] is None
@@ -89,7 +97,7 @@ def test_the_papers_table_has_the_eight_estimators():
 
 def test_the_papers_table_stands_beside():
     small = [{**row, "n": 50, "value": 0.0 if row["value"] is None else -row["value"]} for row in ROWS]
-    lines = beside_paper([("", summarize([*small, *ROWS]))]).splitlines()
+    lines = beside_paper([("", False, summarize([*small, *ROWS]))]).splitlines()
     assert lines[0] == "| estimator | the paper | I(x1; y), identity, whiten, 100 rows |", "the largest number of rows"
     (group,) = summarize(ROWS)
     here = f"{group['correlation']['value']:.3f} / {group['rmse']['value']:.3f}"
@@ -97,10 +105,12 @@ def test_the_papers_table_stands_beside():
     assert lines[3].startswith("| js | ")
     assert lines[3].endswith("| – |")
     assert lines[-1] == "| correlation above 0.95 | 8 of 8 | 1 of 1 |"
-    lines = beside_paper([("one", summarize(ROWS)), ("two", summarize(small))]).splitlines()
-    heads = "one, I(x1; y), identity, whiten, 100 rows | two, I(x1; y), identity, whiten, 50 rows"
+    assert lines[-2] == "| values of the null | – | 0.010 … 0.010 |"
+    lines = beside_paper([("one", False, summarize(ROWS)), ("two", True, summarize(small[:8]))]).splitlines()
+    heads = "one, I(x1; y), identity, whiten, 100 rows | two, I(x1; y), identity, whiten, 50 rows that were seen"
     assert lines[0] == f"| estimator | the paper | {heads} |", "the same data of two commands"
     assert lines[2].startswith(f"| dv | 0.995 / 0.1094 | {here} | −0.9")
+    assert lines[-2].endswith(" | – |"), "without a null"
 
 
 def test_learning_curves_are_one_table():
@@ -136,6 +146,12 @@ def test_pictures_of_awkward_results(tmp_path):
     panels = truth_figure(rows, "t").axes
     assert [panel.get_title() for panel in panels] == ["dv", "wild", "broken"]
     assert [text.get_text() for text in panels[1].texts] == ["1 outside"]
+    with_null = truth_figure([row(1.0, 0, 1.0, estimator="first"), *ROWS], "t").axes
+    assert [panel.get_legend() is not None for panel in with_null] == [False, True]
+    loud = summarize([row(1.0, 0, 1.0 + error, estimator=str(error)) for error in (0.1, 0.2, 0.3, 40.0)])
+    assert [panel.get_xscale() for panel in bias_figure(loud, "b").axes] == ["symlog", "linear", "symlog"]
+    curves = curves_figure(summarize([row(1.0, 0, None, estimator="broken"), *ROWS]), "c").axes
+    assert [len(panel.get_lines()) for panel in curves] == [2, 1], "and the axis of the bias"
     assert slug("fashion-mnist, rms") == "fashion-mnist-rms"
 
 
@@ -203,6 +219,7 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
 def test_a_card_has_a_section_for_every_results_folder(tmp_path):
     write_section(tmp_path / "1-bare-latents")
     write_section(tmp_path / "2-curves", train_rows=[50, 100], versions={"torch": "3"})
+    write_section(tmp_path / ".2-curves.new")
     (tmp_path / "1-bare-latents" / "plots").mkdir()
     (tmp_path / "1-bare-latents" / "plots" / "truth-a.png").touch()
     (tmp_path / "2-curves" / "remarks.md").write_text("\nMore rows help.\n")

@@ -44,7 +44,7 @@ def run(capsys):
 
 def test_it_leaves_tables_plots_and_drafts(run, folder, tmp_path):
     names = "--estimators", "dv,cca,oracle-dv"
-    curves = "--train-rows", "100,192"
+    curves = "--train-rows", "192,100,192"
     asked = ("benchmark", folder, "--out", tmp_path, "--pairs", "x1:x2", *names, *curves, *QUICK)
     code, out, err = run(*asked)
     assert (code, err) == (0, "")
@@ -81,6 +81,18 @@ def test_downstream_tasks(run, folder, tmp_path):
     text = benchmark_card(tmp_path)
     assert "## Regression of y" in text
     assert "## Self-supervised learning" in text
+
+
+def test_what_failed_is_said_and_counted(run, folder, tmp_path):
+    wild = ("--learning-rate", "1e30", "--configs", "level-1.0", "--out", tmp_path)
+    code, out, err = run("benchmark", folder, *wild, "--task", "regression", *QUICK)
+    assert code == 0
+    assert "note: level-1.0 regression x1 seed 0: no value: the loss is" in err
+    assert f"note: without a value: 6 cells in all; {tmp_path / 'regression' / 'results.json'} has the reasons" in err
+    assert out.count("0 (1 failed)") == 6
+    kinds = pq.read_schema(tmp_path / "regression/results.parquet")
+    assert run("benchmark", folder, "--configs", "*", "--out", tmp_path, "--task", "regression", *QUICK)[0] == 0
+    assert pq.read_schema(tmp_path / "regression/results.parquet") == kinds
 
 
 def test_the_papers_recipe_has_no_split(run, folder, tmp_path):
@@ -187,6 +199,9 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--steps", "0"), "steps must be a whole number of at least 1"),
         (("--workers", "0"), "workers must be at least 1"),
         (("--paper", "--task", "ssl"), "--paper is a recipe of estimators"),
+        (("--train-rows", "100", "--task", "ssl"), "--train-rows is of estimators"),
+        (("--critic", "joint", "--task", "regression"), "--critic is of estimators"),
+        (("--learning-rate", "inf"), "learning_rate must be above 0"),
         (("--paper", "--estimators", "ba"), "has no recipe without a split"),
         (("--plugin", "nowhere.py"), "is not there"),
         (("--estimators", "latentmi"), "needs the package"),
