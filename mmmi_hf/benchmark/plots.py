@@ -18,7 +18,7 @@ from mmmi_hf.figures import style
 
 Record = dict[str, Any]
 _LINES = ("-", "--", ":")
-LOUD = 6.0
+LOUD = 4.0
 """A value that many times the median of all would hide the others on a linear axis."""
 
 
@@ -99,14 +99,13 @@ def bias_figure(summary: Sequence[Record], title: str) -> Figure:
             if reach:
                 axes.plot(reach, [place, place], color=style.CYCLE[index], lw=1.2)
             axes.plot(value, place, "o", color=style.CYCLE[index], ms=4)
-            shown.append(abs(value))
+            shown.append(value)
         axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=label, yticks=places)
         axes.set_yticklabels(names if index == 0 else [])
         axes.xaxis.set_major_locator(MaxNLocator(4))
-        usual = float(np.median(shown or [0.0]))
-        if max(shown, default=0.0) > LOUD * usual > 0.0:
-            axes.set_xscale("symlog", linthresh=usual, linscale=2.0)
-            axes.set_xlabel(f"{label}, outer part logarithmic")
+        if quantity != "bias" and min(shown, default=0.0) > 0.0 and max(shown) > LOUD * float(np.median(shown)):
+            axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")
     return figure
 
 
