@@ -90,7 +90,8 @@ into_card() { # SECTION; it is put together beside the card's and takes its plac
     if [ -d "$card/$1" ]; then mv "$card/$1" "$old"; fi
     mv "$new" "$card/$1"
     rm -rf "$old"
-    "$python" -m mmmi_hf.benchmark.cards "$card"
+    rendered=yes
+    "$python" -m mmmi_hf.benchmark.cards "$card" || rendered=no # other parts of an older version may be in the card
 }
 
 perceptrons=(--encoder mlp --width 32 --layers 2 --batch-size 256 --steps 2000 --learning-rate 0.004 --patience 6)
@@ -146,3 +147,4 @@ for part in "${parts[@]}"; do
             ;;
     esac
 done
+[ "$rendered" = yes ] || refuse "the card was not rendered; make the parts again that it names"
