@@ -216,4 +216,4 @@ def input_names(inputs: str) -> str:
 
 
 def _with_error(row: Record, name: str) -> str:
-    return "–" if row[name] is None else f"{digits(row[name])} ± {digits(row[f'{name}_error'])}"
+    return "–" if row[name] is None else f"{digits(row[name])}\u00a0±\u00a0{digits(row[f'{name}_error'])}"
