@@ -19,7 +19,7 @@ from mmmi_hf.benchmark.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol import Work, run_cells
 from mmmi_hf.benchmark.regression import BINS, Task, limits, run_task
 from mmmi_hf.benchmark.ssl import METHODS, probe_limits, run_ssl
-from mmmi_hf.benchmark.summary import digits
+from mmmi_hf.benchmark.summary import digits, failures
 from mmmi_hf.benchmark.training import Training
 
 Record = dict[str, Any]
@@ -28,8 +28,6 @@ _FORMATS = {"regression": 3, "ssl": 2}  # of the records of finished cells
 _LIMITS = ("information", "sigma", "floor", "ceiling")
 _MEASURED = ("rmse", "rmse_error", "r_squared", "r_squared_error", "rows")
 _OF_TASK = {"regression": ("histogram",), "ssl": ("shared",)}
-
-
 _TEXT, _NUMBER, _SPAN = pa.string(), pa.float64(), pa.list_(pa.int64(), 2)
 
 
@@ -197,11 +195,10 @@ def downstream_markdown(summary: Sequence[Record]) -> str:
     lines = [f"| {' | '.join([*known, *measured])} |", "|" + " --- |" * len(known) + " ---: |" * len(measured)]
     for row in summary:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
-        failed = f" ({row['failed']} failed)" if row["failed"] else ""
         numbers = [
             *([digits(row["shared"])] if probed else []),
             digits(0.0 if row["null"] else row["information"]),
-            _with_error(row, "rmse") + failed,
+            _with_error(row, "rmse") + failures(row),
             digits(row["floor"]),
             _with_error(row, "r_squared"),
             digits(row["ceiling"]),

@@ -157,9 +157,8 @@ def markdown(summary: Sequence[Record]) -> str:
         lines += [_line(head), _line(["---"] + ["---:"] * (len(head) - 1))]
         for row in rows:
             name = row["estimator"]
-            failed = f" ({row['failed']} failed)" if row["failed"] else ""
             shown = [row["correlation"], row["bias"], _rooted(row["variance"]), row["rmse"], row["null"]]
-            lines.append(_line([name, f"{row['cells']}{failed}", *map(_shown, shown)]))
+            lines.append(_line([name, f"{row['cells']}{failures(row)}", *map(_shown, shown)]))
         lines.append("")
     return "\n".join(lines)
 
@@ -254,6 +253,11 @@ def _shown(entry: Record | None) -> str:
     if entry["low"] is None:
         return digits(entry["value"])
     return f"{digits(entry['value'])} ({digits(entry['low'])} … {digits(entry['high'])})"
+
+
+def failures(row: Record) -> str:
+    """How many cells of a summary have no value, to stand behind a number; nothing where all have one."""
+    return f" ({row['failed']} failed)" if row["failed"] else ""
 
 
 def digits(number: float) -> str:

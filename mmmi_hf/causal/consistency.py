@@ -88,8 +88,7 @@ def _moments(normals: Array, labels: list[str]) -> list[Test]:
     means = 2.0 * stats.norm.sf(np.abs(normals.sum(axis=0)) / math.sqrt(n))
     squares = np.square(normals).sum(axis=0)
     variances = two_sided(squares, n)
-    lengths = np.sqrt(squares)
-    products = normals.T @ normals / np.where(lengths > 0, lengths, 1.0)[:, None]
+    products = ratio(normals.T @ normals, np.sqrt(squares)[:, None])
     first, second = np.triu_indices(len(labels), 1)
     # Given the first column, the product over its length is N(0, 1).
     cross = 2.0 * stats.norm.sf(np.abs(products[first, second]))

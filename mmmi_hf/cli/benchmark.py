@@ -152,11 +152,9 @@ def _say_what_failed(records: Sequence[dict[str, Any]], where: Path) -> None:
         print(f"mmmi-hf: note: {more}", file=sys.stderr)
 
 
-def _cells(entry: dict[str, Any], known: str) -> str:
-    return f"{entry[known]}" + (f" ({entry['failed']} failed)" if entry["failed"] else "")
-
-
 def _print_estimators(summary: list[dict[str, Any]]) -> None:
+    from mmmi_hf.benchmark.summary import failures
+
     print_table(
         ("data", "pair", "rows", "estimator", "cells", "correlation", "bias", "RMSE", "null"),
         [
@@ -165,7 +163,7 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
                 entry["pair"],
                 f"{entry['n']:,}",
                 entry["estimator"],
-                _cells(entry, "cells"),
+                f"{entry['cells']}{failures(entry)}",
                 *(_number(entry[name]) for name in ("correlation", "bias", "rmse", "null")),
             )
             for entry in summary
@@ -177,7 +175,7 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
 
 def _print_downstream(summary: list[dict[str, Any]]) -> None:
     from mmmi_hf.benchmark.downstream import input_names
-    from mmmi_hf.benchmark.summary import digits
+    from mmmi_hf.benchmark.summary import digits, failures
 
     print_table(
         ("data", "configuration", "method", "inputs", "seeds", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
@@ -187,7 +185,7 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
                 f"{entry['config']}{' (null)' if entry['null'] else ''}",
                 entry["method"],
                 input_names(entry["inputs"]),
-                _cells(entry, "seeds"),
+                f"{entry['seeds']}{failures(entry)}",
                 *(
                     "–" if entry[name] is None else digits(entry[name])
                     for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")

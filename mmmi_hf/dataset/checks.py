@@ -292,7 +292,6 @@ def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
     claimed = {path.stem: f"{GROUND_TRUTH}/{path.name}" for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").iterdir()}
     known = set(folder.configurations())
-    stray = [
-        where for name, where in claimed.items() if name not in known and not folder.chunks(name).exists()
-    ]  # being made
+    being_made = {name for name in claimed if folder.chunks(name).exists()}
+    stray = [where for name, where in claimed.items() if name not in known | being_made]
     return problems + [f"{where} belongs to no configuration of the folder" for where in stray]

@@ -1,8 +1,11 @@
-"""Small configurations on the identity bijection, so that the whole path runs in a moment."""
+"""Small configurations on the identity bijection and a small network, so that the whole path runs in a moment."""
 
 import pytest
+import torch
+from diffusers import UNet2DModel
 
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
 
 
 @pytest.fixture
@@ -17,6 +20,30 @@ def small_config():
         rows=150,
         seed=11,
     )
+
+
+@pytest.fixture(scope="session")
+def small_pipeline():
+    """Number of steps → a pipeline of 1×8×8 images with two classes and random weights, another one each time."""
+
+    def make(steps):
+        torch.manual_seed(0)
+        unet = UNet2DModel(
+            sample_size=8,
+            in_channels=1,
+            out_channels=1,
+            block_out_channels=(8,),
+            down_block_types=("DownBlock2D",),
+            up_block_types=("UpBlock2D",),
+            layers_per_block=1,
+            norm_num_groups=4,
+            num_class_embeds=2,
+        )
+        pipeline = FlowMatchingPipeline(unet, FlowMatchODEScheduler(num_inference_steps=steps))
+        pipeline.set_progress_bar_config(disable=True)
+        return pipeline
+
+    return make
 
 
 @pytest.fixture(autouse=True)

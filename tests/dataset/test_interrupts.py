@@ -6,14 +6,12 @@ import sys
 import threading
 import time
 
-import diffusers
 import numpy as np
 import pytest
 import torch
 
 from mmmi_hf.dataset.generation import generate
 from mmmi_hf.dataset.recovery import recover
-from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
 
 SAID = "mmmi-hf: interrupted; run the same command again to continue"
 SECONDS_OF_AN_EVALUATION = 1.0
@@ -40,28 +38,10 @@ main()
 """
 
 
-def small_pipeline():
-    torch.manual_seed(0)
-    unet = diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=1,
-        out_channels=1,
-        block_out_channels=(8,),
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        layers_per_block=1,
-        norm_num_groups=4,
-        num_class_embeds=2,
-    )
-    pipeline = FlowMatchingPipeline(unet, FlowMatchODEScheduler(num_inference_steps=8))
-    pipeline.set_progress_bar_config(disable=True)
-    return pipeline
-
-
 @pytest.fixture
-def story(tmp_path):
+def story(tmp_path, small_pipeline):
     """Images of a small network, as a file for the command line."""
-    small_pipeline().save_pretrained(tmp_path / "pipeline")
+    small_pipeline(8).save_pretrained(tmp_path / "pipeline")
     path = tmp_path / "story.yaml"
     path.write_text(
         f"rows: 200\nmodalities: [{{pipeline: {tmp_path / 'pipeline'}, class_label: 1}}]\n"
@@ -114,9 +94,9 @@ def test_verify_shows_a_beginning_and_leaves_soon(story, tmp_path):
     assert not (folder / "certificates").exists()
 
 
-def test_no_evaluation_begins_after_an_interrupt_and_no_thread_stays():
+def test_no_evaluation_begins_after_an_interrupt_and_no_thread_stays(small_pipeline):
     """What a caller of the library gets, in a notebook for example."""
-    pipeline, threads = small_pipeline(), 2
+    pipeline, threads = small_pipeline(8), 2
     evaluations = []
     after = threading.Event()
 

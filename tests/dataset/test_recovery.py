@@ -1,31 +1,16 @@
 """Recovered latents: in any number of threads the same, and what becomes of rows without an inverse."""
 
-import diffusers
 import numpy as np
 import pytest
 import torch
 
 from mmmi_hf.dataset.recovery import TOGETHER, recover
-from mmmi_hf.flow import AsinhBijection, FlowMatchingPipeline, FlowMatchODEScheduler
+from mmmi_hf.flow import AsinhBijection
 
 
 @pytest.fixture(scope="module")
-def pipeline():
-    torch.manual_seed(0)
-    unet = diffusers.UNet2DModel(
-        sample_size=8,
-        in_channels=1,
-        out_channels=1,
-        block_out_channels=(8,),
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        layers_per_block=1,
-        norm_num_groups=4,
-        num_class_embeds=2,
-    )
-    made = FlowMatchingPipeline(unet, FlowMatchODEScheduler(num_inference_steps=2))
-    made.set_progress_bar_config(disable=True)
-    return made
+def pipeline(small_pipeline):
+    return small_pipeline(2)
 
 
 @pytest.fixture
