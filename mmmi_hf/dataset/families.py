@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, design, template_ablation, templates
-from mmmi_hf.dataset.configuration import DEFAULT_PIPELINE, MMMIConfig, Modality
+from mmmi_hf.dataset.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE, MMMIConfig, Modality
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 Shape = tuple[int, ...]
@@ -40,8 +40,44 @@ ABLATION_TEMPLATES: dict[str, tuple[str, Callable[[Shape], np.ndarray]]] = {
     "single-component": ("in one coordinate", templates.single_component),
 }
 
-_SNEAKER, _BAG, _BOOT = 7, 8, 9
 _SERIES = 128
+
+
+@dataclass(frozen=True)
+class Images:
+    """What the images of a release show, unless another pipeline is asked for.
+
+    Attributes:
+        pipeline: its name.
+        shape: of one image: (channels, height, width).
+        suffix: of the names of families and configurations.
+        remark: added to the descriptions of families.
+        classes: of the first, second and third modality, where a story does not take all ten.
+        seeds: added to the seeds of the families.
+    """
+
+    pipeline: str
+    shape: Shape
+    suffix: str
+    remark: str
+    classes: tuple[int, int, int]
+    seeds: int
+
+    def modalities(self, count: int = 2) -> tuple[Modality, ...]:
+        """Up to three modalities of these classes, or ten of all classes."""
+        classes = self.classes[:count] if count <= len(self.classes) else range(count)
+        return tuple(Modality(self.pipeline, label) for label in classes)
+
+
+_FASHION_MNIST = Images(DEFAULT_PIPELINE, (1, 32, 32), "", "", (7, 8, 9), 2510_2168_000)  # sneaker, bag, ankle boot
+_CIFAR10 = Images(
+    CIFAR10_PIPELINE,
+    (3, 32, 32),
+    "-cifar10",
+    " With images of CIFAR-10's classes.",
+    (1, 6, 9),  # automobile, frog, truck
+    2510_2169_000,
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +87,8 @@ class Release:
     Attributes:
         name, description, seed, standardize, version: as in MMMIConfig.
         model: from the shape of the pipeline's images to the causal model, or to its plain form.
-        modalities: one per modality; those of the default pipeline take another pipeline when one is asked for.
+        modalities: one per modality; those of the pipeline of `images` take another pipeline when one is asked for.
+        images: the pipeline and shape of its images unless another pipeline is asked for.
     """
 
     name: str
@@ -59,6 +96,7 @@ class Release:
     seed: int
     model: Callable[[Shape], CausalModel | Mapping[str, Any]]
     modalities: tuple[Modality, ...]
+    images: Images = _FASHION_MNIST
     standardize: Literal["whiten", "rms", "none"] = "whiten"
     version: str = "1.0.0"
 
@@ -70,7 +108,7 @@ class Release:
             description=self.description,
             causal_model=self.model(shape),
             modalities=tuple(
-                Modality(pipeline, modality.class_label) if modality.pipeline == DEFAULT_PIPELINE else modality
+                Modality(pipeline, modality.class_label) if modality.pipeline == self.images.pipeline else modality
                 for modality in self.modalities
             ),
             standardize=self.standardize,
@@ -101,38 +139,40 @@ class Family:
 def released_families() -> tuple[Family, ...]:
     """Every family, in the order in which they are documented; models are built only when asked for."""
     return (
-        _common_cause(),
+        _common_cause(_FASHION_MNIST),
         _common_cause_rms(),
-        _independent(),
-        _two_telescopes(),
-        _decaying_modalities(),
+        _independent(_FASHION_MNIST),
+        _two_telescopes(_FASHION_MNIST),
+        _decaying_modalities(_FASHION_MNIST),
         _template_ablation(),
         _image_and_time_series(),
         _missing_modality(),
         _imbalanced_modality(),
+        _common_cause(_CIFAR10),
+        _independent(_CIFAR10),
+        _two_telescopes(_CIFAR10),
+        _decaying_modalities(_CIFAR10),
     )
-
-
-def _images(*classes: int) -> tuple[Modality, ...]:
-    return tuple(Modality(DEFAULT_PIPELINE, label) for label in classes)
 
 
 def _story(name: str, **coefficients: Any) -> Callable[[Shape], Mapping[str, Any]]:
     return lambda shape: {"story": name, "shape": list(shape), **coefficients}
 
 
-def _common_cause() -> Family:
+def _common_cause(images: Images) -> Family:
     return Family(
-        "common-cause",
-        "One common cause with a homogeneous template (the paper's eq. 2), at ten levels of information.",
+        f"common-cause{images.suffix}",
+        "One common cause with a homogeneous template (the paper's eq. 2), at ten levels of information."
+        + images.remark,
         tuple(
             Release(
-                f"common-cause-{level}",
+                f"common-cause-{level}{images.suffix}",
                 f"One common cause with a homogeneous template (the paper's eq. 2): each of two images carries {level} "
                 "nats about the target y, and they share information through y alone.",
-                2510_2168_600 + index,
+                images.seeds + 600 + index,
                 _story("common_cause", mi=level),
-                _images(_SNEAKER, _BAG),
+                images.modalities(),
+                images,
             )
             for index, level in enumerate(COMMON_CAUSE_LEVELS)
         ),
@@ -150,9 +190,9 @@ def _common_cause_rms() -> Family:
                 f"As common-cause-{level}, with latents divided by their analytic root mean square and not whitened: "
                 "the direction of the common cause keeps its large variance, as in the paper's data, and is easier to "
                 "find.",
-                2510_2168_620 + index,
+                _FASHION_MNIST.seeds + 620 + index,
                 _story("common_cause", mi=level),
-                _images(_SNEAKER, _BAG),
+                _FASHION_MNIST.modalities(),
                 standardize="rms",
             )
             for index, level in enumerate(COMMON_CAUSE_LEVELS)
@@ -160,41 +200,43 @@ def _common_cause_rms() -> Family:
     )
 
 
-def _independent() -> Family:
+def _independent(images: Images) -> Family:
     return Family(
-        "independent",
-        "The null: images and a target that have nothing in common.",
+        f"independent{images.suffix}",
+        "The null: images and a target that have nothing in common." + images.remark,
         (
             Release(
-                "independent",
+                f"independent{images.suffix}",
                 "The null: two images and a target without a common cause; every information quantity is zero.",
-                2510_2168_700,
+                images.seeds + 700,
                 _story("independent"),
-                _images(_SNEAKER, _BAG),
+                images.modalities(),
+                images,
             ),
         ),
     )
 
 
-def _two_telescopes() -> Family:
+def _two_telescopes(images: Images) -> Family:
     places = {
         "concentrated": "its template is a Gaussian at the centre, that of the atmosphere a wider one",
         "diffuse": "its template is a wide Gaussian, that of the atmosphere nearly homogeneous",
     }
     targets = {"mass": "the mass of the black hole", "atmosphere": "the state of the atmosphere"}
     return Family(
-        "two-telescopes",
+        f"two-telescopes{images.suffix}",
         "A black hole seen by two telescopes, the first through an atmosphere (the paper's eq. 10). The inner products "
-        "of the templates, and so all information, are those of the paper's Table 2, at two places.",
+        "of the templates, and so all information, are those of the paper's Table 2, at two places." + images.remark,
         tuple(
             Release(
-                f"two-telescopes-{target}-{place}",
+                f"two-telescopes-{target}-{place}{images.suffix}",
                 "A black hole seen by two telescopes, the first through an atmosphere (the paper's eq. 10). The target "
                 f"is {targets[target]}. The mass reaches both images: {places[place]}. The inner products of the "
                 "templates are those of the paper's Table 2.",
-                2510_2168_710 + 2 * i + j,
+                images.seeds + 710 + 2 * i + j,
                 _telescopes(target, place),
-                _images(_SNEAKER, _BAG),
+                images.modalities(),
+                images,
             )
             for i, target in enumerate(targets)
             for j, place in enumerate(places)
@@ -243,21 +285,23 @@ def _wider(shape: Shape, width: float, cosine: float) -> float:
     return float(f"{math.exp(brentq(excess, low, high, xtol=1e-15, rtol=1e-14)):.12g}")
 
 
-def _decaying_modalities() -> Family:
+def _decaying_modalities(images: Images) -> Family:
     settings = [(alpha, beta) for alpha in DECAYS for beta in DECAYS]
     return Family(
-        "decaying-modalities",
+        f"decaying-modalities{images.suffix}",
         "Ten images, one per class, that see the target ever less and share each other's sources (the paper's eq. 11 "
-        "and Fig. 6), for nine pairs of decays. Neighbours share hundreds to thousands of nats: no storage keeps them.",
+        "and Fig. 6), for nine pairs of decays. Neighbours share hundreds to thousands of nats: no storage keeps them."
+        + images.remark,
         tuple(
             Release(
-                f"decaying-modalities-alpha{alpha}-beta{beta}",
+                f"decaying-modalities-alpha{alpha}-beta{beta}{images.suffix}",
                 f"Ten images, one per class: the target's cause decays by {beta} from one to the next, the sharing of "
                 f"their sources by {alpha} with distance (the paper's eq. 11, all coefficients 1). Neighbouring images "
                 "share hundreds to thousands of nats, which no storage keeps; what each says about y can be kept.",
-                2510_2168_720 + index,
+                images.seeds + 720 + index,
                 _story("decaying_modalities", modalities=10, alpha=alpha, beta=beta),
-                _images(*range(10)),
+                images.modalities(10),
+                images,
             )
             for index, (alpha, beta) in enumerate(settings)
         ),
@@ -276,9 +320,9 @@ def _template_ablation() -> Family:
                 f"shared on a smooth random field orthogonal to it (the paper's eq. 12). Each image carries "
                 f"{ABLATION_TARGET_INFORMATION} nats about y and {ABLATION_PAIR_INFORMATION} about the other in every "
                 "configuration of the family, and all inner products of templates agree: only the place varies.",
-                2510_2168_740 + index,
+                _FASHION_MNIST.seeds + 740 + index,
                 _ablation(pattern),
-                _images(_SNEAKER, _BAG),
+                _FASHION_MNIST.modalities(),
             )
             for index, (name, (where, pattern)) in enumerate(ABLATION_TEMPLATES.items())
         ),
@@ -311,14 +355,14 @@ def _image_and_time_series() -> Family:
                 f"Modalities of different kind with one common cause: an image in which it is homogeneous, and a time "
                 f"series of {_SERIES} samples (through the element-wise bijection asinh) in which it is a bump; each "
                 "carries one nat about the target y.",
-                2510_2168_760,
+                _FASHION_MNIST.seeds + 760,
                 lambda shape: {
                     "story": "common_cause",
                     "shape": [list(shape), [_SERIES]],
                     "mi": 1.0,
                     "template": [["ones"], ["gaussian"]],
                 },
-                (Modality(DEFAULT_PIPELINE, _SNEAKER), Modality("asinh")),
+                (_FASHION_MNIST.modalities(1)[0], Modality("asinh")),
             ),
         ),
     )
@@ -333,9 +377,9 @@ def _missing_modality() -> Family:
                 "missing-modality",
                 "Three images: the common cause reaches the first two, with one nat about the target y each; none "
                 "reaches the third, which is its own noise only.",
-                2510_2168_770,
+                _FASHION_MNIST.seeds + 770,
                 _story("common_cause", modalities=3, mi=[1.0, 1.0, 0.0]),
-                _images(_SNEAKER, _BAG, _BOOT),
+                _FASHION_MNIST.modalities(3),
             ),
         ),
     )
@@ -349,9 +393,9 @@ def _imbalanced_modality() -> Family:
             Release(
                 "imbalanced-modality",
                 "Three images with one common cause, unlike in strength: 2, 0.5 and 0.1 nats about the target y.",
-                2510_2168_780,
+                _FASHION_MNIST.seeds + 780,
                 _story("common_cause", modalities=3, mi=[2.0, 0.5, 0.1]),
-                _images(_SNEAKER, _BAG, _BOOT),
+                _FASHION_MNIST.modalities(3),
             ),
         ),
     )

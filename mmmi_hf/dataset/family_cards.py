@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import yaml
 
-from mmmi_hf.dataset.configuration import DEFAULT_PIPELINE, MMMIConfig
+from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.families import Family
 from mmmi_hf.dataset.pictures import (
     CAPTIONS,
@@ -81,7 +81,8 @@ def family_card(name: str, *, builder_script: str | None = None) -> str:
         lead=configs[0],
         shapes={one: "×".join(map(str, shape)) for one, shape in configs[0].model.shapes.items()},
         information=_information(configs),
-        tables=_TABLES[name]() if name in _TABLES else [],
+        tables=_tables(family),
+        image_pipeline=family.releases[0].images.pipeline,
         pictures=[{"name": one, "caption": CAPTIONS[one]} for one in _pictures_of(family)],
         builder_script=builder_script,
     )
@@ -177,14 +178,20 @@ def _information(configs: Sequence[MMMIConfig]) -> Table:
     return Table("", "", ("configuration", *queries), tuple(rows))
 
 
-def _table_2() -> list[Table]:
+def _tables(family: Family) -> list[Table]:
+    """The paper's tables and series that a family repeats."""
+    story = family.name.removesuffix(family.releases[0].images.suffix)
+    return _TABLES[story](family) if story in _TABLES else []
+
+
+def _table_2(family: Family) -> list[Table]:
     """The paper's Table 2 from the released configurations, beside what is printed there."""
     printed = {"mass": ("2.77", "0", "2.63"), "atmosphere": ("2.77", "3.33", "2.63")}
     queries = (("x1", "y"), ("x2", "y"), ("x1", "x2"))
     rows = []
     for target, there in printed.items():
         for place in ("concentrated", "diffuse"):
-            model = get_configuration(f"two-telescopes-{target}-{place}").model
+            model = get_configuration(f"two-telescopes-{target}-{place}{family.releases[0].images.suffix}").model
             rows.append(
                 (f"{target}, {place} templates", *(f"{model.mutual_information(a, b):.4f}" for a, b in queries))
             )
@@ -201,21 +208,19 @@ def _table_2() -> list[Table]:
     ]
 
 
-def _figure_6() -> list[Table]:
-    """I(xi; y) and I(x1; xi) against i, for the released shape and for the paper's."""
+def _figure_6(family: Family) -> list[Table]:
+    """I(xi; y) and I(x1; xi) against i, for the released shape and, where it is another one, for the paper's."""
     from mmmi_hf.figures import decay_series
 
-    family = get_family("decaying-modalities")
+    images = family.releases[0].images
+    shapes = {images.shape: "as released", PAPER_SHAPE: "with the paper's images"}
+    if images.shape == PAPER_SHAPE:
+        shapes = {PAPER_SHAPE: "as released, the paper's shape"}
     tables = []
-    for what, models in (
-        ("as released", {one: get_configuration(one).model for one in family.configurations}),
-        (
-            "with the paper's images",
-            {one.name: one.configuration(DEFAULT_PIPELINE, PAPER_SHAPE).model for one in family.releases},
-        ),
-    ):
+    for size, what in shapes.items():
+        models = {one.name: one.configuration(images.pipeline, size).model for one in family.releases}
         first = next(iter(models.values()))
-        shape = "×".join(map(str, first.shapes["x1"]))
+        shape = "×".join(map(str, size))
         series = {name.removeprefix("decaying-modalities-"): decay_series(model) for name, model in models.items()}
         count = len(first.modalities)
         for which, heading, begin in ((0, "I(xi;y)", 1), (1, "I(x1;xi)", 2)):

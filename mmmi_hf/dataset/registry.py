@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from mmmi_hf.dataset.configuration import DEFAULT_PIPELINE, WITHOUT_CLASSES, MMMIConfig
+from mmmi_hf.dataset.configuration import WITHOUT_CLASSES, MMMIConfig
 from mmmi_hf.dataset.families import COMMON_CAUSE_LEVELS, Family, Release, Shape, released_families
 from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
 
@@ -24,9 +24,6 @@ __all__ = [
     "list_families",
     "pipeline_shape",
 ]
-
-DEFAULT_SHAPE = (1, 32, 32)
-"""What the default pipeline makes."""
 
 
 def list_configurations() -> list[str]:
@@ -97,8 +94,8 @@ def pipeline_shape(pipeline: str) -> Shape | None:
     """
     if pipeline in WITHOUT_CLASSES:
         return None
-    if pipeline == DEFAULT_PIPELINE:
-        return DEFAULT_SHAPE
+    if pipeline in _shapes():
+        return _shapes()[pipeline]
     from mmmi_hf.flow.bundled import latent_shape_of
 
     try:
@@ -108,10 +105,11 @@ def pipeline_shape(pipeline: str) -> Shape | None:
 
 
 def _released(release: Release, pipeline: str | None) -> MMMIConfig:
-    """A release on the default pipeline, on another one, or on a bijection that takes any shape."""
-    shape = DEFAULT_SHAPE if pipeline is None else pipeline_shape(pipeline)
+    """A release on its own pipeline, on another one, or on a bijection that takes any shape."""
+    images = release.images
+    shape = images.shape if pipeline is None else pipeline_shape(pipeline)
     if pipeline is None or shape is None:
-        return release.configuration(DEFAULT_PIPELINE, DEFAULT_SHAPE).with_pipeline(pipeline)
+        return release.configuration(images.pipeline, images.shape).with_pipeline(pipeline)
     return release.configuration(pipeline, shape)
 
 
@@ -123,6 +121,12 @@ def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
 @cache
 def _families() -> dict[str, Family]:
     return {family.name: family for family in released_families()}
+
+
+@cache
+def _shapes() -> dict[str, Shape]:
+    """What the pipelines of the released configurations make, known without their files."""
+    return {release.images.pipeline: release.images.shape for release in _releases().values()}
 
 
 @cache

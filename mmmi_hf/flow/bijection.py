@@ -174,7 +174,7 @@ def load_bijection(
     Raises:
         ValueError: an unknown name, a repository that cannot be had, or a pipeline that makes another shape.
     """
-    from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines
+    from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines, unknown
     from mmmi_hf.flow.elementwise import ELEMENTWISE
 
     name = os.fspath(name)
@@ -182,10 +182,7 @@ def load_bijection(
     if name in simple:
         return simple[name](latent_shape)
     if not (name in bundled_pipelines() or os.path.isdir(name) or REPOSITORY.fullmatch(name)):
-        known = ", ".join([*simple, *bundled_pipelines()])
-        raise ValueError(
-            f"no bijection {name!r}: give one of {known}, a pipeline's folder, or its owner/name on the Hub"
-        )
+        raise ValueError(unknown(name, [*simple, *bundled_pipelines()]))
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
     try:

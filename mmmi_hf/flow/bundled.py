@@ -10,8 +10,15 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 BUNDLED = Path(__file__).parent / "pretrained"
+RELEASED = ("cifar10-small", "fashion-mnist")
+"""Pipelines that come with the package; a package without some of the weights works with the others."""
+
 INDEX = "model_index.json"
 REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 # Everything that is ever downloaded: no code, no pickles.
@@ -48,10 +55,7 @@ def resolve(
             raise ValueError(f"revision must be None for a bundled or local pipeline, got {revision!r} for {name!r}")
         return local
     if not REPOSITORY.fullmatch(name):
-        raise ValueError(
-            f"no pipeline {name!r}: give a bundled name ({', '.join(bundled_pipelines()) or 'none is bundled'}), "
-            "an existing folder, or the owner/name of a Hub repository"
-        )
+        raise ValueError(unknown(name, bundled_pipelines()))
     from huggingface_hub import snapshot_download
 
     return Path(
@@ -64,6 +68,13 @@ def resolve(
             allow_patterns=PATTERNS,
         )
     )
+
+
+def unknown(name: str, known: Iterable[str]) -> str:
+    """What to say of a name that is neither one of the known, a folder, nor owner/name."""
+    reason = " (this installation comes without its weights)" if name in RELEASED else ""
+    remedy = "a pipeline's folder, or its owner/name on the Hub"
+    return f"no pipeline {name!r}{reason}: give one of {', '.join(known)}, {remedy}"
 
 
 def latent_shape_of(name_or_path_or_repo: str | os.PathLike[str]) -> tuple[int, int, int]:

@@ -85,6 +85,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         network_evaluations=scheduler["num_inference_steps"] * (2 if scheduler["solver"] == "midpoint" else 1),
         attention=_attention(recipe),
         epochs=round(training["images_seen"] / training["num_images"], 1),
+        earlier=_earlier(training),
         precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
         samples=parts.get("samples"),
         cas=parts.get("classification_accuracy_score"),
@@ -163,6 +164,15 @@ def _front_matter(dataset: str, name: str) -> str:
         data["datasets"] = [dataset]
     data["model_name"] = name
     return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+
+
+def _earlier(training: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pipelines that the training went on from, the last one first; each with its record, where there is one."""
+    found = []
+    while initial := training.get("initial"):
+        found.append(initial)
+        training = initial["training"] or {}
+    return found
 
 
 def _attention(recipe: dict[str, Any]) -> str:

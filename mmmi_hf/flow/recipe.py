@@ -35,6 +35,8 @@ class TrainingRecipe:
     pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
     pipeline. The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to
     `final_learning_rate`; the moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay).
+    `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights are the
+    first ones, the optimizer's moments start anew.
     """
 
     dataset: str
@@ -69,6 +71,7 @@ class TrainingRecipe:
     compile: bool = False
     channels_last: bool = False
     seed: int = 0
+    initial_pipeline: str | None = None
     checkpoint_every: int = 250
     sample_every: int = 500
 

@@ -13,9 +13,10 @@ import dataclasses
 import json
 import os
 import time
+from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import safe_open
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
+RECORD = "training.json"
 LOG_EVERY = 25
 SAMPLES_PER_CLASS = 6
 SHARD_SIZE = "15MB"
@@ -52,7 +54,8 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
         The folder of the finished pipeline: the float16-rounded moving average of the weights.
 
     Raises:
-        ValueError: `out` holds a run of another recipe or something else, or the data do not fit the recipe.
+        ValueError: `out` holds a run of another recipe or something else, or the data or the initial pipeline do not
+            fit the recipe.
     """
     from accelerate import Accelerator
 
@@ -72,12 +75,13 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
         progress=progress and main,
     )
     recipe.check_data(images)
+    initial = None if recipe.initial_pipeline is None else Initial.of(recipe, len(images.class_names))
     accelerator.wait_for_everyone()
     if main:
         out.mkdir(parents=True, exist_ok=True)
         (out / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=2) + "\n")
     accelerator.wait_for_everyone()
-    run = _Run(recipe, out, images, accelerator)
+    run = _Run(recipe, out, images, accelerator, initial)
     run.make_steps(progress=progress and main)
     accelerator.wait_for_everyone()
     if main:
@@ -96,14 +100,70 @@ def check_folder(out: Path, recipe: TrainingRecipe) -> None:
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
 
 
+@dataclass(frozen=True)
+class Initial:
+    """A trained pipeline that a run goes on from.
+
+    Attributes:
+        weights: of its network, float32, by name.
+        record: what the run's own record says of it: name, digest, and the record of its training if that lies beside
+            the pipeline's folder, as a run leaves it; otherwise None.
+    """
+
+    weights: dict[str, torch.Tensor]
+    record: dict[str, Any]
+
+    @classmethod
+    def of(cls, recipe: TrainingRecipe, num_classes: int) -> Initial:
+        """Load the recipe's initial pipeline; ValueError if it cannot be had or is no network of this recipe."""
+        from mmmi_hf.flow.bundled import resolve
+        from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+
+        name = str(recipe.initial_pipeline)
+        try:
+            folder = resolve(name)
+            pipeline = FlowMatchingPipeline.from_pretrained(folder)
+        except OSError as error:
+            raise ValueError(f"initial_pipeline {name!r} cannot be loaded: {' '.join(str(error).split())}") from error
+        with torch.random.fork_rng(devices=[]):
+            wanted = recipe.network(num_classes).state_dict()
+        path = {"sigma_min": recipe.sigma_min, "timestep_scale": recipe.timestep_scale}
+        found = {key: pipeline.scheduler.config[key] for key in path}
+        weights = pipeline.unet.state_dict()
+        if (
+            {key: value.shape for key, value in weights.items()} != {key: value.shape for key, value in wanted.items()}
+            or pipeline.latent_shape != recipe.latent_shape
+            or found != path
+        ):
+            raise ValueError(
+                f"initial_pipeline {name!r} has another network or path than the recipe (it makes "
+                f"{pipeline.latent_shape} of {pipeline.num_classes} classes with {found}); give the recipe it was "
+                "trained by, with other steps and learning rates"
+            )
+        beside = folder.parent / RECORD
+        training = json.loads(beside.read_text()) if beside.is_file() else None
+        if training is not None and training.get("digest") != pipeline.digest:
+            training = None
+        return cls(weights, {"pipeline": name, "digest": pipeline.digest, "training": training})
+
+
 class _Run:
     """One process's state of a run: network, moving average, optimizer, and the next step."""
 
-    def __init__(self, recipe: TrainingRecipe, out: Path, images: LabelledImages, accelerator: Accelerator) -> None:
-        self.recipe, self.out, self.accelerator = recipe, out, accelerator
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        out: Path,
+        images: LabelledImages,
+        accelerator: Accelerator,
+        initial: Initial | None,
+    ) -> None:
+        self.recipe, self.out, self.accelerator, self.initial = recipe, out, accelerator, initial
         device = accelerator.device
         self.images = dataclasses.replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
         self.network = recipe.network(len(images.class_names)).to(device)
+        if initial is not None:
+            self.network.load_state_dict(initial.weights)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.network.named_parameters()}
@@ -247,6 +307,7 @@ class _Run:
             "digest": digest,
             "world_size": self.accelerator.num_processes,
             "class_names": list(self.images.class_names),
+            "initial": None if self.initial is None else self.initial.record,
             "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},
         }
-        (self.out / "training.json").write_text(json.dumps(training, indent=2) + "\n")
+        (self.out / RECORD).write_text(json.dumps(training, indent=2) + "\n")

@@ -236,6 +236,26 @@ def test_released_configurations_run_on_the_identity(run, tmp_path):
     assert code == 0
 
 
+def test_an_installation_without_some_weights(run, tmp_path, monkeypatch):
+    """Everything else works; what needs the weights says so, and what may stand in for them is asked for."""
+    from mmmi_hf.flow import bundled
+
+    (tmp_path / "pretrained").mkdir()
+    (tmp_path / "pretrained" / "fashion-mnist").symlink_to(bundled.BUNDLED / "fashion-mnist")
+    monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "pretrained")
+    name, out = "common-cause-1.0-cifar10", tmp_path / "out"
+    assert run("info", name)[0] == 0
+    code, _, err = run("generate", name, "--out", out, "--rows", 3, "--quiet")
+    assert code == 2
+    assert "no pipeline 'cifar10-small' (this installation comes without its weights): give one of identity" in err
+    assert "fashion-mnist, a pipeline's folder, or its owner/name on the Hub" in err
+    assert not out.exists()
+    code, _, _ = run(
+        "generate", name, "--out", out, "--rows", 3, "--pipeline", "fashion-mnist", "--quiet", "--no-certify"
+    )
+    assert code == 0
+
+
 def test_a_folder_that_another_run_holds(run, story, tmp_path):
     from mmmi_hf.dataset.chunks import ChunkStore
 

@@ -59,7 +59,7 @@ def test_verify_refuses_with_the_reason(folder, capsys):
     [
         (("--config", "other"), "it holds story"),
         (("--rows", "0"), "rows is 0"),
-        (("--pipeline", "none"), "no bijection"),
+        (("--pipeline", "none"), "no pipeline"),
     ],
 )
 def test_wrong_requests(folder, capsys, arguments, words):

@@ -327,7 +327,7 @@ def test_every_kind_of_configuration(tmp_path, changes):
         ({"rows_float64": -1}, "rows_float64 is -1"),
         ({"confidence": 1.0}, "confidence is 1.0"),
         ({"configs": "other"}, "holds no configuration 'other'; it holds small"),
-        ({"pipeline": "nothing-like-it"}, "no bijection"),
+        ({"pipeline": "nothing-like-it"}, "no pipeline"),
     ],
 )
 def test_requests_that_make_no_sense(honest, options, words):

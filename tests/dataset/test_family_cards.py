@@ -57,11 +57,12 @@ def test_the_committed_cards_are_up_to_date(name):
     assert all(path.stat().st_size < 300_000 for path in (ROOT / name).iterdir())
 
 
-def test_table_2_of_the_paper():
-    table = cells(family_card("two-telescopes"), "## The paper's Table 2")
+@pytest.mark.parametrize("images", ["", "-cifar10"])
+def test_table_2_of_the_paper(images):
+    table = cells(family_card(f"two-telescopes{images}"), "## The paper's Table 2")
     for place in ("concentrated", "diffuse"):
-        mass = get_configuration(f"two-telescopes-mass-{place}").model
-        atmosphere = get_configuration(f"two-telescopes-atmosphere-{place}").model
+        mass = get_configuration(f"two-telescopes-mass-{place}{images}").model
+        atmosphere = get_configuration(f"two-telescopes-atmosphere-{place}{images}").model
         for name, value in TABLE_2.items():
             pair = name[2:-1].split(";")
             assert mass.mutual_information(*pair) == pytest.approx(value, abs=1e-9)
@@ -90,6 +91,10 @@ def test_series_of_figure_6():
         assert list(about[row].values()) == [f"{value:.3f}" for value in about_target]
         assert [float(value.replace(",", "")) for value in pairs[row].values()] == pytest.approx(with_first, abs=0.051)
         assert about_target == sorted(about_target, reverse=True)
+    colour = family_card("decaying-modalities-cifar10")
+    assert cells(colour, "## I(xi;y) against i, as released, the paper's shape (3×32×32)") == {
+        row.replace("`", "-cifar10`").replace("-cifar10`", "`", 1): values for row, values in about.items()
+    }
 
 
 @pytest.fixture

@@ -37,6 +37,10 @@ FAMILIES = [
     "image-and-time-series",
     "missing-modality",
     "imbalanced-modality",
+    "common-cause-cifar10",
+    "independent-cifar10",
+    "two-telescopes-cifar10",
+    "decaying-modalities-cifar10",
 ]
 ABLATION = [f"template-ablation-{name}" for name in ABLATION_TEMPLATES]
 
@@ -152,8 +156,26 @@ def test_ablation_changes_the_place_and_nothing_else():
             assert apart.min() > 0.1, (kind, about)  # at least a tenth of the map lies elsewhere
 
 
+def test_cifar10_families_tell_the_same_stories():
+    """The same causal coefficients and information, in the paper's shape and its classes: automobile and frog."""
+    for family in ("common-cause", "independent", "two-telescopes", "decaying-modalities"):
+        plain, colour = (get_family(family + end).configurations for end in ("", "-cifar10"))
+        assert [f"{name}-cifar10" for name in plain] == list(colour)
+        for one, other in zip(map(get_configuration, plain), map(get_configuration, colour), strict=True):
+            assert {m.pipeline for m in other.modalities} == {"cifar10-small"}
+            labels = [m.class_label for m in other.modalities]
+            assert labels == ([1, 6] if len(labels) == 2 else list(range(10)))
+            assert set(other.model.shapes.values()) == {(3, 32, 32)}
+            assert get_configuration(other.name, pipeline="fashion-mnist").model.digest == one.model.digest
+            if family != "decaying-modalities":  # where sources are shared, information grows with the dimension
+                values = quantities(one.model)
+                assert quantities(other.model) == {key: pytest.approx(v, abs=1e-9) for key, v in values.items()}
+
+
 def test_unlike_modalities():
-    (mixed,), (missing,), (unlike,) = (models(f) for f in FAMILIES[-3:])
+    (mixed,), (missing,), (unlike,) = (
+        models(f) for f in ("image-and-time-series", "missing-modality", "imbalanced-modality")
+    )
     assert dict(mixed.shapes) == {"x1": (1, 32, 32), "x2": (128,)}
     assert [mixed.mutual_information(x, "y") for x in ("x1", "x2")] == pytest.approx([1.0, 1.0], rel=1e-12)
     assert get_configuration("image-and-time-series").modalities[1] == Modality("asinh")

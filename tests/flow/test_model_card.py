@@ -218,6 +218,23 @@ def test_the_card_states_what_the_files_say(folder):
     assert "None" not in text
 
 
+def test_earlier_trainings_are_told(folder):
+    first = TRAINING | {"digest": "b" * 64, "steps": 1000, "images_seen": 96000, "seconds": 600.0}
+    second = TRAINING | {"digest": "c" * 64, "images_seen": 200000}
+    second["initial"] = {"pipeline": "runs/first/pipeline", "digest": "b" * 64, "training": first}
+    initial = {"pipeline": "runs/second/pipeline", "digest": "c" * 64, "training": second}
+    _write(folder, TRAINING | {"initial": initial}, EVALUATION)
+    text = model_card(folder)
+    assert f"It went on from the weights of `{'c' * 12}`: 6,543 steps of 96 images (200,000 images)" in text
+    assert f"It went on from the weights of `{'b' * 12}`: 1,000 steps of 96 images (96,000 images) in 10 min" in text
+    assert "All in all 924,128 images in 3 h 11 min." in text
+    _write(folder, TRAINING | {"initial": initial | {"training": None}}, EVALUATION)
+    text = model_card(folder)
+    assert "It went on from the weights of `runs/second/pipeline` (`cccccccccccc`), of whose training there is no" in text
+    assert "All in all" not in text
+    assert "\n\n\n" not in text
+
+
 def test_its_front_matter_is_what_the_hub_reads(folder):
     data = ModelCard(model_card(folder)).data
     assert data.license == "apache-2.0"

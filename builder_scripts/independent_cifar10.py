@@ -1,0 +1,23 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["mmmi-hf"]
+#
+# [tool.uv]
+# constraint-dependencies = ["torch==2.13.0"]
+#
+# [tool.uv.sources]
+# mmmi-hf = { path = "..", editable = true }
+# ///
+"""Build the family independent-cifar10: the null, with images of CIFAR-10.
+
+    python builder_scripts/independent_cifar10.py --out data/independent-cifar10 --rows 100
+    uv run builder_scripts/independent_cifar10.py --out data/independent-cifar10 --rows 100
+
+--publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
+and how to run this on Hub Jobs.
+"""
+
+from mmmi_hf.cli.family import build_family
+
+if __name__ == "__main__":
+    build_family("independent-cifar10")
