@@ -230,7 +230,9 @@ def test_earlier_trainings_are_told(folder):
     assert "All in all 924,128 images in 3 h 11 min." in text
     _write(folder, TRAINING | {"initial": initial | {"training": None}}, EVALUATION)
     text = model_card(folder)
-    assert "It went on from the weights of `runs/second/pipeline` (`cccccccccccc`), of whose training there is no" in text
+    assert (
+        "It went on from the weights of `runs/second/pipeline` (`cccccccccccc`), of whose training there is no" in text
+    )
     assert "All in all" not in text
     assert "\n\n\n" not in text
 

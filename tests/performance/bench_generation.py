@@ -1,9 +1,9 @@
 """Prints images/s of the network alone against the whole of `generate` without the certificate. Asserts nothing.
 
-Run: python tests/performance/bench_generation.py [--rows 128] [--compile] [--channels-last]
+Run: python tests/performance/bench_generation.py [--configuration NAME] [--rows 128] [--compile] [--channels-last]
 
-One and two processes, the bundled pipeline, the same micro-batches, in one run. Each process computes one operation
-at a time on one thread (OMP_NUM_THREADS=1); wall time and processor time are both given, because a busy machine
+One and two processes, the configuration's pipeline, the same micro-batches, in one run. Each process computes one
+operation at a time on one thread (OMP_NUM_THREADS=1); wall and processor time are both given, because a busy machine
 stretches the former. On a GPU, when there is one, the round trip of float32 images with TF32 off is printed too.
 """
 
@@ -28,34 +28,32 @@ from mmmi_hf.dataset.distribution import Place
 from mmmi_hf.dataset.registry import get_configuration
 from mmmi_hf.dataset.rows import MICRO_BATCH, class_labels, images_of, load_bijections, prepare
 
-CONFIGURATION = "common-cause-1.0"
 
-
-def network_alone(rows: int, **computing: bool) -> tuple[float, float, float]:
+def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float, float]:
     """Wall and processor seconds per image, and the round trip of a few images by the ordinary float32 network."""
-    config = get_configuration(CONFIGURATION)
+    config = get_configuration(name)
     bijections, labels = load_bijections(config, device=Place().device(), **computing), class_labels(config)
     prepared = prepare(config, range(rows))
     batches = list(prepared.micro_batches())
-    for name, batch in batches[:1]:
-        images_of(bijections[name], labels[name], prepared.latents[name][batch])
+    for one, batch in batches[:1]:
+        images_of(bijections[one], labels[one], prepared.latents[one][batch])
     wall, processor = time.perf_counter(), time.process_time()
-    images = [images_of(bijections[name], labels[name], prepared.latents[name][batch]) for name, batch in batches]
+    images = [images_of(bijections[one], labels[one], prepared.latents[one][batch]) for one, batch in batches]
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
-    (name, batch), few = batches[0], 4
-    plain = load_bijections(config, device=Place().device())[name]
-    z = prepared.latents[name][batch][:few]
-    back = plain.invert(torch.from_numpy(images[0][:few]).to(plain.device), labels[name]).cpu().numpy()
+    (one, batch), few = batches[0], 4
+    plain = load_bijections(config, device=Place().device())[one]
+    z = prepared.latents[one][batch][:few]
+    back = plain.invert(torch.from_numpy(images[0][:few]).to(plain.device), labels[one]).cpu().numpy()
     error = np.linalg.norm((back - z).reshape(few, -1), axis=1) / np.linalg.norm(z.reshape(few, -1), axis=1)
     count = len(batches) * MICRO_BATCH
     return wall / count, processor / count, float(error.max())
 
 
-def whole(rows: int, processes: int, options: list[str]) -> tuple[dict[str, Any], float, float]:
+def whole(name: str, rows: int, processes: int, options: list[str]) -> tuple[dict[str, Any], float, float]:
     """The summary of `generate` in processes of its own, and wall and processor seconds of all of it with start-up."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
     with tempfile.TemporaryDirectory() as place:
-        program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", CONFIGURATION, "--out", f"{place}/out"]
+        program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", name, "--out", f"{place}/out"]
         program += ["--no-certify"]  # inverting 64 rows takes longer than making 128
         before, begin = os.times(), time.perf_counter()
         shown = subprocess.run(
@@ -72,21 +70,24 @@ def whole(rows: int, processes: int, options: list[str]) -> tuple[dict[str, Any]
 def main() -> None:
     """Print the ratios."""
     parser = argparse.ArgumentParser()
+    parser.add_argument("--configuration", default="common-cause-1.0")
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--channels-last", action="store_true")
     chosen = parser.parse_args()
     options = ["--compile"] * chosen.compile + ["--channels-last"] * chosen.channels_last
     wall, processor, error = network_alone(
-        min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
+        chosen.configuration, min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
     )
-    print(f"{CONFIGURATION}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}")
+    print(
+        f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}"
+    )
     print(
         f"  network alone, one process: {1 / wall:.2f} images/s by the wall, {1 / processor:.2f} per processor second; "
         f"round trip {error:.1e} (bound 2e-5)"
     )
     for processes in (1, 2):
-        summary, passed, used = whole(chosen.rows, processes, options)
+        summary, passed, used = whole(chosen.configuration, chosen.rows, processes, options)
         images = 2 * chosen.rows
         print(
             f"  generate, {summary['world_size']} process(es): {images / summary['seconds']:.2f} images/s by the wall "
