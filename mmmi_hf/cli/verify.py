@@ -27,7 +27,8 @@ def verify(
         int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 8.")
     ] = None,
     sample_seed: Annotated[
-        int | None, typer.Option(help="A number of yours that picks other rows, which the maker could not foresee.")
+        int | None,
+        typer.Option(help="A number of yours that picks other rows, unforeseen by the maker; nothing is written then."),
     ] = None,
     without_seed: Annotated[
         bool, typer.Option("--without-seed", help="Do not replay rows from the seed: statistical tests alone.")

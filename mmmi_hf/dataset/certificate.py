@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import Latents
-from mmmi_hf.causal.confidence import unseen_share
 from mmmi_hf.causal.consistency import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.dataset import placing
 from mmmi_hf.dataset.checks import bound_certificate, problems_of, read_manifest, rebuilt_configuration
+from mmmi_hf.dataset.claims import ROWS, certificate_sample, claim_reasons
 from mmmi_hf.dataset.columns import from_eight_bit, latent_column
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import DatasetFolder
@@ -41,11 +41,10 @@ from mmmi_hf.dataset.measuring import (
 )
 from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.dataset.recovery import recover
-from mmmi_hf.dataset.replay import StoredRows, read_rows, sample_seed, sampled_rows, true_latents
-from mmmi_hf.dataset.rows import class_labels, load_bijections
+from mmmi_hf.dataset.replay import StoredRows, read_rows, true_latents
+from mmmi_hf.dataset.rows import class_labels, half_range, load_bijections
 from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
 
-ROWS = 64
 ROWS_FLOAT64 = 8
 CONFIDENCE = 0.99
 TOLERANCE = {"float32": 2e-5, "float64": 2e-5}
@@ -56,9 +55,6 @@ that came back exactly."""
 SENSITIVE_TO = 25.0
 """How many tolerances a canonical variable of a row may be off, in its own standard deviation: five along the direction
 in which an inverse errs most, seen from a row five standard deviations off."""
-TOLERANCE_OF_CLAIMS = {"float32": 1e-3, "8bit": 0.02}
-"""How far, over 1 + the analytic value, published bounds may lie above those measured now: inverses differ between
-machines in their last bits, those of 8-bit images in more."""
 
 
 @dataclass(frozen=True)
@@ -113,8 +109,8 @@ def certify(
             the certificate that is there, or 64. With fewer than 64 nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 8.
         confidence: with which all lower bounds of a configuration hold together; default likewise, or 0.99.
-        sample_seed: mixed into the seed of the sample, which otherwise follows from the data's digests; default: as in
-            the certificate that is there.
+        sample_seed: a reader's number, mixed into the seed of the sample, which otherwise follows from the data's
+            digests. Nothing is written then: a certificate's rows are not for its maker to pick.
         use_seed: False to test without replaying rows from the seed, as for a folder that does not tell it.
         pipeline: where the pipeline of every modality is found, if not where the manifest says (the digest must agree).
         device: torch device of the networks.
@@ -134,13 +130,17 @@ def certify(
         read_manifest(place, name)
     if write and not place.writable:
         raise ConfigurationError(f"{place.path} cannot be written to; leave out the request to write")
+    if write and sample_seed is not None:
+        raise ConfigurationError(
+            "a certificate that is written has the sample of the data's digests; leave out one's own"
+        )
     results = {}
     for name in names:
         if write is not False:
             placing.restore_ground_truth(place, name)
         manifest = read_manifest(place, name)
         standing = bound_certificate(place, name)
-        sample = standing["sample"] if standing else {"rows": [], "rows_float64": [], "chosen_seed": None}
+        sample = standing["sample"] if standing else {"rows": [], "rows_float64": []}
         run = _Run(
             place,
             name,
@@ -150,7 +150,7 @@ def certify(
                 rows_float64 if rows_float64 is not None else len(sample["rows_float64"]) if standing else ROWS_FLOAT64
             ),
             confidence=confidence or (standing["confidence"] if standing else CONFIDENCE),
-            chosen_seed=sample["chosen_seed"] if sample_seed is None else sample_seed,
+            chosen_seed=sample_seed,
             use_seed=use_seed,
             pipeline=pipeline,
             device=device,
@@ -158,7 +158,12 @@ def certify(
         )
         result = run.measure(standing)
         # A weaker certificate than the rules ask for is shown and not written.
-        worthy = result.valid and run.rows >= ROWS and run.replay == (manifest["seed"] is not None)
+        worthy = (
+            result.valid
+            and run.rows >= ROWS
+            and run.replay == (manifest["seed"] is not None)
+            and run.chosen_seed is None
+        )
         if worthy and (write or (write is None and standing is None and place.writable)):
             result = placing.put_certificate(place, run.config, manifest, result)
         elif result.valid and standing is not None and result.record == standing:
@@ -204,8 +209,9 @@ class _Run:
         problems = problems_of(self.folder, self.name, self.manifest)
         if problems:
             return self._refused(problems)
-        seed = sample_seed(self.manifest, self.chosen_seed)
-        chosen = sampled_rows(self.config.split_rows, self.rows, seed)
+        sample = certificate_sample(
+            self.config, self.manifest, self.rows, self.rows_float64, self.confidence, self.chosen_seed
+        )
         try:
             bijections = self._bijections()
         except FieldError as error:
@@ -218,27 +224,32 @@ class _Run:
             f"{bijections[entry['name']].digest[:12]} here"
             for entry in self.manifest["modalities"]
             if bijections[entry["name"]].digest != entry["pipeline_digest"]
+        ] + [
+            f"the 8-bit view of {entry['name']} has the range ±{entry['view_half_range']}, its pipeline's is "
+            f"±{half_range(bijections[entry['name']])}"
+            for entry in self.manifest["modalities"]
+            if entry["view_half_range"] not in (None, half_range(bijections[entry["name"]]))
         ]
         if problems:
             return self._refused(problems)
         with progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress) as bar:
-            stored = read_rows(self.folder, self.config, self.manifest, chosen, replay=self.replay, tick=bar.update)
+            stored = read_rows(
+                self.folder, self.config, self.manifest, sample["rows"], replay=self.replay, tick=bar.update
+            )
         if stored.problems:
             return self._refused(stored.problems)
-        return self._judge(stored, bijections, seed, claimed)
+        return self._judge(stored, bijections, sample, claimed)
 
     def _bijections(self) -> dict[str, Any]:
         wanted = self.config.with_pipeline(self.pipeline)
         return dict(load_bijections(wanted, device=self.device))
 
     def _judge(
-        self, stored: StoredRows, bijections: dict[str, Any], seed: int, claimed: dict[str, Any] | None
+        self, stored: StoredRows, bijections: dict[str, Any], sample: dict[str, Any], claimed: dict[str, Any] | None
     ) -> Certificate:
         config, model = self.config, self.config.model
         true = true_latents(config, stored.rows) if self.replay else None
-        generator = np.random.default_rng([seed % 2**63, 1])
-        count64 = min(self.rows_float64, len(stored.rows))
-        few = np.sort(generator.permutation(len(stored.rows))[:count64])
+        few = np.searchsorted(stored.rows, sample["rows_float64"])
         found, found64, coarse = self._recovered(stored, bijections, few)
         reasons: list[str] = []
         round_trip: dict[str, Any] = {name: {} for name in model.modalities}
@@ -257,6 +268,7 @@ class _Run:
         tests = []
         if len(stored.rows) > 1:
             usable = {name: with_failures(values) for name, values in found.items()}
+            generator = np.random.default_rng([int(sample["seed"]) % 2**63, 2])
             tests = law_tests(model, usable, stored.y, config.standardize, generator)
             reasons += [
                 f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})"
@@ -282,13 +294,7 @@ class _Run:
             config,
             self.manifest,
             bijections,
-            sample={
-                "rows": stored.rows,
-                "rows_float64": [stored.rows[i] for i in few],
-                "seed": str(seed),
-                "chosen_seed": self.chosen_seed,
-                "unseen_share": unseen_share(len(stored.rows), 1.0 - self.confidence),
-            },
+            sample=sample,
             replayed=self.replay,
             confidence=self.confidence,
             single_error=plan.error,
@@ -302,9 +308,8 @@ class _Run:
             tests=[{"name": test.name, "p_value": test.p_value, "where": test.where} for test in tests],
             tests_level=FAMILY_WISE_LEVEL,
         )
-        if claimed is not None:
-            reasons += self._sample_reasons(claimed)
-            reasons += _claim_reasons(claimed, record) if not reasons else []
+        if claimed is not None and not reasons:
+            reasons = claim_reasons(claimed, record, config, self.manifest)
         if reasons:
             return self._refused(reasons, record)
         return Certificate(self.name, True, (), record)
@@ -366,19 +371,6 @@ class _Run:
                 )
         return reasons
 
-    def _sample_reasons(self, claimed: dict[str, Any]) -> list[str]:
-        """Whether a certificate was measured as the rules say, whatever this measurement does."""
-        rows, chosen_seed = claimed["sample"]["rows"], claimed["sample"]["chosen_seed"]
-        wanted = sampled_rows(self.config.split_rows, len(rows), sample_seed(self.manifest, chosen_seed))
-        reasons = []
-        if rows != wanted:
-            reasons.append("the certificate's sample is not the one that follows from the digests of the data")
-        if len(rows) < min(ROWS, self.config.rows):
-            reasons.append(f"the certificate was measured on {len(rows)} rows, the rules ask for {ROWS}")
-        if claimed["replayed"] != (self.manifest["seed"] is not None):
-            reasons.append("the certificate does not say of the replay from the seed what the manifest does")
-        return reasons
-
     def _refused(self, reasons: Sequence[str], record: dict[str, Any] | None = None) -> Certificate:
         kept = {**(record or {"config": self.name}), "valid": False, "reasons": list(reasons), "lower_bounds": {}}
         return Certificate(self.name, False, tuple(reasons), kept)
@@ -396,33 +388,3 @@ def _round_trip_reasons(name: str, kind: str, errors: np.ndarray, rows: list[int
         f"{name}: {int(wrong.sum())} of {len(rows)} sampled rows are not the images of their latents ({kind}, tolerance"
         f" {TOLERANCE[kind]:g}; row {rows[worst]} {what}; {failed} cannot be inverted)"
     ]
-
-
-def _claim_reasons(claimed: dict[str, Any], record: dict[str, Any]) -> list[str]:
-    """What a certificate says of something else than these data, and published bounds that exceed the analytic value or
-    what the same sample gives now."""
-    comparable = all(len(claimed["sample"][key]) == len(record["sample"][key]) for key in ("rows", "rows_float64"))
-    comparable = comparable and claimed["sample"]["chosen_seed"] == record["sample"]["chosen_seed"]
-    comparable = (
-        comparable and claimed["confidence"] == record["confidence"] and record["replayed"] == claimed["replayed"]
-    )
-    reasons = [
-        f"the certificate has another {field} than the folder"
-        for field in ("version", "data", "causal_model", "pipelines", "data_seed")
-        if claimed.get(field) != record[field]
-    ]
-    if comparable and claimed["sample"] != record["sample"]:
-        reasons.append("the certificate's sample is not the one that follows from the digests of the data")
-    if comparable and set(claimed["lower_bounds"]) != set(record["lower_bounds"]):
-        reasons.append("the certificate bounds other quantities than the rules ask for")
-    for quantity, claims in claimed["lower_bounds"].items():
-        upper = record["upper_bounds"].get(quantity)
-        for kind, claim in claims.items():
-            if claim is None:
-                continue
-            now = record["lower_bounds"].get(quantity, {}).get(kind)
-            if upper is None or not claim <= upper + 1e-9:
-                reasons.append(f"the certificate's bound {claim} on {quantity} ({kind}) is above the analytic {upper}")
-            elif comparable and (now is None or claim > now + TOLERANCE_OF_CLAIMS.get(kind, 0.0) * (1.0 + upper)):
-                reasons.append(f"the certificate's bound {claim} on {quantity} ({kind}) is not found again: {now}")
-    return reasons

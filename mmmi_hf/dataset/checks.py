@@ -23,7 +23,7 @@ from huggingface_hub import DatasetCardData, metadata_load
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.columns import features, is_image
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.configuration import SPLITS, MMMIConfig, Modality
 from mmmi_hf.dataset.folder import (
     GROUND_TRUTH,
     GROUND_TRUTH_FILES,
@@ -89,7 +89,16 @@ def _unless_malformed(*checks: Callable[[], list[str]]) -> list[str]:
     """What the first check finds that finds anything, or that the manifest is not what any check can read."""
     try:
         return next((found for check in checks if (found := check())), [])
-    except (KeyError, TypeError, AttributeError, ValueError, OverflowError, pa.ArrowException) as error:
+    except (
+        KeyError,
+        TypeError,
+        AttributeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        OSError,
+        pa.ArrowException,
+    ) as error:
         return [f"the manifest or a file that it names is malformed: {type(error).__name__}: {error}"]
 
 
@@ -120,7 +129,7 @@ def bound_certificate(folder: DatasetFolder, config: str) -> dict[str, Any] | No
         return None
     try:
         certificate = json.loads(path.read_text())
-    except ValueError:
+    except (ValueError, OSError, RecursionError):
         return None
     binds = (
         isinstance(certificate, dict)
@@ -141,6 +150,7 @@ def _is_whole(certificate: Mapping[str, Any]) -> bool:
         errors = [kinds["float32"]["max"] for kinds in certificate["round_trip"].values()]
         return (
             all(isinstance(row, int) for key in ("rows", "rows_float64") for row in sample[key])
+            and len(sample["rows_float64"]) <= len(sample["rows"])
             and isinstance(sample["chosen_seed"], int | None)
             and isinstance(certificate["replayed"], bool)
             and 0.5 < certificate["confidence"] < 1.0
@@ -244,7 +254,7 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
             "elsewhere, or of another version of mmmi_hf); remove it and verify again"
         ]
     bounds = certificate["lower_bounds"] if certificate else {}
-    expected = {row["quantity"]: row for row in ground_truth_table(config).to_pylist()}
+    expected = {row["quantity"]: row for row in ground_truth_table(config, bounds).to_pylist()}
     found = {row["quantity"]: row for row in table.to_pylist()}
     unknown = [quantity for quantity in found if quantity not in expected]
     if unknown or len(found) != table.num_rows or not found:
@@ -264,6 +274,8 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
                     if certificate
                     else f"the ground truth gives {quantity} a lower bound, but no valid certificate binds the manifest"
                 )
+        if have["method"] != want["method"]:
+            problems.append(f"the ground truth of {quantity} tells another method: {have['method']!r}")
     return problems
 
 
@@ -275,13 +287,22 @@ def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
         entries = data["configs"]
         found = {entry["config_name"]: entry for entry in entries}
         infos = DatasetInfosDict.from_dataset_card_data(data)
-    except (OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError) as error:
         return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
     problems = []
     for name, wanted in ((config, data_files(config, manifest["splits"])), (GROUND_TRUTH, GROUND_TRUTH_FILES)):
         entry = found.get(name, {})
         if entry.get("data_files") != wanted or not set(entry) <= CARD_FIELDS or len(found) != len(entries):
             problems.append(f"README.md makes `load_dataset` read something else as {name!r} than the manifest's files")
+    own = {"version": manifest["version"], "description": manifest["description"] or ""}
+    if {field: found.get(config, {}).get(field) for field in own} != own:
+        problems.append(f"README.md gives {config!r} another version or description than the manifest")
+    known = set(folder.configurations())
+    for name, entry in found.items():  # of a part of a repository, the others are not here
+        possible = data_files(name, SPLITS)
+        ours = name in {GROUND_TRUTH, *known} or all(each in possible for each in entry.get("data_files") or "?")
+        if not ours or (name == GROUND_TRUTH and "default" in entry):
+            problems.append(f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder")
     columns = features(rebuilt_configuration(folder, config, manifest).model, store_latents=manifest["store_latents"])
     sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}
     for name, kinds in ((config, columns), (GROUND_TRUTH, Features.from_arrow_schema(SCHEMA))):
@@ -291,7 +312,6 @@ def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
             problems.append(f"README.md makes `load_dataset` take {name!r} for something else (dataset_info)")
     claimed = {path.stem: f"{GROUND_TRUTH}/{path.name}" for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").iterdir()}
-    known = set(folder.configurations())
     being_made = {name for name in claimed if folder.chunks(name).exists()}
     stray = [where for name, where in claimed.items() if name not in known | being_made]
     return problems + [f"{where} belongs to no configuration of the folder" for where in stray]

@@ -31,6 +31,7 @@ JOURNALS = "journal*.jsonl"
 LOCK = "lock"
 GATE = "gate"
 CLAIMS = "claims"
+_ENTRY = frozenset({"chunk", "rows", "sha256", "rank", "run"})
 
 logger = logging.getLogger(__name__)
 
@@ -127,7 +128,7 @@ class ChunkStore:
         if entry is None:
             return False
         try:
-            self._content(index)
+            self._content(index, rows)
         except DamagedChunkError as error:
             logger.warning("%s; it is made again", error)
             return False
@@ -154,7 +155,11 @@ class ChunkStore:
                     whole = content[: content.rfind(b"\n") + 1]
                     self._read[path] = start + len(whole)
                     for entry in _entries(whole):
-                        if "chunk" in entry:
+                        if (
+                            entry.keys() >= _ENTRY
+                            and isinstance(entry["chunk"], int)
+                            and isinstance(entry["rows"], int)
+                        ):
                             self._entries.setdefault(entry["chunk"], []).append(entry)
 
     @property
@@ -194,22 +199,22 @@ class ChunkStore:
             )
             self.refresh()
 
-    def read(self, index: int) -> pa.Table:
-        """One chunk, after its digest was checked. Raises DamagedChunkError naming the chunk if it is damaged."""
-        return pa.ipc.open_file(pa.BufferReader(self._content(index))).read_all()
+    def read(self, index: int, rows: int = 1) -> pa.Table:
+        """One chunk of at least `rows` rows, its digest checked. Raises DamagedChunkError naming a damaged one."""
+        return pa.ipc.open_file(pa.BufferReader(self._content(index, rows))).read_all()
 
     def _path(self, index: int) -> Path:
         return self.folder / f"chunk-{index:06d}.arrow"
 
-    def _content(self, index: int) -> bytes:
-        """The bytes of a chunk, which are those of one of its entries."""
+    def _content(self, index: int, rows: int) -> bytes:
+        """The bytes of a chunk, which are those of one of its entries with at least `rows` rows."""
         path = self._path(index)
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             raise DamagedChunkError(f"chunk {index} ({path}) is gone though a journal has it") from None
         digest = hashlib.sha256(content).hexdigest()
-        if all(entry["sha256"] != digest for entry in self._entries[index]):
+        if all(entry["sha256"] != digest for entry in self._entries.get(index, []) if entry["rows"] >= rows):
             raise DamagedChunkError(f"chunk {index} ({path}) is damaged: its SHA-256 differs from the journal's")
         return content
 
@@ -230,12 +235,12 @@ class ChunkStore:
                 os.pwrite(descriptor, json.dumps(holder).encode(), 0)
             fcntl.flock(descriptor, fcntl.LOCK_SH)
             self._claims = os.open(self.folder / CLAIMS, os.O_RDWR | os.O_CREAT)
+            self._entries, self._read = {}, {}
+            self.refresh()
         except BaseException:
             os.close(descriptor)
             raise
         self._lock_file = descriptor
-        self._entries, self._read = {}, {}
-        self.refresh()
 
     def _check_holder(self, holder: Mapping[str, Any]) -> None:
         root = self.folder.parent.parent
@@ -311,9 +316,11 @@ def _entries(content: bytes) -> Iterator[dict[str, Any]]:
     """The JSON lines of a journal; lines torn by a kill are passed over."""
     for line in content.decode(errors="replace").splitlines():
         try:
-            yield json.loads(line)
-        except ValueError:
+            entry = json.loads(line)
+        except (ValueError, RecursionError):
             continue
+        if isinstance(entry, dict):
+            yield entry
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

@@ -105,7 +105,7 @@ class DatasetFolder:
             return None
         try:
             manifest = json.loads(path.read_text())
-        except ValueError as error:
+        except (ValueError, OSError, RecursionError) as error:
             raise ConfigurationError(f"{path} is damaged ({error}); remove it and generate again") from error
         if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
             raise ConfigurationError(f"{path} is not a manifest of this version of mmmi_hf")

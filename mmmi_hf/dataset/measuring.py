@@ -26,6 +26,8 @@ from mmmi_hf.causal.bounds import (
 FEWEST_ROWS = 32
 MOST_NATS_OF_PRODUCT = 6.0
 """Above this the Donsker–Varadhan bound is not tried: its critic has a variance of e^{2I}."""
+MOST_NATS_OF_CORRELATION = 15.0
+"""Above this the correlation of the decoded target is not tried: 1 - r^2 = e^{-2I} nears the rounding of float64."""
 
 _NUMBERS_AT_ONCE = 1 << 24
 
@@ -139,7 +141,9 @@ def _target_bounds(
     if information == 0.0:
         return {}
     recovered = model.pointwise_mutual_information(have, names, "y")
-    bounds = {"correlation": float(correlation_bound(have.y, model.decode(have, names), error))}
+    bounds = {}
+    if information <= MOST_NATS_OF_CORRELATION:
+        bounds["correlation"] = float(correlation_bound(have.y, model.decode(have, names), error))
     if true is None:
         target = have.y / np.sqrt(model.variance_y)
         bounds["residual"] = float(residual_bound(information, recovered, target, error))

@@ -91,7 +91,7 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
     def _generate_tables(self, pieces: list[Piece]) -> Iterator[tuple[Key, pa.Table]]:
         store = ChunkStore.open(Path(self.config.data_dir))
         for shard, (index, first, end) in enumerate(pieces):
-            yield Key(shard, 0), store.read(index).slice(first, end - first)
+            yield Key(shard, 0), store.read(index, end).slice(first, end - first)
 
     def _prepare_split(
         self,

@@ -119,7 +119,7 @@ def verify_packed(
     stream = _batches(shards)
     rest: pa.Table | None = None
     for index, first, end in pieces(rows, store.chunk_rows):
-        expected = store.read(index).slice(first, end - first)
+        expected = store.read(index, end).slice(first, end - first)
         have = rest
         while have is None or have.num_rows < expected.num_rows:
             following = next(stream, None)

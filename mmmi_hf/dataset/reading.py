@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from PIL import Image
 
@@ -43,9 +44,9 @@ def as_array(column: pa.Array, name: str, shape: tuple[int, ...], dtype: Any) ->
     for size in shape:
         if values.null_count or not isinstance(values, pa.ListArray | pa.LargeListArray | pa.FixedSizeListArray):
             raise StoredDataError(f"column {name} has missing values or another type than {shape}")
-        before = len(values)
+        lengths = pc.list_value_length(values)
         values = values.flatten()
-        if len(values) != before * size:
+        if not pc.all(pc.equal(lengths, size), min_count=0).as_py():
             raise StoredDataError(f"column {name} has rows of another shape than {shape}")
     if values.null_count or values.type != pa.from_numpy_dtype(dtype):
         raise StoredDataError(f"column {name} has missing values or the type {values.type}, expected {np.dtype(dtype)}")

@@ -328,6 +328,7 @@ def test_every_kind_of_configuration(tmp_path, changes):
         ({"confidence": 1.0}, "confidence is 1.0"),
         ({"configs": "other"}, "holds no configuration 'other'; it holds small"),
         ({"pipeline": "nothing-like-it"}, "no pipeline"),
+        ({"sample_seed": 3, "write": True}, "has the sample of the data's digests"),
     ],
 )
 def test_requests_that_make_no_sense(honest, options, words):

@@ -69,6 +69,29 @@ def test_a_torn_journal_line_costs_one_chunk(filled):
     assert json.loads(journal.read_text().splitlines()[-1])["chunk"] == 2
 
 
+def test_lines_of_a_journal_that_are_no_entries_are_passed_over(filled):
+    with (filled / JOURNAL).open("a") as stream:
+        stream.write('5\n"chunk"\n{"chunk": 1}\n{"chunk": [1], "rows": 2, "sha256": "", "rank": 0, "run": ""}\n')
+        stream.write("[" * 100_000 + "\n")
+    with ChunkStore(filled, KEY).locked() as store:
+        assert store.missing(12) == []
+
+
+def test_an_older_and_shorter_chunk_is_damaged(tmp_path):
+    """A copy that was put back has a digest that the journal knows, and too few rows."""
+    folder = tmp_path / "chunks"
+    with ChunkStore(folder, KEY).locked() as store:
+        store.write(0, table(0).slice(0, 2))
+        old = store._path(0).read_bytes()
+        store.write(0, table(0))
+    ChunkStore.open(folder)._path(0).write_bytes(old)
+    store = ChunkStore.open(folder)
+    assert store.missing(4) == [0]
+    assert store.missing(2) == []
+    with pytest.raises(DamagedChunkError, match="chunk 0"):
+        store.read(0, 3)
+
+
 def test_no_partial_file_remains_when_writing_fails(filled, monkeypatch):
     def full(descriptor):
         raise OSError(28, "No space left on device")

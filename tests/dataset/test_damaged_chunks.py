@@ -38,9 +38,9 @@ def read(chunks, monkeypatch):
     """How often each chunk was read since."""
     counted, original = Counter(), ChunkStore._content
 
-    def content(self, index):
+    def content(self, index, rows):
         counted[index] += 1
-        return original(self, index)
+        return original(self, index, rows)
 
     monkeypatch.setattr(ChunkStore, "_content", content)
     return counted

@@ -17,6 +17,7 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmmi_hf.causal import Latents, common_cause
+from mmmi_hf.dataset import claims
 from mmmi_hf.dataset.certificate import certify
 from mmmi_hf.dataset.checks import bound_certificate, check_folder
 from mmmi_hf.dataset.columns import pmi_pairs
@@ -36,6 +37,9 @@ CONFIG = MMMIConfig(
     rows=150,
     seed=11,
 )
+
+
+VIEW_OF_X2 = ("modalities", 1, "view_half_range")
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +120,7 @@ def test_malformed_manifests_are_refused(place, change, words):
         changed(0.1, "confidence"),
         changed("all", "sample", "rows"),
         changed("seven", "sample", "chosen_seed"),
+        changed(list(range(65)), "sample", "rows_float64"),
         changed(float("inf"), "lower_bounds", "I(x1;y)", "8bit"),
         changed(-1.0, "lower_bounds", "I(x1;y)", "8bit"),
         changed("small", "round_trip"),
@@ -136,8 +141,8 @@ def claiming(place, **changes):
     def change(record):
         for quantity, kinds in record["lower_bounds"].items():
             kinds.update(dict.fromkeys(kinds, record["upper_bounds"][quantity]))
-        record |= {name: value for name, value in changes.items() if name != "rows"}
-        record["sample"] |= {name: value for name, value in changes.items() if name == "rows"}
+        record |= {name: value for name, value in changes.items() if name not in record["sample"]}
+        record["sample"] |= {name: value for name, value in changes.items() if name in record["sample"]}
         write_ground_truth(CONFIG, place.ground_truth("small"), record["lower_bounds"])
 
     rewritten(place, certificate=change)
@@ -147,8 +152,11 @@ def claiming(place, **changes):
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rows": []}, "was measured on 0 rows, the rules ask for 64"),
+        ({"rows": [], "rows_float64": []}, "was measured on 0 rows, the rules ask for 64"),
         ({"rows": list(range(64))}, "is not the one that follows from the digests"),
+        ({"rows_float64": list(range(8))}, "is not the one that follows from the digests"),
+        ({"chosen_seed": 1204}, "whoever made the certificate picked its sample, with the number 1204"),
+        ({"confidence": 0.51}, "divides its confidence otherwise"),
         ({"replayed": False}, "does not say of the replay"),
         ({"version": "2.0.0"}, "another version than the folder"),
         ({"data_seed": 12}, "another data_seed than the folder"),
@@ -165,17 +173,84 @@ def test_a_claim_about_floats_has_little_room(place):
 
     def change(record):
         record["lower_bounds"]["I(x1;y)"]["float32"] -= 0.5
+        record["bounds_in_detail"]["float32"]["I(x1;y)"]["bound"] -= 0.5
         write_ground_truth(CONFIG, place.ground_truth("small"), record["lower_bounds"])
 
     rewritten(place, certificate=change)
     assert reasons_of(place, rows_float64=None) == ""  # modest
-    from mmmi_hf.dataset import certificate as module
-
     record = forgeries.certificate_of(place.path, "small")
     measured = json.loads(json.dumps(record))
-    record["lower_bounds"]["I(x1;y)"]["float32"] = 0.99
-    measured["lower_bounds"]["I(x1;y)"]["float32"] = 0.98
-    assert "is not found again" in " ".join(module._claim_reasons(record, measured))
+    for document, bound in ((record, 0.99), (measured, 0.98)):
+        document["lower_bounds"]["I(x1;y)"]["float32"] = bound
+        document["bounds_in_detail"]["float32"]["I(x1;y)"]["bound"] = bound
+    assert "bound 0.99 on I(x1;y) (float32) is not found again: 0.98" in " ".join(claims._bounds(record, measured))
+
+
+def both(*changes):
+    def change(document):
+        for each in changes:
+            each(document)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (changed(100.0, "upper_bounds", "I(x1;y)"), "upper bound on I(x1;y) is 100.0, analytic 1"),
+        (without("upper_bounds", "I(x1;y)"), "upper bound on I(x1;y) is None"),
+        (changed(3.0, "upper_bounds", "I(x1;x9)"), "bounds other quantities"),
+        (changed(1e-30, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
+        (changed(None, "round_trip", "x2", "float64", "median"), "round trip of x2 (float64) is not found again"),
+        (changed(5, "round_trip", "x2", "float32", "failed"), "round trip of x2 (float32) is not found again"),
+        (changed(60, "round_trip", "x2", "8bit", "failed"), "round trip of x2 (8bit) is not found again"),
+        (without("round_trip", "x1", "float64"), "measured other columns of x1"),
+        (changed({}, "round_trip"), "malformed: KeyError: 'x1'"),
+        (changed({"float32": {"max": 0.0}}, "round_trip", "x7"), "round trip of another modality"),
+        (changed([], "tests"), "tests are not those of the rules"),
+        (changed(1e-9, "tests", 0, "p_value"), "one of them failed"),
+        (changed(1e-30, "tests_level"), "another tests_level than the rules"),
+        (changed({"float32": 1.0}, "tolerance"), "another tolerance than the rules"),
+        (changed(1, "looks"), "divides its confidence otherwise"),
+        (changed(0.3, "single_error"), "divides its confidence otherwise"),
+        (changed(["rows 3 (released: 4)"], "differs_from_release"), "another differs_from_release"),
+        (changed(["bad"], "reasons"), "another reasons than the rules"),
+        (changed("trust me", "method"), "another method than the rules"),
+        (changed({"a" * 64: {"samples": 9}}, "step_certificates"), "step certificates of other pipelines"),
+        (changed({}, "bounds_in_detail"), "malformed: KeyError"),
+        (changed(0.9999, "bounds_in_detail", "8bit", "I(x1;y)", "bound"), "another account of its bound"),
+        (changed(1.2, "bounds_in_detail", "8bit", "I(x1;y)", "paired"), "paired bound 1.2 on I(x1;y) (8bit)"),
+        (changed("more", "remark"), "other fields than the rules ask for: ['remark']"),
+        (without("machine"), "other fields than the rules ask for: ['machine']"),
+    ],
+)
+def test_all_that_a_certificate_states_is_compared(place, change, words):
+    rewritten(place, certificate=change)
+    reasons = reasons_of(place, rows_float64=None)
+    print(reasons)
+    assert words in reasons
+
+
+def test_what_is_modest_or_provenance_may_differ(place):
+    """Another machine errs a little more or less, and says that it is another."""
+    rewritten(
+        place,
+        certificate=both(
+            changed("riscv64", "machine"),
+            changed({}, "versions"),
+            changed(9e-6, "round_trip", "x1", "float32", "max"),
+            changed(0.5, "tests", 0, "p_value"),
+        ),
+    )
+    assert reasons_of(place, rows_float64=None) == ""
+
+
+def test_a_readers_own_sample_is_compared_where_it_can_be(place):
+    """With other rows or another confidence, what was measured on the certificate's is left alone."""
+    for options in ({"sample_seed": 3}, {"rows": 70}, {"rows_float64": 2}, {"confidence": 0.9}):
+        assert reasons_of(place, **{"rows_float64": None, **options}) == ""
+    rewritten(place, certificate=changed(1, "looks"))
+    assert "divides its confidence otherwise" in reasons_of(place, sample_seed=3)
 
 
 @pytest.mark.parametrize("write", [None, False])
@@ -197,7 +272,8 @@ def with_ground_truth(place, rows):
     """The ground truth replaced, without bounds and certificate, and the digests rewritten."""
     path = place.ground_truth("small")
     schema = pq.read_schema(path)
-    rows = [{**row, "lower_bound_float32": None, "lower_bound_8bit": None} for row in rows]
+    plain = {"lower_bound_float32": None, "lower_bound_8bit": None}
+    rows = [{**row, **plain, "method": row["method"].split(";")[0]} for row in rows]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     place.certificate_path("small").unlink(missing_ok=True)
     manifest = place.manifest("small")
@@ -218,6 +294,7 @@ def test_ground_truth_may_list_fewer_quantities(place):
         (lambda rows: [*rows, rows[0]], "no quantity, or one twice"),
         (lambda rows: [], "no quantity, or one twice"),
         (lambda rows: [{**rows[0], "value": None}, *rows[1:]], "I(x1;y) is None in the ground truth"),
+        (lambda rows: [{**rows[0], "method": "guessed"}, *rows[1:]], "I(x1;y) tells another method: 'guessed'"),
     ],
 )
 def test_ground_truth_lists_nothing_else(place, change, words):
@@ -240,6 +317,25 @@ def card_of(old, new):
         (card_of("data/small/train-*", "other/train-*"), "something else as 'small'"),
         (card_of("- config_name: small\n", "- config_name: small\n  data_dir: other\n"), "something else as 'small'"),
         (card_of("ground_truth/*.parquet", "other/*.parquet"), "something else as 'ground_truth'"),
+        (
+            card_of(
+                "configs:\n", "configs:\n- config_name: better\n  data_files: data/small/test-*\n  default: true\n"
+            ),
+            "read 'better', which is no configuration",
+        ),
+        (
+            card_of(
+                "configs:\n", "configs:\n- config_name: more\n  data_files:\n  - split: x\n    path: data/more/x-*\n"
+            ),
+            "read 'more', which is no configuration",
+        ),
+        (
+            card_of("ground_truth/*.parquet", "ground_truth/*.parquet\n  default: true"),
+            "read 'ground_truth', which is no configuration",
+        ),
+        (card_of("A test configuration.", "I = 99 nats."), "another version or description than the manifest"),
+        (card_of("version: 1.0.0", "version: 2.0.0"), "another version or description than the manifest"),
+        (lambda place: place.card.write_text("---\na: " + "[" * 5000 + "\n---\n"), "does not say what"),
         (card_of("configs:\n", "configs: none\nothers:\n"), "does not say what `load_dataset` reads"),
         (lambda place: place.card.unlink(), "does not say what `load_dataset` reads"),
         (
@@ -259,6 +355,12 @@ def card_of(old, new):
         "elsewhere",
         "data_dir",
         "ground truth",
+        "another default",
+        "another split",
+        "ground truth by default",
+        "another description",
+        "another version",
+        "deep",
         "no list",
         "no card",
         "a stray ground truth",
@@ -272,6 +374,62 @@ def card_of(old, new):
 def test_what_plain_load_dataset_reads_is_checked(place, change, words):
     change(place)
     assert words in " ".join(check_folder(place.path, "small"))
+
+
+def test_a_part_of_a_repository_is_no_forgery(place):
+    """Its card names all configurations, those that were not downloaded too."""
+    other = "configs:\n- config_name: more\n  data_files:\n  - split: train\n    path: data/more/train-*\n"
+    card_of("configs:\n", other)(place)
+    assert check_folder(place.path, "small") == []
+
+
+@pytest.mark.parametrize("name", ["manifests", "certificates", "ground_truth"])
+def test_files_that_cannot_be_read_are_named(place, name):
+    path = next((place.path / name).iterdir())
+    path.write_text("[" * 100_000)
+    if name == "ground_truth":
+        rewritten(place)
+        assert "malformed" in reasons_of(place)
+    elif name == "manifests":
+        with pytest.raises(ConfigurationError, match=r"small.json is damaged"):
+            certify(place.path, progress=False)
+    else:
+        assert "is not a certificate of this manifest" in reasons_of(place)
+
+
+def test_the_range_of_the_view_is_the_pipelines(honest, tmp_path):
+    """Else its 8-bit pictures could show anything, though they agree with the float column."""
+    wide = tmp_path / "wide"
+    forgeries.forge(honest, wide, "small", lambda columns: None, manifest_changes=changed(9.0, *VIEW_OF_X2))
+    assert "the 8-bit view of x2 has the range ±9.0, its pipeline's is ±4.0" in reasons_of(DatasetFolder(wide))
+
+
+def test_lists_of_unlike_length_are_no_images(place):
+    """As many numbers as wanted, but not in every row: `datasets` would shift them in silence."""
+    path = place.path / place.manifest("small")["splits"]["test"]["files"][0]
+    table = pq.read_table(path)
+    rows = [row.as_py() for row in table["x1"]]
+    rows[0][0][0].append(rows[0][0][1].pop(0))
+    at, field = table.schema.get_field_index("x1"), table.schema.field("x1")
+    values = pa.ExtensionArray.from_storage(field.type, pa.array(rows, field.type.storage_type))
+    pq.write_table(table.set_column(at, field, values), path)
+    rewritten(place)
+    place.certificate_path("small").unlink()
+    write_ground_truth(CONFIG, place.ground_truth("small"), None)
+    manifest = place.manifest("small")
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    place.write_manifest("small", manifest)
+    assert "column x1 has rows of another shape" in reasons_of(place)
+
+
+def test_a_damaged_page_is_malformed(place):
+    """Behind rewritten digests."""
+    path = place.ground_truth("small")
+    content = bytearray(path.read_bytes())
+    content[10:40] = b"\xff" * 30
+    path.write_bytes(content)
+    rewritten(place)
+    assert "malformed" in reasons_of(place)
 
 
 def test_a_configuration_that_is_being_made_is_no_stray(place):
@@ -365,10 +523,12 @@ def test_stored_latents_are_those_of_the_images(tmp_path, replayed):
     assert words in reasons_of(place, use_seed=replayed)
 
 
-@pytest.mark.parametrize("information", [8.0, 11.0, 13.0])
-def test_much_information_is_no_forgery(tmp_path, information):
-    """Pointwise information of float32 images is that of their latents to about e^I times their rounding."""
-    config = dataclasses.replace(CONFIG, causal_model=common_cause((1, 8, 8), mi=information))
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1,)])
+@pytest.mark.parametrize("information", [8.0, 11.0, 13.0, 18.0, 25.0])
+def test_much_information_is_no_forgery(tmp_path, shape, information):
+    """Pointwise information of float32 images is that of their latents to about e^I times their rounding, and the
+    residuals that tests of the law look at are smaller than it."""
+    config = dataclasses.replace(CONFIG, causal_model=common_cause(shape, mi=information))
     place = DatasetFolder(generate(config, tmp_path / "out", certify=False, progress=False).folder)
     assert reasons_of(place) == ""
 

@@ -1,4 +1,4 @@
-"""The bundled Fashion-MNIST pipeline: what its card states is about these weights, and holds."""
+"""The bundled pipelines: what their cards state is about these weights, and holds."""
 
 import json
 import os
@@ -7,10 +7,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmmi_hf.flow import FlowMatchingPipeline, round_trip
+from mmmi_hf.dataset.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE
+from mmmi_hf.dataset.placing import step_certificates
+from mmmi_hf.flow import FlowMatchingPipeline, bundled_pipelines, round_trip
+from mmmi_hf.flow.bundled import RELEASED
 
-CARD = Path("model_cards/fashion-mnist")
 BOUNDS = {"float32": 2e-5, "float64": 1e-10}
+
+
+@pytest.fixture(scope="module", params=RELEASED)
+def name(request):
+    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -18,34 +25,61 @@ def pipeline():
     return FlowMatchingPipeline.from_pretrained("fashion-mnist")
 
 
-def test_it_is_small_and_has_ten_classes(pipeline):
-    folder = Path("mmmi_hf/flow/pretrained/fashion-mnist")
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    assert sum(path.stat().st_size for path in files) <= 10_000_000
+def evaluation_of(name):
+    return json.loads(Path(f"model_cards/{name}/evaluation.json").read_text())
+
+
+def test_what_is_released_is_bundled_and_used():
+    assert bundled_pipelines() == RELEASED
+    assert {DEFAULT_PIPELINE, CIFAR10_PIPELINE} == set(RELEASED)
+
+
+def test_they_are_small_and_have_ten_classes(name):
+    files = [path for path in Path(f"mmmi_hf/flow/pretrained/{name}").rglob("*") if path.is_file()]
+    assert (
+        sum(path.stat().st_size for path in files) <= {"fashion-mnist": 10_000_000, "cifar10-small": 16_000_000}[name]
+    )
     assert {path.suffix for path in files} == {".json", ".safetensors"}
-    assert (pipeline.latent_shape, pipeline.num_classes) == ((1, 32, 32), 10)
+    pipe = FlowMatchingPipeline.from_pretrained(name)
+    channels = {"fashion-mnist": 1, "cifar10-small": 3}[name]
+    assert (pipe.latent_shape, pipe.num_classes) == ((channels, 32, 32), 10)
 
 
-def test_the_card_measures_these_weights(pipeline):
-    evaluation = json.loads((CARD / "evaluation.json").read_text())
-    assert evaluation["pipeline"]["digest"] == pipeline.digest
-    assert json.loads((CARD / "training.json").read_text())["digest"] == pipeline.digest
-    parts = evaluation["parts"]
+def test_the_card_measures_these_weights(name):
+    digest = FlowMatchingPipeline.from_pretrained(name).digest
+    evaluation = evaluation_of(name)
+    assert evaluation["pipeline"]["digest"] == digest
+    assert json.loads(Path(f"model_cards/{name}/training.json").read_text())["digest"] == digest
     for dtype, bound in BOUNDS.items():
-        part = parts[f"round_trip_{dtype}"]
-        assert part["settings"]["per_class"] >= 64
-        assert part["results"]["n"] >= 640
-        assert part["results"]["failures"] == 0
-        assert part["results"]["relative_error_max"] <= bound
+        results = evaluation["parts"][f"round_trip_{dtype}"]["results"]
+        assert results["n"] >= 10
+        assert results["failures"] == 0
+        assert results["relative_error_max"] <= bound
+    samples = evaluation["parts"]["samples"]
+    assert samples["settings"]["per_class"] >= 100
+    assert {"certificate", "storage"} <= evaluation["parts"].keys()
+
+
+def test_the_card_of_the_default_pipeline():
+    parts = evaluation_of("fashion-mnist")["parts"]
+    assert all(parts[f"round_trip_{dtype}"]["results"]["n"] >= 640 for dtype in BOUNDS)
     accuracy = parts["samples"]["results"]["accuracy"]
     assert accuracy["samples"]["overall"]["value"] >= 0.80
     assert accuracy["test_images"]["overall"]["value"] >= 0.90
 
 
+def test_certificates_of_datasets_cite_the_step_certificate_of_the_card(name):
+    evaluation = evaluation_of(name)
+    measured = evaluation["parts"]["certificate"]["results"]
+    assert step_certificates()[evaluation["pipeline"]["digest"]] == {
+        key: value for key, value in measured.items() if key != "steps"
+    }
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)])
-def test_the_round_trip_of_a_few_latents(pipeline, dtype):
-    latents = torch.randn(2, 1, 32, 32, generator=torch.Generator().manual_seed(5), dtype=dtype)
-    pipe = FlowMatchingPipeline.from_pretrained("fashion-mnist", dtype=dtype)
+def test_the_round_trip_of_a_few_latents(name, dtype):
+    pipe = FlowMatchingPipeline.from_pretrained(name, dtype=dtype)
+    latents = torch.randn(2, *pipe.latent_shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
     back = pipe.invert(pipe(latents, [3, 8]).images, [3, 8])
     error = (back - latents).flatten(1).norm(dim=1) / latents.flatten(1).norm(dim=1)
     assert float(error.max()) <= BOUNDS[str(dtype).removeprefix("torch.")]

@@ -1,0 +1,188 @@
+"""What a certificate that lies in a folder must say: everything that follows from the folder and the rules exactly, and
+what was measured as far as the same sample gives it now.
+
+Owns the sample of a certificate and the comparison of a standing one with a measurement. Runs no bijection.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mmmi_hf.causal.confidence import unseen_share
+from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.measuring import Plan
+from mmmi_hf.dataset.replay import sample_seed, sampled_rows
+
+ROWS = 64
+TOLERANCE_OF_CLAIMS = {"float32": 1e-3, "8bit": 0.02}
+"""How far, over 1 + the analytic value, published bounds may lie above those measured now: inverses differ between
+machines in their last bits, those of 8-bit images in more."""
+SMALLEST_SHARE_OF_ERRORS = 0.1
+"""How small, relative to what is measured now, published errors of the round trip may be."""
+MORE_FAILURES = 2, 0.1
+"""How many more rows of 8-bit views, and what share of them, may fail to be inverted on another machine."""
+
+_OF_THE_FOLDER = ("format", "config", "version", "data", "causal_model", "pipelines", "data_seed")
+_OF_THE_RULES = ("valid", "reasons", "differs_from_release", "tolerance", "tests_level", "method")
+
+
+def certificate_sample(
+    config: MMMIConfig,
+    manifest: Mapping[str, Any],
+    rows: int,
+    rows_float64: int,
+    confidence: float,
+    chosen_seed: int | None = None,
+) -> dict[str, Any]:
+    """The record of a sample: row numbers, those inverted in float64 too, seeds, and what the sample may have missed.
+
+    Args:
+        config, manifest: a configuration of a folder.
+        rows, rows_float64: how many are wanted; at most all.
+        confidence: with which `unseen_share` is an upper bound of the share of bad rows if the sample has none.
+        chosen_seed: a reader's number; a certificate that is written has none.
+    """
+    seed = sample_seed(manifest, chosen_seed)
+    chosen = sampled_rows(config.split_rows, rows, seed)
+    order = np.random.default_rng([seed % 2**63, 1]).permutation(len(chosen))
+    return {
+        "rows": chosen,
+        "rows_float64": [chosen[i] for i in np.sort(order[:rows_float64])],
+        "seed": str(seed),
+        "chosen_seed": chosen_seed,
+        "unseen_share": unseen_share(len(chosen), 1.0 - confidence),
+    }
+
+
+def claim_reasons(
+    claimed: Mapping[str, Any], record: Mapping[str, Any], config: MMMIConfig, manifest: Mapping[str, Any]
+) -> list[str]:
+    """In what a standing certificate is not what it must be, given what was measured now.
+
+    Args:
+        claimed: the certificate, which binds the manifest (see `bound_certificate`).
+        record: of this measurement, which found nothing wrong; its sample and confidence may be other ones.
+        config, manifest: what both are about.
+    """
+    try:
+        return _stated(claimed, record, config, manifest) or _measured(claimed, record)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        return [f"the certificate is malformed: {type(error).__name__}: {error}"]
+
+
+def _stated(
+    claimed: Mapping[str, Any], record: Mapping[str, Any], config: MMMIConfig, manifest: Mapping[str, Any]
+) -> list[str]:
+    """What needs no measurement: identity, rules, sample, analytic values, and which bounds there are."""
+    if set(claimed) != set(record):
+        return [f"the certificate has other fields than the rules ask for: {sorted(set(claimed) ^ set(record))}"]
+    if len(claimed["sample"]["rows"]) < min(ROWS, config.rows):
+        count = len(claimed["sample"]["rows"])
+        return [f"the certificate was measured on {count} rows, the rules ask for {ROWS}"]
+    reasons = [
+        f"the certificate has another {field} than the {whose}"
+        for fields, whose in ((_OF_THE_FOLDER, "folder"), (_OF_THE_RULES, "rules"))
+        for field in fields
+        if claimed[field] != record[field]
+    ]
+    sample, confidence = claimed["sample"], claimed["confidence"]
+    wanted = certificate_sample(config, manifest, len(sample["rows"]), len(sample["rows_float64"]), confidence)
+    if sample["chosen_seed"] is not None:
+        reasons.append(f"whoever made the certificate picked its sample, with the number {sample['chosen_seed']}")
+    elif sample != wanted:
+        reasons.append("the certificate's sample is not the one that follows from the digests of the data")
+    if claimed["replayed"] != (manifest["seed"] is not None):
+        reasons.append("the certificate does not say of the replay from the seed what the manifest does")
+    kinds = {kind for found in record["round_trip"].values() for kind in found}
+    plan = Plan.of(config.model, 2 if "8bit" in kinds else 1, confidence)
+    if claimed["looks"] != plan.looks or not math.isclose(claimed["single_error"], plan.error, rel_tol=1e-9):
+        reasons.append("the certificate divides its confidence otherwise than the rules")
+    for quantity, value in record["upper_bounds"].items():
+        stated = claimed["upper_bounds"].get(quantity)
+        if stated is None or not math.isclose(stated, value, rel_tol=1e-9, abs_tol=1e-12):
+            reasons.append(f"the certificate's upper bound on {quantity} is {stated}, analytic {value}")
+    if not set(claimed["lower_bounds"]) <= set(claimed["upper_bounds"]) == set(record["upper_bounds"]):
+        reasons.append("the certificate bounds other quantities than the rules ask for")
+    for digest, known in record["step_certificates"].items():
+        if claimed["step_certificates"].get(digest) not in (None, known):
+            reasons.append(f"the certificate has a step certificate of {digest[:12]} that is not known here")
+    if set(claimed["step_certificates"]) != set(record["step_certificates"]):
+        reasons.append("the certificate has step certificates of other pipelines")
+    above = [
+        f"the certificate's bound {claim} on {quantity} ({kind}) is above the analytic {upper}"
+        for quantity, upper in record["upper_bounds"].items()
+        for kind, claim in claimed["lower_bounds"].get(quantity, {}).items()
+        if claim is not None and not claim <= upper + 1e-9
+    ]
+    return reasons + above
+
+
+def _measured(claimed: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """What the same sample gives now; nothing where this measurement took another one."""
+    same = all(claimed[field] == record[field] for field in ("sample", "confidence", "replayed"))
+    return [*_bounds(claimed, record), *_errors(claimed, record), *_tests(claimed, record)] if same else []
+
+
+def _bounds(claimed: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    stated = {
+        (quantity, kind): claim for quantity, found in claimed["lower_bounds"].items() for kind, claim in found.items()
+    }
+    now = {
+        (quantity, kind): value for quantity, found in record["lower_bounds"].items() for kind, value in found.items()
+    }
+    if set(stated) != set(now):
+        return ["the certificate bounds other quantities than the rules ask for"]
+    reasons = []
+    for (quantity, kind), claim in stated.items():
+        room = TOLERANCE_OF_CLAIMS[kind] * (1.0 + record["upper_bounds"][quantity])
+        if claim > now[quantity, kind] + room:
+            reasons.append(
+                f"the certificate's bound {claim} on {quantity} ({kind}) is not found again: {now[quantity, kind]}"
+            )
+        detail, found = (each["bounds_in_detail"][kind][quantity] for each in (claimed, record))
+        if set(detail) != set(found) or detail["bound"] != claim:
+            reasons.append(f"the certificate gives another account of its bound on {quantity} ({kind})")
+        reasons += [
+            f"the certificate's {bound} bound {detail[bound]} on {quantity} ({kind}) is not found again: {value}"
+            for bound, value in found.items()
+            if bound != "bound" and bound in detail and not detail[bound] <= value + room
+        ]
+    return reasons
+
+
+def _errors(claimed: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """Errors of the round trip far below those of today, or of other rows."""
+    reasons = []
+    for name, kinds in record["round_trip"].items():
+        if set(claimed["round_trip"][name]) != set(kinds):
+            return [f"the certificate measured other columns of {name}"]
+        for kind, now in kinds.items():
+            then = claimed["round_trip"][name][kind]
+            more, share = MORE_FAILURES if kind == "8bit" else (0, 0.0)
+            agrees = set(then) == set(now) and then["rows"] == now["rows"]
+            agrees = agrees and abs(then["failed"] - now["failed"]) <= more + share * now["failed"]
+            for statistic in ("median", "max"):
+                stated, found = then[statistic], now[statistic]
+                agrees = agrees and (stated is None) == (found is None)
+                agrees = agrees and (found is None or SMALLEST_SHARE_OF_ERRORS * found <= stated < math.inf)
+            if not agrees:
+                reasons.append(f"the certificate's round trip of {name} ({kind}) is not found again")
+    if set(claimed["round_trip"]) != set(record["round_trip"]):
+        reasons.append("the certificate has a round trip of another modality")
+    return reasons
+
+
+def _tests(claimed: Mapping[str, Any], record: Mapping[str, Any]) -> list[str]:
+    """The list of tests, none of which may have failed."""
+    least = record["tests_level"] / max(1, len(record["tests"]))
+    names = [test["name"] for test in record["tests"]]
+    passed = all(
+        set(test) == {"name", "p_value", "where"} and least <= test["p_value"] <= math.inf for test in claimed["tests"]
+    )
+    if [test["name"] for test in claimed["tests"]] != names or not passed:
+        return ["the certificate's tests are not those of the rules, or one of them failed"]
+    return []
