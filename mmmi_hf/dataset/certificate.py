@@ -27,7 +27,7 @@ from mmmi_hf.causal import Latents
 from mmmi_hf.causal.consistency import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.dataset import placing
 from mmmi_hf.dataset.checks import bound_certificate, problems_of, read_manifest, rebuilt_configuration
-from mmmi_hf.dataset.claims import ROWS, certificate_sample, claim_reasons
+from mmmi_hf.dataset.claims import ROWS, certificate_sample, claim_reasons, sample_reasons
 from mmmi_hf.dataset.columns import from_eight_bit, latent_column
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import DatasetFolder
@@ -236,8 +236,11 @@ class _Run:
             stored = read_rows(
                 self.folder, self.config, self.manifest, sample["rows"], replay=self.replay, tick=bar.update
             )
-        if stored.problems:
-            return self._refused(stored.problems)
+        problems = stored.problems
+        if claimed is not None and not problems:
+            problems = sample_reasons(claimed, self.config, self.manifest)
+        if problems:
+            return self._refused(problems)
         return self._judge(stored, bijections, sample, claimed)
 
     def _bijections(self) -> dict[str, Any]:

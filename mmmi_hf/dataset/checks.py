@@ -36,7 +36,8 @@ from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
-CERTIFICATE_FORMAT = 1
+CERTIFICATE_FORMAT = 2
+"""To be raised whenever what a certificate must say changes: its fields, tests, bounds, tolerances, or METHOD."""
 CARD_FIELDS = {"config_name", "version", "description", "default", "data_files"}
 BOUND_COLUMNS = {"float32": "lower_bound_float32", "8bit": "lower_bound_8bit"}
 
@@ -279,6 +280,23 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
     return problems
 
 
+def _is_elsewhere(folder: DatasetFolder, name: str, entry: Mapping[str, Any]) -> bool:
+    """Whether a card's entry is that of another configuration of the repository, of which nothing was downloaded."""
+    possible = data_files(name, SPLITS)
+    return not folder.data(name).exists() and all(each in possible for each in entry.get("data_files") or "?")
+
+
+def _is_foreign(entry: Mapping[str, Any]) -> bool:
+    """Whether an entry of somebody else's keeps away from our files, and is not what is read by default."""
+    files = entry.get("data_files") or [entry.get("data_dir", "")]
+    listed = files if isinstance(files, list) else list(files.values()) if isinstance(files, dict) else [files]
+    paths = [each.get("path") if isinstance(each, dict) else each for each in listed]
+    paths = [one for path in paths for one in (path if isinstance(path, list) else [path])]
+    rooms = [str(path).split("/", 1)[0] for path in paths]
+    safe = all(room.isidentifier() and room not in ("data", GROUND_TRUTH) for room in rooms)
+    return safe and "default" not in entry
+
+
 def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
     """Whether plain `load_dataset`, which goes by the card, reads the files that the manifests name, as what they are;
     the card's text is not looked at."""
@@ -298,10 +316,10 @@ def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
     if {field: found.get(config, {}).get(field) for field in own} != own:
         problems.append(f"README.md gives {config!r} another version or description than the manifest")
     known = set(folder.configurations())
-    for name, entry in found.items():  # of a part of a repository, the others are not here
-        possible = data_files(name, SPLITS)
-        ours = name in {GROUND_TRUTH, *known} or all(each in possible for each in entry.get("data_files") or "?")
-        if not ours or (name == GROUND_TRUTH and "default" in entry):
+    for name, entry in found.items():
+        if (name == GROUND_TRUTH and "default" in entry) or not (
+            name in {GROUND_TRUTH, *known} or _is_elsewhere(folder, name, entry) or _is_foreign(entry)
+        ):
             problems.append(f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder")
     columns = features(rebuilt_configuration(folder, config, manifest).model, store_latents=manifest["store_latents"])
     sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}

@@ -215,7 +215,7 @@ class ChunkStore:
             raise DamagedChunkError(f"chunk {index} ({path}) is gone though a journal has it") from None
         digest = hashlib.sha256(content).hexdigest()
         if all(entry["sha256"] != digest for entry in self._entries.get(index, []) if entry["rows"] >= rows):
-            raise DamagedChunkError(f"chunk {index} ({path}) is damaged: its SHA-256 differs from the journal's")
+            raise DamagedChunkError(f"chunk {index} ({path}) is damaged: it is not what a journal says of it")
         return content
 
     def _join(self) -> None:
@@ -306,7 +306,7 @@ def _journal_key(folder: Path) -> dict[str, Any] | None:
     """The key under which the chunks were made."""
     path = folder / JOURNAL
     for entry in _entries(path.read_bytes()) if path.exists() else ():
-        if "key" in entry:
+        if isinstance(entry.get("key"), dict):
             key: dict[str, Any] = entry["key"]
             return key
     return None

@@ -122,16 +122,21 @@ def lower_bounds(
     for quantity, names in plan.targets.items():
         if all(name in recovered for name in names):
             information = model.mutual_information(names, "y")
-            found[quantity] = _published(_target_bounds(model, names, have, plan.error, true), information)
+            found[quantity] = _with_published(_target_bounds(model, names, have, plan.error, true), information)
     for quantity, pair in plan.pairs.items():
         if all(name in recovered for name in pair):
             information = model.mutual_information(*pair)
-            found[quantity] = _published(_pair_bounds(model, pair, have, plan.error, true), information)
+            found[quantity] = _with_published(_pair_bounds(model, pair, have, plan.error, true), information)
     return found
 
 
-def _published(bounds: dict[str, float], information: float) -> dict[str, float]:
-    return {**bounds, "bound": min(information, max([0.0, *bounds.values()]))}
+def _with_published(bounds: dict[str, float], information: float) -> dict[str, float]:
+    return {**bounds, "bound": published(bounds, information)}
+
+
+def published(bounds: Mapping[str, float], information: float) -> float:
+    """The largest of the bounds that were tried, not below 0 and not above the analytic information."""
+    return min(information, max([0.0, *bounds.values()]))
 
 
 def _target_bounds(

@@ -74,7 +74,7 @@ def unknown(name: str, known: Iterable[str]) -> str:
     """What to say of a name that is neither one of the known, a folder, nor owner/name."""
     reason = " (this installation comes without its weights)" if name in RELEASED else ""
     remedy = "a pipeline's folder, or its owner/name on the Hub"
-    return f"no pipeline {name!r}{reason}: give one of {', '.join(known)}, {remedy}"
+    return f"no pipeline {name!r}{reason}: give one of {', '.join(known) or '(none is bundled)'}, {remedy}"
 
 
 def latent_shape_of(name_or_path_or_repo: str | os.PathLike[str]) -> tuple[int, int, int]:

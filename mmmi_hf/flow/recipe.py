@@ -36,7 +36,7 @@ class TrainingRecipe:
     pipeline. The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to
     `final_learning_rate`; the moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay).
     `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights are the
-    first ones, the optimizer's moments start anew.
+    first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of (seed, step).
     """
 
     dataset: str
@@ -90,6 +90,8 @@ class TrainingRecipe:
             raise ValueError(
                 f"attention needs one entry per level: {len(self.block_out_channels)}, got {len(self.attention)}"
             )
+        if not isinstance(self.initial_pipeline, str | None):
+            raise ValueError(f"initial_pipeline must be a name, a folder or a Hub id, got {self.initial_pipeline!r}")
         if self.mixed_precision not in ("no", "bf16", "fp16"):
             raise ValueError(f"mixed_precision must be no, bf16 or fp16, got {self.mixed_precision!r}")
 

@@ -13,6 +13,7 @@ import dataclasses
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
@@ -29,12 +30,14 @@ from mmmi_hf.flow.training_images import LabelledImages, load_images
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
+    from diffusers import UNet2DModel
 
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
 RECORD = "training.json"
+INITIAL = "initial.json"
 LOG_EVERY = 25
 SAMPLES_PER_CLASS = 6
 SHARD_SIZE = "15MB"
@@ -75,11 +78,16 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
         progress=progress and main,
     )
     recipe.check_data(images)
-    initial = None if recipe.initial_pipeline is None else Initial.of(recipe, len(images.class_names))
+    initial = None
+    if recipe.initial_pipeline is not None:
+        again = (out / CHECKPOINT).exists()
+        initial = Initial.recorded(out) if again else Initial.of(recipe, len(images.class_names))
     accelerator.wait_for_everyone()
     if main:
         out.mkdir(parents=True, exist_ok=True)
         (out / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=2) + "\n")
+        if initial is not None:
+            (out / INITIAL).write_text(json.dumps(initial.record, indent=2) + "\n")
     accelerator.wait_for_everyone()
     run = _Run(recipe, out, images, accelerator, initial)
     run.make_steps(progress=progress and main)
@@ -94,10 +102,18 @@ def check_folder(out: Path, recipe: TrainingRecipe) -> None:
     """Refuse a folder that holds another recipe's run, or something else."""
     stored = out / "recipe.json"
     if stored.exists():
-        if json.loads(stored.read_text()) != json.loads(json.dumps(dataclasses.asdict(recipe))):
+        # A field that came to recipes after the run began has its default there.
+        begun = _plain(TrainingRecipe(dataset=recipe.dataset)) | json.loads(stored.read_text())
+        if begun != _plain(recipe):
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
+
+
+def _plain(recipe: TrainingRecipe) -> dict[str, Any]:
+    """As it will be read back from JSON."""
+    fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
+    return fields
 
 
 @dataclass(frozen=True)
@@ -105,12 +121,12 @@ class Initial:
     """A trained pipeline that a run goes on from.
 
     Attributes:
-        weights: of its network, float32, by name.
+        weights: of its network, float32, by name; None where a checkpoint holds what became of them.
         record: what the run's own record says of it: name, digest, and the record of its training if that lies beside
             the pipeline's folder, as a run leaves it; otherwise None.
     """
 
-    weights: dict[str, torch.Tensor]
+    weights: dict[str, torch.Tensor] | None
     record: dict[str, Any]
 
     @classmethod
@@ -126,25 +142,37 @@ class Initial:
         except OSError as error:
             raise ValueError(f"initial_pipeline {name!r} cannot be loaded: {' '.join(str(error).split())}") from error
         with torch.random.fork_rng(devices=[]):
-            wanted = recipe.network(num_classes).state_dict()
+            wanted = recipe.network(num_classes)
         path = {"sigma_min": recipe.sigma_min, "timestep_scale": recipe.timestep_scale}
         found = {key: pipeline.scheduler.config[key] for key in path}
-        weights = pipeline.unet.state_dict()
         if (
-            {key: value.shape for key, value in weights.items()} != {key: value.shape for key, value in wanted.items()}
+            _structure(pipeline.unet) != _structure(wanted)
             or pipeline.latent_shape != recipe.latent_shape
             or found != path
         ):
             raise ValueError(
                 f"initial_pipeline {name!r} has another network or path than the recipe (it makes "
                 f"{pipeline.latent_shape} of {pipeline.num_classes} classes with {found}); give the recipe it was "
-                "trained by, with other steps and learning rates"
+                "trained by, with other steps, learning rates and seed"
             )
-        beside = folder.parent / RECORD
-        training = json.loads(beside.read_text()) if beside.is_file() else None
-        if training is not None and training.get("digest") != pipeline.digest:
+        beside, training = folder.parent / RECORD, None
+        with suppress(OSError, ValueError):
+            training = json.loads(beside.read_text())
+        if not isinstance(training, dict) or training.get("digest") != pipeline.digest:
             training = None
-        return cls(weights, {"pipeline": name, "digest": pipeline.digest, "training": training})
+        return cls(pipeline.unet.state_dict(), {"pipeline": name, "digest": pipeline.digest, "training": training})
+
+    @classmethod
+    def recorded(cls, out: Path) -> Initial:
+        """What a run that has a checkpoint recorded when it began: the pipeline itself is not needed again."""
+        return cls(None, json.loads((out / INITIAL).read_text()))
+
+
+def _structure(network: UNet2DModel) -> dict[str, Any]:
+    """What two networks must share for weights of the one to mean the same in the other."""
+    config = {key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"}
+    loaded: dict[str, Any] = json.loads(json.dumps(config, default=list))
+    return loaded
 
 
 class _Run:
@@ -162,7 +190,7 @@ class _Run:
         device = accelerator.device
         self.images = dataclasses.replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
         self.network = recipe.network(len(images.class_names)).to(device)
-        if initial is not None:
+        if initial is not None and initial.weights is not None:
             self.network.load_state_dict(initial.weights)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import json
+import shutil
 
 import datasets
 import numpy as np
@@ -120,14 +121,39 @@ def test_going_on_from_a_trained_pipeline(data, tmp_path):
     assert facts["initial"] == {"pipeline": str(same), "digest": digest, "training": second}
     assert second["initial"]["training"] == json.loads((tmp_path / "first/training.json").read_text())
     assert second["initial"]["training"]["initial"] is None
-    (tmp_path / "first/training.json").write_text(json.dumps({"digest": "of another"}))
-    again = train(tiny(data, steps=1, initial_pipeline=str(first)), tmp_path / "fourth", cpu=True, progress=False)
-    assert json.loads((again.parent / "training.json").read_text())["initial"]["training"] is None
+    for text in (json.dumps({"digest": "of another"}), "[]", "{"):
+        (tmp_path / "first/training.json").write_text(text)
+        (tmp_path / "fourth").mkdir(exist_ok=True)
+        again = train(tiny(data, steps=1, initial_pipeline=str(first)), tmp_path / "fourth", cpu=True, progress=False)
+        assert json.loads((again.parent / "training.json").read_text())["initial"]["training"] is None
+        shutil.rmtree(again.parent)
+
+
+def test_a_killed_run_does_not_need_its_initial_pipeline_again(data, tmp_path):
+    """Nor does another pipeline that came into its place get into the record."""
+    first = train(tiny(data, steps=1), tmp_path / "first", cpu=True, progress=False)
+    recipe = tiny(data, steps=2, checkpoint_every=1, initial_pipeline=str(first))
+    whole = train(recipe, tmp_path / "run", cpu=True, progress=False)
+    facts = json.loads((tmp_path / "run/training.json").read_text())
+    (tmp_path / "first").rename(tmp_path / "elsewhere")
+    assert train(recipe, tmp_path / "run", cpu=True, progress=False) == whole
+    assert json.loads((tmp_path / "run/training.json").read_text())["initial"] == facts["initial"]
+
+
+def test_a_run_that_was_begun_before_a_field_existed(data, tmp_path):
+    train(tiny(data, steps=1), tmp_path / "run", cpu=True, progress=False)
+    path = tmp_path / "run/recipe.json"
+    fields = json.loads(path.read_text())
+    del fields["initial_pipeline"]
+    path.write_text(json.dumps(fields))
+    train(tiny(data, steps=1), tmp_path / "run", cpu=True, progress=False)
 
 
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"attention_head_dim": 8}, "another network or path than the recipe"),
+        ({"norm_num_groups": 2}, "another network or path than the recipe"),
         ({"block_out_channels": (8, 16)}, r"another network or path than the recipe \(it makes \(1, 8, 8\) of 3 cl"),
         ({"sigma_min": 0.1}, "another network or path than the recipe"),
         ({"initial_pipeline": "nothing"}, "no pipeline 'nothing'"),
@@ -207,6 +233,7 @@ def test_the_schedules():
         ({"image_size": 10}, "must be a multiple"),
         ({"attention": (True,)}, "attention needs one entry per level: 2"),
         ({"mixed_precision": "int4"}, "mixed_precision must be no, bf16 or fp16"),
+        ({"initial_pipeline": 5}, "initial_pipeline must be a name, a folder or a Hub id, got 5"),
     ],
 )
 def test_recipes_that_cannot_be_used(data, changes, says):
