@@ -1,10 +1,15 @@
 """Small configurations on the identity bijection and a small network, so that the whole path runs in a moment."""
 
+import shutil
+
 import pytest
 import torch
 from diffusers import UNet2DModel
+from forgeries import SMALL
 
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.generation import generate
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
 
 
@@ -44,6 +49,20 @@ def small_pipeline():
         return pipeline
 
     return make
+
+
+@pytest.fixture(scope="session")
+def honest(tmp_path_factory):
+    """A certified folder of `forgeries.SMALL`, to be left as it is."""
+    folder = tmp_path_factory.mktemp("honest") / "out"
+    generate(SMALL, folder, progress=False)
+    return folder
+
+
+@pytest.fixture
+def place(honest, tmp_path):
+    """A copy of it, to be changed."""
+    return DatasetFolder(shutil.copytree(honest, tmp_path / "copy"))
 
 
 @pytest.fixture(autouse=True)

@@ -9,14 +9,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal import CausalModel, common_cause
 from mmmi_hf.dataset.cards import render_card
+from mmmi_hf.dataset.certificate import certify
 from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration
 from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
 from mmmi_hf.dataset.ground_truth import write_ground_truth
 from mmmi_hf.dataset.reading import as_array
 from mmmi_hf.dataset.replay import sample_seed, sampled_rows
+
+SMALL = MMMIConfig(
+    name="small",
+    version="1.0.0",
+    description="A test configuration.",
+    causal_model=common_cause((1, 8, 8), mi=1.0),
+    modalities=(Modality("identity"), Modality("identity")),
+    rows=150,
+    seed=11,
+)
 
 
 def read(folder, config):
@@ -166,3 +178,47 @@ def without_seed(manifest):
 
 def certificate_of(folder, config):
     return json.loads(DatasetFolder(folder, reading=True).certificate_path(config).read_text())
+
+
+def rewritten(place, change=lambda manifest: None, certificate=lambda record: None):
+    """Manifest and certificate changed, and bound to each other and to the files again."""
+    path = place.manifest_path("small")
+    manifest, record = json.loads(path.read_text()), certificate_of(place.path, "small")
+    certificate(record)
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    write_json(place.certificate_path("small"), record | {"manifest_sha256": sha256_of(path)})
+
+
+def uncertified(place):
+    """The folder without its certificate, and digests rewritten."""
+    place.certificate_path("small").unlink()
+    write_ground_truth(SMALL, place.ground_truth("small"), None)
+    manifest = place.manifest("small")
+    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
+    place.write_manifest("small", manifest)
+
+
+def reasons_of(place, **options):
+    (result,) = certify(place.path, progress=False, **{"rows_float64": 0, **options}).values()
+    assert result.valid == (not result.reasons)
+    return " | ".join(result.reasons)
+
+
+def without(*path):
+    def change(document):
+        for part in path[:-1]:
+            document = document[part]
+        del document[path[-1]]
+
+    return change
+
+
+def changed(value, *path):
+    def change(document):
+        for part in path[:-1]:
+            document = document[part]
+        document[path[-1]] = value
+
+    return change

@@ -3,7 +3,6 @@ reason, never an unexplained error."""
 
 import dataclasses
 import io
-import json
 import shutil
 import struct
 import zlib
@@ -13,91 +12,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from forgeries import SMALL, changed, reasons_of, rewritten, uncertified, without
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmmi_hf.causal import Latents, common_cause
-from mmmi_hf.dataset import claims
 from mmmi_hf.dataset.certificate import certify
-from mmmi_hf.dataset.checks import bound_certificate, check_folder
+from mmmi_hf.dataset.checks import check_folder
 from mmmi_hf.dataset.columns import pmi_pairs
-from mmmi_hf.dataset.configuration import ConfigurationError, MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.configuration import ConfigurationError
+from mmmi_hf.dataset.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.ground_truth import write_ground_truth
 from mmmi_hf.dataset.measuring import Plan, lower_bounds
 from mmmi_hf.dataset.reading import StoredDataError, pixels
-
-CONFIG = MMMIConfig(
-    name="small",
-    version="1.0.0",
-    description="A test configuration.",
-    causal_model=common_cause((1, 8, 8), mi=1.0),
-    modalities=(Modality("identity"), Modality("identity")),
-    rows=150,
-    seed=11,
-)
-
 
 MORE = "- config_name: more\n  data_files:\n  - split: train\n    path: data/more/train-*\n"
 THEIRS = "- config_name: theirs\n  data_files: other/*.csv\n"
 VIEW_OF_X2 = ("modalities", 1, "view_half_range")
-
-
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("honest") / "out"
-    generate(CONFIG, folder, progress=False)
-    return folder
-
-
-@pytest.fixture
-def place(honest, tmp_path):
-    return DatasetFolder(shutil.copytree(honest, tmp_path / "copy"))
-
-
-def rewritten(place, change=lambda manifest: None, certificate=lambda record: None):
-    """Manifest and certificate changed, and bound to each other and to the files again."""
-    path = place.manifest_path("small")
-    manifest, record = json.loads(path.read_text()), forgeries.certificate_of(place.path, "small")
-    certificate(record)
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-    write_json(place.certificate_path("small"), record | {"manifest_sha256": sha256_of(path)})
-
-
-def uncertified(place):
-    """The folder without its certificate, and digests rewritten."""
-    place.certificate_path("small").unlink()
-    write_ground_truth(CONFIG, place.ground_truth("small"), None)
-    manifest = place.manifest("small")
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    place.write_manifest("small", manifest)
-
-
-def reasons_of(place, **options):
-    (result,) = certify(place.path, progress=False, **{"rows_float64": 0, **options}).values()
-    assert result.valid == (not result.reasons)
-    return " | ".join(result.reasons)
-
-
-def without(*path):
-    def change(document):
-        for part in path[:-1]:
-            document = document[part]
-        del document[path[-1]]
-
-    return change
-
-
-def changed(value, *path):
-    def change(document):
-        for part in path[:-1]:
-            document = document[part]
-        document[path[-1]] = value
-
-    return change
 
 
 @pytest.mark.parametrize(
@@ -119,197 +50,6 @@ def test_malformed_manifests_are_refused(place, change, words):
     reasons = reasons_of(place)
     print(reasons)
     assert words in reasons
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        without("sample"),
-        without("lower_bounds"),
-        without("replayed"),
-        changed(3.0, "confidence"),
-        changed(0.1, "confidence"),
-        changed("all", "sample", "rows"),
-        changed("seven", "sample", "chosen_seed"),
-        changed(list(range(65)), "sample", "rows_float64"),
-        changed(float("inf"), "lower_bounds", "I(x1;y)", "8bit"),
-        changed(-1.0, "lower_bounds", "I(x1;y)", "8bit"),
-        changed("small", "round_trip"),
-    ],
-)
-def test_malformed_certificates_bind_nothing(place, change):
-    record = forgeries.certificate_of(place.path, "small")
-    change(record)
-    place.certificate_path("small").write_text(json.dumps(record))
-    assert bound_certificate(place, "small") is None
-    assert "is not a certificate of this manifest" in check_folder(place.path, "small")[0]
-    assert "remove it and verify again" in reasons_of(place)
-
-
-def claiming(place, **changes):
-    """The certificate and the ground truth claim all of the analytic information, consistently."""
-
-    def change(record):
-        for quantity, kinds in record["lower_bounds"].items():
-            kinds.update(dict.fromkeys(kinds, record["upper_bounds"][quantity]))
-        record |= {name: value for name, value in changes.items() if name not in record["sample"]}
-        record["sample"] |= {name: value for name, value in changes.items() if name in record["sample"]}
-        write_ground_truth(CONFIG, place.ground_truth("small"), record["lower_bounds"])
-
-    rewritten(place, certificate=change)
-    assert check_folder(place.path, "small") == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"rows": [], "rows_float64": []}, "was measured on 0 rows, the rules ask for 64"),
-        ({"rows": list(range(64))}, "is not the one that follows from the digests"),
-        ({"rows_float64": list(range(8))}, "is not the one that follows from the digests"),
-        ({"chosen_seed": 1204}, "whoever made the certificate picked its sample, with the number 1204"),
-        ({"confidence": 0.51}, "what share of bad rows its sample could have missed"),
-        ({"replayed": False}, "does not say of the replay"),
-        ({"version": "2.0.0"}, "another version than the folder"),
-        ({"data_seed": 12}, "another data_seed than the folder"),
-    ],
-)
-def test_claims_cannot_avoid_the_comparison(place, changes, words):
-    """Whatever made the standing certificate incomparable with the measurement let any claim pass."""
-    claiming(place, **changes)
-    assert words in reasons_of(place, rows_float64=None)
-
-
-def test_a_claim_about_floats_has_little_room(place):
-    """Not that of 8-bit views, whose inverses differ more between machines."""
-
-    def change(record):
-        record["lower_bounds"]["I(x1;y)"]["float32"] -= 0.5
-        detail = record["bounds_in_detail"]["float32"]["I(x1;y)"]
-        detail.update({bound: value - 0.5 for bound, value in detail.items()})
-        write_ground_truth(CONFIG, place.ground_truth("small"), record["lower_bounds"])
-
-    rewritten(place, certificate=change)
-    assert reasons_of(place, rows_float64=None) == ""  # modest
-    record = forgeries.certificate_of(place.path, "small")
-    measured = json.loads(json.dumps(record))
-    for document, bound in ((record, 0.99), (measured, 0.98)):
-        document["lower_bounds"]["I(x1;y)"]["float32"] = bound
-        document["bounds_in_detail"]["float32"]["I(x1;y)"]["bound"] = bound
-    assert "bound 0.99 on I(x1;y) (float32) is not found again: 0.98" in " ".join(claims._bounds(record, measured))
-
-
-def both(*changes):
-    def change(document):
-        for each in changes:
-            each(document)
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (changed(100.0, "upper_bounds", "I(x1;y)"), "upper bound on I(x1;y) is 100.0, analytic 1"),
-        (without("upper_bounds", "I(x1;y)"), "upper bound on I(x1;y) is None"),
-        (changed(3.0, "upper_bounds", "I(x1;x9)"), "bounds other quantities"),
-        (changed(1e-30, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
-        (changed(None, "round_trip", "x2", "float64", "median"), "round trip of x2 (float64) is not found again"),
-        (changed(5, "round_trip", "x2", "float32", "failed"), "round trip of x2 (float32) is not found again"),
-        (changed(60, "round_trip", "x2", "8bit", "failed"), "round trip of x2 (8bit) is not found again"),
-        (without("round_trip", "x1", "float64"), "measured other columns of x1"),
-        (changed({}, "round_trip"), "malformed: KeyError: 'x1'"),
-        (changed({"float32": {"max": 0.0}}, "round_trip", "x7"), "round trip of another modality"),
-        (changed([], "tests"), "tests are not those of the rules"),
-        (changed(1e-9, "tests", 0, "p_value"), "one of them failed"),
-        (changed(1e-30, "tests_level"), "another tests_level than the rules"),
-        (changed({"float32": 1.0}, "tolerance"), "another tolerance than the rules"),
-        (changed(1, "looks"), "divides its confidence otherwise"),
-        (changed(0.3, "single_error"), "divides its confidence otherwise"),
-        (changed(["bad"], "reasons"), "another reasons than the rules"),
-        (changed("trust me", "method"), "another method than the rules"),
-        (changed({"a" * 64: {"samples": 9}}, "step_certificates"), "step certificates of other pipelines"),
-        (changed({}, "bounds_in_detail"), "bounds other quantities than the rules"),
-        (changed(0.9999, "bounds_in_detail", "8bit", "I(x1;y)", "bound"), "another account of its bound"),
-        (
-            changed(1.2, "bounds_in_detail", "8bit", "I(x1;y)", "paired"),
-            "another account of its bound on I(x1;y) (8bit)",
-        ),
-        (changed({"I(x1;y)": {"bound": 99.0}}, "bounds_in_detail", "exact"), "bounds other quantities than the rules"),
-        (changed({"bound": 99.0}, "bounds_in_detail", "8bit", "I(x9;y)"), "bounds other quantities than the rules"),
-        (changed(-2, "round_trip", "x1", "8bit", "failed"), "round trip of x1 (8bit) is not found again"),
-        (changed(1e9, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
-        (changed(1e-6, "round_trip", "x1", "float32", "median"), "round trip of x1 (float32) is not found again"),
-        (changed(1e9, "tests", 0, "p_value"), "one of them failed"),
-        (changed(0.5, "sample", "unseen_share"), "what share of bad rows its sample could have missed"),
-        (changed(1, "format"), "is not a certificate of this manifest"),
-        (changed("more", "remark"), "other fields than the rules ask for: ['remark']"),
-        (without("machine"), "other fields than the rules ask for: ['machine']"),
-    ],
-)
-def test_all_that_a_certificate_states_is_compared(place, change, words):
-    rewritten(place, certificate=change)
-    reasons = reasons_of(place, rows_float64=None)
-    print(reasons)
-    assert words in reasons
-
-
-def test_what_is_modest_or_provenance_may_differ(place):
-    """Another machine errs a little more or less, and says that it is another."""
-    rewritten(
-        place,
-        certificate=both(
-            changed("riscv64", "machine"),
-            changed({}, "versions"),
-            changed(9e-6, "round_trip", "x1", "float32", "max"),
-            changed(["rows 3 (released: 4)"], "differs_from_release"),
-            changed(0.5, "tests", 0, "p_value"),
-        ),
-    )
-    assert reasons_of(place, rows_float64=None) == ""
-
-
-def test_rows_that_cannot_be_inverted_on_this_machine(place, monkeypatch):
-    """Which rows of 8-bit views fail differs between machines, and their bounds with them."""
-    from mmmi_hf.dataset import certificate as module
-
-    original = module.recover
-
-    def failing(bijection, label, values, **options):
-        found = original(bijection, label, values, **options)
-        if options.get("coarse"):
-            found[3] = np.nan
-        return found
-
-    monkeypatch.setattr(module, "recover", failing)
-    assert reasons_of(place, rows_float64=None) == ""
-
-
-@pytest.mark.parametrize("information", [5.0, 9.0, 12.0])
-def test_another_machines_rounding(tmp_path, monkeypatch, information):
-    """Errors of the same size, of other bits."""
-    from mmmi_hf.dataset import certificate as module
-
-    original, generator = module.recover, np.random.default_rng(0)
-
-    def rounding(bijection, label, values, **options):
-        found = original(bijection, label, values, **options)
-        size = 1e-4 if options.get("coarse") else 1e-6
-        return found + size * generator.standard_normal(found.shape).astype(found.dtype)
-
-    monkeypatch.setattr(module, "recover", rounding)
-    config = dataclasses.replace(CONFIG, causal_model=common_cause((1, 8, 8), mi=information))
-    place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
-    assert bound_certificate(place, "small") is not None
-    for _ in range(3):
-        assert reasons_of(place, rows_float64=None) == ""
-
-
-def test_a_readers_own_sample_is_compared_where_it_can_be(place):
-    """With other rows or another confidence, what was measured on the certificate's is left alone."""
-    for options in ({"sample_seed": 3}, {"rows": 70}, {"rows_float64": 2}, {"confidence": 0.9}):
-        assert reasons_of(place, **{"rows_float64": None, **options}) == ""
-    rewritten(place, certificate=changed(1, "looks"))
-    assert "divides its confidence otherwise" in reasons_of(place, sample_seed=3)
 
 
 @pytest.mark.parametrize("write", [None, False])
@@ -527,14 +267,14 @@ def test_a_class_that_the_pipeline_lacks_is_refused(honest, tmp_path):
 def again(columns):
     """The pointwise information of the rows as they are."""
     latents = Latents({name: columns[name].astype(float) for name in ("x1", "x2")}, columns["y"], "whiten")
-    for column, pair in pmi_pairs(CONFIG.model).items():
-        columns[column] = CONFIG.model.pointwise_mutual_information(latents, *pair)
+    for column, pair in pmi_pairs(SMALL.model).items():
+        columns[column] = SMALL.model.pointwise_mutual_information(latents, *pair)
 
 
 def decoded(columns):
     """y becomes exactly what the decoder says."""
     latents = Latents({name: columns[name].astype(float) for name in ("x1", "x2")}, columns["y"], "whiten")
-    columns["y"] = np.asarray(CONFIG.model.decode(latents, ("x1", "x2")))
+    columns["y"] = np.asarray(SMALL.model.decode(latents, ("x1", "x2")))
     again(columns)
 
 
@@ -585,7 +325,7 @@ def test_columns_must_be_those_of_the_configuration(place):
 
 @pytest.mark.parametrize("replayed", [True, False])
 def test_stored_latents_are_those_of_the_images(tmp_path, replayed):
-    config = dataclasses.replace(CONFIG, store_latents=True)
+    config = dataclasses.replace(SMALL, store_latents=True)
     place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
     assert reasons_of(place, use_seed=replayed) == ""
     for path in sorted((place.path / "data/small").iterdir()):
@@ -602,7 +342,7 @@ def test_stored_latents_are_those_of_the_images(tmp_path, replayed):
 def test_much_information_is_no_forgery(tmp_path, shape, information):
     """Pointwise information of float32 images is that of their latents to about e^I times their rounding, and the
     residuals that tests of the law look at are smaller than it."""
-    config = dataclasses.replace(CONFIG, causal_model=common_cause(shape, mi=information))
+    config = dataclasses.replace(SMALL, causal_model=common_cause(shape, mi=information))
     place = DatasetFolder(generate(config, tmp_path / "out", certify=False, progress=False).folder)
     assert reasons_of(place) == ""
 
@@ -646,7 +386,7 @@ def test_columns_that_hold_no_images(column, words):
 
 def test_no_bound_is_published_above_the_analytic_information():
     """What is stored cannot have more; a limit from a sample may lie above it and was then refused by `verify`."""
-    model = CONFIG.model
+    model = SMALL.model
     latents = model.sample(64, seed=3)
     generator = np.random.default_rng(0)
     y = np.asarray(model.decode(latents, ("x1",))) + 0.1 * generator.standard_normal(64)
@@ -658,4 +398,4 @@ def test_no_bound_is_published_above_the_analytic_information():
 def test_generate_says_that_a_manifest_is_damaged(place):
     place.manifest_path("small").write_text('{"format": 1}')
     with pytest.raises(ConfigurationError, match=r"small\.json is damaged .*; remove it and generate again"):
-        generate(CONFIG, place.path, progress=False)
+        generate(SMALL, place.path, progress=False)

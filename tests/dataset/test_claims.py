@@ -1,0 +1,209 @@
+"""What a standing certificate states, consistently rewritten: false, incomparable or malformed claims are refused, and
+those of other machines are not."""
+
+import dataclasses
+import json
+
+import forgeries
+import numpy as np
+import pytest
+from forgeries import SMALL, changed, reasons_of, rewritten, without
+
+from mmmi_hf.causal import common_cause
+from mmmi_hf.dataset import claims
+from mmmi_hf.dataset.checks import bound_certificate, check_folder
+from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.ground_truth import write_ground_truth
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        without("sample"),
+        without("lower_bounds"),
+        without("replayed"),
+        changed(3.0, "confidence"),
+        changed(0.1, "confidence"),
+        changed("all", "sample", "rows"),
+        changed("seven", "sample", "chosen_seed"),
+        changed(list(range(65)), "sample", "rows_float64"),
+        changed(float("inf"), "lower_bounds", "I(x1;y)", "8bit"),
+        changed(-1.0, "lower_bounds", "I(x1;y)", "8bit"),
+        changed("small", "round_trip"),
+    ],
+)
+def test_malformed_certificates_bind_nothing(place, change):
+    record = forgeries.certificate_of(place.path, "small")
+    change(record)
+    place.certificate_path("small").write_text(json.dumps(record))
+    assert bound_certificate(place, "small") is None
+    assert "is not a certificate of this manifest" in check_folder(place.path, "small")[0]
+    assert "remove it and verify again" in reasons_of(place)
+
+
+def claiming(place, **changes):
+    """The certificate and the ground truth claim all of the analytic information, consistently."""
+
+    def change(record):
+        for quantity, kinds in record["lower_bounds"].items():
+            kinds.update(dict.fromkeys(kinds, record["upper_bounds"][quantity]))
+        record |= {name: value for name, value in changes.items() if name not in record["sample"]}
+        record["sample"] |= {name: value for name, value in changes.items() if name in record["sample"]}
+        write_ground_truth(SMALL, place.ground_truth("small"), record["lower_bounds"])
+
+    rewritten(place, certificate=change)
+    assert check_folder(place.path, "small") == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"rows": [], "rows_float64": []}, "was measured on 0 rows, the rules ask for 64"),
+        ({"rows": list(range(64))}, "is not the one that follows from the digests"),
+        ({"rows_float64": list(range(8))}, "is not the one that follows from the digests"),
+        ({"chosen_seed": 1204}, "whoever made the certificate picked its sample, with the number 1204"),
+        ({"confidence": 0.51}, "what share of bad rows its sample could have missed"),
+        ({"replayed": False}, "does not say of the replay"),
+        ({"version": "2.0.0"}, "another version than the folder"),
+        ({"data_seed": 12}, "another data_seed than the folder"),
+    ],
+)
+def test_claims_cannot_avoid_the_comparison(place, changes, words):
+    """Whatever made the standing certificate incomparable with the measurement let any claim pass."""
+    claiming(place, **changes)
+    assert words in reasons_of(place, rows_float64=None)
+
+
+def test_a_claim_about_floats_has_little_room(place):
+    """Not that of 8-bit views, whose inverses differ more between machines."""
+
+    def change(record):
+        record["lower_bounds"]["I(x1;y)"]["float32"] -= 0.5
+        detail = record["bounds_in_detail"]["float32"]["I(x1;y)"]
+        detail.update({bound: value - 0.5 for bound, value in detail.items()})
+        write_ground_truth(SMALL, place.ground_truth("small"), record["lower_bounds"])
+
+    rewritten(place, certificate=change)
+    assert reasons_of(place, rows_float64=None) == ""  # modest
+    record = forgeries.certificate_of(place.path, "small")
+    measured = json.loads(json.dumps(record))
+    for document, bound in ((record, 0.99), (measured, 0.98)):
+        document["lower_bounds"]["I(x1;y)"]["float32"] = bound
+        detail = document["bounds_in_detail"]["float32"]["I(x1;y)"]
+        detail.update(dict.fromkeys(detail, bound))
+    assert "bound 0.99 on I(x1;y) (float32) is not found again: 0.98" in " ".join(claims._bounds(record, measured))
+
+
+def both(*changes):
+    def change(document):
+        for each in changes:
+            each(document)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (changed(100.0, "upper_bounds", "I(x1;y)"), "upper bound on I(x1;y) is 100.0, analytic 1"),
+        (without("upper_bounds", "I(x1;y)"), "upper bound on I(x1;y) is None"),
+        (changed(3.0, "upper_bounds", "I(x1;x9)"), "bounds other quantities"),
+        (changed(1e-30, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
+        (changed(None, "round_trip", "x2", "float64", "median"), "round trip of x2 (float64) is not found again"),
+        (changed(5, "round_trip", "x2", "float32", "failed"), "round trip of x2 (float32) is not found again"),
+        (changed(60, "round_trip", "x2", "8bit", "failed"), "round trip of x2 (8bit) is not found again"),
+        (without("round_trip", "x1", "float64"), "measured other columns of x1"),
+        (changed({}, "round_trip"), "malformed: KeyError: 'x1'"),
+        (changed({"float32": {"max": 0.0}}, "round_trip", "x7"), "round trip of another modality"),
+        (changed([], "tests"), "tests are not those of the rules"),
+        (changed(1e-9, "tests", 0, "p_value"), "one of them failed"),
+        (changed(1e-30, "tests_level"), "another tests_level than the rules"),
+        (changed({"float32": 1.0}, "tolerance"), "another tolerance than the rules"),
+        (changed(1, "looks"), "divides its confidence otherwise"),
+        (changed(0.3, "single_error"), "divides its confidence otherwise"),
+        (changed(["bad"], "reasons"), "another reasons than the rules"),
+        (changed("trust me", "method"), "another method than the rules"),
+        (changed({"a" * 64: {"samples": 9}}, "step_certificates"), "step certificates of other pipelines"),
+        (changed({}, "bounds_in_detail"), "bounds other quantities than the rules"),
+        (changed(0.9999, "bounds_in_detail", "8bit", "I(x1;y)", "bound"), "another account of its bound"),
+        (
+            changed(1.2, "bounds_in_detail", "8bit", "I(x1;y)", "paired"),
+            "another account of its bound on I(x1;y) (8bit)",
+        ),
+        (changed({"I(x1;y)": {"bound": 99.0}}, "bounds_in_detail", "exact"), "bounds other quantities than the rules"),
+        (changed({"bound": 99.0}, "bounds_in_detail", "8bit", "I(x9;y)"), "bounds other quantities than the rules"),
+        (changed(-2, "round_trip", "x1", "8bit", "failed"), "round trip of x1 (8bit) is not found again"),
+        (changed(1e9, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
+        (changed(1e-6, "round_trip", "x1", "float32", "median"), "round trip of x1 (float32) is not found again"),
+        (changed(1e9, "tests", 0, "p_value"), "one of them failed"),
+        (changed(0.5, "sample", "unseen_share"), "what share of bad rows its sample could have missed"),
+        (changed(1, "format"), "is not a certificate of this manifest"),
+        (changed("more", "remark"), "other fields than the rules ask for: ['remark']"),
+        (without("machine"), "other fields than the rules ask for: ['machine']"),
+    ],
+)
+def test_all_that_a_certificate_states_is_compared(place, change, words):
+    rewritten(place, certificate=change)
+    reasons = reasons_of(place, rows_float64=None)
+    print(reasons)
+    assert words in reasons
+
+
+def test_what_is_modest_or_provenance_may_differ(place):
+    """Another machine errs a little more or less, and says that it is another."""
+    rewritten(
+        place,
+        certificate=both(
+            changed("riscv64", "machine"),
+            changed({}, "versions"),
+            changed(9e-6, "round_trip", "x1", "float32", "max"),
+            changed(["rows 3 (released: 4)"], "differs_from_release"),
+            changed(0.5, "tests", 0, "p_value"),
+        ),
+    )
+    assert reasons_of(place, rows_float64=None) == ""
+
+
+def test_rows_that_cannot_be_inverted_on_this_machine(place, monkeypatch):
+    """Which rows of 8-bit views fail differs between machines, and their bounds with them."""
+    from mmmi_hf.dataset import certificate as module
+
+    original = module.recover
+
+    def failing(bijection, label, values, **options):
+        found = original(bijection, label, values, **options)
+        if options.get("coarse"):
+            found[3] = np.nan
+        return found
+
+    monkeypatch.setattr(module, "recover", failing)
+    assert reasons_of(place, rows_float64=None) == ""
+
+
+@pytest.mark.parametrize("information", [5.0, 9.0, 12.0])
+def test_another_machines_rounding(tmp_path, monkeypatch, information):
+    """Errors of the same size, of other bits."""
+    from mmmi_hf.dataset import certificate as module
+
+    original, generator = module.recover, np.random.default_rng(0)
+
+    def rounding(bijection, label, values, **options):
+        found = original(bijection, label, values, **options)
+        size = 1e-4 if options.get("coarse") else 1e-6
+        return found + size * generator.standard_normal(found.shape).astype(found.dtype)
+
+    monkeypatch.setattr(module, "recover", rounding)
+    config = dataclasses.replace(SMALL, causal_model=common_cause((1, 8, 8), mi=information))
+    place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
+    assert bound_certificate(place, "small") is not None
+    for _ in range(3):
+        assert reasons_of(place, rows_float64=None) == ""
+
+
+def test_a_readers_own_sample_is_compared_where_it_can_be(place):
+    """With other rows or another confidence, what was measured on the certificate's is left alone."""
+    for options in ({"sample_seed": 3}, {"rows": 70}, {"rows_float64": 2}, {"confidence": 0.9}):
+        assert reasons_of(place, **{"rows_float64": None, **options}) == ""
+    rewritten(place, certificate=changed(1, "looks"))
+    assert "divides its confidence otherwise" in reasons_of(place, sample_seed=3)
