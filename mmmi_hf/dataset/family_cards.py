@@ -262,7 +262,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.family or list_families():
         try:
             if not options.check:
-                print("\n".join(map(str, write_family_card(options.root, name))), flush=True)
+                written = write_family_card(options.root, name, pictures=not options.text)
+                print("\n".join(map(str, written)), flush=True)
             elif difference := stale_lines(options.root, name):
                 print("\n".join(difference))
                 code = 1

@@ -120,7 +120,8 @@ def test_writing_and_checking(without_networks, tmp_path, capsys):
     assert "-| `independent` | 0.1000" in shown
     assert "tuples.png is missing" in shown
     assert "0.1000" in card.read_text(), "checking writes nothing"
-    assert write_family_card(root, "independent", pictures=False) == [card]
+    assert main([str(root), "--family", "independent", "--text"]) == 0
+    assert capsys.readouterr().out == f"{card}\n", "no picture is drawn"
     assert "0.1000" not in card.read_text()
 
 
