@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
 TEMPLATE = "model_card.md.j2"
+FAR_FROM_REAL = 0.9
 _TITLES = {
     "samples": "Quality of the samples",
     "classification_accuracy_score": "Classification accuracy score",
@@ -86,6 +87,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         attention=_attention(recipe),
         epochs=round(training["images_seen"] / training["num_images"], 1),
         earlier=_earlier(training),
+        far_from_real=_far_from_real(parts.get("samples")),
         precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
         samples=parts.get("samples"),
         cas=parts.get("classification_accuracy_score"),
@@ -164,6 +166,15 @@ def _front_matter(dataset: str, name: str) -> str:
         data["datasets"] = [dataset]
     data["model_name"] = name
     return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+
+
+def _far_from_real(samples: dict[str, Any] | None) -> bool:
+    """Whether the classifier recognises far fewer samples than real images, so that a card says so in words."""
+    if samples is None:
+        return False
+    accuracy = samples["results"]["accuracy"]
+    of_samples, of_real = (accuracy[kind]["overall"]["value"] for kind in ("samples", "test_images"))
+    return bool(of_samples < FAR_FROM_REAL * of_real)
 
 
 def _earlier(training: dict[str, Any]) -> list[dict[str, Any]]:

@@ -334,6 +334,7 @@ class _Run:
             "weights_bytes": sum(file.stat().st_size for file in (self.out / "pipeline").rglob("*.safetensors")),
             "digest": digest,
             "world_size": self.accelerator.num_processes,
+            "device": self.accelerator.device.type,
             "class_names": list(self.images.class_names),
             "initial": None if self.initial is None else self.initial.record,
             "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},

@@ -218,6 +218,18 @@ def test_the_card_states_what_the_files_say(folder):
     assert "None" not in text
 
 
+def test_what_looks_bad_is_said(folder):
+    assert "far from real" not in model_card(folder)
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["parts"]["samples"]["results"]["accuracy"]["samples"] = _accuracies(0.4)
+    _write(folder, TRAINING | {"device": "cpu"}, evaluation)
+    text = model_card(folder)
+    assert "**They are far from real images**: a classifier recognises 40.0 % of them, and 93.0 % of real ones." in text
+    assert "1 process on CPUs." in text
+    _write(folder, TRAINING | {"device": "cuda"}, evaluation)
+    assert "1 process on GPUs." in model_card(folder)
+
+
 def test_earlier_trainings_are_told(folder):
     first = TRAINING | {"digest": "b" * 64, "steps": 1000, "images_seen": 96000, "seconds": 600.0}
     second = TRAINING | {"digest": "c" * 64, "images_seen": 200000}
