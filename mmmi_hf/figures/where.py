@@ -61,7 +61,7 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
         raise ValueError(f"models holds {len(models)} models, expected at least one, each with causes and templates")
     causes = max(len(model.eta) for model in models.values())
     board = _Board(
-        rows=len(models), columns=causes + 1, left=0.3 + 0.083 * max(map(len, models)), title=None, right=1.6
+        rows=len(models), columns=causes + 1, left=0.3 + 0.066 * max(map(len, models)), title=None, right=1.6
     )
     for cause in range(causes):
         board.heading(cause, rf"template of $\tilde{{u}}_{{{cause + 1}}}$", size=8.5)
