@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import difflib
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -66,12 +67,23 @@ def benchmark_card(folder: Path) -> str:
     )
 
 
+def _agree(found: Any, stored: Any) -> bool:
+    """Whether two summaries are the same but for the last digits of numbers, in which machines differ."""
+    if isinstance(found, dict) and isinstance(stored, dict):
+        return found.keys() == stored.keys() and all(_agree(found[key], stored[key]) for key in found)
+    if isinstance(found, list) and isinstance(stored, list):
+        return len(found) == len(stored) and all(map(_agree, found, stored))
+    if isinstance(found, float) and isinstance(stored, float):
+        return math.isclose(found, stored, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(found == stored)
+
+
 def _section(place: Path, folder: Path) -> dict[str, Any]:
     """What the card says of one results folder."""
     about, rows = _read(place / "benchmark.json"), _read(place / "results.json")
     kind = place.name if place.name in TASKS else "estimators"
     summary = summarize(rows) if kind == "estimators" else summarize_downstream(rows)
-    if summary != _read(place / "summary.json"):
+    if not _agree(summary, _read(place / "summary.json")):
         raise ValueError(f"{place}: summary.json is not the summary of results.json; run the benchmark command again")
     if kind != "estimators":
         table, training = downstream_markdown(summary), about["training"]

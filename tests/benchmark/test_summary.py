@@ -202,6 +202,17 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
     assert main([str(tmp_path), "--check"]) == 1
     assert "+| dv | 8 |" in capsys.readouterr().out
     assert main([str(tmp_path)]) == 0
+    summary = (tmp_path / "summary.json").read_text()
+    for factor, stale in ((1.0 + 1e-15, False), (1.0 + 1e-6, True)):  # the last digits are the machine's
+        rescaled = json.loads(summary, parse_float=lambda digits, by=factor: by * float(digits))
+        assert rescaled != json.loads(summary)
+        (tmp_path / "summary.json").write_text(json.dumps(rescaled))
+        if stale:
+            with pytest.raises(ValueError, match="is not the summary of"):
+                benchmark_card(tmp_path)
+        else:
+            assert stale_lines(tmp_path) == []
+    (tmp_path / "summary.json").write_text(summary)
     changed = [*ROWS[1:], ROWS[1]]
     (tmp_path / "results.json").write_text(json.dumps(changed))
     with pytest.raises(ValueError, match="is not the summary of"):
