@@ -1,8 +1,8 @@
 """Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
 
-Owns the template's data and the check that a card is up to date. Reads `recipe.yaml`, `training.json` and
-`evaluation.json` of a folder, and refuses to render when they speak of different pipelines. Imports neither torch nor
-diffusers by itself.
+Owns the template's data and the check that a card is up to date. Reads `recipe.yaml`, `training.json`,
+`evaluation.json` and, if somebody wrote what the samples look like, `seen.md` of a folder, and refuses to render when
+they speak of different pipelines. Imports neither torch nor diffusers by itself.
 
     python -m mmmi_hf.flow.cards model_cards/fashion-mnist          # write README.md
     python -m mmmi_hf.flow.cards model_cards/fashion-mnist --check  # exit 1 and show the difference if it is stale
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
+SEEN = "seen.md"
+"""What somebody saw who looked at the sheet of samples: the only words of a card that are typed. Optional."""
 TEMPLATE = "model_card.md.j2"
 FAR_FROM_REAL = 0.9
 _TITLES = {
@@ -87,6 +89,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         attention=_attention(recipe),
         epochs=round(training["images_seen"] / training["num_images"], 1),
         earlier=_earlier(training),
+        seen=(folder / SEEN).read_text().strip() if (folder / SEEN).is_file() else "",
         far_from_real=_far_from_real(parts.get("samples")),
         precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
         samples=parts.get("samples"),

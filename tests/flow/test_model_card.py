@@ -230,6 +230,12 @@ def test_what_looks_bad_is_said(folder):
     assert "1 process on GPUs." in model_card(folder)
 
 
+def test_what_was_seen_in_the_sheet_is_in_the_card(folder):
+    (folder / "seen.md").write_text("Cats look like cats.\n")
+    text = model_card(folder)
+    assert "for this picture only.\n\nCats look like cats.\n\n## Use" in text
+
+
 def test_earlier_trainings_are_told(folder):
     first = TRAINING | {"digest": "b" * 64, "steps": 1000, "images_seen": 96000, "seconds": 600.0}
     second = TRAINING | {"digest": "c" * 64, "images_seen": 200000}
