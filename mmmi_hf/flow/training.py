@@ -103,17 +103,17 @@ def check_folder(out: Path, recipe: TrainingRecipe) -> None:
     stored = out / "recipe.json"
     if stored.exists():
         # A field that came to recipes after the run began has its default there.
-        begun = _plain(TrainingRecipe(dataset=recipe.dataset)) | json.loads(stored.read_text())
-        if begun != _plain(recipe):
+        default, wanted = (_plain(dataclasses.asdict(one)) for one in (TrainingRecipe(dataset=recipe.dataset), recipe))
+        if default | json.loads(stored.read_text()) != wanted:
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
 
 
-def _plain(recipe: TrainingRecipe) -> dict[str, Any]:
-    """As it will be read back from JSON."""
-    fields: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(recipe)))
-    return fields
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """As they will be read back from JSON."""
+    plain: dict[str, Any] = json.loads(json.dumps(values))
+    return plain
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,7 @@ class Initial:
 
 def _structure(network: UNet2DModel) -> dict[str, Any]:
     """What two networks must share for weights of the one to mean the same in the other."""
-    config = {key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"}
-    loaded: dict[str, Any] = json.loads(json.dumps(config, default=list))
-    return loaded
+    return _plain({key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"})
 
 
 class _Run:

@@ -13,12 +13,12 @@ from mmmi_hf.causal import CausalModel, common_cause
 from mmmi_hf.dataset.cards import render_card
 from mmmi_hf.dataset.certificate import certify
 from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration
+from mmmi_hf.dataset.claims import certificate_sample
 from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to_table
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
 from mmmi_hf.dataset.ground_truth import write_ground_truth
 from mmmi_hf.dataset.reading import as_array
-from mmmi_hf.dataset.replay import sample_seed, sampled_rows
 
 SMALL = MMMIConfig(
     name="small",
@@ -87,19 +87,12 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
         certificate["causal_model"] = manifest["causal_model"]
         certificate["data"] = {e["path"]: e["sha256"] for e in manifest["files"] if e["path"].startswith("data/")}
         certificate["data_seed"] = manifest["seed"]
-        certificate["sample"] |= sample_of(claimed, manifest, certificate["sample"])
+        counts = (len(certificate["sample"][kind]) for kind in ("rows", "rows_float64"))
+        certificate["sample"] = certificate_sample(claimed, manifest, *counts, certificate["confidence"])
         certificate["manifest_sha256"] = sha256_of(place.manifest_path(config))
         write_json(place.certificate_path(config), certificate)
     render_card(place)
     return target
-
-
-def sample_of(config, manifest, sample):
-    """The sample of a certificate that follows from the data."""
-    seed = sample_seed(manifest, sample["chosen_seed"])
-    rows = sampled_rows(config.split_rows, len(sample["rows"]), seed)
-    few = np.sort(np.random.default_rng([seed % 2**63, 1]).permutation(len(rows))[: len(sample["rows_float64"])])
-    return {"seed": str(seed), "rows": rows, "rows_float64": [rows[i] for i in few]}
 
 
 def shuffled(share=1.0, name="x1", seed=0):
@@ -195,6 +188,11 @@ def uncertified(place):
     """The folder without its certificate, and digests rewritten."""
     place.certificate_path("small").unlink()
     write_ground_truth(SMALL, place.ground_truth("small"), None)
+    redigested(place)
+
+
+def redigested(place):
+    """The manifest with the digests of the files as they are now."""
     manifest = place.manifest("small")
     manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
     place.write_manifest("small", manifest)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from forgeries import SMALL, changed, reasons_of, rewritten, uncertified, without
+from forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -21,7 +21,7 @@ from mmmi_hf.dataset.certificate import certify
 from mmmi_hf.dataset.checks import check_folder
 from mmmi_hf.dataset.columns import pmi_pairs
 from mmmi_hf.dataset.configuration import ConfigurationError
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.generation import generate
 from mmmi_hf.dataset.measuring import Plan, lower_bounds
 from mmmi_hf.dataset.reading import StoredDataError, pixels
@@ -59,9 +59,7 @@ def test_an_edited_ground_truth_is_refused_and_left_as_it_is(place, write):
     for row in table:
         row["lower_bound_8bit"] = row["value"] if row["lower_bound_8bit"] is not None else None
     pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(truth)), truth)
-    manifest = place.manifest("small")
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    place.write_manifest("small", manifest)
+    redigested(place)
     before = truth.read_bytes()
     assert "small.json is not a certificate of this manifest" in reasons_of(place, write=write)
     assert truth.read_bytes() == before
@@ -75,9 +73,7 @@ def with_ground_truth(place, rows):
     rows = [{**row, **plain, "method": row["method"].split(";")[0]} for row in rows]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     place.certificate_path("small").unlink(missing_ok=True)
-    manifest = place.manifest("small")
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    place.write_manifest("small", manifest)
+    redigested(place)
 
 
 def test_ground_truth_may_list_fewer_quantities(place):

@@ -43,11 +43,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=8)
     chosen = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    z = torch.randn(
-        chosen.images, *_new(chosen.pipeline, device).latent_shape, generator=torch.Generator().manual_seed(0)
-    )
-    z, labels = z.to(device), (torch.arange(chosen.images) % 10).to(device)
     plain = _new(chosen.pipeline, device)
+    z = torch.randn(chosen.images, *plain.latent_shape, generator=torch.Generator().manual_seed(0)).to(device)
+    labels = (torch.arange(chosen.images) % 10).to(device)
     print(f"{chosen.pipeline}, {chosen.images} images at a time, {device}, {torch.get_num_threads()} thread(s)")
     speed = None
     for name in ("strict float32", "float32 compiled", "float32 channels last", "TF32", "bfloat16 autocast"):
