@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import sys
 from collections.abc import Callable, Mapping
 from itertools import groupby
 from typing import Any
@@ -39,6 +41,8 @@ from mmmi_hf.dataset.yaml_source import ConfigurationError
 CERTIFICATE_FORMAT = 2
 """To be raised whenever what a certificate must say changes: its fields, tests, bounds, tolerances, or METHOD."""
 CARD_FIELDS = {"config_name", "version", "description", "default", "data_files"}
+OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
+"""A folder or file at the root of a repository, as a pattern names it if it can match nothing else."""
 BOUND_COLUMNS = {"float32": "lower_bound_float32", "8bit": "lower_bound_8bit"}
 
 
@@ -155,7 +159,7 @@ def _is_whole(certificate: Mapping[str, Any]) -> bool:
             and isinstance(sample["chosen_seed"], int | None)
             and isinstance(certificate["replayed"], bool)
             and 0.5 < certificate["confidence"] < 1.0
-            and all(number is None or 0.0 <= number < math.inf for number in (*bounds, *errors))
+            and all(number is None or 0.0 <= number <= sys.float_info.max for number in (*bounds, *errors))
         )
     except (KeyError, TypeError, AttributeError):
         return False
@@ -282,19 +286,32 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
 
 def _is_elsewhere(folder: DatasetFolder, name: str, entry: Mapping[str, Any]) -> bool:
     """Whether a card's entry is that of another configuration of the repository, of which nothing was downloaded."""
-    possible = data_files(name, SPLITS)
-    return not folder.data(name).exists() and all(each in possible for each in entry.get("data_files") or "?")
+    files, possible = entry.get("data_files"), data_files(name, SPLITS)
+    listed = isinstance(files, list) and len(files) > 0 and all(each in possible for each in files)
+    return listed and set(entry) <= CARD_FIELDS and not folder.data(name).exists()
 
 
-def _is_foreign(entry: Mapping[str, Any]) -> bool:
+def _is_foreign(name: str, entry: Mapping[str, Any]) -> bool:
     """Whether an entry of somebody else's keeps away from our files, and is not what is read by default."""
-    files = entry.get("data_files") or [entry.get("data_dir", "")]
-    listed = files if isinstance(files, list) else list(files.values()) if isinstance(files, dict) else [files]
-    paths = [each.get("path") if isinstance(each, dict) else each for each in listed]
-    paths = [one for path in paths for one in (path if isinstance(path, list) else [path])]
-    rooms = [str(path).split("/", 1)[0] for path in paths]
-    safe = all(room.isidentifier() and room not in ("data", GROUND_TRUTH) for room in rooms)
-    return safe and "default" not in entry
+    files = entry.get("data_files") or "**"
+    listed = [each.get("path") if isinstance(each, dict) else each for each in _as_list(files)]
+    paths = [path for each in listed for path in _as_list(each)]
+    if entry.get("data_dir"):
+        paths = [f"{entry['data_dir']}/{path}" for path in paths]
+    return name != "default" and "default" not in entry and all(map(_is_outside, paths))
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_outside(path: Any) -> bool:
+    """Whether a pattern can only match files of the repository that are in none of our rooms."""
+    if not isinstance(path, str) or "\\" in path:
+        return False
+    room, *below = path.split("/")
+    theirs = OTHERS_ROOM.fullmatch(room) is not None and room.casefold() not in ("data", GROUND_TRUTH)
+    return theirs and ".." not in below
 
 
 def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
@@ -318,9 +335,13 @@ def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, An
     known = set(folder.configurations())
     for name, entry in found.items():
         if (name == GROUND_TRUTH and "default" in entry) or not (
-            name in {GROUND_TRUTH, *known} or _is_elsewhere(folder, name, entry) or _is_foreign(entry)
+            name in {GROUND_TRUTH, *known} or _is_elsewhere(folder, name, entry) or _is_foreign(name, entry)
         ):
             problems.append(f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder")
+    for first in entries[:1]:
+        name = first["config_name"]
+        if name not in {GROUND_TRUTH, *known} and _is_foreign(name, first):
+            problems.append(f"README.md names {name!r} first: `load_dataset` takes all files for the kind of its files")
     columns = features(rebuilt_configuration(folder, config, manifest).model, store_latents=manifest["store_latents"])
     sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}
     for name, kinds in ((config, columns), (GROUND_TRUTH, Features.from_arrow_schema(SCHEMA))):

@@ -16,6 +16,8 @@ from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.generation import generate
 from mmmi_hf.dataset.ground_truth import write_ground_truth
 
+INVOLVED = {"I(x1;y)": ("x1",), "I(x2;y)": ("x2",), "I(x1,x2;y)": ("x1", "x2"), "I(x1;x2)": ("x1", "x2")}
+
 
 @pytest.mark.parametrize(
     "change",
@@ -30,6 +32,7 @@ from mmmi_hf.dataset.ground_truth import write_ground_truth
         changed(list(range(65)), "sample", "rows_float64"),
         changed(float("inf"), "lower_bounds", "I(x1;y)", "8bit"),
         changed(-1.0, "lower_bounds", "I(x1;y)", "8bit"),
+        changed(10**400, "lower_bounds", "I(x1;y)", "8bit"),
         changed("small", "round_trip"),
     ],
 )
@@ -92,7 +95,77 @@ def test_a_claim_about_floats_has_little_room(place):
         document["lower_bounds"]["I(x1;y)"]["float32"] = bound
         detail = document["bounds_in_detail"]["float32"]["I(x1;y)"]
         detail.update(dict.fromkeys(detail, bound))
-    assert "bound 0.99 on I(x1;y) (float32) is not found again: 0.98" in " ".join(claims._bounds(record, measured))
+    assert "bound 0.99 on I(x1;y) (float32) is not found again: 0.98" in " ".join(
+        claims._bounds(record, measured, INVOLVED)
+    )
+
+
+def test_a_failure_excuses_only_the_modalities_that_it_is_of(place):
+    """Rows of x1's 8-bit view that cannot be inverted move the bounds on x1, not those on x2 alone."""
+    claimed, measured = (forgeries.certificate_of(place.path, "small") for _ in range(2))
+    for document, bound in ((claimed, 0.99), (measured, 0.9)):
+        for quantity in ("I(x1;y)", "I(x2;y)"):
+            document["lower_bounds"][quantity]["8bit"] = bound
+            detail = document["bounds_in_detail"]["8bit"][quantity]
+            detail.update(dict.fromkeys(detail, bound))
+    measured["round_trip"]["x1"]["8bit"]["failed"] = 1
+    reasons = claims._bounds(claimed, measured, INVOLVED)
+    assert len(reasons) == 1
+    assert "bound 0.99 on I(x2;y) (8bit) is not found again: 0.9" in reasons[0]
+
+
+def test_a_bound_that_is_cut_at_the_analytic_value_of_another_machine(place):
+    """Whose last bit may be another."""
+    claimed, measured = (forgeries.certificate_of(place.path, "small") for _ in range(2))
+    upper = float(np.nextafter(claimed["upper_bounds"]["I(x1;y)"], 0.0))
+    claimed["upper_bounds"]["I(x1;y)"] = claimed["lower_bounds"]["I(x1;y)"]["float32"] = upper
+    detail = claimed["bounds_in_detail"]["float32"]["I(x1;y)"]
+    detail.update({**dict.fromkeys(detail, 2.0), "bound": upper})
+    measured["lower_bounds"]["I(x1;y)"]["float32"] = 1.0
+    assert claims._bounds(claimed, measured, INVOLVED) == []
+
+
+ERRORS = {"median": 0.01, "max": 0.1, "failed": 0, "rows": 64}
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "kind", "found"),
+    [
+        ({}, {}, "8bit", True),
+        ({"max": 0.001}, {}, "8bit", False),
+        ({"max": 0.001, "failed": 1}, {"max": 5.0}, "8bit", False),  # a maximum below its median
+        ({"max": 0.02, "failed": 1}, {"max": 5.0}, "8bit", True),  # the row of 5.0 failed there
+        ({"max": 0.02}, {"max": 5.0, "failed": 1}, "8bit", True),
+        ({"median": 1e-9, "failed": 1}, {}, "8bit", False),
+        ({"max": float("inf"), "failed": 1}, {}, "8bit", False),
+        ({"max": None, "failed": 1}, {}, "8bit", False),
+        ({"median": None, "max": None}, {}, "8bit", False),
+        ({}, {"median": None, "max": None}, "8bit", False),
+        ({"median": None, "max": None}, {"median": None, "max": None}, "8bit", True),  # without a replay
+        ({"median": None, "max": None, "failed": 64}, {"failed": 62}, "8bit", True),  # of rows, none was inverted there
+        ({"failed": 60}, {"median": None, "max": None, "failed": 64}, "8bit", True),
+        ({"median": None, "max": None, "failed": 64}, {"failed": 20}, "8bit", False),
+        ({"failed": 1}, {}, "float32", False),
+        ({}, {"median": None, "max": None, "failed": 1}, "8bit", False),
+        ({"median": -1.0}, {}, "8bit", False),
+        ({"max": 2.0}, {}, "8bit", False),  # beyond the tolerance
+    ],
+)
+def test_errors_of_the_round_trip_on_two_machines(then, now, kind, found):
+    assert claims._found_again(ERRORS | then, ERRORS | now, kind, 1.0) is found
+
+
+@pytest.mark.parametrize(
+    ("stated", "known", "passes"),
+    [("ours", "ours", True), (None, "ours", True), ("ours", None, True), ("theirs", "ours", False)],
+)
+def test_step_certificates_of_older_and_newer_packages(place, stated, known, passes):
+    """Either may know of none yet for a pipeline."""
+    claimed, record = (forgeries.certificate_of(place.path, "small") for _ in range(2))
+    for document, text in ((claimed, stated), (record, known)):
+        document["step_certificates"] = {"a" * 64: text and {"measured": text}}
+    reasons = claims._stated(claimed, record, SMALL, json.loads(place.manifest_path("small").read_text()))
+    assert (reasons == []) is passes, reasons
 
 
 def both(*changes):
@@ -122,6 +195,8 @@ def both(*changes):
         (changed({"float32": 1.0}, "tolerance"), "another tolerance than the rules"),
         (changed(1, "looks"), "divides its confidence otherwise"),
         (changed(0.3, "single_error"), "divides its confidence otherwise"),
+        (changed(10**400, "single_error"), "the certificate is malformed: OverflowError"),
+        (changed(10**400, "upper_bounds", "I(x1;y)"), "the certificate is malformed: OverflowError"),
         (changed(["bad"], "reasons"), "another reasons than the rules"),
         (changed("trust me", "method"), "another method than the rules"),
         (changed({"a" * 64: {"samples": 9}}, "step_certificates"), "step certificates of other pipelines"),

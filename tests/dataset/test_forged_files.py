@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
+from huggingface_hub import DatasetCard
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -196,6 +197,67 @@ def test_a_part_of_a_repository_is_no_forgery(place):
     """Its card names all configurations, those that were not downloaded too, and somebody else's."""
     card_of("configs:\n", f"configs:\n{MORE}{THEIRS}")(place)
     assert check_folder(place.path, "small") == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "keeps_away"),
+    [
+        ({"data_files": "other/*.csv"}, True),
+        ({"data_files": "my-images/**"}, True),
+        ({"data_files": ["extra.parquet", "a b/c.parquet", "v1.0/x-*"]}, False),  # a blank is nothing that we let be
+        ({"data_files": ["extra.parquet", "v1.0/x-*"]}, True),
+        ({"data_files": [{"split": "train", "path": ["a/*", "b/*"]}]}, True),
+        ({"data_files": [{"split": "train", "path": ["a/*", "data/*"]}]}, False),
+        ({"data_dir": "other"}, True),
+        ({"data_dir": "other", "data_files": "small/*"}, True),
+        ({"data_dir": "other/..", "data_files": "data/small/*"}, False),
+        ({"data_dir": "data", "data_files": "small/*"}, False),
+        ({"data_dir": None, "data_files": "small/*"}, True),
+        ({"data_dir": None}, False),
+        ({"data_dir": ""}, False),
+        ({"data_dir": ["other"]}, False),
+        ({}, False),
+        ({"data_files": None}, False),
+        ({"data_files": []}, False),
+        ({"data_files": 7}, False),
+        ({"data_files": {"train": "other/*"}}, False),
+        ({"data_files": [{"split": "train"}]}, False),
+        ({"data_files": [{"split": "train", "path": None}]}, False),
+        ({"data_files": "other/../data/small/*"}, False),
+        ({"data_files": "../small/*"}, False),
+        ({"data_files": "./data/small/*"}, False),
+        ({"data_files": "/etc/*"}, False),
+        ({"data_files": "Data/small/*"}, False),
+        ({"data_files": "d?ta/small/*"}, False),
+        ({"data_files": "[d]ata/small/*"}, False),
+        ({"data_files": "**/train-*"}, False),
+        ({"data_files": "other\\..\\data\\*"}, False),
+        ({"data_files": "https://example.org/x.csv"}, False),
+        ({"config_name": "default", "data_files": "other/*"}, False),
+        ({"default": False, "data_files": "other/*"}, False),
+    ],
+)
+def test_entries_of_others_keep_away_from_our_files(place, entry, keeps_away):
+    card = DatasetCard.load(place.card)
+    card.data["configs"].append({"config_name": "theirs", **entry})
+    card.save(place.card)
+    problems = check_folder(place.path, "small")
+    assert (problems == []) is keeps_away, problems
+    assert keeps_away or "which is no configuration of the folder" in problems[0]
+
+
+def test_an_entry_of_others_does_not_come_first(place):
+    """`load_dataset` would read all configurations as the kind of files that it lists."""
+    card_of("configs:\n", f"configs:\n{THEIRS}")(place)
+    assert "names 'theirs' first" in check_folder(place.path, "small")[0]
+
+
+def test_an_entry_of_a_configuration_elsewhere_is_a_list_of_its_files(place):
+    for files in ("data/more/train-*", 7, [], {"train": "data/more/train-*"}):
+        card = DatasetCard.load(place.card)
+        card.data["configs"] = [*card.data["configs"][:2], {"config_name": "more", "data_files": files}]
+        card.save(place.card)
+        assert "read 'more', which is no configuration" in check_folder(place.path, "small")[0]
 
 
 @pytest.mark.parametrize("name", ["manifests", "certificates", "ground_truth"])
