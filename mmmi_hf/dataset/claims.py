@@ -213,11 +213,11 @@ def _found_again(then: Mapping[str, Any], now: Mapping[str, Any], kind: str, tol
         return False
     stated = then["median"], then["max"]
     if stated == (None, None):
-        return now["median"] is None or then["failed"] == then["rows"]
+        return bool(now["median"] is None or then["failed"] == then["rows"])
     if None in stated or not 0.0 <= stated[0] <= stated[1] <= tolerance or stated[1] == math.inf:
         return False
     if now["median"] is None:
-        return 0 < now["failed"] == now["rows"]
+        return bool(0 < now["failed"] == now["rows"])
     # Which rows of 8-bit views fail differs between machines, and with them the largest error of the others.
     compared = ("median",) if then["failed"] or now["failed"] else ("median", "max")
     return all(SMALLEST_SHARE_OF_ERRORS * now[error] <= then[error] for error in compared)
