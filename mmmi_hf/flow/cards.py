@@ -1,8 +1,9 @@
 """Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
 
 Owns the template's data and the check that a card is up to date. Reads `recipe.yaml`, `training.json`,
-`evaluation.json` and, if somebody wrote what the samples look like, `seen.md` of a folder, and refuses to render when
-they speak of different pipelines. Imports neither torch nor diffusers by itself.
+`evaluation.json` and, where they are, the recipes of earlier legs of the training and `seen.md`, which tells what the
+samples look like, of a folder, and refuses to render when they speak of different pipelines.
+Imports neither torch nor diffusers by itself.
 
     python -m mmmi_hf.flow.cards model_cards/fashion-mnist          # write README.md
     python -m mmmi_hf.flow.cards model_cards/fashion-mnist --check  # exit 1 and show the difference if it is stale
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
+EARLIER_RECIPES = "recipe-*.yaml"
+"""Of the runs whose weights the last one went on from."""
 SEEN = "seen.md"
 """What somebody saw who looked at the sheet of samples: the only words of a card that are typed. Optional."""
 TEMPLATE = "model_card.md.j2"
@@ -97,7 +100,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
         certificate=parts.get("certificate"),
         storage=parts.get("storage"),
-        commands=_commands(name, stated, recipe, parts),
+        commands=_commands(folder, stated, training, parts),
         measured=[part | {"title": _TITLES[key]} for key, part in parts.items()],
     )
 
@@ -136,14 +139,11 @@ def _check_consistent(
     folder: Path, stated: dict[str, Any], training: dict[str, Any], evaluation: dict[str, Any]
 ) -> None:
     recipe = training["recipe"]
-    for name, value in stated.items():
-        if name == "dataset":  # a local copy of the same data may have been used
-            continue
-        if name not in recipe or recipe[name] != value:
-            raise ValueError(
-                f"{folder}: {RECIPE} has {name} = {value!r}, {TRAINING} was made with {recipe.get(name)!r}; "
-                "train again, or restore the recipe"
-            )
+    for name in _differing(stated, recipe):
+        raise ValueError(
+            f"{folder}: {RECIPE} has {name} = {stated[name]!r}, {TRAINING} was made with {recipe.get(name)!r}; "
+            "train again, or restore the recipe"
+        )
     trained, evaluated = training["digest"], evaluation["pipeline"]["digest"]
     if trained != evaluated:
         raise ValueError(
@@ -195,12 +195,32 @@ def _attention(recipe: dict[str, Any]) -> str:
     return ", ".join(f"{side}×{side}" for side in sides) or "no level"
 
 
-def _commands(name: str, stated: dict[str, Any], recipe: dict[str, Any], parts: dict[str, Any]) -> list[str]:
-    words = ["mmmi-hf", "train", f"model_cards/{name}/{RECIPE}"]
-    if recipe["dataset"] != stated["dataset"]:
-        words += ["--dataset", recipe["dataset"]]
-    train = shlex.join([*words, "--out", f"runs/{name}"])
-    return list(dict.fromkeys([train, *(part["command"] for part in parts.values())]))
+def _commands(folder: Path, stated: dict[str, Any], training: dict[str, Any], parts: dict[str, Any]) -> list[str]:
+    """What to type for the same weights and figures: every leg of the training whose recipe is there, and each part."""
+    name = folder.resolve().name
+    recipes = {path.name: _read(path) for path in sorted(folder.glob(EARLIER_RECIPES))}
+    trains = [_train_command(name, RECIPE, stated, training["recipe"], f"runs/{name}")]
+    for one in (one for one in _earlier(training) if one["training"]):
+        made_with = one["training"]["recipe"]
+        file = next((file for file, recipe in recipes.items() if not _differing(recipe, made_with)), None)
+        if file is not None:
+            out = Path(one["pipeline"]).parent.as_posix()
+            trains.insert(0, _train_command(name, file, recipes[file], made_with, out))
+    return list(dict.fromkeys([*trains, *(part["command"] for part in parts.values())]))
+
+
+def _train_command(name: str, file: str, stated: dict[str, Any], made_with: dict[str, Any], out: str) -> str:
+    other = ["--dataset", made_with["dataset"]] if made_with["dataset"] != stated["dataset"] else []
+    return shlex.join(["mmmi-hf", "train", f"model_cards/{name}/{file}", *other, "--out", out])
+
+
+def _differing(stated: dict[str, Any], made_with: dict[str, Any]) -> list[str]:
+    """The fields of a recipe that a training was not made with; a local copy of the dataset may have been used."""
+    return [
+        field
+        for field, value in stated.items()
+        if field != "dataset" and (field not in made_with or made_with[field] != value)
+    ]
 
 
 def _accuracy(share: dict[str, Any]) -> str:

@@ -255,6 +255,26 @@ def test_earlier_trainings_are_told(folder):
     assert "\n\n\n" not in text
 
 
+def test_every_leg_whose_recipe_is_there_can_be_made_again(folder):
+    legs = [RECIPE | {"seed": seed} for seed in (5, 6)]
+    first = TRAINING | {"digest": "b" * 64, "recipe": TRAINING["recipe"] | {"seed": 5}}
+    second = TRAINING | {"digest": "c" * 64, "recipe": TRAINING["recipe"] | {"seed": 6}}
+    second["initial"] = {"pipeline": "runs/first/pipeline", "digest": "b" * 64, "training": first}
+    initial = {"pipeline": "runs/second/pipeline", "digest": "c" * 64, "training": second}
+    _write(folder, TRAINING | {"initial": initial}, EVALUATION)
+    for number, recipe in enumerate(legs, 1):
+        (folder / f"recipe-{number}.yaml").write_text(yaml.safe_dump(recipe))
+    words = [
+        f"mmmi-hf train model_cards/pictures/recipe{suffix}.yaml --dataset data/pictures --out runs/{out}\n"
+        for suffix, out in (("-1", "first"), ("-2", "second"), ("", "pictures"))
+    ]
+    assert "".join(words) in model_card(folder)
+    (folder / "recipe-2.yaml").write_text(yaml.safe_dump(legs[1] | {"seed": 7}))
+    assert words[0] + words[2] in model_card(folder)
+    _write(folder, TRAINING | {"initial": initial | {"training": None}}, EVALUATION)
+    assert "recipe-" not in model_card(folder)
+
+
 def test_its_front_matter_is_what_the_hub_reads(folder):
     data = ModelCard(model_card(folder)).data
     assert data.license == "apache-2.0"

@@ -1,6 +1,7 @@
 """Pipelines on the Hub: published with a card, loaded by revision, no code and no pickle ever fetched."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,12 @@ def test_the_card_is_rendered_from_results(hub, published, repo):
     assert pictures | {"recipe.yaml", "training.json", "evaluation.json"} <= set(hub.repo(repo, "model").files())
     assert all(f"({picture})" in card for picture in pictures)
     assert TOKEN not in json.dumps(result)
+
+
+def test_recipes_of_earlier_legs_are_published_too(tiny, tmp_path):
+    results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
+    (results / "recipe-1.yaml").write_text("seed: 7\n")
+    assert "recipe-1.yaml" in {file.path for file in PipelineContent(tiny, "org/pipe", results).files}
 
 
 def test_the_folders_own_card(tiny, tmp_path):
