@@ -34,6 +34,7 @@ from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.measuring import (
     FEWEST_ROWS,
     Plan,
+    bounds_without_failures,
     error_summary,
     lower_bounds,
     relative_errors,
@@ -312,7 +313,8 @@ class _Run:
             tests_level=FAMILY_WISE_LEVEL,
         )
         if claimed is not None and not reasons:
-            reasons = claim_reasons(claimed, record, config, self.manifest)
+            others = bounds_without_failures(model, coarse, stored.y, config.standardize, plan, true) if coarse else {}
+            reasons = claim_reasons(claimed, record, config, self.manifest, others)
         if reasons:
             return self._refused(reasons, record)
         return Certificate(self.name, True, (), record)

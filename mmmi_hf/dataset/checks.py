@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Callable, Mapping
 from itertools import groupby
@@ -18,31 +17,18 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import yaml
-from datasets import DatasetInfo, Features
-from datasets.info import DatasetInfosDict
-from huggingface_hub import DatasetCardData, metadata_load
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.columns import features, is_image
-from mmmi_hf.dataset.configuration import SPLITS, MMMIConfig, Modality
-from mmmi_hf.dataset.folder import (
-    GROUND_TRUTH,
-    GROUND_TRUTH_FILES,
-    DatasetFolder,
-    data_files,
-    sha256_of,
-    shard_names,
-)
+from mmmi_hf.dataset.card_checks import card_problems
+from mmmi_hf.dataset.columns import is_image
+from mmmi_hf.dataset.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.folder import DatasetFolder, sha256_of, shard_names
 from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table
 from mmmi_hf.dataset.registry import get_configuration, list_configurations
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 CERTIFICATE_FORMAT = 2
 """To be raised whenever what a certificate must say changes: its fields, tests, bounds, tolerances, or METHOD."""
-CARD_FIELDS = {"config_name", "version", "description", "default", "data_files"}
-OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
-"""A folder or file at the root of a repository, as a pattern names it if it can match nothing else."""
 BOUND_COLUMNS = {"float32": "lower_bound_float32", "8bit": "lower_bound_8bit"}
 
 
@@ -79,7 +65,7 @@ def problems_of(folder: DatasetFolder, config: str, manifest: Mapping[str, Any])
         lambda: _listing_problems(config, manifest),
         lambda: _file_problems(folder, config, manifest),
         lambda: _content_problems(folder, config, manifest),
-        lambda: _card_problems(folder, config, manifest),
+        lambda: card_problems(folder, rebuilt_configuration(folder, config, manifest), manifest),
     )
 
 
@@ -95,7 +81,7 @@ def _unless_malformed(*checks: Callable[[], list[str]]) -> list[str]:
     try:
         return next((found for check in checks if (found := check())), [])
     except (
-        KeyError,
+        LookupError,
         TypeError,
         AttributeError,
         ValueError,
@@ -282,75 +268,3 @@ def _ground_truth_problems(folder: DatasetFolder, config: MMMIConfig) -> list[st
         if have["method"] != want["method"]:
             problems.append(f"the ground truth of {quantity} tells another method: {have['method']!r}")
     return problems
-
-
-def _is_elsewhere(folder: DatasetFolder, name: str, entry: Mapping[str, Any]) -> bool:
-    """Whether a card's entry is that of another configuration of the repository, of which nothing was downloaded."""
-    files, possible = entry.get("data_files"), data_files(name, SPLITS)
-    listed = isinstance(files, list) and len(files) > 0 and all(each in possible for each in files)
-    return listed and set(entry) <= CARD_FIELDS and not folder.data(name).exists()
-
-
-def _is_foreign(name: str, entry: Mapping[str, Any]) -> bool:
-    """Whether an entry of somebody else's keeps away from our files, and is not what is read by default."""
-    files = entry.get("data_files") or "**"
-    listed = [each.get("path") if isinstance(each, dict) else each for each in _as_list(files)]
-    paths = [path for each in listed for path in _as_list(each)]
-    if entry.get("data_dir"):
-        paths = [f"{entry['data_dir']}/{path}" for path in paths]
-    return name != "default" and "default" not in entry and all(map(_is_outside, paths))
-
-
-def _as_list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def _is_outside(path: Any) -> bool:
-    """Whether a pattern can only match files of the repository that are in none of our rooms."""
-    if not isinstance(path, str) or "\\" in path:
-        return False
-    room, *below = path.split("/")
-    theirs = OTHERS_ROOM.fullmatch(room) is not None and room.casefold() not in ("data", GROUND_TRUTH)
-    return theirs and ".." not in below
-
-
-def _card_problems(folder: DatasetFolder, config: str, manifest: Mapping[str, Any]) -> list[str]:
-    """Whether plain `load_dataset`, which goes by the card, reads the files that the manifests name, as what they are;
-    the card's text is not looked at."""
-    try:
-        data = DatasetCardData(**metadata_load(folder.card))  # type: ignore[arg-type]
-        entries = data["configs"]
-        found = {entry["config_name"]: entry for entry in entries}
-        infos = DatasetInfosDict.from_dataset_card_data(data)
-    except (OSError, ValueError, TypeError, KeyError, RecursionError, yaml.YAMLError) as error:
-        return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
-    problems = []
-    for name, wanted in ((config, data_files(config, manifest["splits"])), (GROUND_TRUTH, GROUND_TRUTH_FILES)):
-        entry = found.get(name, {})
-        if entry.get("data_files") != wanted or not set(entry) <= CARD_FIELDS or len(found) != len(entries):
-            problems.append(f"README.md makes `load_dataset` read something else as {name!r} than the manifest's files")
-    own = {"version": manifest["version"], "description": manifest["description"] or ""}
-    if {field: found.get(config, {}).get(field) for field in own} != own:
-        problems.append(f"README.md gives {config!r} another version or description than the manifest")
-    known = set(folder.configurations())
-    for name, entry in found.items():
-        if (name == GROUND_TRUTH and "default" in entry) or not (
-            name in {GROUND_TRUTH, *known} or _is_elsewhere(folder, name, entry) or _is_foreign(name, entry)
-        ):
-            problems.append(f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder")
-    for first in entries[:1]:
-        name = first["config_name"]
-        if name not in {GROUND_TRUTH, *known} and _is_foreign(name, first):
-            problems.append(f"README.md names {name!r} first: `load_dataset` takes all files for the kind of its files")
-    columns = features(rebuilt_configuration(folder, config, manifest).model, store_latents=manifest["store_latents"])
-    sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}
-    for name, kinds in ((config, columns), (GROUND_TRUTH, Features.from_arrow_schema(SCHEMA))):
-        info = infos.get(name, DatasetInfo())
-        stated = {split: (each.num_examples, each.num_bytes) for split, each in (info.splits or {}).items()}
-        if info.features not in (None, kinds) or (name == config and stated not in ({}, sizes)):
-            problems.append(f"README.md makes `load_dataset` take {name!r} for something else (dataset_info)")
-    claimed = {path.stem: f"{GROUND_TRUTH}/{path.name}" for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
-    claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").iterdir()}
-    being_made = {name for name in claimed if folder.chunks(name).exists()}
-    stray = [where for name, where in claimed.items() if name not in known | being_made]
-    return problems + [f"{where} belongs to no configuration of the folder" for where in stray]

@@ -33,6 +33,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _RESERVED_NAMES = ("ground_truth",)
 
 
+def is_name(value: Any) -> bool:
+    """Whether a configuration may be called so."""
+    return isinstance(value, str) and _NAME.fullmatch(value) is not None and value not in _RESERVED_NAMES
+
+
 @dataclass(frozen=True)
 class Modality:
     """How the latent of one modality becomes data.
@@ -75,7 +80,7 @@ class MMMIConfig(datasets.BuilderConfig):
     base_folder: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.name, str) or not _NAME.fullmatch(self.name) or self.name in _RESERVED_NAMES:
+        if not is_name(self.name):
             raise FieldError(
                 ("name",),
                 f"got {self.name!r}; use letters, digits, '.', '_' and '-', at most 96, and not {_RESERVED_NAMES[0]!r}",

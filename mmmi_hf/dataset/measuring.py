@@ -70,7 +70,7 @@ def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarra
     Without true latents 0 stands for an inverse that succeeded.
     """
     if true is None:
-        return np.where(np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1), 0.0, np.nan)
+        return np.where(could_be_inverted(recovered), 0.0, np.nan)
     difference = np.linalg.norm((recovered - true).reshape(len(true), -1), axis=1)
     lengths = np.linalg.norm(true.reshape(len(true), -1), axis=1)
     return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
@@ -88,11 +88,15 @@ def error_summary(errors: np.ndarray, *, replayed: bool) -> dict[str, Any]:
     }
 
 
+def could_be_inverted(recovered: np.ndarray) -> np.ndarray:
+    """Which rows, (n,) of bool."""
+    return np.asarray(np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1))
+
+
 def with_failures(recovered: np.ndarray) -> np.ndarray:
     """Recovered latents with zeros in the rows whose inverse failed: they count as knowing nothing."""
-    failed = ~np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1)
     result = recovered.copy()
-    result[failed] = 0.0
+    result[~could_be_inverted(recovered)] = 0.0
     return result
 
 
@@ -128,6 +132,28 @@ def lower_bounds(
             information = model.mutual_information(*pair)
             found[quantity] = _with_published(_pair_bounds(model, pair, have, plan.error, true), information)
     return found
+
+
+def bounds_without_failures(
+    model: CausalModel,
+    recovered: Mapping[str, np.ndarray],
+    y: np.ndarray,
+    standardize: str,
+    plan: Plan,
+    true: Latents | None,
+) -> dict[str, float]:
+    """Quantity → what `lower_bounds` publishes of the rows that could be inverted in all modalities, in nats.
+
+    Empty where all rows could be, or fewer than FEWEST_ROWS.
+    """
+    whole = np.logical_and.reduce([could_be_inverted(values) for values in recovered.values()])
+    if whole.all() or np.count_nonzero(whole) < FEWEST_ROWS:
+        return {}
+    of_whole = {name: values[whole] for name, values in recovered.items()}
+    if true is not None:
+        true = Latents({name: values[whole] for name, values in true.z.items()}, true.y[whole], true.standardize)
+    found = lower_bounds(model, of_whole, y[whole], standardize, plan, true)
+    return {quantity: bounds["bound"] for quantity, bounds in found.items()}
 
 
 def _with_published(bounds: dict[str, float], information: float) -> dict[str, float]:

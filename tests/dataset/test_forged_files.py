@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
-from huggingface_hub import DatasetCard
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -27,8 +26,6 @@ from mmmi_hf.dataset.generation import generate
 from mmmi_hf.dataset.measuring import Plan, lower_bounds
 from mmmi_hf.dataset.reading import StoredDataError, pixels
 
-MORE = "- config_name: more\n  data_files:\n  - split: train\n    path: data/more/train-*\n"
-THEIRS = "- config_name: theirs\n  data_files: other/*.csv\n"
 VIEW_OF_X2 = ("modalities", 1, "view_half_range")
 
 
@@ -96,168 +93,6 @@ def test_ground_truth_may_list_fewer_quantities(place):
 def test_ground_truth_lists_nothing_else(place, change, words):
     with_ground_truth(place, change(pq.read_table(place.ground_truth("small")).to_pylist()))
     assert words in check_folder(place.path, "small")[0]
-
-
-def card_of(old, new):
-    def change(place):
-        text = place.card.read_text()
-        assert old in text
-        place.card.write_text(text.replace(old, new, 1))
-
-    return change
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (
-            lambda place: (
-                (place.path / "data/more").mkdir(),
-                place.chunks("more").mkdir(parents=True),
-                card_of("configs:\n", f"configs:\n{MORE}  default: true\n")(place),
-            ),
-            "read 'more', which is no configuration",
-        ),
-        (card_of("configs:\n", f"configs:\n{THEIRS}  default: true\n"), "read 'theirs', which is no configuration"),
-        (
-            card_of("configs:\n", "configs:\n- config_name: theirs\n  data_files: '*/small/*'\n"),
-            "read 'theirs', which is no configuration",
-        ),
-        (
-            card_of("configs:\n", "configs:\n- config_name: theirs\n  data_dir: data/small\n"),
-            "read 'theirs', which is no configuration",
-        ),
-        (card_of("data/small/train-*", "other/train-*"), "something else as 'small'"),
-        (card_of("- config_name: small\n", "- config_name: small\n  data_dir: other\n"), "something else as 'small'"),
-        (card_of("ground_truth/*.parquet", "other/*.parquet"), "something else as 'ground_truth'"),
-        (
-            card_of(
-                "configs:\n", "configs:\n- config_name: better\n  data_files: data/small/test-*\n  default: true\n"
-            ),
-            "read 'better', which is no configuration",
-        ),
-        (
-            card_of(
-                "configs:\n", "configs:\n- config_name: more\n  data_files:\n  - split: x\n    path: data/more/x-*\n"
-            ),
-            "read 'more', which is no configuration",
-        ),
-        (
-            card_of("ground_truth/*.parquet", "ground_truth/*.parquet\n  default: true"),
-            "read 'ground_truth', which is no configuration",
-        ),
-        (card_of("A test configuration.", "I = 99 nats."), "another version or description than the manifest"),
-        (card_of("version: 1.0.0", "version: 2.0.0"), "another version or description than the manifest"),
-        (lambda place: place.card.write_text("---\na: " + "[" * 5000 + "\n---\n"), "does not say what"),
-        (card_of("configs:\n", "configs: none\nothers:\n"), "does not say what `load_dataset` reads"),
-        (lambda place: place.card.unlink(), "does not say what `load_dataset` reads"),
-        (
-            lambda place: shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet"),
-            "ground_truth/more.parquet belongs to no configuration",
-        ),
-        (lambda place: (place.path / "data/more").mkdir(), "data/more belongs to no configuration"),
-        (card_of("- name: y\n    dtype: float64", "- name: y\n    dtype: float16"), "take 'small' for something else"),
-        (card_of("num_examples: 120", "num_examples: 12"), "take 'small' for something else"),
-        (
-            card_of("- name: value\n    dtype: float64", "- name: value\n    dtype: int64"),
-            "take 'ground_truth' for some",
-        ),
-        (card_of("dtype: float64", "dtype: imaginary"), "does not say what `load_dataset` reads"),
-    ],
-    ids=[
-        "data of a configuration that is not here",
-        "theirs by default",
-        "theirs of ours by pattern",
-        "theirs of ours by folder",
-        "elsewhere",
-        "data_dir",
-        "ground truth",
-        "another default",
-        "another split",
-        "ground truth by default",
-        "another description",
-        "another version",
-        "deep",
-        "no list",
-        "no card",
-        "a stray ground truth",
-        "stray data",
-        "another type",
-        "other sizes",
-        "another type of truth",
-        "no type",
-    ],
-)
-def test_what_plain_load_dataset_reads_is_checked(place, change, words):
-    change(place)
-    assert words in " ".join(check_folder(place.path, "small"))
-
-
-def test_a_part_of_a_repository_is_no_forgery(place):
-    """Its card names all configurations, those that were not downloaded too, and somebody else's."""
-    card_of("configs:\n", f"configs:\n{MORE}{THEIRS}")(place)
-    assert check_folder(place.path, "small") == []
-
-
-@pytest.mark.parametrize(
-    ("entry", "keeps_away"),
-    [
-        ({"data_files": "other/*.csv"}, True),
-        ({"data_files": "my-images/**"}, True),
-        ({"data_files": ["extra.parquet", "a b/c.parquet", "v1.0/x-*"]}, False),  # a blank is nothing that we let be
-        ({"data_files": ["extra.parquet", "v1.0/x-*"]}, True),
-        ({"data_files": [{"split": "train", "path": ["a/*", "b/*"]}]}, True),
-        ({"data_files": [{"split": "train", "path": ["a/*", "data/*"]}]}, False),
-        ({"data_dir": "other"}, True),
-        ({"data_dir": "other", "data_files": "small/*"}, True),
-        ({"data_dir": "other/..", "data_files": "data/small/*"}, False),
-        ({"data_dir": "data", "data_files": "small/*"}, False),
-        ({"data_dir": None, "data_files": "small/*"}, True),
-        ({"data_dir": None}, False),
-        ({"data_dir": ""}, False),
-        ({"data_dir": ["other"]}, False),
-        ({}, False),
-        ({"data_files": None}, False),
-        ({"data_files": []}, False),
-        ({"data_files": 7}, False),
-        ({"data_files": {"train": "other/*"}}, False),
-        ({"data_files": [{"split": "train"}]}, False),
-        ({"data_files": [{"split": "train", "path": None}]}, False),
-        ({"data_files": "other/../data/small/*"}, False),
-        ({"data_files": "../small/*"}, False),
-        ({"data_files": "./data/small/*"}, False),
-        ({"data_files": "/etc/*"}, False),
-        ({"data_files": "Data/small/*"}, False),
-        ({"data_files": "d?ta/small/*"}, False),
-        ({"data_files": "[d]ata/small/*"}, False),
-        ({"data_files": "**/train-*"}, False),
-        ({"data_files": "other\\..\\data\\*"}, False),
-        ({"data_files": "https://example.org/x.csv"}, False),
-        ({"config_name": "default", "data_files": "other/*"}, False),
-        ({"default": False, "data_files": "other/*"}, False),
-    ],
-)
-def test_entries_of_others_keep_away_from_our_files(place, entry, keeps_away):
-    card = DatasetCard.load(place.card)
-    card.data["configs"].append({"config_name": "theirs", **entry})
-    card.save(place.card)
-    problems = check_folder(place.path, "small")
-    assert (problems == []) is keeps_away, problems
-    assert keeps_away or "which is no configuration of the folder" in problems[0]
-
-
-def test_an_entry_of_others_does_not_come_first(place):
-    """`load_dataset` would read all configurations as the kind of files that it lists."""
-    card_of("configs:\n", f"configs:\n{THEIRS}")(place)
-    assert "names 'theirs' first" in check_folder(place.path, "small")[0]
-
-
-def test_an_entry_of_a_configuration_elsewhere_is_a_list_of_its_files(place):
-    for files in ("data/more/train-*", 7, [], {"train": "data/more/train-*"}):
-        card = DatasetCard.load(place.card)
-        card.data["configs"] = [*card.data["configs"][:2], {"config_name": "more", "data_files": files}]
-        card.save(place.card)
-        assert "read 'more', which is no configuration" in check_folder(place.path, "small")[0]
 
 
 @pytest.mark.parametrize("name", ["manifests", "certificates", "ground_truth"])

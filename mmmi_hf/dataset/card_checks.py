@@ -1,0 +1,151 @@
+"""Checks of a dataset folder's card: does plain `load_dataset`, which goes by the card, read the files that the
+manifests name, as what they are?
+
+Owns which entries a card may have, ours and those of others. The card's text is not looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+from datasets import DatasetInfo, Features
+from datasets.config import DATASETDICT_INFOS_FILENAME, REPOYAML_FILENAME
+from datasets.info import DatasetInfosDict
+from datasets.utils.metadata import MetadataConfigs
+from huggingface_hub import DatasetCardData, metadata_load
+
+from mmmi_hf.dataset.columns import features
+from mmmi_hf.dataset.configuration import SPLITS, MMMIConfig, is_name
+from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
+from mmmi_hf.dataset.ground_truth import SCHEMA
+
+FIELDS = {"config_name", "version", "description", "default", "data_files"}
+OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
+"""A folder or file at the root of a repository, as a pattern names it if it can match nothing else."""
+OVERRIDING = REPOYAML_FILENAME, DATASETDICT_INFOS_FILENAME
+"""Files that `load_dataset` heeds beside or above the card. We write none."""
+
+
+def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[str, Any]) -> list[str]:
+    """What is wrong with the card as far as a configuration goes, and with entries that may be read in its place.
+
+    Args:
+        folder: the card's.
+        config, manifest: the configuration as its manifest describes it.
+    """
+    try:
+        data = DatasetCardData(**metadata_load(folder.card))  # type: ignore[arg-type]
+        entries = data["configs"]
+        found = {entry["config_name"]: entry for entry in entries}
+        infos = DatasetInfosDict.from_dataset_card_data(data)
+        default = _read_by_default(data, infos)
+    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
+        return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
+    problems = [
+        f"{name} makes `load_dataset` heed something else than README.md; remove it"
+        for name in OVERRIDING
+        if (folder.path / name).exists()
+    ]
+    own = data_files(config.name, manifest["splits"])
+    for name, wanted in ((config.name, own), (GROUND_TRUTH, GROUND_TRUTH_FILES)):
+        entry = found.get(name, {})
+        if entry.get("data_files") != wanted or not set(entry) <= FIELDS or len(found) != len(entries):
+            problems.append(f"README.md makes `load_dataset` read something else as {name!r} than the manifest's files")
+    said = {"version": manifest["version"], "description": manifest["description"] or ""}
+    if {field: found.get(config.name, {}).get(field) for field in said} != said:
+        problems.append(f"README.md gives {config.name!r} another version or description than the manifest")
+    return problems + _entry_problems(folder, found, default) + _info_problems(config, manifest, infos) + _stray(folder)
+
+
+def _read_by_default(data: DatasetCardData, infos: Mapping[str, DatasetInfo]) -> str | None:
+    """The configuration that `load_dataset` takes if none is named."""
+    default: str | None = MetadataConfigs.from_dataset_card_data(data).get_default_config_name()
+    return next(iter(infos)) if default is None and len(infos) == 1 else default
+
+
+def _entry_problems(folder: DatasetFolder, found: Mapping[str, Mapping[str, Any]], default: str | None) -> list[str]:
+    """Entries that are neither ours nor keep away from our files, or come before ours."""
+    known = set(folder.configurations())
+    ours = {name for name, entry in found.items() if _is_ours(folder, name, entry, known)}
+    problems = [
+        f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder"
+        for name, entry in found.items()
+        if name not in {GROUND_TRUTH, *ours} and not all(map(_is_outside, _patterns(entry)))
+    ]
+    if default is not None and default not in ours:
+        problems.append(f"README.md makes `load_dataset` read {default!r} by default, no configuration of the folder")
+    first = next(iter(found))
+    if not problems and first not in {GROUND_TRUTH, *ours} and not _is_parquet(folder, found[first]):
+        problems.append(f"README.md names {first!r} first: `load_dataset` takes all files for the kind of its files")
+    return problems
+
+
+def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any], known: set[str]) -> bool:
+    """Whether a card's entry is that of a configuration that is here, or of which nothing was downloaded."""
+    files, here = entry.get("data_files"), name in known
+    return (
+        is_name(name)
+        and isinstance(files, list)
+        and len(files) > 0
+        and all(each in data_files(name, SPLITS) for each in files)
+        and set(entry) <= FIELDS
+        and (here or not folder.data(name).exists())
+    )
+
+
+def _patterns(entry: Mapping[str, Any]) -> list[Any]:
+    """What an entry of somebody else's makes `load_dataset` look for, from the root of the repository."""
+    listed = _as_list(entry.get("data_files") or "**")
+    patterns = [
+        pattern for each in listed for pattern in _as_list(each.get("path") if isinstance(each, dict) else each)
+    ]
+    below = entry.get("data_dir")
+    return [f"{below}/{pattern}" for pattern in patterns] if below else patterns
+
+
+def _as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _is_outside(pattern: Any) -> bool:
+    """Whether a pattern can only match files of the repository that are in none of our rooms."""
+    if not isinstance(pattern, str) or "\\" in pattern:
+        return False
+    room, *below = pattern.split("/")
+    theirs = OTHERS_ROOM.fullmatch(room) is not None and room.casefold() not in ("data", GROUND_TRUTH)
+    return theirs and ".." not in below
+
+
+def _is_parquet(folder: DatasetFolder, entry: Mapping[str, Any]) -> bool:
+    """Whether all files of an entry that are here are of the kind that ours are."""
+    files = (path for pattern in _patterns(entry) for path in folder.path.glob(pattern) if path.is_file())
+    return all(path.suffix == ".parquet" for path in files)
+
+
+def _info_problems(config: MMMIConfig, manifest: Mapping[str, Any], infos: Mapping[str, DatasetInfo]) -> list[str]:
+    """Types of columns and sizes of splits."""
+    problems = []
+    columns = features(config.model, store_latents=manifest["store_latents"])
+    sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}
+    for name, kinds in ((config.name, columns), (GROUND_TRUTH, Features.from_arrow_schema(SCHEMA))):
+        info = infos.get(name, DatasetInfo())
+        stated = {split: (each.num_examples, each.num_bytes) for split, each in (info.splits or {}).items()}
+        if info.features not in (None, kinds) or (name == config.name and stated not in ({}, sizes)):
+            problems.append(f"README.md makes `load_dataset` take {name!r} for something else (dataset_info)")
+    return problems
+
+
+def _stray(folder: DatasetFolder) -> list[str]:
+    """Data and ground truth of configurations that the folder does not have."""
+    claimed = {path.stem: f"{GROUND_TRUTH}/{path.name}" for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
+    claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").iterdir()}
+    being_made = {name for name in claimed if folder.chunks(name).exists()}
+    known = set(folder.configurations())
+    return [
+        f"{where} belongs to no configuration of the folder"
+        for name, where in claimed.items()
+        if name not in known | being_made
+    ]
