@@ -10,10 +10,12 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow.parquet as pq
 import yaml
 from datasets import DatasetInfo, Features
 from datasets.config import DATASETDICT_INFOS_FILENAME, REPOYAML_FILENAME
 from datasets.info import DatasetInfosDict
+from datasets.load import LocalDatasetModuleFactory
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData, metadata_load
 
@@ -21,12 +23,16 @@ from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.configuration import SPLITS, MMMIConfig, is_name
 from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.ground_truth import SCHEMA
+from mmmi_hf.dataset.yaml_source import ConfigurationError
 
 FIELDS = {"config_name", "version", "description", "default", "data_files"}
 OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
 """A folder or file at the root of a repository, as a pattern names it if it can match nothing else."""
 OVERRIDING = REPOYAML_FILENAME, DATASETDICT_INFOS_FILENAME
 """Files that `load_dataset` heeds beside or above the card. We write none."""
+
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, yaml.YAMLError)
+"""What `datasets` and YAML raise of cards that say nothing sensible; RecursionError is a RuntimeError."""
 
 
 def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[str, Any]) -> list[str]:
@@ -42,7 +48,7 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[s
         found = {entry["config_name"]: entry for entry in entries}
         infos = DatasetInfosDict.from_dataset_card_data(data)
         default = _read_by_default(data, infos)
-    except (OSError, ValueError, TypeError, LookupError, AttributeError, RecursionError, yaml.YAMLError) as error:
+    except UNREADABLE as error:
         return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
     problems = [
         f"{name} makes `load_dataset` heed something else than README.md; remove it"
@@ -57,7 +63,8 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[s
     said = {"version": manifest["version"], "description": manifest["description"] or ""}
     if {field: found.get(config.name, {}).get(field) for field in said} != said:
         problems.append(f"README.md gives {config.name!r} another version or description than the manifest")
-    return problems + _entry_problems(folder, found, default) + _info_problems(config, manifest, infos) + _stray(folder)
+    problems += _entry_problems(folder, found, default) + _info_problems(config, manifest, infos) + _stray(folder)
+    return problems or _kind_problems(folder, entries[0]["config_name"])
 
 
 def _read_by_default(data: DatasetCardData, infos: Mapping[str, DatasetInfo]) -> str | None:
@@ -68,8 +75,7 @@ def _read_by_default(data: DatasetCardData, infos: Mapping[str, DatasetInfo]) ->
 
 def _entry_problems(folder: DatasetFolder, found: Mapping[str, Mapping[str, Any]], default: str | None) -> list[str]:
     """Entries that are neither ours nor keep away from our files, or come before ours."""
-    known = set(folder.configurations())
-    ours = {name for name, entry in found.items() if _is_ours(folder, name, entry, known)}
+    ours = {name for name, entry in found.items() if _is_ours(folder, name, entry)}
     problems = [
         f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder"
         for name, entry in found.items()
@@ -77,23 +83,25 @@ def _entry_problems(folder: DatasetFolder, found: Mapping[str, Mapping[str, Any]
     ]
     if default is not None and default not in ours:
         problems.append(f"README.md makes `load_dataset` read {default!r} by default, no configuration of the folder")
-    first = next(iter(found))
-    if not problems and first not in {GROUND_TRUTH, *ours} and not _is_parquet(folder, found[first]):
-        problems.append(f"README.md names {first!r} first: `load_dataset` takes all files for the kind of its files")
     return problems
 
 
-def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any], known: set[str]) -> bool:
-    """Whether a card's entry is that of a configuration that is here, or of which nothing was downloaded."""
-    files, here = entry.get("data_files"), name in known
-    return (
-        is_name(name)
-        and isinstance(files, list)
-        and len(files) > 0
-        and all(each in data_files(name, SPLITS) for each in files)
-        and set(entry) <= FIELDS
-        and (here or not folder.data(name).exists())
-    )
+def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any]) -> bool:
+    """Whether a card's entry is that of a configuration that is here, or of which nothing was downloaded.
+
+    What lies in the files of another configuration is a matter of its own check.
+    """
+    if not is_name(name) or not set(entry) <= FIELDS:
+        return False
+    files, possible = entry.get("data_files"), data_files(name, SPLITS)
+    if folder.manifest_path(name).exists():
+        try:
+            manifest = folder.manifest(name) or {}
+        except ConfigurationError:
+            return False
+        return bool(files) and files == data_files(name, manifest["splits"])
+    listed = isinstance(files, list) and len(files) > 0 and all(each in possible for each in files)
+    return listed and not folder.data(name).exists()
 
 
 def _patterns(entry: Mapping[str, Any]) -> list[Any]:
@@ -115,14 +123,24 @@ def _is_outside(pattern: Any) -> bool:
     if not isinstance(pattern, str) or "\\" in pattern:
         return False
     room, *below = pattern.split("/")
+    if not below and "**" not in room:
+        return True  # files at the root
     theirs = OTHERS_ROOM.fullmatch(room) is not None and room.casefold() not in ("data", GROUND_TRUTH)
     return theirs and ".." not in below
 
 
-def _is_parquet(folder: DatasetFolder, entry: Mapping[str, Any]) -> bool:
-    """Whether all files of an entry that are here are of the kind that ours are."""
-    files = (path for pattern in _patterns(entry) for path in folder.path.glob(pattern) if path.is_file())
-    return all(path.suffix == ".parquet" for path in files)
+def _kind_problems(folder: DatasetFolder, first: str) -> list[str]:
+    """Whether `load_dataset` takes files for what ours are. It takes all for the kind of those that are named first."""
+    try:
+        module: str = LocalDatasetModuleFactory(str(folder.path)).get_module().module_path
+    except FileNotFoundError:
+        return []  # nothing of what is named first was downloaded, and `load_dataset` reads nothing
+    except UNREADABLE as error:
+        return [f"`load_dataset` cannot tell what README.md names: {type(error).__name__}: {error}"]
+    kind = module.rpartition(".")[2]
+    if kind == "parquet":
+        return []
+    return [f"README.md names {first!r} first, which makes `load_dataset` take all files for {kind}"]
 
 
 def _info_problems(config: MMMIConfig, manifest: Mapping[str, Any], infos: Mapping[str, DatasetInfo]) -> list[str]:
@@ -139,13 +157,18 @@ def _info_problems(config: MMMIConfig, manifest: Mapping[str, Any], infos: Mappi
 
 
 def _stray(folder: DatasetFolder) -> list[str]:
-    """Data and ground truth of configurations that the folder does not have."""
-    claimed = {path.stem: f"{GROUND_TRUTH}/{path.name}" for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
-    claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").iterdir()}
+    """Data and ground truth of configurations that the folder does not have, and ground truth that speaks of others."""
+    tables = {path.stem: path for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
+    claimed = {name: f"{GROUND_TRUTH}/{path.name}" for name, path in tables.items()}
+    claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").glob("[!.]*")}
     being_made = {name for name in claimed if folder.chunks(name).exists()}
     known = set(folder.configurations())
     return [
         f"{where} belongs to no configuration of the folder"
         for name, where in claimed.items()
         if name not in known | being_made
+    ] + [
+        f"{claimed[name]} lists quantities of another configuration"
+        for name, path in tables.items()
+        if set(pq.read_table(path, columns=["config"])["config"].to_pylist()) != {name}
     ]

@@ -30,7 +30,8 @@ STANDARDIZE = ("whiten", "rms", "none")
 SPLITS = ("train", "validation", "test")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
-_RESERVED_NAMES = ("ground_truth",)
+_RESERVED_NAMES = ("ground_truth", "default")
+"""The second is what `load_dataset` takes if none is named, whatever else a card says."""
 
 
 def is_name(value: Any) -> bool:
@@ -83,7 +84,8 @@ class MMMIConfig(datasets.BuilderConfig):
         if not is_name(self.name):
             raise FieldError(
                 ("name",),
-                f"got {self.name!r}; use letters, digits, '.', '_' and '-', at most 96, and not {_RESERVED_NAMES[0]!r}",
+                f"got {self.name!r}; use letters, digits, '.', '_' and '-', at most 96, "
+                f"and not {' or '.join(_RESERVED_NAMES)}",
             )
         super().__post_init__()
         try:

@@ -142,18 +142,23 @@ def bounds_without_failures(
     plan: Plan,
     true: Latents | None,
 ) -> dict[str, float]:
-    """Quantity → what `lower_bounds` publishes of the rows that could be inverted in all modalities, in nats.
+    """Quantity → what `lower_bounds` publishes of the rows that could be inverted in all modalities of the quantity.
 
-    Empty where all rows could be, or fewer than FEWEST_ROWS.
+    Quantities of which all rows could be, or fewer than FEWEST_ROWS, are left out.
     """
-    whole = np.logical_and.reduce([could_be_inverted(values) for values in recovered.values()])
-    if whole.all() or np.count_nonzero(whole) < FEWEST_ROWS:
-        return {}
-    of_whole = {name: values[whole] for name, values in recovered.items()}
-    if true is not None:
-        true = Latents({name: values[whole] for name, values in true.z.items()}, true.y[whole], true.standardize)
-    found = lower_bounds(model, of_whole, y[whole], standardize, plan, true)
-    return {quantity: bounds["bound"] for quantity, bounds in found.items()}
+    found = {}
+    whole = {name: could_be_inverted(values) for name, values in recovered.items()}
+    for quantity, names in (plan.targets | plan.pairs).items():
+        if not all(name in recovered for name in names):
+            continue
+        rows = np.logical_and.reduce([whole[name] for name in names])
+        if rows.all() or np.count_nonzero(rows) < FEWEST_ROWS:
+            continue
+        known = true and Latents({name: true.z[name][rows] for name in names}, true.y[rows], true.standardize)
+        of_these = {name: recovered[name][rows] for name in names}
+        bounds = lower_bounds(model, of_these, y[rows], standardize, plan, known)
+        found[quantity] = bounds[quantity]["bound"]
+    return found
 
 
 def _with_published(bounds: dict[str, float], information: float) -> dict[str, float]:

@@ -6,9 +6,11 @@ import shutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from datasets import load_dataset_builder
 from huggingface_hub import DatasetCard
 
+from mmmi_hf.dataset import card_checks
 from mmmi_hf.dataset.checks import check_folder
 
 MORE = "- config_name: more\n  data_files:\n  - split: train\n    path: data/more/train-*\n"
@@ -152,6 +154,8 @@ def test_a_part_of_a_repository_is_no_forgery(place):
         ({"data_files": "[d]ata/small/*"}, False),
         ({"data_files": "**/train-*"}, False),
         ({"data_files": "other\\..\\data\\*"}, False),
+        ({"data_files": ["*.csv", "train*.csv"]}, True),
+        ({"data_files": "**.csv"}, False),
         ({"data_files": "https://example.org/x.csv"}, False),
         ({"default": False, "data_files": "other/*"}, True),
         ({"config_name": "ev[i]l", "data_files": [{"split": "train", "path": "data/ev[i]l/train-*"}]}, False),
@@ -218,10 +222,16 @@ def test_two_defaults_are_none(place):
     assert "does not say what `load_dataset` reads (ValueError)" in found
 
 
-def test_a_manifest_beside_it_does_not_make_an_entry_ours(place):
-    (place.path / "manifests/evil.json").write_text("{}")
-    assert "read 'evil' by default" in with_card(place, entries({"config_name": "evil"}, default="evil"))
-    assert with_card(place, entries(default="small")) == ""
+@pytest.mark.parametrize("manifest", ["{}", None])
+def test_a_manifest_beside_it_does_not_make_an_entry_ours(place, manifest):
+    """One of another version, or one that names other files than the card."""
+    (place.path / "manifests/evil.json").write_text(manifest or place.manifest_path("small").read_text())
+    card = place.card.read_text()
+    for files in ("other/*.parquet", [{"split": "train", "path": "data/evil/train-*"}]):
+        place.card.write_text(card)
+        assert "'evil'" in with_card(place, entries({"config_name": "evil", "data_files": files}, default="evil"))
+    place.card.write_text(card)
+    assert check_folder(place.path, "small") == []
 
 
 @pytest.mark.parametrize("name", [".huggingface.yaml", "dataset_infos.json"])
@@ -236,18 +246,62 @@ def test_cards_that_yaml_stumbles_over(place, value):
     assert "README.md does not say what `load_dataset` reads" in check_folder(place.path, "small")[0]
 
 
-def test_an_entry_of_others_of_another_kind_does_not_come_first(place):
-    """`load_dataset` would read all configurations as the kind of files that it lists."""
-    (place.path / "aux").mkdir()
+KINDS = [
+    ("aux/train*", None, ["aux/train.parquet"], None),
+    ("aux/*", None, ["aux/train.parquet", "aux/README.md", "aux/LICENSE"], None),
+    ("aux/*", None, [], None),
+    ("aux/**", None, ["aux/deep/train.csv"], "csv"),
+    ("aux/train*", None, ["aux/train.csv", "aux/train.parquet", "aux/train-2.csv"], "csv"),
+    ("aux/*.parquet", None, ["aux/a.txt.txt.parquet"], "text"),
+    ("x/*", "aux", ["aux/x/a.parquet", "x/b.csv"], "csv"),  # `load_dataset` looks for the first kind at the root
+]
+
+
+@pytest.mark.parametrize(("pattern", "below", "files", "kind"), KINDS)
+def test_entries_of_others_that_come_first_are_of_our_kind(place, pattern, below, files, kind):
+    """`load_dataset` reads all configurations as the kind of files that the first one has."""
+    for name in files:
+        (place.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (place.path / name).write_text("a\n1\n")
+    entry = {"config_name": "aux", "data_files": pattern} | ({"data_dir": below} if below else {})
 
     def first(data):
-        data["configs"] = [{"config_name": "aux", "data_files": "aux/train*"}, *data["configs"]]
+        data["configs"] = [entry, *data["configs"]]
 
-    assert with_card(place, first) == ""
-    pq.write_table(pa.table({"a": [1, 2]}), place.path / "aux/train.parquet")
+    assert with_card(place, first) == (
+        f"README.md names 'aux' first, which makes `load_dataset` take all files for {kind}" if kind else ""
+    )
+    if files:
+        builder = type(load_dataset_builder(str(place.path), "small")).__name__
+        assert builder.lower().startswith(kind or "parquet")
+
+
+def test_entries_that_load_dataset_itself_cannot_read(place, monkeypatch):
+    def stumbles(self):
+        raise ValueError("what is this?")
+
+    monkeypatch.setattr(card_checks.LocalDatasetModuleFactory, "get_module", stumbles)
+    assert check_folder(place.path, "small") == [
+        "`load_dataset` cannot tell what README.md names: ValueError: what is this?"
+    ]
+
+
+@pytest.mark.parametrize("configs", ["[]", "{}", "''"])
+def test_a_card_without_entries(place, configs):
+    with_card(place, lambda data: data.__setitem__("configs", yaml.safe_load(configs)))
+    assert "read something else as 'small' than the manifest's files" in check_folder(place.path, "small")[0]
+
+
+def test_ground_truth_speaks_of_its_own_configuration(place):
+    """Under whatever name another table lies, plain `load_dataset` reads it with ours."""
+    place.chunks("more").mkdir(parents=True)  # as if it were being made
+    shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet")
+    assert check_folder(place.path, "small") == ["ground_truth/more.parquet lists quantities of another configuration"]
+
+
+def test_hidden_files_beside_the_data_are_no_configuration(place):
+    (place.path / "data/.DS_Store").write_bytes(b"")
     assert check_folder(place.path, "small") == []
-    (place.path / "aux/train.csv").write_text("a\n1\n")
-    assert "names 'aux' first" in check_folder(place.path, "small")[0]
 
 
 def test_an_entry_of_a_configuration_elsewhere_is_a_list_of_its_files(place):

@@ -104,6 +104,7 @@ def test_splits_are_contiguous_and_complete(small_config, rows, sizes):
         (("seed: 3", "description: [1]"), 3, "description: expected text"),
         (("seed: 3", "rows: 4"), 3, "rows is given twice (first on line 2)"),
         (("name: mine", "name: ground_truth"), 1, "name: got 'ground_truth'"),
+        (("name: mine", "name: default"), 1, "name: got 'default'"),
         (("name: mine", "name: a/b"), 1, "name: got 'a/b'"),
         (("pipeline: asinh", "pipelin: asinh"), 6, "modalities[1].pipelin: unknown field"),
         (("pipeline: asinh", "pipeline: 3"), 6, "modalities[1].pipeline: expected a name"),

@@ -3,7 +3,6 @@ reason, never an unexplained error."""
 
 import dataclasses
 import io
-import shutil
 import struct
 import zlib
 
@@ -23,6 +22,7 @@ from mmmi_hf.dataset.columns import pmi_pairs
 from mmmi_hf.dataset.configuration import ConfigurationError
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.ground_truth import write_ground_truth
 from mmmi_hf.dataset.measuring import Plan, lower_bounds
 from mmmi_hf.dataset.reading import StoredDataError, pixels
 
@@ -140,7 +140,7 @@ def test_a_damaged_page_is_malformed(place):
 
 
 def test_a_configuration_that_is_being_made_is_no_stray(place):
-    shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet")
+    write_ground_truth(dataclasses.replace(SMALL, name="more"), place.ground_truth("more"), None)
     (place.path / "data/more").mkdir()
     place.chunks("more").mkdir(parents=True)
     assert check_folder(place.path, "small") == []
