@@ -74,7 +74,7 @@ def _read_by_default(data: DatasetCardData, infos: Mapping[str, DatasetInfo]) ->
 
 
 def _entry_problems(folder: DatasetFolder, found: Mapping[str, Mapping[str, Any]], default: str | None) -> list[str]:
-    """Entries that are neither ours nor keep away from our files, or come before ours."""
+    """Entries that are neither ours nor keep away from our files, or are read by default without being ours."""
     ours = {name for name, entry in found.items() if _is_ours(folder, name, entry)}
     problems = [
         f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder"
