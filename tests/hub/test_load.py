@@ -41,9 +41,9 @@ for config, revision in eval(args[1]):
     info = data["train"].info
     seen[f"info {config} {revision}"] = [str(info.version), info.description, info.homepage]
 config, revision = eval(args[1])[0]
-streamed = next(iter(load_dataset(repo, config, revision=revision, streaming=True, split="test")))
+streamed = list(load_dataset(repo, config, revision=revision, streaming=True, split="test"))[0]
 few = load_dataset(repo, config, revision=revision, split="train", columns=["y", "row"])
-fewer = next(iter(load_dataset(repo, config, revision=revision, streaming=True, split="train", columns=["y"])))
+fewer = list(load_dataset(repo, config, revision=revision, streaming=True, split="train", columns=["y"]))[0]
 seen["streamed"] = [streamed["row"], streamed["y"], str(type(streamed["x1_image"]).__name__)]
 seen["columns"] = [few.column_names, few.num_rows, fewer]
 seen["ours"] = sorted(name for name in sys.modules if name.startswith("mmmi_hf"))
