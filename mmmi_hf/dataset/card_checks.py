@@ -94,14 +94,15 @@ def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any]) -> bool
     if not is_name(name) or not set(entry) <= FIELDS:
         return False
     files, possible = entry.get("data_files"), data_files(name, SPLITS)
-    if folder.manifest_path(name).exists():
-        try:
-            manifest = folder.manifest(name) or {}
-        except ConfigurationError:
-            return False
-        return bool(files) and files == data_files(name, manifest["splits"])
-    listed = isinstance(files, list) and len(files) > 0 and all(each in possible for each in files)
-    return listed and not folder.data(name).exists()
+    if not isinstance(files, list) or not files:
+        return False
+    try:
+        manifest = folder.manifest(name)
+    except ConfigurationError:
+        return False
+    if manifest is not None:
+        return files == data_files(name, manifest["splits"])
+    return all(each in possible for each in files) and not folder.data(name).exists()
 
 
 def _patterns(entry: Mapping[str, Any]) -> list[Any]:

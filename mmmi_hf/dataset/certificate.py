@@ -313,8 +313,8 @@ class _Run:
             tests_level=FAMILY_WISE_LEVEL,
         )
         if claimed is not None and not reasons:
-            others = bounds_without_failures(model, coarse, stored.y, config.standardize, plan, true) if coarse else {}
-            reasons = claim_reasons(claimed, record, config, self.manifest, others)
+            without_failures = bounds_without_failures(model, coarse, stored.y, config.standardize, plan, true)
+            reasons = claim_reasons(claimed, record, config, self.manifest, without_failures)
         if reasons:
             return self._refused(reasons, record)
         return Certificate(self.name, True, (), record)

@@ -145,10 +145,15 @@ def _is_whole(certificate: Mapping[str, Any]) -> bool:
             and isinstance(sample["chosen_seed"], int | None)
             and isinstance(certificate["replayed"], bool)
             and 0.5 < certificate["confidence"] < 1.0
-            and all(number is None or 0.0 <= number <= sys.float_info.max for number in (*bounds, *errors))
+            and all(number is None or is_amount(number) for number in (*bounds, *errors))
         )
     except (KeyError, TypeError, AttributeError):
         return False
+
+
+def is_amount(value: Any) -> bool:
+    """Whether what a JSON file holds is a finite number, not below 0."""
+    return isinstance(value, int | float) and 0.0 <= value <= sys.float_info.max
 
 
 def release_differences(config: MMMIConfig, manifest: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,6 @@ Owns the sample of a certificate and the comparison of a standing one with a mea
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ import numpy as np
 from mmmi_hf.causal.confidence import unseen_share
 from mmmi_hf.causal.consistency import refused
 from mmmi_hf.causal.p_values import Test
+from mmmi_hf.dataset.checks import is_amount
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.measuring import Plan, published
 from mmmi_hf.dataset.replay import sample_seed, sampled_rows
@@ -148,11 +148,7 @@ def _stated(
 
 def _is_step_certificate(stated: Any) -> bool:
     """Whether it has the form of one, of a pipeline that this version of the package does not know."""
-    return isinstance(stated, dict) and set(stated) == STEP_CERTIFICATE and all(map(_is_number, stated.values()))
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and 0.0 <= value <= sys.float_info.max
+    return isinstance(stated, dict) and set(stated) == STEP_CERTIFICATE and all(map(is_amount, stated.values()))
 
 
 def _measured(
@@ -223,7 +219,7 @@ def _found_again(then: Mapping[str, Any], now: Mapping[str, Any], kind: str, tol
     stated = then["median"], then["max"]
     if stated == (None, None):
         return bool(now["median"] is None or then["failed"] == then["rows"])
-    if None in stated or not 0.0 <= stated[0] <= stated[1] <= tolerance or not _is_number(stated[1]):
+    if None in stated or not 0.0 <= stated[0] <= stated[1] <= tolerance or not is_amount(stated[1]):
         return False
     if now["median"] is None:
         return bool(0 < now["failed"] == now["rows"])

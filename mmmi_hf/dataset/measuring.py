@@ -7,7 +7,7 @@ no bijection and reads no files.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -58,6 +58,11 @@ class Plan:
         pairs = {f"I({a};{b})": (a, b) for a, b in combinations(names, 2)}
         looks = columns * (2 * len(targets) + sum(_looks(model.mutual_information(a, b)) for a, b in pairs.values()))
         return cls(targets, pairs, (1.0 - confidence) / looks, looks)
+
+    def among(self, modalities: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Quantity → its modalities, for the quantities that need none but these modalities."""
+        every = {**self.targets, **self.pairs}
+        return {quantity: names for quantity, names in every.items() if all(name in modalities for name in names)}
 
 
 def _looks(information: float) -> int:
@@ -122,16 +127,7 @@ def lower_bounds(
         true: the latents of the same rows where the seed is known.
     """
     have = Latents({name: with_failures(values) for name, values in recovered.items()}, y, standardize)
-    found = {}
-    for quantity, names in plan.targets.items():
-        if all(name in recovered for name in names):
-            information = model.mutual_information(names, "y")
-            found[quantity] = _with_published(_target_bounds(model, names, have, plan.error, true), information)
-    for quantity, pair in plan.pairs.items():
-        if all(name in recovered for name in pair):
-            information = model.mutual_information(*pair)
-            found[quantity] = _with_published(_pair_bounds(model, pair, have, plan.error, true), information)
-    return found
+    return {quantity: _bounds_of(model, plan, quantity, have, true) for quantity in plan.among(recovered)}
 
 
 def bounds_without_failures(
@@ -148,20 +144,26 @@ def bounds_without_failures(
     """
     found = {}
     whole = {name: could_be_inverted(values) for name, values in recovered.items()}
-    for quantity, names in (plan.targets | plan.pairs).items():
-        if not all(name in recovered for name in names):
-            continue
+    for quantity, names in plan.among(recovered).items():
         rows = np.logical_and.reduce([whole[name] for name in names])
         if rows.all() or np.count_nonzero(rows) < FEWEST_ROWS:
             continue
+        have = Latents({name: recovered[name][rows] for name in names}, y[rows], standardize)
         known = true and Latents({name: true.z[name][rows] for name in names}, true.y[rows], true.standardize)
-        of_these = {name: recovered[name][rows] for name in names}
-        bounds = lower_bounds(model, of_these, y[rows], standardize, plan, known)
-        found[quantity] = bounds[quantity]["bound"]
+        found[quantity] = _bounds_of(model, plan, quantity, have, known)["bound"]
     return found
 
 
-def _with_published(bounds: dict[str, float], information: float) -> dict[str, float]:
+def _bounds_of(model: CausalModel, plan: Plan, quantity: str, have: Latents, true: Latents | None) -> dict[str, float]:
+    """All bounds of one quantity, and under "bound" what is published."""
+    if quantity in plan.targets:
+        names = plan.targets[quantity]
+        information = model.mutual_information(names, "y")
+        bounds = _target_bounds(model, names, have, plan.error, true)
+    else:
+        pair = plan.pairs[quantity]
+        information = model.mutual_information(*pair)
+        bounds = _pair_bounds(model, pair, have, plan.error, true)
     return {**bounds, "bound": published(bounds, information)}
 
 

@@ -11,7 +11,7 @@ import pytest
 from forgeries import SMALL, changed, reasons_of, rewritten, without
 
 from mmmi_hf.causal import common_cause
-from mmmi_hf.dataset import claims
+from mmmi_hf.dataset import certificate, claims
 from mmmi_hf.dataset.checks import bound_certificate, check_folder
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.generation import generate
@@ -99,15 +99,22 @@ def test_a_claim_about_floats_has_little_room(place):
     assert "bound 0.99 on I(x1;y) (float32) is not found again: 0.98" in " ".join(claims._bounds(record, measured, {}))
 
 
+def recovering(monkeypatch, change):
+    """Certificates are measured with `change(latents, from_8_bit_views)` of what is recovered."""
+    original = certificate.recover
+
+    def changed_ones(bijection, label, values, **options):
+        return change(original(bijection, label, values, **options), options.get("coarse", False))
+
+    monkeypatch.setattr(certificate, "recover", changed_ones)
+
+
 def test_failures_excuse_no_more_than_they_cost(place, monkeypatch):
     """Bounds of 8-bit views are compared with those of the rows that could be inverted, where a failure lowers them."""
-    from mmmi_hf.dataset import certificate as module
+    noise = 0.0
 
-    original, noise = module.recover, 0.0
-
-    def failing(bijection, label, values, **options):
-        found = original(bijection, label, values, **options)
-        if options.get("coarse"):
+    def failing(found, coarse):
+        if coarse:
             found += noise * np.random.default_rng(0).standard_normal(found.shape)
             found[3] = np.nan
         return found
@@ -119,7 +126,7 @@ def test_failures_excuse_no_more_than_they_cost(place, monkeypatch):
             detail.update(dict.fromkeys(detail, kinds["8bit"]))
         write_ground_truth(SMALL, place.ground_truth("small"), record["lower_bounds"])
 
-    monkeypatch.setattr(module, "recover", failing)
+    recovering(monkeypatch, failing)
     assert reasons_of(place, rows_float64=None) == ""
     rewritten(place, certificate=claims_all)
     noise = 0.5
@@ -303,16 +310,13 @@ def test_what_is_modest_or_provenance_may_differ(place):
 @pytest.mark.parametrize("information", [5.0, 9.0, 12.0])
 def test_another_machines_rounding(tmp_path, monkeypatch, information):
     """Errors of the same size, of other bits."""
-    from mmmi_hf.dataset import certificate as module
+    generator = np.random.default_rng(0)
 
-    original, generator = module.recover, np.random.default_rng(0)
-
-    def rounding(bijection, label, values, **options):
-        found = original(bijection, label, values, **options)
-        size = 1e-4 if options.get("coarse") else 1e-6
+    def rounding(found, coarse):
+        size = 1e-4 if coarse else 1e-6
         return found + size * generator.standard_normal(found.shape).astype(found.dtype)
 
-    monkeypatch.setattr(module, "recover", rounding)
+    recovering(monkeypatch, rounding)
     config = dataclasses.replace(SMALL, causal_model=common_cause((1, 8, 8), mi=information))
     place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
     assert bound_certificate(place, "small") is not None
