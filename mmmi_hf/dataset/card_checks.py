@@ -31,7 +31,7 @@ OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
 OVERRIDING = REPOYAML_FILENAME, DATASETDICT_INFOS_FILENAME
 """Files that `load_dataset` heeds beside or above the card. We write none."""
 
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, yaml.YAMLError)
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError, yaml.YAMLError)
 """What `datasets` and YAML raise of cards that say nothing sensible; RecursionError is a RuntimeError."""
 
 
@@ -98,10 +98,10 @@ def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any]) -> bool
         return False
     try:
         manifest = folder.manifest(name)
-    except ConfigurationError:
+        if manifest is not None:
+            return files == data_files(name, manifest["splits"])
+    except (ConfigurationError, LookupError, TypeError):  # that manifest says nothing, which is not this one's fault
         return False
-    if manifest is not None:
-        return files == data_files(name, manifest["splits"])
     return all(each in possible for each in files) and not folder.data(name).exists()
 
 
@@ -121,7 +121,7 @@ def _as_list(value: Any) -> list[Any]:
 
 def _is_outside(pattern: Any) -> bool:
     """Whether a pattern can only match files of the repository that are in none of our rooms."""
-    if not isinstance(pattern, str) or "\\" in pattern:
+    if not isinstance(pattern, str) or "\\" in pattern or ":" in pattern:  # `s3::x` is another file system
         return False
     room, *below = pattern.split("/")
     if not below and "**" not in room:

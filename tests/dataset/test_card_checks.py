@@ -157,6 +157,8 @@ def test_a_part_of_a_repository_is_no_forgery(place):
         ({"data_files": ["*.csv", "train*.csv"]}, True),
         ({"data_files": "**.csv"}, False),
         ({"data_files": "https://example.org/x.csv"}, False),
+        ({"data_files": "s3::x.parquet"}, False),
+        ({"data_files": "other/x::y"}, False),
         ({"default": False, "data_files": "other/*"}, True),
         ({"config_name": "ev[i]l", "data_files": [{"split": "train", "path": "data/ev[i]l/train-*"}]}, False),
         ({"config_name": "sm[a]ll", "data_files": [{"split": "test", "path": "data/sm[a]ll/test-*"}]}, False),
@@ -222,7 +224,7 @@ def test_two_defaults_are_none(place):
     assert "does not say what `load_dataset` reads (ValueError)" in found
 
 
-@pytest.mark.parametrize("manifest", ["{}", None])
+@pytest.mark.parametrize("manifest", ["{}", '{"format": 1}', '{"format": 1, "splits": 5}', None])
 def test_a_manifest_beside_it_does_not_make_an_entry_ours(place, manifest):
     """One of another version, or one that names other files than the card."""
     (place.path / "manifests/evil.json").write_text(manifest or place.manifest_path("small").read_text())
