@@ -45,6 +45,10 @@ def evaluate_flow(
     cas: Annotated[
         bool, typer.Option("--cas", help="Also train the classifier on samples, test on real images.")
     ] = False,
+    classifier: Annotated[
+        Path | None, typer.Option(help="Settings of the classifier (YAML); model_cards/cifar10 has an example.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of latents and choices.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images per evaluation of the network.")] = 50,
     quiet: Quiet = False,
@@ -63,6 +67,8 @@ def evaluate_flow(
         certificate_per_class=certificate_per_class,
         storage_per_class=storage_per_class,
         cas=cas,
+        classifier=classifier,
+        device=device,
         seed=seed,
         batch_size=batch_size,
         progress=not quiet,

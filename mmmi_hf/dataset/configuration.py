@@ -23,7 +23,7 @@ from mmmi_hf.dataset.causal_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
 
 DEFAULT_PIPELINE = "fashion-mnist"
-CIFAR10_PIPELINE = "cifar10-small"
+CIFAR10_PIPELINE = "cifar10"
 WITHOUT_CLASSES = ("identity", "asinh", "normal-cdf", "half-cube")
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")

@@ -57,6 +57,29 @@ class ClassifierSettings:
             raise ValueError(f"max_shift must be 0 or more pixels, got {self.max_shift}")
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+        if len(self.widths) != 3 or min(self.widths) < 1:
+            raise ValueError(f"widths must be three positive numbers, got {self.widths}")
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str], *, seed: int = 0) -> ClassifierSettings:
+        """Read a file of settings; `seed` is taken unless the file has one.
+
+        Raises:
+            ValueError: the file cannot be read, or has unknown fields or impossible values.
+        """
+        import yaml
+
+        try:
+            given = yaml.safe_load(Path(path).read_text()) or {}
+        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path} cannot be read as YAML: {error}") from error
+        known = {field.name for field in dataclasses.fields(cls)}
+        if not isinstance(given, dict) or not given.keys() <= known:
+            raise ValueError(f"{path} must hold fields of a classifier, of {sorted(known)}; got {given!r}")
+        try:
+            return cls(**{"seed": seed, **given, "widths": tuple(given.get("widths", cls.widths))})
+        except TypeError as error:
+            raise ValueError(f"{path} holds a value of another kind than its field: {error}") from error
 
 
 class ImageClassifier(nn.Module):
@@ -109,15 +132,17 @@ def train_classifier(
     num_classes: int,
     settings: ClassifierSettings | None = None,
     *,
+    device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> ImageClassifier:
     """Train a classifier; the result is a function of images, labels and settings on a given machine.
 
     Args:
-        images: (n, C, H, W), uint8 in 0 … 255 or float in [−1, 1]; training happens on their device.
+        images: (n, C, H, W), uint8 in 0 … 255 or float in [−1, 1].
         labels: (n,) integers in 0 … num_classes − 1.
         num_classes: number of classes.
         settings: how to train.
+        device: where to train; images and labels are copied to it.
         progress: show a progress bar.
 
     Raises:
@@ -125,8 +150,9 @@ def train_classifier(
     """
     settings = settings or ClassifierSettings()
     _check(images, labels, num_classes)
-    device = images.device
-    with torch.random.fork_rng():
+    device = torch.device(device)
+    images, labels = images.to(device), labels.to(device)
+    with torch.random.fork_rng(devices=[]):
         torch.manual_seed(settings.seed)
         model = ImageClassifier(images.shape[1], num_classes, settings.widths)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -157,7 +183,7 @@ def train_classifier(
                 with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
                     logits = model(batch)
                 loss = F.cross_entropy(
-                    logits.float(), labels[here].to(device), label_smoothing=settings.label_smoothing
+                    logits.float(), labels[here], label_smoothing=settings.label_smoothing
                 )
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
@@ -174,6 +200,7 @@ def cached_classifier(
     num_classes: int,
     settings: ClassifierSettings | None = None,
     *,
+    device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> ImageClassifier:
     """`train_classifier`, or the weights that a call with equal images, labels and settings left in `folder`."""
@@ -182,7 +209,7 @@ def cached_classifier(
     digest = classifier_digest(images, labels, num_classes, settings)
     path = Path(folder) / f"classifier-{digest[:16]}.safetensors"
     if not path.exists():
-        model = train_classifier(images, labels, num_classes, settings, progress=progress)
+        model = train_classifier(images, labels, num_classes, settings, device=device, progress=progress)
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(path.name + ".partial")
         tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
@@ -193,7 +220,7 @@ def cached_classifier(
         if stored.metadata().get("digest") != digest:
             raise ValueError(f"{path} does not belong to these images and settings; delete it")
         model.load_state_dict({name: stored.get_tensor(name) for name in stored.keys()})  # noqa: SIM118
-    return model.to(images.device).eval()
+    return model.to(device).eval()
 
 
 def classifier_digest(

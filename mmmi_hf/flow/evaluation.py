@@ -93,7 +93,8 @@ def evaluate_flow(
     storage_per_class: int = 2,
     seed: int = 0,
     batch_size: int = 50,
-    classifier: ClassifierSettings | None = None,
+    classifier: ClassifierSettings | str | os.PathLike[str] | None = None,
+    device: str | torch.device | None = None,
     cache: str | os.PathLike[str] | None = None,
     command: str | None = None,
     progress: bool = True,
@@ -114,7 +115,8 @@ def evaluate_flow(
         storage_per_class: images per class that are stored in several formats and inverted.
         seed: of latents and choices.
         batch_size: images per evaluation of the network.
-        classifier: how the classifier is trained.
+        classifier: how the classifier is trained, or a YAML file that says so.
+        device: where everything is computed; by default a GPU if there is one.
         cache: folder for samples and classifier weights; `out/cache` if not given.
         command: recorded as the way to repeat the parts measured now; by default the equivalent command line.
         progress: show progress bars.
@@ -146,12 +148,17 @@ def evaluate_flow(
     pipe = pipeline if isinstance(pipeline, FlowMatchingPipeline) else FlowMatchingPipeline.from_pretrained(pipeline)
     if not pipe.num_classes:
         raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
-    settings = classifier or ClassifierSettings(seed=seed)
+    file = None if classifier is None or isinstance(classifier, ClassifierSettings) else Path(classifier)
+    if isinstance(classifier, ClassifierSettings):
+        settings = classifier
+    else:
+        settings = ClassifierSettings(seed=seed) if file is None else ClassifierSettings.from_yaml(file, seed=seed)
+    pipe = pipe.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     out = Path(out)
     cache = Path(cache) if cache is not None else out / "cache"
     if command is None:
-        command = _command(name, data, out, numbers, cas=cas, seed=seed, batch_size=batch_size)
-    report = _Report(out, _described(pipe), command)
+        command = _command(name, data, out, numbers, cas=cas, classifier=file, seed=seed, batch_size=batch_size)
+    report = _Report(out, _described(pipe), command, pipe.device)
     common = {"seed": seed, "batch_size": batch_size}
 
     if samples_per_class and data is not None:
@@ -220,21 +227,22 @@ class _SampleWork:
 
     def quality(self, out: Path) -> dict[str, Any]:
         samples, train, test = self._inputs()
-        found = sample_quality(samples, train, test, self.settings, self.cache, seed=self.seed, progress=self.progress)
+        place = {"device": self.pipeline.device, "progress": self.progress}
+        found = sample_quality(samples, train, test, self.settings, self.cache, seed=self.seed, **place)
         return found | {"sheets": draw_sheets(samples, train, out)}
 
     def accuracy_score(self) -> dict[str, Any]:
         samples, train, test = self._inputs()
-        return classification_accuracy_score(
-            samples, train, test, self.settings, self.cache, seed=self.seed, progress=self.progress
-        )
+        place = {"device": self.pipeline.device, "progress": self.progress}
+        return classification_accuracy_score(samples, train, test, self.settings, self.cache, seed=self.seed, **place)
 
 
 class _Report:
     """`evaluation.json` while it grows."""
 
-    def __init__(self, out: Path, pipeline: dict[str, Any], command: str) -> None:
+    def __init__(self, out: Path, pipeline: dict[str, Any], command: str, device: torch.device) -> None:
         self.path, self.command = out / REPORT, command
+        self.device = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         self.content: dict[str, Any] = {"format": 1, "pipeline": pipeline, "parts": {}}
         if self.path.exists():
             self.content = _read(self.path)
@@ -258,6 +266,7 @@ class _Report:
             "settings": settings,
             "results": results,
             "seconds": round(time.monotonic() - started, 1),
+            "device": self.device,
             "threads": torch.get_num_threads(),
             "machine": platform.machine(),
             "command": self.command,
@@ -314,6 +323,7 @@ def _command(
     numbers: dict[str, int],
     *,
     cas: bool,
+    classifier: Path | None,
     seed: int,
     batch_size: int,
 ) -> str:
@@ -324,4 +334,5 @@ def _command(
     for option, number in numbers.items():
         words += ["--" + option.replace("_", "-"), str(number)]
     words += ["--cas"] if cas else []
+    words += ["--classifier", str(classifier)] if classifier is not None else []
     return shlex.join([*words, "--seed", str(seed), "--batch-size", str(batch_size)])

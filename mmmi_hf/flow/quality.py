@@ -52,6 +52,7 @@ def sample_quality(
     cache: str | os.PathLike[str],
     *,
     seed: int = 0,
+    device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> dict[str, Any]:
     """Class accuracy, Fréchet distance, precision and recall of samples, and the same of real images.
@@ -65,11 +66,12 @@ def sample_quality(
         settings: of the classifier.
         cache: folder in which the classifier's weights are kept.
         seed: of the choice of training images.
+        device: where the classifier computes.
         progress: show progress bars.
     """
-    model = _classifier(train, settings, cache, progress)
     classes, per_class = samples.shape[:2]
     labels = torch.arange(classes).repeat_interleave(per_class)
+    model = cached_classifier(cache, train.pixels, train.labels, classes, settings, device=device, progress=progress)
     drawn = _judged(model, samples.flatten(0, 1), labels, "judging samples", progress)
     real = _judged(model, test.pixels, test.labels, "judging test images", progress)
     chosen = _balanced_rows(train.labels, classes, per_class, seed)
@@ -110,6 +112,7 @@ def classification_accuracy_score(
     cache: str | os.PathLike[str],
     *,
     seed: int = 0,
+    device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> dict[str, Any]:
     """Accuracy on real test images of a classifier that was trained on samples (Ravuri and Vinyals, 2019).
@@ -124,7 +127,7 @@ def classification_accuracy_score(
         ("samples", samples.flatten(0, 1), labels),
         ("training_images", train.pixels[chosen], train.labels[chosen]),
     ):
-        model = cached_classifier(cache, images, of, classes, settings, progress=progress)
+        model = cached_classifier(cache, images, of, classes, settings, device=device, progress=progress)
         judged = _judged(model, test.pixels, test.labels, "judging test images", progress)
         report[name] = _accuracy(judged, train.class_names)["overall"]
     return report
@@ -154,13 +157,6 @@ def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.Path
         "neighbour_queries": len(queries),
         "smallest_neighbour_distance": float(distance.min()),
     }
-
-
-def _classifier(
-    train: LabelledImages, settings: ClassifierSettings, cache: str | os.PathLike[str], progress: bool
-) -> ImageClassifier:
-    classes = len(train.class_names)
-    return cached_classifier(cache, train.pixels, train.labels, classes, settings, progress=progress)
 
 
 def _judged(

@@ -163,29 +163,59 @@ class TrainingRecipe:
         return min(decay, (1 + step) / (10 + step))
 
 
-def flow_matching_batch(
+@dataclass(frozen=True)
+class Draws:
+    """What one process draws for one step, on the CPU; see `draws_of_step`.
+
+    Attributes:
+        rows: (n,) int64, which images.
+        z: (n, channels, size, size), the latents.
+        t: (n,), the times.
+        flip: (n,) bool, which images are mirrored if the recipe wants that.
+    """
+
+    rows: torch.Tensor
+    z: torch.Tensor
+    t: torch.Tensor
+    flip: torch.Tensor
+
+    def to(self, device: torch.device) -> Draws:
+        """On a device; a copy to a GPU does not wait for the work there."""
+        moved = (value.to(device, non_blocking=True) for value in (self.rows, self.z, self.t, self.flip))
+        return Draws(*moved)
+
+
+def draws_of_step(
     recipe: TrainingRecipe, images: LabelledImages, step: int, *, rank: int = 0, world_size: int = 1
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """The training examples of one step for one process: (x_t, t, labels, velocity), x_t unshuffled.
+) -> Draws:
+    """All random numbers of one step for one process; images on a GPU get them in pinned memory.
 
     t is half uniform, half logit-normal(0, 1). All draws are functions of (seed, step); rank r takes every
     world_size-th example, so the batch of a step does not depend on the number of processes.
     """
+    pinned = images.pixels.is_cuda
     epoch_length = len(images) // recipe.batch_size
     epoch, position = divmod(step, epoch_length)
     order = torch.randperm(len(images), generator=_generator(recipe.seed, 0, epoch))
     rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
     draw = _generator(recipe.seed, 1, step)
-    z = torch.randn(len(rows), *images.pixels.shape[1:], generator=draw)
+    z = torch.randn(len(rows), *images.pixels.shape[1:], generator=draw, pin_memory=pinned)
     uniform, normal = torch.rand(len(rows), generator=draw), torch.randn(len(rows), generator=draw)
     t = torch.where(torch.arange(len(rows)) % 2 == 0, uniform, torch.sigmoid(normal))
     flip = torch.rand(len(rows), generator=draw) < 0.5
-    mine = slice(rank, None, world_size)
-    device = images.pixels.device
-    target, labels = images.batch(rows[mine].to(device))
+    mine = [value[rank::world_size].contiguous() for value in (rows, z, t, flip)]
+    return Draws(*(value.pin_memory() if pinned else value for value in mine))
+
+
+def flow_matching_batch(
+    recipe: TrainingRecipe, images: LabelledImages, drawn: Draws
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The training examples of what was drawn for a step: (x_t, t, labels, velocity), x_t unshuffled."""
+    drawn = drawn.to(images.pixels.device)
+    target, labels = images.batch(drawn.rows)
     if recipe.horizontal_flips:
-        target = torch.where(flip[mine].to(device)[:, None, None, None], target.flip(-1), target)
-    z, t = z[mine].to(device), t[mine].to(device)
+        target = torch.where(drawn.flip[:, None, None, None], target.flip(-1), target)
+    z, t = drawn.z, drawn.t
     shrink = 1 - (1 - recipe.sigma_min) * t
     x_t = shrink[:, None, None, None] * z + t[:, None, None, None] * target
     velocity = target - (1 - recipe.sigma_min) * z

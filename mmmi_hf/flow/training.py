@@ -11,10 +11,13 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
+import statistics
 import time
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +28,14 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from mmmi_hf.flow.recipe import TrainingRecipe, flow_matching_batch
+from mmmi_hf.flow.prefetching import ahead
+from mmmi_hf.flow.recipe import Draws, TrainingRecipe, draws_of_step, flow_matching_batch
 from mmmi_hf.flow.sheets import sample_sheet
 from mmmi_hf.flow.training_images import LabelledImages, load_images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from accelerate import Accelerator
     from diffusers import UNet2DModel
 
@@ -174,6 +180,17 @@ def _structure(network: UNet2DModel) -> dict[str, Any]:
     return _plain({key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"})
 
 
+@contextmanager
+def _fastest_convolutions() -> Iterator[None]:
+    """cuDNN tries its algorithms when it sees a shape for the first time; a training sees few. Nothing on a CPU."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = True
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
 class _Run:
     """One process's state of a run: network, moving average, optimizer, and the next step."""
 
@@ -205,37 +222,47 @@ class _Run:
 
     def make_steps(self, *, progress: bool) -> None:
         """Make the remaining steps; the main process logs, stores checkpoints and draws sheets."""
-        recipe, main = self.recipe, self.accelerator.is_main_process
-        started, before, losses = time.monotonic(), self.seconds, 0.0
+        recipe, accelerator, main = self.recipe, self.accelerator, self.accelerator.is_main_process
+        started, before = time.monotonic(), self.seconds
+        unread: list[torch.Tensor] = []
+        recent: list[float] = []
+        place = {"rank": accelerator.process_index, "world_size": accelerator.num_processes}
+        draws = ahead(partial(draws_of_step, recipe, self.images, **place), range(self.step, recipe.steps))
         self.trained.train()
-        with tqdm(total=recipe.steps, initial=self.step, desc="training", unit="step", disable=not progress) as bar:
-            while self.step < recipe.steps:
-                losses += self._make_step()
+        with (
+            closing(draws),
+            tqdm(total=recipe.steps, initial=self.step, desc="training", unit="step", disable=not progress) as bar,
+        ):
+            for drawn in draws:
+                with _fastest_convolutions():
+                    unread.append(self._make_step(drawn))
                 self.step += 1
                 self.seconds = before + time.monotonic() - started
                 bar.update()
                 last = self.step == recipe.steps
-                if main and self.step % LOG_EVERY == 0:
-                    bar.set_postfix(loss=f"{losses / LOG_EVERY:.4f}")
-                    self._log(losses / LOG_EVERY)
-                    losses = 0.0
-                if main and (self.step % recipe.checkpoint_every == 0 or last):
+                log, save = self.step % LOG_EVERY == 0, self.step % recipe.checkpoint_every == 0 or last
+                if log or save:
+                    recent += self._read(unread)
+                    unread.clear()
+                if main and log:
+                    bar.set_postfix(loss=f"{statistics.fmean(recent):.4f}")
+                    self._log(statistics.fmean(recent))
+                if log:
+                    recent.clear()
+                if main and save:
                     self._save()
                 if main and (self.step % recipe.sample_every == 0 or last):
                     self.draw(self.out / "samples" / f"step-{self.step:06d}.png")
 
-    def _make_step(self) -> float:
+    def _make_step(self, drawn: Draws) -> torch.Tensor:
+        """One step; its loss stays on the device, so that the next one is prepared while this one is computed."""
         recipe, accelerator = self.recipe, self.accelerator
         for group in self.stepper.param_groups:
             group["lr"] = recipe.learning_rate_at(self.step)
-        x_t, t, labels, velocity = flow_matching_batch(
-            recipe, self.images, self.step, rank=accelerator.process_index, world_size=accelerator.num_processes
-        )
+        x_t, t, labels, velocity = flow_matching_batch(recipe, self.images, drawn)
         with self._attention():
             predicted = self.trained(x_t, t * recipe.timestep_scale, class_labels=labels).sample
         loss = torch.nn.functional.mse_loss(predicted.float(), velocity)
-        if not torch.isfinite(loss):
-            raise ArithmeticError(f"the loss is {loss.item()} at step {self.step}; lower the learning rate")
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.trained.parameters(), recipe.max_gradient_norm)
         self.stepper.step()
@@ -243,7 +270,15 @@ class _Run:
         with torch.no_grad():
             current = [parameter.detach() for parameter in self.network.parameters()]
             torch._foreach_lerp_(list(self.average.values()), current, 1 - recipe.ema_decay_at(self.step))
-        return float(loss.detach())
+        return loss.detach()
+
+    def _read(self, losses: list[torch.Tensor]) -> list[float]:
+        """The losses of the last steps; ArithmeticError if one is not finite. Nothing is stored before they are read."""
+        values: list[float] = torch.stack(losses).tolist()
+        for step, value in enumerate(values, start=self.step - len(values)):
+            if not math.isfinite(value):
+                raise ArithmeticError(f"the loss is {value} at step {step}; lower the learning rate")
+        return values
 
     def _attention(self) -> AbstractContextManager[None]:
         """On a CPU, plain attention: the fused kernel's backward pass takes a fifth of a step of 64 tokens there."""

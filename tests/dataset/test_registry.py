@@ -162,7 +162,7 @@ def test_cifar10_families_tell_the_same_stories():
         plain, colour = (get_family(family + end).configurations for end in ("", "-cifar10"))
         assert [f"{name}-cifar10" for name in plain] == list(colour)
         for one, other in zip(map(get_configuration, plain), map(get_configuration, colour), strict=True):
-            assert {m.pipeline for m in other.modalities} == {"cifar10-small"}
+            assert {m.pipeline for m in other.modalities} == {"cifar10"}
             labels = [m.class_label for m in other.modalities]
             assert labels == ([1, 6] if len(labels) == 2 else list(range(10)))
             assert set(other.model.shapes.values()) == {(3, 32, 32)}

@@ -37,11 +37,11 @@ def test_what_is_released_is_bundled_and_used():
 def test_they_are_small_and_have_ten_classes(name):
     files = [path for path in Path(f"mmmi_hf/flow/pretrained/{name}").rglob("*") if path.is_file()]
     assert (
-        sum(path.stat().st_size for path in files) <= {"fashion-mnist": 10_000_000, "cifar10-small": 16_000_000}[name]
+        sum(path.stat().st_size for path in files) <= {"fashion-mnist": 10_000_000, "cifar10": 16_000_000}[name]
     )
     assert {path.suffix for path in files} == {".json", ".safetensors"}
     pipe = FlowMatchingPipeline.from_pretrained(name)
-    channels = {"fashion-mnist": 1, "cifar10-small": 3}[name]
+    channels = {"fashion-mnist": 1, "cifar10": 3}[name]
     assert (pipe.latent_shape, pipe.num_classes) == ((channels, 32, 32), 10)
 
 

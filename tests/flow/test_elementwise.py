@@ -120,7 +120,7 @@ def test_the_bundled_pipeline_loads_by_name():
 @pytest.mark.parametrize("name", ["fashion_mnist", "no-such-thing", "a/b/c", "", "./nowhere"])
 def test_an_unknown_name_is_one_line_that_lists_the_known(name):
     with pytest.raises(
-        ValueError, match=r"identity, asinh, normal-cdf, half-cube, (cifar10-small, )?fashion-mnist"
+        ValueError, match=r"identity, asinh, normal-cdf, half-cube, (cifar10, )?fashion-mnist"
     ) as caught:
         load_bijection(name, (1, 32, 32))
     assert "\n" not in str(caught.value)

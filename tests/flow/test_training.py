@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmmi_hf.flow import training
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.recipe import TrainingRecipe, flow_matching_batch
+from mmmi_hf.flow.recipe import TrainingRecipe, draws_of_step, flow_matching_batch
 from mmmi_hf.flow.training import train
 from mmmi_hf.flow.training_images import LabelledImages, load_images
 
@@ -69,12 +69,13 @@ def test_a_run_leaves_a_pipeline_and_what_its_card_needs(data, tmp_path):
 
 def test_a_killed_run_ends_with_the_same_weights(data, tmp_path, monkeypatch):
     whole = train(tiny(data), tmp_path / "whole", cpu=True, progress=False)
-    original = training.flow_matching_batch
+    original, steps = training.flow_matching_batch, []
 
-    def killed(recipe, images, step, **keywords):
-        if step == 5:
+    def killed(recipe, images, drawn):
+        if len(steps) == 5:
             raise KeyboardInterrupt
-        return original(recipe, images, step, **keywords)
+        steps.append(drawn)
+        return original(recipe, images, drawn)
 
     monkeypatch.setattr(training, "flow_matching_batch", killed)
     monkeypatch.setattr(training, "LOG_EVERY", 1)
@@ -173,6 +174,10 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         train(tiny(data, learning_rate=1e30, warmup_steps=1), tmp_path / "run", cpu=True, progress=False)
 
 
+def batch_of(recipe, images, step, **place):
+    return flow_matching_batch(recipe, images, draws_of_step(recipe, images, step, **place))
+
+
 def images_of(count=32):
     generator = torch.Generator().manual_seed(1)
     pixels = torch.randint(0, 256, (count, 1, 8, 8), generator=generator, dtype=torch.uint8)
@@ -181,7 +186,7 @@ def images_of(count=32):
 
 def test_the_velocity_leads_from_the_latent_to_the_image(data):
     recipe, images = tiny(data, patch_size=1), images_of()
-    x_t, t, labels, velocity = flow_matching_batch(recipe, images, 3)
+    x_t, t, labels, velocity = batch_of(recipe, images, 3)
     ends = x_t + (1 - t)[:, None, None, None] * velocity
     order = [int((images.batch(torch.arange(32))[0] - end + 0.0).flatten(1).norm(dim=1).argmin()) for end in ends]
     latents = (x_t - t[:, None, None, None] * images.batch(torch.tensor(order))[0]) / (1 - 0.98 * t)[
@@ -194,14 +199,14 @@ def test_the_velocity_leads_from_the_latent_to_the_image(data):
 def test_an_epoch_sees_every_image_once(data):
     recipe, images = tiny(data), images_of()
     images = LabelledImages(images.pixels, torch.arange(32), tuple(map(str, range(32))))
-    seen = torch.cat([flow_matching_batch(recipe, images, step)[2] for step in range(4)])
+    seen = torch.cat([batch_of(recipe, images, step)[2] for step in range(4)])
     assert sorted(seen.tolist()) == list(range(32))
 
 
 def test_processes_share_a_step_without_overlap(data):
     recipe, images = tiny(data), images_of()
-    whole = flow_matching_batch(recipe, images, 5)
-    halves = [flow_matching_batch(recipe, images, 5, rank=rank, world_size=2) for rank in range(2)]
+    whole = batch_of(recipe, images, 5)
+    halves = [batch_of(recipe, images, 5, rank=rank, world_size=2) for rank in range(2)]
     for index, tensor in enumerate(whole):
         for rank in range(2):
             torch.testing.assert_close(tensor[rank::2], halves[rank][index], rtol=0, atol=0)
@@ -209,8 +214,8 @@ def test_processes_share_a_step_without_overlap(data):
 
 def test_flips_mirror_about_half_of_the_images(data):
     images = images_of(64)
-    plain = flow_matching_batch(tiny(data, batch_size=64, patch_size=1), images, 0)[3]
-    flipped = flow_matching_batch(tiny(data, batch_size=64, patch_size=1, horizontal_flips=True), images, 0)[3]
+    plain = batch_of(tiny(data, batch_size=64, patch_size=1), images, 0)[3]
+    flipped = batch_of(tiny(data, batch_size=64, patch_size=1, horizontal_flips=True), images, 0)[3]
     changed = (plain != flipped).flatten(1).any(dim=1).sum()
     assert 16 < int(changed) < 48
 
