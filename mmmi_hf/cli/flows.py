@@ -48,6 +48,9 @@ def evaluate_flow(
     classifier: Annotated[
         Path | None, typer.Option(help="Settings of the classifier (YAML); model_cards/cifar10 has an example.")
     ] = None,
+    cas_classifier: Annotated[
+        Path | None, typer.Option(help="The same for the one trained on samples; default: as --classifier.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of latents and choices.")] = 0,
     batch_size: Annotated[int, typer.Option(help="Images per evaluation of the network.")] = 50,
@@ -68,6 +71,7 @@ def evaluate_flow(
         storage_per_class=storage_per_class,
         cas=cas,
         classifier=classifier,
+        cas_classifier=cas_classifier,
         device=device,
         seed=seed,
         batch_size=batch_size,

@@ -1,8 +1,8 @@
 """Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
 
 Owns the template's data and the check that a card is up to date. Reads `recipe.yaml`, `training.json`,
-`evaluation.json` and, where they are, the recipes of earlier legs of the training and `seen.md`, which tells what the
-samples look like, of a folder, and refuses to render when they speak of different pipelines.
+`evaluation.json` and, where they are, the recipes of earlier legs of the training, `seen.md`, which tells what the
+samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different pipelines.
 Imports neither torch nor diffusers by itself.
 
     python -m mmmi_hf.flow.cards model_cards/fashion-mnist          # write README.md
@@ -33,6 +33,10 @@ EARLIER_RECIPES = "recipe-*.yaml"
 """Of the runs whose weights the last one went on from."""
 SEEN = "seen.md"
 """What somebody saw who looked at the sheet of samples: the only words of a card that are typed. Optional."""
+CLASSIFIERS = "classifier*.yaml"
+"""Settings of the classifiers, as the commands name them. Optional."""
+SPEED = "speed-*.txt"
+"""Commands of `tests/performance/` with what they printed, one file for each machine. Optional."""
 TEMPLATE = "model_card.md.j2"
 FAR_FROM_REAL = 0.9
 _TITLES = {
@@ -74,6 +78,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         "accuracy": _accuracy,
         "count": lambda value: f"{value:,}",
         "duration": _duration,
+        "machine": _machine,
         "percent": lambda value: f"{100 * value:.1f} %",
         "sci": _scientific,
         "versions": lambda versions: ", ".join(f"{package} {number}" for package, number in versions.items()),
@@ -97,6 +102,8 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
         samples=parts.get("samples"),
         cas=parts.get("classification_accuracy_score"),
+        pupil=_pupil(parts),
+        speed=[path.read_text().strip() for path in sorted(folder.glob(SPEED))],
         round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
         certificate=parts.get("certificate"),
         storage=parts.get("storage"),
@@ -180,6 +187,15 @@ def _far_from_real(samples: dict[str, Any] | None) -> bool:
     return bool(of_samples < FAR_FROM_REAL * of_real)
 
 
+def _pupil(parts: dict[str, Any]) -> str:
+    """The classifier of the classification accuracy score, which need not be the one that judges the samples."""
+    ours, other = (parts.get(key, {}).get("settings", {}) for key in ("samples", "classification_accuracy_score"))
+    settings = other.get("classifier")
+    if settings is None or settings == ours.get("classifier"):
+        return "the same classifier"
+    return f"such a classifier of widths {', '.join(map(str, settings['widths']))}, {settings['epochs']} epochs,"
+
+
 def _earlier(training: dict[str, Any]) -> list[dict[str, Any]]:
     """The pipelines that the training went on from, the last one first; each with its record, where there is one."""
     found = []
@@ -228,6 +244,13 @@ def _accuracy(share: dict[str, Any]) -> str:
         return "–"
     low, high = share["interval_95"]
     return f"{100 * share['value']:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def _machine(part: dict[str, Any]) -> str:
+    """What a part was computed on; older evaluations know of CPUs only."""
+    if (device := part.get("device", "cpu")) != "cpu":
+        return f"one {device}"
+    return "1 thread" if part["threads"] == 1 else f"{part['threads']} threads"
 
 
 def _scientific(value: float | None) -> str:

@@ -77,7 +77,8 @@ class ClassifierSettings:
         if not isinstance(given, dict) or not given.keys() <= known:
             raise ValueError(f"{path} must hold fields of a classifier, of {sorted(known)}; got {given!r}")
         try:
-            return cls(**{"seed": seed, **given, "widths": tuple(given.get("widths", cls.widths))})
+            given = {"seed": seed, **given, "widths": tuple(given.get("widths", cls.widths))}
+            return cls(**given)
         except TypeError as error:
             raise ValueError(f"{path} holds a value of another kind than its field: {error}") from error
 
@@ -182,9 +183,7 @@ def train_classifier(
                 batch = _augmented(_as_float(images[here]), settings, draw)
                 with torch.autocast(device.type, torch.bfloat16, enabled=settings.mixed_precision):
                     logits = model(batch)
-                loss = F.cross_entropy(
-                    logits.float(), labels[here], label_smoothing=settings.label_smoothing
-                )
+                loss = F.cross_entropy(logits.float(), labels[here], label_smoothing=settings.label_smoothing)
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 optimizer.step()

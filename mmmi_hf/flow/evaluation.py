@@ -17,6 +17,7 @@ import shlex
 import time
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,6 @@ from mmmi_hf.flow.storage import storage_losses
 from mmmi_hf.flow.training_images import LabelledImages, load_images
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Callable
 
     from mmmi_hf.flow.training_images import Fit
@@ -82,9 +82,9 @@ class EvaluationDataset:
 
 
 def evaluate_flow(
-    pipeline: FlowMatchingPipeline | str | os.PathLike[str],
+    pipeline: FlowMatchingPipeline | str | PathLike[str],
     dataset: EvaluationDataset | str | None,
-    out: str | os.PathLike[str],
+    out: str | PathLike[str],
     *,
     samples_per_class: int = 1000,
     cas: bool = False,
@@ -93,9 +93,10 @@ def evaluate_flow(
     storage_per_class: int = 2,
     seed: int = 0,
     batch_size: int = 50,
-    classifier: ClassifierSettings | str | os.PathLike[str] | None = None,
+    classifier: ClassifierSettings | str | PathLike[str] | None = None,
+    cas_classifier: ClassifierSettings | str | PathLike[str] | None = None,
     device: str | torch.device | None = None,
-    cache: str | os.PathLike[str] | None = None,
+    cache: str | PathLike[str] | None = None,
     command: str | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
@@ -116,7 +117,9 @@ def evaluate_flow(
         seed: of latents and choices.
         batch_size: images per evaluation of the network.
         classifier: how the classifier is trained, or a YAML file that says so.
-        device: where everything is computed; by default a GPU if there is one.
+        cas_classifier: the same for the classifier that is trained on samples; by default that of `classifier`.
+        device: where everything is computed; by default where the pipeline is, and for the name of one, a GPU if there
+            is one.
         cache: folder for samples and classifier weights; `out/cache` if not given.
         command: recorded as the way to repeat the parts measured now; by default the equivalent command line.
         progress: show progress bars.
@@ -145,32 +148,25 @@ def evaluate_flow(
         raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
     data = EvaluationDataset(dataset) if isinstance(dataset, str) else dataset
     name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
-    pipe = pipeline if isinstance(pipeline, FlowMatchingPipeline) else FlowMatchingPipeline.from_pretrained(pipeline)
-    if not pipe.num_classes:
-        raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
-    file = None if classifier is None or isinstance(classifier, ClassifierSettings) else Path(classifier)
-    if isinstance(classifier, ClassifierSettings):
-        settings = classifier
-    else:
-        settings = ClassifierSettings(seed=seed) if file is None else ClassifierSettings.from_yaml(file, seed=seed)
-    pipe = pipe.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    judge = _settings(classifier, ClassifierSettings(seed=seed))
+    pupil = _settings(cas_classifier, judge)
+    pipe = _placed(pipeline, device)
     out = Path(out)
     cache = Path(cache) if cache is not None else out / "cache"
     if command is None:
-        command = _command(name, data, out, numbers, cas=cas, classifier=file, seed=seed, batch_size=batch_size)
+        files = {"classifier": classifier, "cas-classifier": cas_classifier}
+        command = _command(name, data, out, numbers, cas=cas, files=files, seed=seed, batch_size=batch_size)
     report = _Report(out, _described(pipe), command, pipe.device)
     common = {"seed": seed, "batch_size": batch_size}
 
     if samples_per_class and data is not None:
-        judging = common | {
-            "per_class": samples_per_class,
-            "dataset": dataclasses.asdict(data),
-            "classifier": dataclasses.asdict(settings),
-        }
-        work = _SampleWork(pipe, data, cache, settings, samples_per_class, seed, batch_size, progress)
-        report.part("samples", judging, lambda: work.quality(out))
+        judging = common | {"per_class": samples_per_class, "dataset": dataclasses.asdict(data)}
+        work = _SampleWork(pipe, data, cache, samples_per_class, seed, batch_size, progress)
+        by = judging | {"classifier": dataclasses.asdict(judge)}
+        report.part("samples", by, lambda: work.quality(judge, out))
         if cas:
-            report.part("classification_accuracy_score", judging, work.accuracy_score)
+            by = judging | {"classifier": dataclasses.asdict(pupil)}
+            report.part("classification_accuracy_score", by, lambda: work.accuracy_score(pupil))
 
     for dtype in (torch.float32, torch.float64) if round_trip_per_class else ():
 
@@ -182,7 +178,7 @@ def evaluate_flow(
         part = "round_trip_" + str(dtype).removeprefix("torch.")
         report.part(part, common | {"per_class": round_trip_per_class}, there_and_back)
     if certificate_per_class:
-        trajectories = certificate_per_class * pipe.num_classes
+        trajectories = certificate_per_class * (pipe.num_classes or 0)
         report.part(
             "certificate",
             {"seed": seed, "samples": trajectories},
@@ -204,7 +200,6 @@ class _SampleWork:
     pipeline: FlowMatchingPipeline
     data: EvaluationDataset
     cache: Path
-    settings: ClassifierSettings
     per_class: int
     seed: int
     batch_size: int
@@ -225,16 +220,36 @@ class _SampleWork:
             self._loaded = samples, train, test
         return self._loaded
 
-    def quality(self, out: Path) -> dict[str, Any]:
+    def quality(self, settings: ClassifierSettings, out: Path) -> dict[str, Any]:
         samples, train, test = self._inputs()
         place = {"device": self.pipeline.device, "progress": self.progress}
-        found = sample_quality(samples, train, test, self.settings, self.cache, seed=self.seed, **place)
+        found = sample_quality(samples, train, test, settings, self.cache, seed=self.seed, **place)
         return found | {"sheets": draw_sheets(samples, train, out)}
 
-    def accuracy_score(self) -> dict[str, Any]:
+    def accuracy_score(self, settings: ClassifierSettings) -> dict[str, Any]:
         samples, train, test = self._inputs()
         place = {"device": self.pipeline.device, "progress": self.progress}
-        return classification_accuracy_score(samples, train, test, self.settings, self.cache, seed=self.seed, **place)
+        return classification_accuracy_score(samples, train, test, settings, self.cache, seed=self.seed, **place)
+
+
+def _placed(
+    pipeline: FlowMatchingPipeline | str | PathLike[str], device: str | torch.device | None
+) -> FlowMatchingPipeline:
+    """The pipeline on its device; ValueError if it has no classes."""
+    if not isinstance(pipeline, FlowMatchingPipeline):
+        pipeline = FlowMatchingPipeline.from_pretrained(pipeline)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if not pipeline.num_classes:
+        raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
+    return pipeline if device is None else pipeline.to(device)
+
+
+def _settings(
+    given: ClassifierSettings | str | PathLike[str] | None, default: ClassifierSettings
+) -> ClassifierSettings:
+    if given is None or isinstance(given, ClassifierSettings):
+        return given or default
+    return ClassifierSettings.from_yaml(given, seed=default.seed)
 
 
 class _Report:
@@ -323,7 +338,7 @@ def _command(
     numbers: dict[str, int],
     *,
     cas: bool,
-    classifier: Path | None,
+    files: dict[str, ClassifierSettings | str | PathLike[str] | None],
     seed: int,
     batch_size: int,
 ) -> str:
@@ -334,5 +349,6 @@ def _command(
     for option, number in numbers.items():
         words += ["--" + option.replace("_", "-"), str(number)]
     words += ["--cas"] if cas else []
-    words += ["--classifier", str(classifier)] if classifier is not None else []
+    for option, file in files.items():
+        words += [f"--{option}", str(file)] if isinstance(file, str | PathLike) else []
     return shlex.join([*words, "--seed", str(seed), "--batch-size", str(batch_size)])

@@ -273,7 +273,7 @@ class _Run:
         return loss.detach()
 
     def _read(self, losses: list[torch.Tensor]) -> list[float]:
-        """The losses of the last steps; ArithmeticError if one is not finite. Nothing is stored before they are read."""
+        """The losses of the last steps, read before anything is stored; ArithmeticError if one is not finite."""
         values: list[float] = torch.stack(losses).tolist()
         for step, value in enumerate(values, start=self.step - len(values)):
             if not math.isfinite(value):

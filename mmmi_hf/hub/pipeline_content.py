@@ -13,12 +13,12 @@ from pathlib import Path
 import yaml
 
 from mmmi_hf.flow.bundled import INDEX, PATTERNS, check_folder
-from mmmi_hf.flow.cards import EARLIER_RECIPES, EVALUATION, RECIPE, SEEN, TRAINING, model_card
+from mmmi_hf.flow.cards import CLASSIFIERS, EARLIER_RECIPES, EVALUATION, RECIPE, SEEN, SPEED, TRAINING, model_card
 from mmmi_hf.hub.release import CARD, LocalFile
 from mmmi_hf.hub.remote import State
 from mmmi_hf.hub.versions import Version
 
-_RESULTS = (RECIPE, EARLIER_RECIPES, TRAINING, EVALUATION, SEEN, "*.png")
+_RESULTS = (RECIPE, EARLIER_RECIPES, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
 
 
 class PipelineContent:

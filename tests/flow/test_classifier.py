@@ -1,6 +1,7 @@
 """The classifier: it learns, repeats itself bit for bit, keeps its weights, and refuses what does not fit."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -137,11 +138,44 @@ def test_augmentation_shifts_by_whole_pixels_and_mirrors_half():
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"max_shift": -1}, "max_shift must be 0 or more pixels, got -1"),
         ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),
+        ({"widths": (8, 8)}, r"widths must be three positive numbers, got \(8, 8\)"),
+        ({"widths": (8, 0, 8)}, "widths must be three positive numbers"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
     with pytest.raises(ValueError, match=message):
         ClassifierSettings(**settings)
+
+
+def test_settings_are_read_from_a_file(tmp_path):
+    path = tmp_path / "classifier.yaml"
+    path.write_text("widths: [8, 16, 24]\nepochs: 3\nhorizontal_flips: true\n")
+    wanted = ClassifierSettings(widths=(8, 16, 24), epochs=3, horizontal_flips=True, seed=5)
+    assert ClassifierSettings.from_yaml(path, seed=5) == wanted
+    path.write_text("seed: 7\n")
+    assert ClassifierSettings.from_yaml(path, seed=5) == ClassifierSettings(seed=7)
+    for file in Path("model_cards").glob("*/classifier*.yaml"):
+        assert ClassifierSettings.from_yaml(file) != ClassifierSettings()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (None, "cannot be read as YAML"),
+        ("a: [", "cannot be read as YAML"),
+        ("[1]", "must hold fields of a classifier"),
+        ("epoch: 3", "must hold fields of a classifier, of .*'epochs'.*; got {'epoch': 3}"),
+        ("epochs: 0", "epochs must be at least 1"),
+        ("epochs: many", "holds a value of another kind than its field"),
+        ("widths: 5", "holds a value of another kind than its field"),
+    ],
+)
+def test_files_of_settings_that_cannot_be_used(tmp_path, text, message):
+    path = tmp_path / "classifier.yaml"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        ClassifierSettings.from_yaml(path)
 
 
 @pytest.mark.parametrize(

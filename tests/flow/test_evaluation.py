@@ -145,6 +145,31 @@ def test_a_pipeline_is_loaded_by_its_folder_and_named_in_the_command(pipeline, t
     assert command.endswith("--storage-per-class 1 --seed 0 --batch-size 50")
 
 
+def test_classifiers_are_given_by_files_and_named_in_the_command(pipeline, data, tmp_path):
+    files = {name: tmp_path / f"{name}.yaml" for name in ("judge", "pupil")}
+    files["judge"].write_text("{widths: [4, 4, 8], epochs: 1, batch_size: 16}")
+    files["pupil"].write_text("{widths: [4, 4, 4], epochs: 1, batch_size: 16}")
+    chosen = {"classifier": str(files["judge"]), "cas_classifier": files["pupil"]}
+    report = _evaluate(pipeline, data, tmp_path / "out", **SKIP | {"samples_per_class": 2}, cas=True, seed=3, **chosen)
+    used = {name: part["settings"]["classifier"] for name, part in report["parts"].items()}
+    assert used["samples"]["widths"] == [4, 4, 8]
+    assert used["classification_accuracy_score"]["widths"] == [4, 4, 4]
+    assert {settings["seed"] for settings in used.values()} == {3}
+    command = report["parts"]["samples"]["command"]
+    assert f"--cas --classifier {files['judge']} --cas-classifier {files['pupil']} --seed 3" in command
+    assert {part["device"] for part in report["parts"].values()} == {"cpu"}
+
+
+def test_it_is_computed_where_it_is_asked_for(pipeline, tmp_path):
+    with pytest.raises((RuntimeError, AssertionError)):  # a build without CUDA, or no GPU
+        evaluate_flow(pipeline, None, tmp_path, **{**SKIP, "storage_per_class": 1}, device="cuda:99", progress=False)
+    pipeline.to("cpu")
+    assert not (tmp_path / "evaluation.json").exists()
+    one = {**SKIP, "storage_per_class": 1}
+    report = evaluate_flow(pipeline, None, tmp_path, **one, device="cpu", progress=False)
+    assert report["parts"]["storage"]["device"] == "cpu"
+
+
 def test_dataset_options_reach_the_reader(pipeline, data, tmp_path):
     options = EvaluationDataset(data, test_split="train", image_column="image", label_column="label")
     report = _evaluate(pipeline, options, tmp_path, **{**SKIP, "samples_per_class": 1})

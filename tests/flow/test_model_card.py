@@ -236,6 +236,30 @@ def test_what_was_seen_in_the_sheet_is_in_the_card(folder):
     assert "for this picture only.\n\nCats look like cats.\n\n## Use" in text
 
 
+def test_what_the_benchmarks_printed_is_in_the_card(folder):
+    assert "## Speed" not in model_card(folder)
+    (folder / "speed-b.txt").write_text("$ python second.py\nsecond\n")
+    (folder / "speed-a.txt").write_text("$ python first.py\nfirst\n")
+    text = model_card(folder)
+    assert "```text\n$ python first.py\nfirst\n\n$ python second.py\nsecond\n```\n\n## Limits" in text
+    assert "\n\n\n" not in text
+
+
+def test_what_computed_a_part_and_another_classifier_are_told(folder):
+    text = model_card(folder)
+    assert "of the same classifier trained on the samples" in text
+    assert "in float32: 7 min on 2 threads" in text
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["parts"]["samples"]["settings"]["classifier"] = {"widths": [8, 9, 10], "epochs": 3}
+    evaluation["parts"]["classification_accuracy_score"]["settings"]["classifier"] = {"widths": [5, 6, 7], "epochs": 4}
+    evaluation["parts"]["round_trip_float32"]["device"] = "NVIDIA H100"
+    _write(folder, TRAINING, evaluation)
+    text = model_card(folder)
+    assert "real test images of such a classifier of widths 5, 6, 7, 4 epochs, trained on the samples." in text
+    assert "in float32: 7 min on one NVIDIA H100" in text
+    assert "; seconds on one NVIDIA H100." in text
+
+
 def test_earlier_trainings_are_told(folder):
     first = TRAINING | {"digest": "b" * 64, "steps": 1000, "images_seen": 96000, "seconds": 600.0}
     second = TRAINING | {"digest": "c" * 64, "images_seen": 200000}

@@ -111,10 +111,12 @@ def test_the_card_is_rendered_from_results(hub, published, repo):
     assert TOKEN not in json.dumps(result)
 
 
-def test_recipes_of_earlier_legs_are_published_too(tiny, tmp_path):
+def test_what_else_the_card_is_made_from_is_published_too(tiny, tmp_path):
     results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
-    (results / "recipe-1.yaml").write_text("seed: 7\n")
-    assert "recipe-1.yaml" in {file.path for file in PipelineContent(tiny, "org/pipe", results).files}
+    others = {"recipe-1.yaml", "classifier.yaml", "classifier-cas.yaml", "speed-cpu.txt"}
+    for name in others:
+        (results / name).write_text("seed: 7\n")
+    assert others <= {file.path for file in PipelineContent(tiny, "org/pipe", results).files}
 
 
 def test_the_folders_own_card(tiny, tmp_path):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -79,6 +80,7 @@ def main() -> None:
     wall, processor, error = network_alone(
         chosen.configuration, min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
     )
+    print(f"$ {shlex.join(['python', *sys.argv])}")
     print(
         f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}"
     )

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
+import sys
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -44,10 +46,12 @@ def main() -> None:
     parser.add_argument("--no-compile", action="store_true", help="leave out the way that takes a minute to compile")
     chosen = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    kind = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     plain = _new(chosen.pipeline, device)
     z = torch.randn(chosen.images, *plain.latent_shape, generator=torch.Generator().manual_seed(0)).to(device)
     labels = (torch.arange(chosen.images) % 10).to(device)
-    print(f"{chosen.pipeline}, {chosen.images} images at a time, {device}, {torch.get_num_threads()} thread(s)")
+    print(f"$ {shlex.join(['python', *sys.argv])}")
+    print(f"{chosen.pipeline}, {chosen.images} images at a time, {kind}, {torch.get_num_threads()} thread(s)")
     speed = None
     for name in ("strict float32", "float32 channels last", "TF32", "bfloat16 autocast", "float32 compiled"):
         if name == "float32 compiled" and chosen.no_compile:
