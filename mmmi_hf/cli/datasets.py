@@ -26,7 +26,7 @@ def generate(
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     channels_last: Annotated[
-        bool, typer.Option("--channels-last", help="Networks with channels last; faster on CPUs, slower on an H100.")
+        bool, typer.Option("--channels-last", help="Networks with channels last: faster on some machines only.")
     ] = False,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compiled networks: faster for many rows on CPUs; needs a C++ compiler.")

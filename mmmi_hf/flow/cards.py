@@ -102,8 +102,10 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
         samples=parts.get("samples"),
         cas=parts.get("classification_accuracy_score"),
+        judge=_judge(parts),
         pupil=_pupil(parts),
-        speed=[path.read_text().strip() for path in sorted(folder.glob(SPEED))],
+        trained_on=_trained_on(training),
+        speed=[text for path in sorted(folder.glob(SPEED)) if (text := path.read_text().strip())],
         round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
         certificate=parts.get("certificate"),
         storage=parts.get("storage"),
@@ -193,7 +195,25 @@ def _pupil(parts: dict[str, Any]) -> str:
     settings = other.get("classifier")
     if settings is None or settings == ours.get("classifier"):
         return "the same classifier"
-    return f"such a classifier of widths {', '.join(map(str, settings['widths']))}, {settings['epochs']} epochs,"
+    return f"another one ({_network(settings)})"
+
+
+def _judge(parts: dict[str, Any]) -> str:
+    settings = parts.get("samples", {}).get("settings", {}).get("classifier")
+    return "" if settings is None else f" ({_network(settings)})"
+
+
+def _network(settings: dict[str, Any]) -> str:
+    return f"widths {', '.join(map(str, settings['widths']))}; {settings['epochs']} epochs"
+
+
+def _trained_on(training: dict[str, Any]) -> str:
+    kind, name = training.get("device", "cpu"), training.get("device_name")
+    if kind == "cpu":
+        return "CPUs"
+    if training["world_size"] == 1:
+        return f"one {name or 'GPU'}"
+    return "GPUs" if name is None else f"GPUs ({name})"
 
 
 def _earlier(training: dict[str, Any]) -> list[dict[str, Any]]:

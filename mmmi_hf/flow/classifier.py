@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from mmmi_hf.flow.settings_file import read_fields
 from mmmi_hf.flow.training_images import to_float
 
 if TYPE_CHECKING:
@@ -50,15 +52,23 @@ class ClassifierSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.max_shift < 0:
-            raise ValueError(f"max_shift must be 0 or more pixels, got {self.max_shift}")
-        if not 0 <= self.label_smoothing < 1:
+        if len(self.widths) != 3 or not all(_is(width, int, 1) for width in self.widths):
+            raise ValueError(f"widths must be three positive integers, got {self.widths!r}")
+        for name, smallest in (("epochs", 1), ("batch_size", 1), ("max_shift", 0), ("seed", 0)):
+            if not _is(getattr(self, name), int, smallest):
+                raise ValueError(f"{name} must be an integer of at least {smallest}, got {getattr(self, name)!r}")
+        for name in ("learning_rate", "momentum", "weight_decay", "label_smoothing"):
+            if not _is(getattr(self, name), float, 0):
+                raise ValueError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
+        if self.learning_rate == 0 or not 0 < self.momentum < 1:
+            raise ValueError(
+                f"learning_rate must be above 0 and momentum in (0, 1), got {self.learning_rate} and {self.momentum}"
+            )
+        if self.label_smoothing >= 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
-        if len(self.widths) != 3 or min(self.widths) < 1:
-            raise ValueError(f"widths must be three positive numbers, got {self.widths}")
+        for name in ("horizontal_flips", "mixed_precision"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], *, seed: int = 0) -> ClassifierSettings:
@@ -67,20 +77,19 @@ class ClassifierSettings:
         Raises:
             ValueError: the file cannot be read, or has unknown fields or impossible values.
         """
-        import yaml
+        given = read_fields(path, cls, "a classifier")
+        if not isinstance(given.get("widths", ()), tuple):
+            raise ValueError(f"{path}: widths must be a list of three numbers, got {given['widths']!r}")
+        try:
+            return cls(**{"seed": seed, **given})
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
 
-        try:
-            given = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} cannot be read as YAML: {error}") from error
-        known = {field.name for field in dataclasses.fields(cls)}
-        if not isinstance(given, dict) or not given.keys() <= known:
-            raise ValueError(f"{path} must hold fields of a classifier, of {sorted(known)}; got {given!r}")
-        try:
-            given = {"seed": seed, **given, "widths": tuple(given.get("widths", cls.widths))}
-            return cls(**given)
-        except TypeError as error:
-            raise ValueError(f"{path} holds a value of another kind than its field: {error}") from error
+
+def _is(value: object, kind: type[int] | type[float], smallest: int) -> bool:
+    """A finite number of that kind, no bool, not below `smallest`; integers count as floats."""
+    numbers = (int,) if kind is int else (int, float)
+    return isinstance(value, numbers) and not isinstance(value, bool) and smallest <= value < math.inf
 
 
 class ImageClassifier(nn.Module):
@@ -136,7 +145,9 @@ def train_classifier(
     device: str | torch.device = "cpu",
     progress: bool = True,
 ) -> ImageClassifier:
-    """Train a classifier; the result is a function of images, labels and settings on a given machine.
+    """Train a classifier.
+
+    On a given machine the result is a function of images, labels and settings; on a GPU up to rounding.
 
     Args:
         images: (n, C, H, W), uint8 in 0 … 255 or float in [−1, 1].
@@ -154,7 +165,7 @@ def train_classifier(
     device = torch.device(device)
     images, labels = images.to(device), labels.to(device)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
+        torch.default_generator.manual_seed(settings.seed)
         model = ImageClassifier(images.shape[1], num_classes, settings.widths)
     model.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     decayed = [p for p in model.parameters() if p.ndim > 1]

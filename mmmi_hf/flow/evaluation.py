@@ -117,9 +117,10 @@ def evaluate_flow(
         seed: of latents and choices.
         batch_size: images per evaluation of the network.
         classifier: how the classifier is trained, or a YAML file that says so.
-        cas_classifier: the same for the classifier that is trained on samples; by default that of `classifier`.
+        cas_classifier: the same for the classifier that is trained on samples; by default that of `classifier`, whose
+            seed it has if its file names none.
         device: where everything is computed; by default where the pipeline is, and for the name of one, a GPU if there
-            is one.
+            is one. A pipeline that is given is moved there.
         cache: folder for samples and classifier weights; `out/cache` if not given.
         command: recorded as the way to repeat the parts measured now; by default the equivalent command line.
         progress: show progress bars.
@@ -128,8 +129,8 @@ def evaluate_flow(
         What the file holds.
 
     Raises:
-        ValueError: a negative number, no data set where one is needed, a pipeline without classes, or an `out` that
-            holds something else.
+        ValueError: a negative number, no data set where one is needed, settings of a classifier that is not needed, a
+            pipeline without classes, no such device, or an `out` that holds something else.
     """
     numbers = {
         "samples_per_class": samples_per_class,
@@ -137,15 +138,8 @@ def evaluate_flow(
         "certificate_per_class": certificate_per_class,
         "storage_per_class": storage_per_class,
     }
-    for argument, number in numbers.items():
-        if number < 0:
-            raise ValueError(f"{argument} must be 0 (skip this part) or more, got {number}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if cas and not samples_per_class:
-        raise ValueError("cas needs samples, got samples_per_class=0; give at least 1")
-    if samples_per_class and dataset is None:
-        raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
+    files = {"classifier": classifier, "cas-classifier": cas_classifier}
+    _check_request(numbers, batch_size, cas, files, dataset)
     data = EvaluationDataset(dataset) if isinstance(dataset, str) else dataset
     name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
     judge = _settings(classifier, ClassifierSettings(seed=seed))
@@ -154,7 +148,6 @@ def evaluate_flow(
     out = Path(out)
     cache = Path(cache) if cache is not None else out / "cache"
     if command is None:
-        files = {"classifier": classifier, "cas-classifier": cas_classifier}
         command = _command(name, data, out, numbers, cas=cas, files=files, seed=seed, batch_size=batch_size)
     report = _Report(out, _described(pipe), command, pipe.device)
     common = {"seed": seed, "batch_size": batch_size}
@@ -232,6 +225,29 @@ class _SampleWork:
         return classification_accuracy_score(samples, train, test, settings, self.cache, seed=self.seed, **place)
 
 
+def _check_request(
+    numbers: dict[str, int],
+    batch_size: int,
+    cas: bool,
+    files: dict[str, ClassifierSettings | str | PathLike[str] | None],
+    dataset: object,
+) -> None:
+    samples = numbers["samples_per_class"]
+    for argument, number in numbers.items():
+        if number < 0:
+            raise ValueError(f"{argument} must be 0 (skip this part) or more, got {number}")
+    if batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if cas and not samples:
+        raise ValueError("cas needs samples, got samples_per_class=0; give at least 1")
+    if files["cas-classifier"] is not None and not cas:
+        raise ValueError(f"cas_classifier needs cas, got {files['cas-classifier']} without; add cas, or leave it out")
+    if files["classifier"] is not None and not samples:
+        raise ValueError(f"classifier needs samples to judge, got {files['classifier']} and samples_per_class=0")
+    if samples and dataset is None:
+        raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
+
+
 def _placed(
     pipeline: FlowMatchingPipeline | str | PathLike[str], device: str | torch.device | None
 ) -> FlowMatchingPipeline:
@@ -241,7 +257,15 @@ def _placed(
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if not pipeline.num_classes:
         raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
-    return pipeline if device is None else pipeline.to(device)
+    if device is None:
+        return pipeline
+    try:
+        torch.empty(1, device=device).item()
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"device must be one that torch can use here, got {str(device)!r} ({reason})") from error
+    moved: FlowMatchingPipeline = pipeline.to(device)
+    return moved
 
 
 def _settings(

@@ -1,7 +1,7 @@
 """The training recipe and the training examples that it defines.
 
-Owns what a training run depends on (data, network, path, schedule, seed) and the draws of every step. Knows nothing of
-devices, processes or files other than the recipe's own YAML.
+Owns what a training run depends on (data, network, path, schedule, seed) and the draws of every step,
+for one process of any number. Knows nothing of the loop, and of no file other than the recipe's own YAML.
 
 What is learned is the velocity of the path x_t = (1 − (1−σ) t) z + t x_1 with independent z ~ N(0, I): the network
 sees (x_t, t, label) and is regressed on x_1 − (1−σ) z. Every random draw is addressed by (seed, step) and the order of
@@ -10,20 +10,20 @@ the images by (seed, epoch), so that a run that was killed continues with exactl
 
 from __future__ import annotations
 
-import dataclasses
 import math
-import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch.nn.functional import pixel_unshuffle
 
+from mmmi_hf.flow.settings_file import read_fields
 from mmmi_hf.flow.training_images import Fit, LabelledImages
 
 if TYPE_CHECKING:
+    import os
+
     from diffusers import UNet2DModel
 
 
@@ -98,24 +98,10 @@ class TrainingRecipe:
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> TrainingRecipe:
         """Read a recipe file; arguments that are not None replace its fields. Unknown fields raise ValueError."""
-        import yaml
-
-        try:
-            given = yaml.safe_load(Path(path).read_text()) or {}
-        except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ValueError(f"{path} cannot be read as YAML: {error}") from error
-        if not isinstance(given, dict):
-            raise ValueError(f"{path} must hold fields of a training recipe, got {type(given).__name__}")
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(given) - known)
-        if unknown:
-            raise ValueError(f"{path}: unknown fields {unknown}; a training recipe has {sorted(known)}")
+        given = read_fields(path, cls, "a training recipe")
         given.update({key: value for key, value in overrides.items() if value is not None})
         if "dataset" not in given:
             raise ValueError(f"{path}: the field 'dataset' is missing; give it there or as an argument")
-        for name in ("block_out_channels", "attention"):
-            if name in given:
-                given[name] = tuple(given[name])
         return cls(**given)
 
     def check_data(self, images: LabelledImages) -> None:
@@ -181,7 +167,7 @@ class Draws:
 
     def to(self, device: torch.device) -> Draws:
         """On a device; a copy to a GPU does not wait for the work there."""
-        moved = (value.to(device, non_blocking=True) for value in (self.rows, self.z, self.t, self.flip))
+        moved = (value.to(device, non_blocking=value.is_pinned()) for value in (self.rows, self.z, self.t, self.flip))
         return Draws(*moved)
 
 

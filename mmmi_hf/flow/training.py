@@ -4,7 +4,8 @@ Owns the loop on Accelerate, its resumable checkpoints and the sample sheets dra
 room that may import accelerate. It knows nothing of causal models.
 
 Checkpoints are safetensors (weights, moving average, both AdamW moments); because every draw is addressed by
-(seed, step) no generator state is stored, and a resumed run makes the steps that the undisturbed run would have made.
+(seed, step) no generator state is stored, and a resumed run makes the steps that the undisturbed run would have made:
+bit for bit on a CPU; a GPU may round otherwise.
 """
 
 from __future__ import annotations
@@ -182,7 +183,10 @@ def _structure(network: UNet2DModel) -> dict[str, Any]:
 
 @contextmanager
 def _fastest_convolutions() -> Iterator[None]:
-    """cuDNN tries its algorithms when it sees a shape for the first time; a training sees few. Nothing on a CPU."""
+    """cuDNN tries its algorithms when it sees a shape for the first time; a training sees few.
+
+    Another run may choose another one, which rounds otherwise. Nothing on a CPU.
+    """
     before = torch.backends.cudnn.benchmark
     torch.backends.cudnn.benchmark = True
     try:
@@ -215,6 +219,7 @@ class _Run:
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True
         )
         self.step, self.seconds = 0, 0.0
+        self.unlogged: list[float] = []
         if (out / CHECKPOINT).exists():
             self._load()
         trained = torch.compile(self.network) if recipe.compile else self.network
@@ -225,7 +230,6 @@ class _Run:
         recipe, accelerator, main = self.recipe, self.accelerator, self.accelerator.is_main_process
         started, before = time.monotonic(), self.seconds
         unread: list[torch.Tensor] = []
-        recent: list[float] = []
         place = {"rank": accelerator.process_index, "world_size": accelerator.num_processes}
         draws = ahead(partial(draws_of_step, recipe, self.images, **place), range(self.step, recipe.steps))
         self.trained.train()
@@ -237,21 +241,23 @@ class _Run:
                 with _fastest_convolutions():
                     unread.append(self._make_step(drawn))
                 self.step += 1
-                self.seconds = before + time.monotonic() - started
                 bar.update()
                 last = self.step == recipe.steps
                 log, save = self.step % LOG_EVERY == 0, self.step % recipe.checkpoint_every == 0 or last
-                if log or save:
-                    recent += self._read(unread)
+                draw = self.step % recipe.sample_every == 0 or last
+                if log or save or draw:
+                    self.unlogged += self._read(unread)
                     unread.clear()
-                if main and log:
-                    bar.set_postfix(loss=f"{statistics.fmean(recent):.4f}")
-                    self._log(statistics.fmean(recent))
+                self.seconds = before + time.monotonic() - started
                 if log:
-                    recent.clear()
+                    mean = statistics.fmean(self.unlogged)
+                    self.unlogged.clear()
+                    bar.set_postfix(loss=f"{mean:.4f}")
+                    if main:
+                        self._log(mean)
                 if main and save:
                     self._save()
-                if main and (self.step % recipe.sample_every == 0 or last):
+                if main and draw:
                     self.draw(self.out / "samples" / f"step-{self.step:06d}.png")
 
     def _make_step(self, drawn: Draws) -> torch.Tensor:
@@ -273,8 +279,9 @@ class _Run:
         return loss.detach()
 
     def _read(self, losses: list[torch.Tensor]) -> list[float]:
-        """The losses of the last steps, read before anything is stored; ArithmeticError if one is not finite."""
-        values: list[float] = torch.stack(losses).tolist()
+        """The losses of the last steps, means over all processes; ArithmeticError in each if one is not finite."""
+        everywhere: torch.Tensor = self.accelerator.gather(torch.stack(losses))
+        values: list[float] = everywhere.view(-1, len(losses)).mean(0).tolist()
         for step, value in enumerate(values, start=self.step - len(values)):
             if not math.isfinite(value):
                 raise ArithmeticError(f"the loss is {value} at step {step}; lower the learning rate")
@@ -297,9 +304,13 @@ class _Run:
                 f"exp_avg_sq/{name}": moments["exp_avg_sq"],
             }
         tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
+        if bad := next((name for name, value in tensors.items() if not bool(value.isfinite().all())), None):
+            # The last loss is that of the weights before the last step.
+            raise ArithmeticError(f"{bad} is not finite after step {self.step - 1}; lower the learning rate")
         path = self.out / CHECKPOINT
         partial = path.with_suffix(".partial")
-        save_file(tensors, partial, metadata={"step": str(self.step), "seconds": f"{self.seconds:.3f}"})
+        metadata = {"step": str(self.step), "seconds": f"{self.seconds:.3f}", "unlogged": json.dumps(self.unlogged)}
+        save_file(tensors, partial, metadata=metadata)
         with partial.open("rb") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
@@ -309,6 +320,7 @@ class _Run:
         with safe_open(self.out / CHECKPOINT, framework="pt") as stored:
             metadata = stored.metadata()
             self.step, self.seconds = int(metadata["step"]), float(metadata["seconds"])
+            self.unlogged = json.loads(metadata.get("unlogged", "[]"))
             for name, parameter in self.network.named_parameters():
                 parameter.copy_(stored.get_tensor(f"weights/{name}"))
                 self.average[name].copy_(stored.get_tensor(f"average/{name}"))
@@ -363,7 +375,7 @@ class _Run:
         pipeline = self.pipeline()
         digest = pipeline.digest
         pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", max_shard_size=SHARD_SIZE)
-        log = [json.loads(line) for line in self._logged()]
+        log, device = [json.loads(line) for line in self._logged()], self.accelerator.device
         training = {
             "recipe": dataclasses.asdict(self.recipe),
             "steps": self.step,
@@ -375,7 +387,8 @@ class _Run:
             "weights_bytes": sum(file.stat().st_size for file in (self.out / "pipeline").rglob("*.safetensors")),
             "digest": digest,
             "world_size": self.accelerator.num_processes,
-            "device": self.accelerator.device.type,
+            "device": device.type,
+            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
             "class_names": list(self.images.class_names),
             "initial": None if self.initial is None else self.initial.record,
             "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},

@@ -161,11 +161,11 @@ def test_classifiers_are_given_by_files_and_named_in_the_command(pipeline, data,
 
 
 def test_it_is_computed_where_it_is_asked_for(pipeline, tmp_path):
-    with pytest.raises((RuntimeError, AssertionError)):  # a build without CUDA, or no GPU
-        evaluate_flow(pipeline, None, tmp_path, **{**SKIP, "storage_per_class": 1}, device="cuda:99", progress=False)
-    pipeline.to("cpu")
-    assert not (tmp_path / "evaluation.json").exists()
     one = {**SKIP, "storage_per_class": 1}
+    for device in ("cuda:99", "nonsense", "meta"):
+        with pytest.raises(ValueError, match=f"device must be one that torch can use here, got '{device}'"):
+            evaluate_flow(pipeline, None, tmp_path, **one, device=device, progress=False)
+    assert not (tmp_path / "evaluation.json").exists()
     report = evaluate_flow(pipeline, None, tmp_path, **one, device="cpu", progress=False)
     assert report["parts"]["storage"]["device"] == "cpu"
 
@@ -186,6 +186,9 @@ def test_dataset_options_reach_the_reader(pipeline, data, tmp_path):
         ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
         ({"samples_per_class": 0, "cas": True}, "cas needs samples"),
         ({"dataset": None}, "dataset must be given to judge samples"),
+        ({"cas_classifier": "other.yaml"}, "cas_classifier needs cas, got other.yaml without"),
+        ({"samples_per_class": 0}, "classifier needs samples to judge, got .* and samples_per_class=0"),
+        ({"classifier": "nowhere.yaml"}, "nowhere.yaml cannot be read"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(pipeline, data, tmp_path, changes, message):

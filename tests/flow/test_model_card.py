@@ -199,7 +199,7 @@ def test_the_card_states_what_the_files_say(folder):
         "3.2 % of the samples' pixel values lie outside [−1, 1] by more than half an 8-bit level;",
         "they range from -1.43 to 1.51",
         "| cat | 80.3 % (79.2–81.5) | 88.0 % (86.9–89.2) |",
-        "| float32 | 128 | 2.2e-6 | 4.4e-6 | 0 | 16 | 123 (151) | 0.08, 0.71 |",
+        "| float32 | 128 | 2.2e-6 | 4.4e-6 | 0 | 16 | 123 (151) | 0.084, 0.71 |",
         "| float64 | 128 | 3.9e-13 | 7.8e-13 | 0 |",
         "17 sampled trajectories (12 Krylov iterations, float64)",
         "| 0 | 0.000 | 0.250 | 1.14 | 0.33 | 0.71 |",
@@ -227,7 +227,13 @@ def test_what_looks_bad_is_said(folder):
     assert "**They are far from real images**: a classifier recognises 40.0 % of them, and 93.0 % of real ones." in text
     assert "1 process on CPUs." in text
     _write(folder, TRAINING | {"device": "cuda"}, evaluation)
-    assert "1 process on GPUs." in model_card(folder)
+    assert "1 process on one GPU." in model_card(folder)
+    _write(folder, TRAINING | {"device": "cuda", "device_name": "NVIDIA H100"}, evaluation)
+    assert "1 process on one NVIDIA H100." in model_card(folder)
+    _write(folder, TRAINING | {"device": "cuda", "device_name": "NVIDIA H100", "world_size": 4}, evaluation)
+    assert "4 processes on GPUs (NVIDIA H100)." in model_card(folder)
+    _write(folder, TRAINING | {"device": "cuda", "world_size": 4}, evaluation)
+    assert "4 processes on GPUs." in model_card(folder)
 
 
 def test_what_was_seen_in_the_sheet_is_in_the_card(folder):
@@ -240,6 +246,7 @@ def test_what_the_benchmarks_printed_is_in_the_card(folder):
     assert "## Speed" not in model_card(folder)
     (folder / "speed-b.txt").write_text("$ python second.py\nsecond\n")
     (folder / "speed-a.txt").write_text("$ python first.py\nfirst\n")
+    (folder / "speed-0.txt").write_text("\n")
     text = model_card(folder)
     assert "```text\n$ python first.py\nfirst\n\n$ python second.py\nsecond\n```\n\n## Limits" in text
     assert "\n\n\n" not in text
@@ -255,9 +262,10 @@ def test_what_computed_a_part_and_another_classifier_are_told(folder):
     evaluation["parts"]["round_trip_float32"]["device"] = "NVIDIA H100"
     _write(folder, TRAINING, evaluation)
     text = model_card(folder)
-    assert "real test images of such a classifier of widths 5, 6, 7, 4 epochs, trained on the samples." in text
+    assert "real test images of another one (widths 5, 6, 7; 4 epochs) trained on the samples." in text
     assert "in float32: 7 min on one NVIDIA H100" in text
-    assert "; seconds on one NVIDIA H100." in text
+    assert "; seconds on one NVIDIA H100 and 2 threads." in text
+    assert "by a small convolutional classifier (widths 8, 9, 10; 3 epochs) that was trained" in text
 
 
 def test_earlier_trainings_are_told(folder):
@@ -334,8 +342,8 @@ def test_the_template_types_no_number():
     text = Path(cards.__file__).with_name(cards.TEMPLATE).read_text()
     prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|```.*?```|\(https?://\S+|arXiv:\d+\.\d+", "", text, flags=re.DOTALL)
     numbers = set(re.findall(r"\d+(?:\.\d+)?", prose))
-    # N(0, I), [−1, 1], 1 − (1−σ), "95 % interval", x_1, float16/32/64, bf16, TF32, 8-bit, a year, λ_min/2
-    assert numbers <= {"0", "1", "2", "8", "16", "32", "64", "95", "2019"}
+    # N(0, I), [−1, 1], 1 − (1−σ), "95 %", x_1, (1 + s)/(10 + s), float16/32/64, bf16, TF32, 8-bit, a year, λ_min/2
+    assert numbers <= {"0", "1", "2", "8", "10", "16", "32", "64", "95", "2019"}
 
 
 @pytest.mark.parametrize("missing", list(PARTS))

@@ -34,3 +34,22 @@ def test_an_error_comes_where_its_result_would_have():
         next(results)
     with pytest.raises(StopIteration):
         next(results)
+
+
+def test_what_has_not_begun_is_given_up():
+    gate, begun = threading.Event(), []
+
+    def wait(number):
+        begun.append(number)
+        if number:
+            gate.wait(10)
+
+    results = ahead(wait, range(9), threads=2, ready=8)
+    next(results)
+    closing = threading.Thread(target=results.close)
+    closing.start()
+    gate.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert len(begun) <= 9
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]

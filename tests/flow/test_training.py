@@ -4,13 +4,16 @@ import dataclasses
 import itertools
 import json
 import shutil
+import threading
 from pathlib import Path
 
 import datasets
 import numpy as np
 import pytest
 import torch
+from accelerate import Accelerator
 from PIL import Image
+from safetensors import safe_open
 
 from mmmi_hf.flow import training
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -174,6 +177,13 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         train(tiny(data, learning_rate=1e30, warmup_steps=1), tmp_path / "run", cpu=True, progress=False)
 
 
+ROWS = [29, 18, 15, 23, 1, 31, 22, 30]
+Z = [0.152985, -0.357248, -1.667749]
+T = [0.896343, 0.4792, 0.096877, 0.877264]
+FLIP = [False, False, False, True, False, False, False, True]
+"""Of step 5 of the tiny recipe with 32 images: as the first version drew them."""
+
+
 def batch_of(recipe, images, step, **place):
     return flow_matching_batch(recipe, images, draws_of_step(recipe, images, step, **place))
 
@@ -193,6 +203,63 @@ def test_a_loss_is_read_before_anything_is_stored(data, tmp_path, monkeypatch):
     assert not (tmp_path / "run/checkpoint.safetensors").exists()
 
 
+def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch):
+    """The last loss before a checkpoint is that of the weights before the last step."""
+    original = training._Run._make_step
+
+    def broken(run, drawn):
+        loss = original(run, drawn)
+        if run.step == 3:
+            next(run.network.parameters()).data.fill_(float("nan"))
+        return loss
+
+    monkeypatch.setattr(training._Run, "_make_step", broken)
+    with pytest.raises(ArithmeticError, match=r"weights/conv_in\.weight is not finite after step 3; lower"):
+        train(tiny(data), tmp_path / "run", cpu=True, progress=False)
+    with safe_open(tmp_path / "run/checkpoint.safetensors", framework="pt") as stored:
+        assert stored.metadata()["step"] == "2"
+
+
+def test_a_sheet_is_not_drawn_before_the_losses_are_read(data, tmp_path, monkeypatch):
+    original = training._Run._make_step
+    monkeypatch.setattr(training._Run, "_make_step", lambda run, drawn: original(run, drawn) * float("nan"))
+    with pytest.raises(ArithmeticError, match="the loss is nan at step 0"):
+        train(tiny(data, sample_every=1, checkpoint_every=6), tmp_path / "run", cpu=True, progress=False)
+
+
+def test_what_was_not_logged_yet_is_after_a_resume(data, tmp_path, monkeypatch):
+    """So that the record of a resumed run is that of the undisturbed one, wherever it was killed."""
+    monkeypatch.setattr(training, "LOG_EVERY", 3)
+    train(tiny(data), tmp_path / "whole", cpu=True, progress=False)
+    original = training._Run._make_step
+
+    def killed(run, drawn):
+        if run.step == 5:
+            raise KeyboardInterrupt
+        return original(run, drawn)
+
+    monkeypatch.setattr(training._Run, "_make_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(tiny(data), tmp_path / "cut", cpu=True, progress=False)
+    monkeypatch.setattr(training._Run, "_make_step", original)
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ahead")]
+    train(tiny(data), tmp_path / "cut", cpu=True, progress=False)
+    losses = [
+        [json.loads(line)["loss"] for line in (tmp_path / run / "log.jsonl").read_text().splitlines()]
+        for run in ("whole", "cut")
+    ]
+    assert losses[0] == losses[1]
+
+
+def test_every_process_stops_at_a_loss_of_any(data, tmp_path, monkeypatch):
+    """What `gather` brings: the losses of two processes, one after the other."""
+    recipe = tiny(data, steps=2, checkpoint_every=2)
+    monkeypatch.setattr(Accelerator, "gather", lambda self, losses: torch.cat([losses, losses * float("inf")]))
+    with pytest.raises(ArithmeticError, match="the loss is inf at step 0"):
+        train(recipe, tmp_path / "run", cpu=True, progress=False)
+    assert not (tmp_path / "run/checkpoint.safetensors").exists()
+
+
 def test_the_logged_loss_is_the_mean_since_the_last_line(data, tmp_path, monkeypatch):
     original, losses = training._Run._make_step, []
 
@@ -208,9 +275,17 @@ def test_the_logged_loss_is_the_mean_since_the_last_line(data, tmp_path, monkeyp
     assert logged == pytest.approx([sum(values[:3]) / 3, sum(values[3:]) / 3], abs=1e-6)
 
 
-def test_the_choice_of_convolutions_is_put_back(data, tmp_path):
+def test_convolutions_are_chosen_in_steps_only(data, tmp_path, monkeypatch):
+    original, seen = training._Run._make_step, []
+
+    def looked_at(run, drawn):
+        seen.append(torch.backends.cudnn.benchmark)
+        return original(run, drawn)
+
+    monkeypatch.setattr(training._Run, "_make_step", looked_at)
+    monkeypatch.setattr(training._Run, "draw", lambda run, path: seen.append(torch.backends.cudnn.benchmark))
     train(tiny(data, steps=1), tmp_path / "run", cpu=True, progress=False)
-    assert torch.backends.cudnn.benchmark is False
+    assert seen == [True, False]
 
 
 def images_of(count=32):
@@ -245,6 +320,15 @@ def test_processes_share_a_step_without_overlap(data):
     for index, tensor in enumerate(whole):
         for rank in range(2):
             torch.testing.assert_close(tensor[rank::2], halves[rank][index], rtol=0, atol=0)
+
+
+def test_the_draws_of_a_step_are_these(data):
+    """Fixed values: a run that was begun by an earlier version goes on with the same examples."""
+    drawn = draws_of_step(tiny(data), images_of(), 5)
+    assert drawn.rows.tolist() == ROWS
+    assert drawn.z[0, 0, 0, :3].tolist() == pytest.approx(Z, abs=1e-6)
+    assert drawn.t[:4].tolist() == pytest.approx(T, abs=1e-6)
+    assert drawn.flip.tolist() == FLIP
 
 
 def test_flips_mirror_about_half_of_the_images(data):

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import platform
 import shlex
 import subprocess
 import sys
@@ -80,7 +81,9 @@ def main() -> None:
     wall, processor, error = network_alone(
         chosen.configuration, min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
     )
-    print(f"$ {shlex.join(['python', *sys.argv])}")
+    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
+    print(f"# {platform.machine()}, {kind}, torch {torch.__version__}")
+    print(f"$ {shlex.join(['python', 'tests/performance/bench_generation.py', *sys.argv[1:]])}")
     print(
         f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}"
     )

@@ -1,0 +1,68 @@
+"""`evaluate-flow` on the command line: its options arrive, and wrong ones are one line."""
+
+from pathlib import Path
+
+import pytest
+
+from mmmi_hf import cli
+from mmmi_hf.flow import evaluation
+
+
+@pytest.fixture
+def run(capsys):
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stopped:
+            cli.main([str(argument) for argument in arguments])
+        output = capsys.readouterr()
+        return stopped.value.code, output.out, output.err
+
+    return call
+
+
+def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
+    seen = {}
+
+    def measured(pipeline, dataset, out, **keywords):
+        seen.update(keywords, pipeline=pipeline, dataset=dataset, out=out)
+        return {"parts": {"storage": {"results": {"rows": 3, "formats": {"float32": {"relative_error": 1e-6}}}}}}
+
+    monkeypatch.setattr(evaluation, "evaluate_flow", measured)
+    numbers = ("--samples-per-class", 1, "--round-trip-per-class", 2, "--certificate-per-class", 3)
+    files = ("--classifier", "judge.yaml", "--cas-classifier", "pupil.yaml")
+    others = ("--storage-per-class", 4, "--cas", "--device", "cpu", "--seed", 5, "--batch-size", 6, "--quiet")
+    code, out, _ = run("evaluate-flow", "pipe", "--dataset", "data", "--out", tmp_path, *numbers, *files, *others)
+    assert code == 0
+    assert "storage: formats.float32.relative error" in out
+    assert seen == {
+        "pipeline": "pipe",
+        "dataset": "data",
+        "out": tmp_path,
+        "samples_per_class": 1,
+        "round_trip_per_class": 2,
+        "certificate_per_class": 3,
+        "storage_per_class": 4,
+        "cas": True,
+        "classifier": Path("judge.yaml"),
+        "cas_classifier": Path("pupil.yaml"),
+        "device": "cpu",
+        "seed": 5,
+        "batch_size": 6,
+        "progress": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--samples-per-class", 0, "--device", "nonsense"), "device must be one that torch can use here"),
+        (("--samples-per-class", 0, "--cas"), "cas needs samples"),
+        (("--samples-per-class", 0, "--cas-classifier", "pupil.yaml"), "cas_classifier needs cas"),
+        (("--dataset", "data", "--classifier", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+    ],
+)
+def test_wrong_requests_are_one_line(run, tmp_path, options, says):
+    code, _, err = run("evaluate-flow", "fashion-mnist", "--out", tmp_path / "out", *options, "--quiet")
+    assert code == 2
+    assert says in err
+    assert len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
