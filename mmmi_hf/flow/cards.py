@@ -194,8 +194,8 @@ def _pupil(parts: dict[str, Any]) -> str:
     ours, other = (parts.get(key, {}).get("settings", {}) for key in ("samples", "classification_accuracy_score"))
     settings = other.get("classifier")
     if settings is None or settings == ours.get("classifier"):
-        return "the same classifier"
-    return f"another one ({_network(settings)})"
+        return "a classifier of the same settings"
+    return f"another classifier ({_network(settings)})"
 
 
 def _judge(parts: dict[str, Any]) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from mmmi_hf.flow.settings_file import read_fields
+from mmmi_hf.flow.settings_file import check_kind, read_fields
 from mmmi_hf.flow.training_images import to_float
 
 if TYPE_CHECKING:
@@ -52,23 +51,19 @@ class ClassifierSettings:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if len(self.widths) != 3 or not all(_is(width, int, 1) for width in self.widths):
+        for field in dataclasses.fields(self):
+            check_kind(field.name, getattr(self, field.name), field.default)
+        if len(self.widths) != 3 or min(self.widths) < 1:
             raise ValueError(f"widths must be three positive integers, got {self.widths!r}")
-        for name, smallest in (("epochs", 1), ("batch_size", 1), ("max_shift", 0), ("seed", 0)):
-            if not _is(getattr(self, name), int, smallest):
-                raise ValueError(f"{name} must be an integer of at least {smallest}, got {getattr(self, name)!r}")
-        for name in ("learning_rate", "momentum", "weight_decay", "label_smoothing"):
-            if not _is(getattr(self, name), float, 0):
-                raise ValueError(f"{name} must be a number of at least 0, got {getattr(self, name)!r}")
-        if self.learning_rate == 0 or not 0 < self.momentum < 1:
+        for name, smallest in (("epochs", 1), ("batch_size", 1), ("max_shift", 0), ("seed", 0), ("weight_decay", 0)):
+            if getattr(self, name) < smallest:
+                raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}")
+        if self.learning_rate <= 0 or not 0 < self.momentum < 1:
             raise ValueError(
                 f"learning_rate must be above 0 and momentum in (0, 1), got {self.learning_rate} and {self.momentum}"
             )
-        if self.label_smoothing >= 1:
+        if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
-        for name in ("horizontal_flips", "mixed_precision"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be true or false, got {getattr(self, name)!r}")
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], *, seed: int = 0) -> ClassifierSettings:
@@ -78,18 +73,10 @@ class ClassifierSettings:
             ValueError: the file cannot be read, or has unknown fields or impossible values.
         """
         given = read_fields(path, cls, "a classifier")
-        if not isinstance(given.get("widths", ()), tuple):
-            raise ValueError(f"{path}: widths must be a list of three numbers, got {given['widths']!r}")
         try:
             return cls(**{"seed": seed, **given})
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-
-
-def _is(value: object, kind: type[int] | type[float], smallest: int) -> bool:
-    """A finite number of that kind, no bool, not below `smallest`; integers count as floats."""
-    numbers = (int,) if kind is int else (int, float)
-    return isinstance(value, numbers) and not isinstance(value, bool) and smallest <= value < math.inf
 
 
 class ImageClassifier(nn.Module):

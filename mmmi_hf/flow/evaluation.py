@@ -243,7 +243,8 @@ def _check_request(
     if files["cas-classifier"] is not None and not cas:
         raise ValueError(f"cas_classifier needs cas, got {files['cas-classifier']} without; add cas, or leave it out")
     if files["classifier"] is not None and not samples:
-        raise ValueError(f"classifier needs samples to judge, got {files['classifier']} and samples_per_class=0")
+        given = files["classifier"]
+        raise ValueError(f"classifier needs samples to judge, got {given} and samples_per_class=0; leave it out")
     if samples and dataset is None:
         raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
 
@@ -251,7 +252,7 @@ def _check_request(
 def _placed(
     pipeline: FlowMatchingPipeline | str | PathLike[str], device: str | torch.device | None
 ) -> FlowMatchingPipeline:
-    """The pipeline on its device; ValueError if it has no classes."""
+    """The pipeline on its device; ValueError if it has no classes, or there is no such device."""
     if not isinstance(pipeline, FlowMatchingPipeline):
         pipeline = FlowMatchingPipeline.from_pretrained(pipeline)
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -261,8 +262,8 @@ def _placed(
         return pipeline
     try:
         torch.empty(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise ValueError(f"device must be one that torch can use here, got {str(device)!r} ({reason})") from error
     moved: FlowMatchingPipeline = pipeline.to(device)
     return moved

@@ -10,6 +10,7 @@ the images by (seed, epoch), so that a run that was killed continues with exactl
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pixel_unshuffle
 
-from mmmi_hf.flow.settings_file import read_fields
+from mmmi_hf.flow.settings_file import check_kind, read_fields
 from mmmi_hf.flow.training_images import Fit, LabelledImages
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ class TrainingRecipe:
     sample_every: int = 500
 
     def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            check_kind(field.name, getattr(self, field.name), field.default)
         for name in ("steps", "batch_size", "image_size", "patch_size", "checkpoint_every", "sample_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -117,7 +120,7 @@ class TrainingRecipe:
         """The untrained network of this recipe (initialised from `seed`)."""
         from diffusers import UNet2DModel
 
-        torch.manual_seed(self.seed)
+        torch.default_generator.manual_seed(self.seed)
         down = tuple("AttnDownBlock2D" if here else "DownBlock2D" for here in self.attention)
         up = tuple("AttnUpBlock2D" if here else "UpBlock2D" for here in reversed(self.attention))
         channels = self.channels * self.patch_size**2

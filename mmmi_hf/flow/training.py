@@ -5,7 +5,7 @@ room that may import accelerate. It knows nothing of causal models.
 
 Checkpoints are safetensors (weights, moving average, both AdamW moments); because every draw is addressed by
 (seed, step) no generator state is stored, and a resumed run makes the steps that the undisturbed run would have made:
-bit for bit on a CPU; a GPU may round otherwise.
+bit for bit on a CPU without dropout and fp16; a GPU may round otherwise.
 """
 
 from __future__ import annotations
@@ -67,6 +67,7 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     Raises:
         ValueError: `out` holds a run of another recipe or something else, or the data or the initial pipeline do not
             fit the recipe.
+        ArithmeticError: a loss or a weight is not finite.
     """
     from accelerate import Accelerator
 
@@ -255,6 +256,8 @@ class _Run:
                     bar.set_postfix(loss=f"{mean:.4f}")
                     if main:
                         self._log(mean)
+                if save or draw:
+                    self._check_weights()
                 if main and save:
                     self._save()
                 if main and draw:
@@ -293,6 +296,18 @@ class _Run:
             return nullcontext()
         return sdpa_kernel(SDPBackend.MATH)
 
+    def _check_weights(self) -> None:
+        """Refuse weights that are not finite as they will be stored; the last loss is that of those before the step.
+
+        Every process does so, on weights that are the same in all.
+        """
+        for name, parameter in self.network.named_parameters():
+            for kind, value in (("weights", parameter), ("average", self.average[name].half())):
+                if not bool(value.isfinite().all()):
+                    raise ArithmeticError(
+                        f"{kind}/{name} is not finite after {self.step} steps; lower the learning rate, in a new folder"
+                    )
+
     def _save(self) -> None:
         tensors: dict[str, torch.Tensor] = {}
         for name, parameter in self.network.named_parameters():
@@ -304,9 +319,6 @@ class _Run:
                 f"exp_avg_sq/{name}": moments["exp_avg_sq"],
             }
         tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
-        if bad := next((name for name, value in tensors.items() if not bool(value.isfinite().all())), None):
-            # The last loss is that of the weights before the last step.
-            raise ArithmeticError(f"{bad} is not finite after step {self.step - 1}; lower the learning rate")
         path = self.out / CHECKPOINT
         partial = path.with_suffix(".partial")
         metadata = {"step": str(self.step), "seconds": f"{self.seconds:.3f}", "unlogged": json.dumps(self.unlogged)}
@@ -372,6 +384,7 @@ class _Run:
 
     def finish(self) -> None:
         """Save the pipeline, and what its model card needs to know of the training."""
+        self._check_weights()
         pipeline = self.pipeline()
         digest = pipeline.digest
         pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", max_shard_size=SHARD_SIZE)

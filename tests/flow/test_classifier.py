@@ -134,14 +134,14 @@ def test_augmentation_shifts_by_whole_pixels_and_mirrors_half():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"epochs": 0}, "epochs must be an integer of at least 1, got 0"),
-        ({"epochs": True}, "epochs must be an integer of at least 1, got True"),
-        ({"batch_size": 8.5}, "batch_size must be an integer of at least 1, got 8.5"),
-        ({"max_shift": -1}, "max_shift must be an integer of at least 0, got -1"),
-        ({"seed": None}, "seed must be an integer of at least 0, got None"),
-        ({"learning_rate": "2e-1"}, "learning_rate must be a number of at least 0, got '2e-1'"),
-        ({"learning_rate": float("nan")}, "learning_rate must be a number of at least 0, got nan"),
-        ({"weight_decay": float("inf")}, "weight_decay must be a number of at least 0, got inf"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+        ({"epochs": True}, "epochs must be an integer, got True"),
+        ({"batch_size": 8.5}, "batch_size must be an integer, got 8.5"),
+        ({"max_shift": -1}, "max_shift must be at least 0, got -1"),
+        ({"seed": None}, "seed must be an integer, got None"),
+        ({"learning_rate": "2e-1"}, "learning_rate must be a finite number, got '2e-1'"),
+        ({"learning_rate": float("nan")}, "learning_rate must be a finite number, got nan"),
+        ({"weight_decay": float("inf")}, "weight_decay must be a finite number, got inf"),
         ({"learning_rate": 0}, "learning_rate must be above 0 and momentum in"),
         ({"momentum": 1}, r"momentum in \(0, 1\), got 0.2 and 1"),
         ({"label_smoothing": 1.0}, r"label_smoothing must lie in \[0, 1\), got 1.0"),
@@ -149,6 +149,8 @@ def test_augmentation_shifts_by_whole_pixels_and_mirrors_half():
         ({"mixed_precision": "bf16"}, "mixed_precision must be true or false, got 'bf16'"),
         ({"widths": (8, 8)}, r"widths must be three positive integers, got \(8, 8\)"),
         ({"widths": (8, 0, 8)}, "widths must be three positive integers"),
+        ({"widths": 5}, "widths must be a list, each an integer, got 5"),
+        ({"weight_decay": -1.0}, "weight_decay must be at least 0, got -1.0"),
     ],
 )
 def test_impossible_settings_are_refused(settings, message):
@@ -174,9 +176,10 @@ def test_settings_are_read_from_a_file(tmp_path):
         ("a: [", "cannot be read as YAML"),
         ("[1]", "must hold fields of a classifier"),
         ("epoch: 3", r"unknown fields \['epoch'\]; a classifier has .*'epochs'"),
-        ("epochs: 0", r"classifier.yaml: epochs must be an integer of at least 1"),
-        ("learning_rate: 2e-1", r"classifier.yaml: learning_rate must be a number of at least 0, got '2e-1'"),
-        ("widths: 5", "widths must be a list of three numbers, got 5"),
+        ("epochs: 0", r"classifier.yaml: epochs must be at least 1"),
+        ("learning_rate: 2e-1", r"classifier.yaml: learning_rate must be a finite number, got '2e-1'"),
+        ("widths: 5", "widths must be a list, each an integer, got 5"),
+        ("false", "must hold fields of a classifier, got bool"),
     ],
 )
 def test_files_of_settings_that_cannot_be_used(tmp_path, text, message):

@@ -254,7 +254,7 @@ def test_what_the_benchmarks_printed_is_in_the_card(folder):
 
 def test_what_computed_a_part_and_another_classifier_are_told(folder):
     text = model_card(folder)
-    assert "of the same classifier trained on the samples" in text
+    assert "of a classifier of the same settings trained on the samples" in text
     assert "in float32: 7 min on 2 threads" in text
     evaluation = copy.deepcopy(EVALUATION)
     evaluation["parts"]["samples"]["settings"]["classifier"] = {"widths": [8, 9, 10], "epochs": 3}
@@ -262,7 +262,7 @@ def test_what_computed_a_part_and_another_classifier_are_told(folder):
     evaluation["parts"]["round_trip_float32"]["device"] = "NVIDIA H100"
     _write(folder, TRAINING, evaluation)
     text = model_card(folder)
-    assert "real test images of another one (widths 5, 6, 7; 4 epochs) trained on the samples." in text
+    assert "real test images of another classifier (widths 5, 6, 7; 4 epochs) trained on the samples." in text
     assert "in float32: 7 min on one NVIDIA H100" in text
     assert "; seconds on one NVIDIA H100 and 2 threads." in text
     assert "by a small convolutional classifier (widths 8, 9, 10; 3 epochs) that was trained" in text

@@ -14,6 +14,7 @@ import torch
 from accelerate import Accelerator
 from PIL import Image
 from safetensors import safe_open
+from safetensors.torch import save_file
 
 from mmmi_hf.flow import training
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -214,10 +215,25 @@ def test_weights_that_are_not_finite_are_not_stored(data, tmp_path, monkeypatch)
         return loss
 
     monkeypatch.setattr(training._Run, "_make_step", broken)
-    with pytest.raises(ArithmeticError, match=r"weights/conv_in\.weight is not finite after step 3; lower"):
+    with pytest.raises(ArithmeticError, match=r"weights/conv_in\.weight is not finite after 4 steps; lower"):
         train(tiny(data), tmp_path / "run", cpu=True, progress=False)
     with safe_open(tmp_path / "run/checkpoint.safetensors", framework="pt") as stored:
         assert stored.metadata()["step"] == "2"
+
+
+def test_a_checkpoint_that_float16_cannot_hold_becomes_no_pipeline(data, tmp_path):
+    """Neither at once nor by a second call, which has no step to make."""
+    train(tiny(data), tmp_path / "run", cpu=True, progress=False)
+    shutil.rmtree(tmp_path / "run/pipeline")
+    path = tmp_path / "run/checkpoint.safetensors"
+    with safe_open(path, framework="pt") as stored:
+        tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+        metadata = stored.metadata()
+    tensors["average/conv_in.weight"].fill_(1e6)
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(ArithmeticError, match=r"average/conv_in\.weight is not finite after 6 steps"):
+        train(tiny(data), tmp_path / "run", cpu=True, progress=False)
+    assert not (tmp_path / "run/pipeline").exists()
 
 
 def test_a_sheet_is_not_drawn_before_the_losses_are_read(data, tmp_path, monkeypatch):
@@ -359,6 +375,12 @@ def test_the_schedules():
         ({"attention": (True,)}, "attention needs one entry per level: 2"),
         ({"mixed_precision": "int4"}, "mixed_precision must be no, bf16 or fp16"),
         ({"initial_pipeline": 5}, "initial_pipeline must be a name, a folder or a Hub id, got 5"),
+        ({"steps": "many"}, "steps must be an integer, got 'many'"),
+        ({"learning_rate": "1e-3"}, "learning_rate must be a finite number, got '1e-3'"),
+        ({"ema_end": float("nan")}, "ema_end must be a finite number, got nan"),
+        ({"block_out_channels": 5}, "block_out_channels must be a list, each an integer, got 5"),
+        ({"attention": ("yes", "no")}, "attention must be a list, each true or false, got"),
+        ({"compile": "false"}, "compile must be true or false, got 'false'"),
     ],
 )
 def test_recipes_that_cannot_be_used(data, changes, says):
@@ -371,6 +393,8 @@ def test_recipes_that_cannot_be_used(data, changes, says):
     [
         ("stps: 3", "unknown fields .*stps"),
         ("[1]", "must hold fields"),
+        ("[]", "must hold fields"),
+        ("", "the field 'dataset' is missing"),
         ("a: [", "cannot be read as YAML"),
         ("steps: 3", "the field 'dataset' is missing"),
     ],
