@@ -102,7 +102,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
         samples=parts.get("samples"),
         cas=parts.get("classification_accuracy_score"),
-        judge=_judge(parts),
+        judge=_network(_classifier(parts, "samples")),
         pupil=_pupil(parts),
         trained_on=_trained_on(training),
         speed=[text for path in sorted(folder.glob(SPEED)) if (text := path.read_text().strip())],
@@ -191,20 +191,22 @@ def _far_from_real(samples: dict[str, Any] | None) -> bool:
 
 def _pupil(parts: dict[str, Any]) -> str:
     """The classifier of the classification accuracy score, which need not be the one that judges the samples."""
-    ours, other = (parts.get(key, {}).get("settings", {}) for key in ("samples", "classification_accuracy_score"))
-    settings = other.get("classifier")
-    if settings is None or settings == ours.get("classifier"):
+    settings = _classifier(parts, "classification_accuracy_score")
+    if settings in (None, _classifier(parts, "samples")):
         return "a classifier of the same settings"
-    return f"another classifier ({_network(settings)})"
+    return f"another classifier{_network(settings)}"
 
 
-def _judge(parts: dict[str, Any]) -> str:
-    settings = parts.get("samples", {}).get("settings", {}).get("classifier")
-    return "" if settings is None else f" ({_network(settings)})"
+def _classifier(parts: dict[str, Any], key: str) -> dict[str, Any] | None:
+    """The settings of a part's classifier; None if the part or the settings are not there."""
+    found: dict[str, Any] | None = parts.get(key, {}).get("settings", {}).get("classifier")
+    return found
 
 
-def _network(settings: dict[str, Any]) -> str:
-    return f"widths {', '.join(map(str, settings['widths']))}; {settings['epochs']} epochs"
+def _network(settings: dict[str, Any] | None) -> str:
+    if settings is None:
+        return ""
+    return f" (widths {', '.join(map(str, settings['widths']))}; {settings['epochs']} epochs)"
 
 
 def _trained_on(training: dict[str, Any]) -> str:

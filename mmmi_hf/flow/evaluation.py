@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mmmi_hf.flow.classifier import ClassifierSettings
+from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.quality import classification_accuracy_score, draw_sheets, sample_quality
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mmmi_hf.flow.training_images import Fit
+
+ClassifierChoice = ClassifierSettings | str | PathLike[str] | None
+"""Settings of a classifier, or a YAML file of them."""
 
 REPORT = "evaluation.json"
 PACKAGES = ("mmmi-hf", "torch", "diffusers", "datasets", "numpy", "safetensors", "pillow")
@@ -93,8 +97,8 @@ def evaluate_flow(
     storage_per_class: int = 2,
     seed: int = 0,
     batch_size: int = 50,
-    classifier: ClassifierSettings | str | PathLike[str] | None = None,
-    cas_classifier: ClassifierSettings | str | PathLike[str] | None = None,
+    classifier: ClassifierChoice = None,
+    cas_classifier: ClassifierChoice = None,
     device: str | torch.device | None = None,
     cache: str | PathLike[str] | None = None,
     command: str | None = None,
@@ -138,8 +142,7 @@ def evaluate_flow(
         "certificate_per_class": certificate_per_class,
         "storage_per_class": storage_per_class,
     }
-    files = {"classifier": classifier, "cas-classifier": cas_classifier}
-    _check_request(numbers, batch_size, cas, files, dataset)
+    _check_request(numbers, batch_size, cas, classifier, cas_classifier, dataset)
     data = EvaluationDataset(dataset) if isinstance(dataset, str) else dataset
     name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
     judge = _settings(classifier, ClassifierSettings(seed=seed))
@@ -148,6 +151,7 @@ def evaluate_flow(
     out = Path(out)
     cache = Path(cache) if cache is not None else out / "cache"
     if command is None:
+        files = {"classifier": classifier, "cas-classifier": cas_classifier}
         command = _command(name, data, out, numbers, cas=cas, files=files, seed=seed, batch_size=batch_size)
     report = _Report(out, _described(pipe), command, pipe.device)
     common = {"seed": seed, "batch_size": batch_size}
@@ -215,21 +219,22 @@ class _SampleWork:
 
     def quality(self, settings: ClassifierSettings, out: Path) -> dict[str, Any]:
         samples, train, test = self._inputs()
-        place = {"device": self.pipeline.device, "progress": self.progress}
-        found = sample_quality(samples, train, test, settings, self.cache, seed=self.seed, **place)
+        found = sample_quality(samples, train, test, settings, self.cache, **self._options())
         return found | {"sheets": draw_sheets(samples, train, out)}
 
     def accuracy_score(self, settings: ClassifierSettings) -> dict[str, Any]:
-        samples, train, test = self._inputs()
-        place = {"device": self.pipeline.device, "progress": self.progress}
-        return classification_accuracy_score(samples, train, test, settings, self.cache, seed=self.seed, **place)
+        return classification_accuracy_score(*self._inputs(), settings, self.cache, **self._options())
+
+    def _options(self) -> dict[str, Any]:
+        return {"seed": self.seed, "device": self.pipeline.device, "progress": self.progress}
 
 
 def _check_request(
     numbers: dict[str, int],
     batch_size: int,
     cas: bool,
-    files: dict[str, ClassifierSettings | str | PathLike[str] | None],
+    classifier: ClassifierChoice,
+    cas_classifier: ClassifierChoice,
     dataset: object,
 ) -> None:
     samples = numbers["samples_per_class"]
@@ -240,11 +245,10 @@ def _check_request(
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
     if cas and not samples:
         raise ValueError("cas needs samples, got samples_per_class=0; give at least 1")
-    if files["cas-classifier"] is not None and not cas:
-        raise ValueError(f"cas_classifier needs cas, got {files['cas-classifier']} without; add cas, or leave it out")
-    if files["classifier"] is not None and not samples:
-        given = files["classifier"]
-        raise ValueError(f"classifier needs samples to judge, got {given} and samples_per_class=0; leave it out")
+    if cas_classifier is not None and not cas:
+        raise ValueError(f"cas_classifier needs cas, got {cas_classifier} without; add cas, or leave it out")
+    if classifier is not None and not samples:
+        raise ValueError(f"classifier needs samples to judge, got {classifier} and samples_per_class=0; leave it out")
     if samples and dataset is None:
         raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
 
@@ -260,18 +264,12 @@ def _placed(
         raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
     if device is None:
         return pipeline
-    try:
-        torch.empty(1, device=device).item()
-    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"device must be one that torch can use here, got {str(device)!r} ({reason})") from error
+    check_device(device)
     moved: FlowMatchingPipeline = pipeline.to(device)
     return moved
 
 
-def _settings(
-    given: ClassifierSettings | str | PathLike[str] | None, default: ClassifierSettings
-) -> ClassifierSettings:
+def _settings(given: ClassifierChoice, default: ClassifierSettings) -> ClassifierSettings:
     if given is None or isinstance(given, ClassifierSettings):
         return given or default
     return ClassifierSettings.from_yaml(given, seed=default.seed)
@@ -282,7 +280,7 @@ class _Report:
 
     def __init__(self, out: Path, pipeline: dict[str, Any], command: str, device: torch.device) -> None:
         self.path, self.command = out / REPORT, command
-        self.device = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+        self.device = device_name(device)
         self.content: dict[str, Any] = {"format": 1, "pipeline": pipeline, "parts": {}}
         if self.path.exists():
             self.content = _read(self.path)
@@ -363,7 +361,7 @@ def _command(
     numbers: dict[str, int],
     *,
     cas: bool,
-    files: dict[str, ClassifierSettings | str | PathLike[str] | None],
+    files: dict[str, ClassifierChoice],
     seed: int,
     batch_size: int,
 ) -> str:

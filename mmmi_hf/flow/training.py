@@ -29,6 +29,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
+from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.prefetching import ahead
 from mmmi_hf.flow.recipe import Draws, TrainingRecipe, draws_of_step, flow_matching_batch
 from mmmi_hf.flow.sheets import sample_sheet
@@ -223,6 +224,7 @@ class _Run:
         self.unlogged: list[float] = []
         if (out / CHECKPOINT).exists():
             self._load()
+            self._check_weights()
         trained = torch.compile(self.network) if recipe.compile else self.network
         self.trained, self.stepper = accelerator.prepare(trained, self.optimizer)
 
@@ -384,7 +386,6 @@ class _Run:
 
     def finish(self) -> None:
         """Save the pipeline, and what its model card needs to know of the training."""
-        self._check_weights()
         pipeline = self.pipeline()
         digest = pipeline.digest
         pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", max_shard_size=SHARD_SIZE)
@@ -401,7 +402,7 @@ class _Run:
             "digest": digest,
             "world_size": self.accelerator.num_processes,
             "device": device.type,
-            "device_name": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+            "device_name": device_name(device),
             "class_names": list(self.images.class_names),
             "initial": None if self.initial is None else self.initial.record,
             "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from mmmi_hf import MMMIConfig, Modality, cli, common_cause, generate
+from mmmi_hf import MMMIConfig, Modality, common_cause, generate
 from mmmi_hf.benchmark import estimators, register_estimator
 from mmmi_hf.benchmark.cards import benchmark_card
 
@@ -29,17 +29,6 @@ def folder(tmp_path_factory):
         )
         generate(config, out, progress=False)
     return out
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stopped.value.code, output.out, output.err
-
-    return call
 
 
 def test_it_leaves_tables_plots_and_drafts(run, folder, tmp_path):

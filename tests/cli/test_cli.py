@@ -18,17 +18,6 @@ rows: 40
 
 
 @pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stopped.value.code, output.out, output.err
-
-    return call
-
-
-@pytest.fixture
 def story(tmp_path):
     path = tmp_path / "story.yaml"
     path.write_text(YAML)

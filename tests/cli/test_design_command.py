@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import pytest
 
-from mmmi_hf import cli
 from mmmi_hf.causal import design
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.registry import get_configuration
 
 
 @pytest.fixture
-def run(capsys, tmp_path, monkeypatch):
+def run(run, tmp_path, monkeypatch):
+    """`mmmi-hf design` in an empty folder."""
     monkeypatch.chdir(tmp_path)
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main(["design", *map(str, arguments)])
-        output = capsys.readouterr()
-        return stopped.value.code, output.out, output.err
-
-    return call
+    return partial(run, "design")
 
 
 SEVERAL = ("--want", "I(x1;y)=1", "--want", "I(x2;y)=0.5", "--want", "I(x1;x2)=2")

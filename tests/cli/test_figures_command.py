@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from mmmi_hf import cli
 from mmmi_hf.dataset.generation import generate
 
 STORY = """\
@@ -13,17 +12,6 @@ causal_model: {story: common_cause, shape: [1, 4, 4], mi: 0.5}
 rows: 20
 """
 OF_A_MODEL = ["causal_graph", "information", "templates"]
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stopped.value.code, output.out, output.err
-
-    return call
 
 
 @pytest.fixture

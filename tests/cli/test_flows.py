@@ -4,19 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmi_hf import cli
 from mmmi_hf.flow import evaluation
-
-
-@pytest.fixture
-def run(capsys):
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stopped:
-            cli.main([str(argument) for argument in arguments])
-        output = capsys.readouterr()
-        return stopped.value.code, output.out, output.err
-
-    return call
 
 
 def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):

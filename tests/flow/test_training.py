@@ -178,13 +178,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(data, tmp_path):
         train(tiny(data, learning_rate=1e30, warmup_steps=1), tmp_path / "run", cpu=True, progress=False)
 
 
-ROWS = [29, 18, 15, 23, 1, 31, 22, 30]
-Z = [0.152985, -0.357248, -1.667749]
-T = [0.896343, 0.4792, 0.096877, 0.877264]
-FLIP = [False, False, False, True, False, False, False, True]
-"""Of step 5 of the tiny recipe with 32 images: as the first version drew them."""
-
-
 def batch_of(recipe, images, step, **place):
     return flow_matching_batch(recipe, images, draws_of_step(recipe, images, step, **place))
 
@@ -336,6 +329,13 @@ def test_processes_share_a_step_without_overlap(data):
     for index, tensor in enumerate(whole):
         for rank in range(2):
             torch.testing.assert_close(tensor[rank::2], halves[rank][index], rtol=0, atol=0)
+
+
+ROWS = [29, 18, 15, 23, 1, 31, 22, 30]
+Z = [0.152985, -0.357248, -1.667749]
+T = [0.896343, 0.4792, 0.096877, 0.877264]
+FLIP = [False, False, False, True, False, False, False, True]
+"""Of step 5 of the tiny recipe with 32 images: as the first version drew them."""
 
 
 def test_the_draws_of_a_step_are_these(data):

@@ -12,8 +12,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import shlex
 import subprocess
 import sys
 import tempfile
@@ -25,6 +23,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
+from heading import print_heading
 
 from mmmi_hf.dataset.distribution import Place
 from mmmi_hf.dataset.registry import get_configuration
@@ -81,9 +80,7 @@ def main() -> None:
     wall, processor, error = network_alone(
         chosen.configuration, min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
     )
-    kind = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
-    print(f"# {platform.machine()}, {kind}, torch {torch.__version__}")
-    print(f"$ {shlex.join(['python', 'tests/performance/bench_generation.py', *sys.argv[1:]])}")
+    print_heading()
     print(
         f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}"
     )

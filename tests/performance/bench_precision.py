@@ -1,6 +1,6 @@
 """Prints what faster arithmetic would cost: images/s and round trip of every way to compute. Asserts nothing.
 
-Run: python tests/performance/bench_precision.py [--pipeline cifar10] [--images 8] [--no-compile]
+Run: python tests/performance/bench_precision.py [--pipeline cifar10] [--images 8]
 
 Images are made in each way and inverted by the ordinary network in strict float32, as `verify` does; the bound is 2e-5.
 bfloat16 and TF32 are not offered by the package: this shows why. On a CPU there is no TF32.
@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import platform
-import shlex
 import statistics
-import sys
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import torch
+from heading import print_heading
 
 from mmmi_hf.flow import FlowMatchingPipeline
 
@@ -46,20 +44,15 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--pipeline", default="cifar10")
     parser.add_argument("--images", type=int, default=8)
-    parser.add_argument("--no-compile", action="store_true", help="leave out the way that takes a minute to compile")
     chosen = parser.parse_args()
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    kind = torch.cuda.get_device_name() if device == "cuda" else "CPU"
     plain = _new(chosen.pipeline, device)
     z = torch.randn(chosen.images, *plain.latent_shape, generator=torch.Generator().manual_seed(0)).to(device)
     labels = (torch.arange(chosen.images) % 10).to(device)
-    print(f"# {platform.machine()}, {kind}, torch {torch.__version__}")
-    print(f"$ {shlex.join(['python', 'tests/performance/bench_precision.py', *sys.argv[1:]])}")
+    kind = print_heading()
     print(f"{chosen.pipeline}, {chosen.images} images at a time, {kind}, {torch.get_num_threads()} thread(s)")
     speed = None
     for name in ("strict float32", "float32 channels last", "TF32", "bfloat16 autocast", "float32 compiled"):
-        if name == "float32 compiled" and chosen.no_compile:
-            continue
         if name == "TF32" and device == "cpu":
             print("  TF32: not shown (there is no GPU here)")
             continue
