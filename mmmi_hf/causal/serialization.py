@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.dense import DenseLaw
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.structured import StructuredLaw
+from mmmi_hf.causal.laws.dense import DenseLaw
+from mmmi_hf.causal.laws.structured import StructuredLaw
 from mmmi_hf.causal.template_bank import Template
 from mmmi_hf.causal.templates import named
 

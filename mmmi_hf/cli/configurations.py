@@ -55,7 +55,7 @@ def info(
     form: AsFormat = Format.table,
 ) -> None:
     """Show a configuration and its exact information quantities, in nats."""
-    from mmmi_hf.causal.quantities import Quantity
+    from mmmi_hf.causal.quantities.grammar import Quantity
     from mmmi_hf.dataset.ground_truth import quantities
     from mmmi_hf.dataset.registry import get_configuration
 

@@ -14,7 +14,7 @@ from mmmi_hf.cli.application import AsFormat, Format, app, print_table
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel
-    from mmmi_hf.causal.designed import Design
+    from mmmi_hf.causal.design.results import Design
     from mmmi_hf.dataset.configuration import MMMIConfig
 
 _FEW = 3

@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import Latents
-from mmmi_hf.causal.consistency import FAMILY_WISE_LEVEL, law_tests, refused
+from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
+from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset import placing
 from mmmi_hf.dataset.checks import bound_certificate, problems_of, read_manifest, rebuilt_configuration
 from mmmi_hf.dataset.claims import ROWS, certificate_sample, claim_reasons, sample_reasons
@@ -40,7 +41,6 @@ from mmmi_hf.dataset.measuring import (
     relative_errors,
     with_failures,
 )
-from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.dataset.recovery import recover
 from mmmi_hf.dataset.replay import StoredRows, read_rows, true_latents
 from mmmi_hf.dataset.rows import class_labels, half_range, load_bijections

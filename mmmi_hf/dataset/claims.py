@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal.confidence import unseen_share
-from mmmi_hf.causal.consistency import refused
-from mmmi_hf.causal.p_values import Test
+from mmmi_hf.causal.statistics.confidence import unseen_share
+from mmmi_hf.causal.statistics.law_tests import refused
+from mmmi_hf.causal.statistics.p_values import Test
 from mmmi_hf.dataset.checks import is_amount
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.measuring import Plan, published

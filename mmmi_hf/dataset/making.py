@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING, Any
 import datasets
 import numpy as np
 
+from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.dataset.rows import MICRO_BATCH, Prepared, class_labels, finish, images_of, prepare
-from mmmi_hf.dataset.threads import CancellingPool, network_threads
+from mmmi_hf.flow.threads import CancellingPool, network_threads
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection

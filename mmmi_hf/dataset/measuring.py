@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, Latents
-from mmmi_hf.causal.bounds import (
+from mmmi_hf.causal.statistics.bounds import (
     correlation_bound,
     paired_bound,
     product_bound,

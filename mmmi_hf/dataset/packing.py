@@ -16,12 +16,12 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.chunks import ChunkStore
 from mmmi_hf.dataset.columns import is_image
 from mmmi_hf.dataset.configuration import MMMIConfig
 from mmmi_hf.dataset.folder import shard_names
 from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
-from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.dataset.rows import half_range
 
 if TYPE_CHECKING:

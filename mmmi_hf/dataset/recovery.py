@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmmi_hf.dataset.threads import network_threads
+from mmmi_hf.flow.threads import network_threads
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
-from mmmi_hf.flow.settings_file import check_kind, read_fields
+from mmmi_hf.common.settings_file import check_kind, read_fields
 from mmmi_hf.flow.training_images import to_float
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch.nn.functional import pixel_unshuffle
 
-from mmmi_hf.flow.settings_file import check_kind, read_fields
+from mmmi_hf.common.settings_file import check_kind, read_fields
 from mmmi_hf.flow.training_images import Fit, LabelledImages
 
 if TYPE_CHECKING:

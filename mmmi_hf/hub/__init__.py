@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mmmi_hf.lazy import lazy_names
+from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
     from mmmi_hf.hub.loading import Loaded, load

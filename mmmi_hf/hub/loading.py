@@ -16,11 +16,11 @@ import datasets
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.checks import bound_certificate, statement_problems
 from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry
-from mmmi_hf.dataset.progress import progress_bar
 from mmmi_hf.flow.bundled import REPOSITORY
 from mmmi_hf.hub import batches
 from mmmi_hf.hub.arrow_cache import map_parquet

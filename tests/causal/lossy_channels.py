@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
-from mmmi_hf.causal.bounds import (
+from mmmi_hf.causal.statistics.bounds import (
     correlation_bound,
     paired_bound,
     product_bound,

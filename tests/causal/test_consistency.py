@@ -7,8 +7,8 @@ import pytest
 from scipy import fft
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, independent, two_telescopes
-from mmmi_hf.causal.consistency import law_tests, refused
-from mmmi_hf.causal.projections import declared_covariance, probing_directions
+from mmmi_hf.causal.statistics.law_tests import law_tests, refused
+from mmmi_hf.causal.statistics.projections import declared_covariance, probing_directions
 
 MODEL = common_cause((1, 8, 8), mi=1.0)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from lossy_channels import Quantiser, bounds_of_pair, bounds_of_target
 
-from mmmi_hf.causal.confidence import upper_limit
+from mmmi_hf.causal.statistics.confidence import upper_limit
 
 
 def check(found, truth, error, label):

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmmi_hf.causal import InfeasibleError, InvalidModelError, design, templates
-from mmmi_hf.causal.designed import checked
-from mmmi_hf.causal.quantities import Quantity
+from mmmi_hf.causal.design.results import checked
+from mmmi_hf.causal.quantities.grammar import Quantity
 
 SHAPE = (1, 4, 4)
 nats = st.floats(0.0, 8.0)

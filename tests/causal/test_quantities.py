@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError, InvalidQueryError, common_cause
-from mmmi_hf.causal.quantities import Quantity
+from mmmi_hf.causal.quantities.grammar import Quantity
 
 
 @pytest.mark.parametrize(

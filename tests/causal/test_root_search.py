@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmmi_hf.causal import InfeasibleError, InvalidModelError, decaying_modalities, design, two_telescopes
-from mmmi_hf.causal.quantities import Quantity
+from mmmi_hf.causal.quantities.grammar import Quantity
 
 SHAPE = (8,)
 

@@ -2,8 +2,8 @@
 
 import io
 
-from mmmi_hf.dataset import progress
-from mmmi_hf.dataset.progress import progress_bar
+from mmmi_hf.common import progress
+from mmmi_hf.common.progress import progress_bar
 
 
 class Terminal(io.StringIO):

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.covariance import StructuredCovariance
+from mmmi_hf.causal.laws.covariance import StructuredCovariance
+from mmmi_hf.causal.laws.rowwise import add_expansion, combine, project
 from mmmi_hf.causal.queries import Normals
-from mmmi_hf.causal.rowwise import add_expansion, combine, project
 
 _CHUNK_NUMBERS = 1 << 16
 _QUIET = 1e3

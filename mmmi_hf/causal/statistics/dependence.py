@@ -21,7 +21,8 @@ from itertools import combinations
 import numpy as np
 
 from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.p_values import (
+from mmmi_hf.causal.queries import TARGET
+from mmmi_hf.causal.statistics.p_values import (
     ROWS_AT_ONCE,
     Test,
     chernoff,
@@ -35,9 +36,8 @@ from mmmi_hf.causal.p_values import (
     test_of,
     unit,
 )
-from mmmi_hf.causal.projections import bases
-from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.causal.residuals import Regressions
+from mmmi_hf.causal.statistics.projections import bases
+from mmmi_hf.causal.statistics.residuals import Regressions
 from mmmi_hf.causal.template_bank import Shape
 
 CROSSWISE = 1 << 32

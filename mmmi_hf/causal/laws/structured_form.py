@@ -23,10 +23,10 @@ from mmmi_hf.causal.canonical import (
     information_of,
     orthonormal_rows,
 )
-from mmmi_hf.causal.covariance import Channel, StructuredCovariance
 from mmmi_hf.causal.errors import BeyondFloat64Error
+from mmmi_hf.causal.laws.covariance import Channel, StructuredCovariance
+from mmmi_hf.causal.laws.structured_pointwise import log_densities
 from mmmi_hf.causal.queries import TARGET, Query
-from mmmi_hf.causal.structured_pointwise import log_densities
 
 FIRST, SECOND = 0, 1
 _SMALL_SINE = 1e-3

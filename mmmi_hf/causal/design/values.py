@@ -26,13 +26,13 @@ from mmmi_hf.causal.closed_forms import (
     signal_for_pair_information,
     weight_for_target_information,
 )
-from mmmi_hf.causal.design_requests import Wanted, read_wanted
-from mmmi_hf.causal.designed import Design, checked
+from mmmi_hf.causal.design.requests import Wanted, read_wanted
+from mmmi_hf.causal.design.results import Design, checked
+from mmmi_hf.causal.design.roots import solve
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.laws.structured import read_shapes
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.root_search import solve
 from mmmi_hf.causal.stories import common_cause
-from mmmi_hf.causal.structured import read_shapes
 from mmmi_hf.causal.template_bank import Shape
 from mmmi_hf.causal.templates import cosine
 

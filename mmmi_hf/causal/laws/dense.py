@@ -24,9 +24,9 @@ from mmmi_hf.causal.canonical import (
     pair_densities,
 )
 from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
+from mmmi_hf.causal.laws.rowwise import combine
+from mmmi_hf.causal.laws.structured import SMALLEST, read_coefficients
 from mmmi_hf.causal.queries import TARGET, Normals, Query
-from mmmi_hf.causal.rowwise import combine
-from mmmi_hf.causal.structured import SMALLEST, read_coefficients
 from mmmi_hf.causal.template_bank import Shape
 from mmmi_hf.causal.templates import check_shape
 

@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mmmi_hf.causal.closed_forms import induced_pair_information
-from mmmi_hf.causal.design_search import joint_information, search_target
-from mmmi_hf.causal.designed import TOLERANCE, read_nats
+from mmmi_hf.causal.design.results import TOLERANCE, read_nats
+from mmmi_hf.causal.design.search import joint_information, search_target
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
-from mmmi_hf.causal.quantities import Quantity
+from mmmi_hf.causal.quantities.grammar import Quantity
 from mmmi_hf.causal.queries import TARGET
 
 Pair = tuple[int, int]

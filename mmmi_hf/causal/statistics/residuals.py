@@ -19,8 +19,8 @@ import numpy as np
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.projections import is_dense
 from mmmi_hf.causal.queries import TARGET
+from mmmi_hf.causal.statistics.projections import is_dense
 
 LARGEST_GAIN = 300.0
 """Whitening may magnify errors of stored latents so much: those of the round trip, 2e-5, then stay far below 1."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.quantities import Quantity
+from mmmi_hf.causal.quantities.grammar import Quantity
 
 LARGEST_WISH = 160.0
 """nats; what the coefficients of some designs carry is a little more, and float64 ends soon after."""

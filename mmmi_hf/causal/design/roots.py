@@ -18,10 +18,10 @@ import numpy as np
 
 from mmmi_hf.causal import stories
 from mmmi_hf.causal.canonical import EPSILON
-from mmmi_hf.causal.designed import TOLERANCE, Design, checked
+from mmmi_hf.causal.design.results import TOLERANCE, Design, checked
 from mmmi_hf.causal.errors import InfeasibleError, InfiniteInformationError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.quantities import Quantity
+from mmmi_hf.causal.quantities.grammar import Quantity
 
 DECAYS = ("alpha", "beta")
 COEFFICIENTS = (

@@ -16,9 +16,9 @@ import numpy as np
 from scipy import linalg, stats
 
 from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.dependence import beside_target, between_modalities, crosswise
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.p_values import (
+from mmmi_hf.causal.statistics.dependence import beside_target, between_modalities, crosswise
+from mmmi_hf.causal.statistics.p_values import (
     Test,
     chernoff,
     largest_normal,
@@ -29,8 +29,8 @@ from mmmi_hf.causal.p_values import (
     two_sided,
     unit,
 )
-from mmmi_hf.causal.projections import bases, declared_covariance, probing_directions
-from mmmi_hf.causal.residuals import Regressions
+from mmmi_hf.causal.statistics.projections import bases, declared_covariance, probing_directions
+from mmmi_hf.causal.statistics.residuals import Regressions
 from mmmi_hf.causal.template_bank import Shape
 
 FAMILY_WISE_LEVEL = 1e-4

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmmi_hf.causal.canonical import EPSILON, Array, information_of
-from mmmi_hf.causal.dense import DenseLaw
 from mmmi_hf.causal.errors import BeyondFloat64Error
-from mmmi_hf.causal.structured import StructuredLaw
-from mmmi_hf.causal.structured_latents import StructuredStandardizer
+from mmmi_hf.causal.laws.dense import DenseLaw
+from mmmi_hf.causal.laws.structured import StructuredLaw
+from mmmi_hf.causal.laws.structured_latents import StructuredStandardizer
 
 
 def map_of_target(law: StructuredLaw | DenseLaw, name: str, kind: str) -> Array:

@@ -24,7 +24,7 @@ from __future__ import annotations
 import numpy as np
 
 from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.confidence import pseudo_values, unseen_share, upper_limit
+from mmmi_hf.causal.statistics.confidence import pseudo_values, unseen_share, upper_limit
 
 MIXED = 1e-2
 """Share of 1 in the critic of `product_bound` without true latents: ln((1 - s) eⁱ + s) is at least ln s."""

@@ -1,0 +1,1 @@
+"""Statistics of rows under a declared law: lower bounds, confidence limits, tests."""

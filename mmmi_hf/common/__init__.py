@@ -1,0 +1,1 @@
+"""What every room stands on: files, progress, settings, lazy names. Imports no room."""
