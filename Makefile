@@ -16,7 +16,7 @@ imports:
 	.venv/bin/lint-imports
 
 cards:
-	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.cards $$(dirname $$card); done
+	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.evaluation.model_card $$(dirname $$card); done
 	if [ -f model_cards/benchmark/README.md ]; then .venv/bin/python -m mmmi_hf.benchmark.cards model_cards/benchmark; fi
 	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards --text
 

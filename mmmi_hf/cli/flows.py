@@ -22,8 +22,8 @@ def train(
     quiet: Quiet = False,
 ) -> None:
     """Train a flow-matching pipeline on images with labels."""
-    from mmmi_hf.flow.recipe import TrainingRecipe
-    from mmmi_hf.flow.training import train as run
+    from mmmi_hf.flow.training.recipe import TrainingRecipe
+    from mmmi_hf.flow.training.trainer import train as run
 
     quieten_libraries(quiet)
     chosen = TrainingRecipe.from_yaml(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
@@ -58,7 +58,7 @@ def evaluate_flow(
     form: AsFormat = Format.table,
 ) -> None:
     """Measure a pipeline's image quality and how exactly it is inverted."""
-    from mmmi_hf.flow.evaluation import evaluate_flow as run
+    from mmmi_hf.flow.evaluation.evaluate import evaluate_flow as run
 
     quieten_libraries(quiet)
     report = run(

@@ -14,8 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mmmi_hf.causal import CausalModel, template_ablation, templates
-from mmmi_hf.causal import design
+from mmmi_hf.causal import CausalModel, design, template_ablation, templates
 from mmmi_hf.dataset.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE, MMMIConfig, Modality
 from mmmi_hf.dataset.yaml_source import ConfigurationError
 

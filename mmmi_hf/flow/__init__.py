@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection, BijectionOutput, IdentityBijection, load_bijection
     from mmmi_hf.flow.bundled import bundled_pipelines
     from mmmi_hf.flow.diagnostics import RoundTripReport, StepCertificate, round_trip, step_certificate
-    from mmmi_hf.flow.elementwise import AsinhBijection, HalfCubeBijection, NormalCdfBijection
+    from mmmi_hf.flow.elementwise.maps import AsinhBijection, HalfCubeBijection, NormalCdfBijection
     from mmmi_hf.flow.pipeline import FlowMatchingOutput, FlowMatchingPipeline
     from mmmi_hf.flow.scheduler import FlowMatchODEScheduler, InversionError
 
@@ -21,7 +21,7 @@ _MODULES = {
     "bijection": ("Bijection", "BijectionOutput", "IdentityBijection", "load_bijection"),
     "bundled": ("bundled_pipelines",),
     "diagnostics": ("RoundTripReport", "StepCertificate", "round_trip", "step_certificate"),
-    "elementwise": ("AsinhBijection", "HalfCubeBijection", "NormalCdfBijection"),
+    "elementwise.maps": ("AsinhBijection", "HalfCubeBijection", "NormalCdfBijection"),
     "pipeline": ("FlowMatchingOutput", "FlowMatchingPipeline"),
     "scheduler": ("FlowMatchODEScheduler", "InversionError"),
 }

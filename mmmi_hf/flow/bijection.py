@@ -175,7 +175,7 @@ def load_bijection(
         ValueError: an unknown name, a repository that cannot be had, or a pipeline that makes another shape.
     """
     from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines, unknown
-    from mmmi_hf.flow.elementwise import ELEMENTWISE
+    from mmmi_hf.flow.elementwise.maps import ELEMENTWISE
 
     name = os.fspath(name)
     simple: dict[str, type[UnlabelledBijection]] = {"identity": IdentityBijection, **ELEMENTWISE}

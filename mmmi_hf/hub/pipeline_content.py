@@ -13,7 +13,16 @@ from pathlib import Path
 import yaml
 
 from mmmi_hf.flow.bundled import INDEX, PATTERNS, check_folder
-from mmmi_hf.flow.cards import CLASSIFIERS, EARLIER_RECIPES, EVALUATION, RECIPE, SEEN, SPEED, TRAINING, model_card
+from mmmi_hf.flow.evaluation.model_card import (
+    CLASSIFIERS,
+    EARLIER_RECIPES,
+    EVALUATION,
+    RECIPE,
+    SEEN,
+    SPEED,
+    TRAINING,
+    model_card,
+)
 from mmmi_hf.hub.release import CARD, LocalFile
 from mmmi_hf.hub.remote import State
 from mmmi_hf.hub.versions import Version

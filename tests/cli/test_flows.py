@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmi_hf.flow import evaluation
+from mmmi_hf.flow.evaluation import evaluate as evaluation
 
 
 def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import torch
 from diffusers import UNet2DModel
 
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
-from mmmi_hf.flow.recipe import TrainingRecipe
+from mmmi_hf.flow.training.recipe import TrainingRecipe
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ def test_the_round_trip_over_every_class(pipeline, dtype):
 @pytest.mark.slow
 @pytest.mark.statistical
 def test_samples_belong_to_their_class(pipeline, tmp_path):
-    from mmmi_hf.flow.evaluation import evaluate_flow
+    from mmmi_hf.flow.evaluation.evaluate import evaluate_flow
 
     data = os.environ.get("FASHION_MNIST")
     if data is None:

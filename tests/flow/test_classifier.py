@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmmi_hf.flow.classifier import (
+from mmmi_hf.flow.evaluation.classifier import (
     ClassifierSettings,
     ImageClassifier,
     _augmented,
@@ -71,7 +71,9 @@ def test_weights_are_kept_by_content(tmp_path, monkeypatch):
     images, labels = _bars(64, 0)
     quick = dataclasses.replace(QUICK, epochs=1)
     made = cached_classifier(tmp_path, images, labels, 2, quick, progress=False)
-    monkeypatch.setattr("mmmi_hf.flow.classifier.train_classifier", lambda *a, **k: pytest.fail("trained again"))
+    monkeypatch.setattr(
+        "mmmi_hf.flow.evaluation.classifier.train_classifier", lambda *a, **k: pytest.fail("trained again")
+    )
     kept = cached_classifier(tmp_path, images, labels, 2, quick, progress=False)
     probe = _bars(20, 3)[0]
     for a, b in zip(judge(made, probe, progress=False), judge(kept, probe, progress=False), strict=True):

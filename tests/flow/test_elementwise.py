@@ -15,7 +15,7 @@ from mmmi_hf.flow import (
     NormalCdfBijection,
     load_bijection,
 )
-from mmmi_hf.flow.elementwise import ELEMENTWISE, KNEE
+from mmmi_hf.flow.elementwise.maps import ELEMENTWISE, KNEE
 
 MAPS = list(ELEMENTWISE.values())
 GRID = torch.linspace(-9, 9, 4001, dtype=torch.float64)

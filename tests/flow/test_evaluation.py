@@ -8,12 +8,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mmmi_hf.flow import evaluation
-from mmmi_hf.flow.classifier import ClassifierSettings
-from mmmi_hf.flow.evaluation import EvaluationDataset, evaluate_flow
+from mmmi_hf.flow.evaluation import evaluate as evaluation
+from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
+from mmmi_hf.flow.evaluation.evaluate import EvaluationDataset, evaluate_flow
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.recipe import TrainingRecipe
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+from mmmi_hf.flow.training.recipe import TrainingRecipe
 
 QUICK = ClassifierSettings(widths=(4, 4, 8), epochs=1, batch_size=16, max_shift=1, mixed_precision=False)
 SKIP = {"samples_per_class": 0, "round_trip_per_class": 0, "certificate_per_class": 0, "storage_per_class": 0}

@@ -10,7 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmmi_hf.flow.metrics import binomial_interval, frechet_distance, nearest, precision_recall
+from mmmi_hf.flow.evaluation.metrics import binomial_interval, frechet_distance, nearest, precision_recall
 
 
 def _rows(n, d, seed, scale=1.0):

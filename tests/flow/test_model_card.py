@@ -9,8 +9,8 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
-from mmmi_hf.flow import cards
-from mmmi_hf.flow.cards import main, model_card, stale_lines, write_model_card
+from mmmi_hf.flow.evaluation import model_card as cards
+from mmmi_hf.flow.evaluation.model_card import main, model_card, stale_lines, write_model_card
 
 RECIPE = {
     "dataset": "owner/pictures",

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mmmi_hf.flow.prefetching import ahead
+from mmmi_hf.flow.training.prefetching import ahead
 
 
 def test_results_come_in_order_and_all_of_them():

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mmmi_hf.flow.classifier import ClassifierSettings
-from mmmi_hf.flow.quality import classification_accuracy_score, draw_sheets, sample_quality
-from mmmi_hf.flow.training_images import LabelledImages, to_float
+from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
+from mmmi_hf.flow.evaluation.quality import classification_accuracy_score, draw_sheets, sample_quality
+from mmmi_hf.flow.training.images import LabelledImages, to_float
 
 QUICK = ClassifierSettings(
     widths=(8, 8, 16), epochs=5, batch_size=32, learning_rate=0.1, max_shift=1, mixed_precision=False

@@ -4,8 +4,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from mmmi_hf.flow.evaluation.sample_store import latents_of_all_classes, latents_of_class, silent, stored_samples
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.sample_store import latents_of_all_classes, latents_of_class, silent, stored_samples
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image
 
-from mmmi_hf.flow.sheets import sample_sheet
+from mmmi_hf.flow.training.sheets import sample_sheet
 
 
 def _read(path):

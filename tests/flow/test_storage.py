@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from mmmi_hf.flow.evaluation.storage import FORMATS, _errors, quantised, storage_losses
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
-from mmmi_hf.flow.storage import FORMATS, _errors, quantised, storage_losses
 
 
 @pytest.fixture(scope="module")

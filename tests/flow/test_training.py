@@ -16,11 +16,11 @@ from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
-from mmmi_hf.flow import training
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.recipe import TrainingRecipe, draws_of_step, flow_matching_batch
-from mmmi_hf.flow.training import train
-from mmmi_hf.flow.training_images import LabelledImages, load_images
+from mmmi_hf.flow.training import trainer as training
+from mmmi_hf.flow.training.images import LabelledImages, load_images
+from mmmi_hf.flow.training.recipe import TrainingRecipe, draws_of_step, flow_matching_batch
+from mmmi_hf.flow.training.trainer import train
 
 
 @pytest.fixture(scope="module")

@@ -23,19 +23,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mmmi_hf.flow.classifier import ClassifierSettings
 from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
+from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
+from mmmi_hf.flow.evaluation.quality import classification_accuracy_score, draw_sheets, sample_quality
+from mmmi_hf.flow.evaluation.sample_store import stored_samples
+from mmmi_hf.flow.evaluation.storage import storage_losses
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.quality import classification_accuracy_score, draw_sheets, sample_quality
-from mmmi_hf.flow.sample_store import stored_samples
-from mmmi_hf.flow.storage import storage_losses
-from mmmi_hf.flow.training_images import LabelledImages, load_images
+from mmmi_hf.flow.training.images import LabelledImages, load_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mmmi_hf.flow.training_images import Fit
+    from mmmi_hf.flow.training.images import Fit
 
 ClassifierChoice = ClassifierSettings | str | PathLike[str] | None
 """Settings of a classifier, or a YAML file of them."""

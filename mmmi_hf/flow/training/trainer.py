@@ -30,10 +30,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
 from mmmi_hf.flow.devices import device_name
-from mmmi_hf.flow.prefetching import ahead
-from mmmi_hf.flow.recipe import Draws, TrainingRecipe, draws_of_step, flow_matching_batch
-from mmmi_hf.flow.sheets import sample_sheet
-from mmmi_hf.flow.training_images import LabelledImages, load_images
+from mmmi_hf.flow.training.images import LabelledImages, load_images
+from mmmi_hf.flow.training.prefetching import ahead
+from mmmi_hf.flow.training.recipe import Draws, TrainingRecipe, draws_of_step, flow_matching_batch
+from mmmi_hf.flow.training.sheets import sample_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -20,7 +20,7 @@ import torch
 from torch.nn.functional import pixel_unshuffle
 
 from mmmi_hf.common.settings_file import check_kind, read_fields
-from mmmi_hf.flow.training_images import Fit, LabelledImages
+from mmmi_hf.flow.training.images import Fit, LabelledImages
 
 if TYPE_CHECKING:
     import os

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mmmi_hf.flow.classifier import cached_classifier, classifier_digest, judge
-from mmmi_hf.flow.metrics import binomial_interval, frechet_distance, nearest, precision_recall
-from mmmi_hf.flow.sheets import sample_sheet
-from mmmi_hf.flow.training_images import to_float
+from mmmi_hf.flow.evaluation.classifier import cached_classifier, classifier_digest, judge
+from mmmi_hf.flow.evaluation.metrics import binomial_interval, frechet_distance, nearest, precision_recall
+from mmmi_hf.flow.training.images import to_float
+from mmmi_hf.flow.training.sheets import sample_sheet
 
 if TYPE_CHECKING:
     import os
 
-    from mmmi_hf.flow.classifier import ClassifierSettings, ImageClassifier
-    from mmmi_hf.flow.training_images import LabelledImages
+    from mmmi_hf.flow.evaluation.classifier import ClassifierSettings, ImageClassifier
+    from mmmi_hf.flow.training.images import LabelledImages
 
 SHEET = "samples.png"
 NEIGHBOURS_SHEET = "neighbours.png"

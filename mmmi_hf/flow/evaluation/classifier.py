@@ -22,7 +22,7 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from mmmi_hf.common.settings_file import check_kind, read_fields
-from mmmi_hf.flow.training_images import to_float
+from mmmi_hf.flow.training.images import to_float
 
 if TYPE_CHECKING:
     import os

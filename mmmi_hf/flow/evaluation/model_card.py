@@ -5,8 +5,8 @@ Owns the template's data and the check that a card is up to date. Reads `recipe.
 samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different pipelines.
 Imports neither torch nor diffusers by itself.
 
-    python -m mmmi_hf.flow.cards model_cards/fashion-mnist          # write README.md
-    python -m mmmi_hf.flow.cards model_cards/fashion-mnist --check  # exit 1 and show the difference if it is stale
+    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist          # write README.md
+    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist --check  # exit 1 and show the difference if it is stale
 """
 
 from __future__ import annotations
@@ -291,7 +291,9 @@ def _duration(seconds: float) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render or check cards; 0 done, 1 a card is stale, 2 a card cannot be rendered."""
-    parser = argparse.ArgumentParser(prog="python -m mmmi_hf.flow.cards", description="Render or check model cards.")
+    parser = argparse.ArgumentParser(
+        prog="python -m mmmi_hf.flow.evaluation.model_card", description="Render or check model cards."
+    )
     parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/fashion-mnist")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference if stale")
     options = parser.parse_args(arguments)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm.auto import tqdm
 
-from mmmi_hf.flow.sample_store import latents_of_all_classes, silent
+from mmmi_hf.flow.evaluation.sample_store import latents_of_all_classes, silent
 
 if TYPE_CHECKING:
     from collections.abc import Callable

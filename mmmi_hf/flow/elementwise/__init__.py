@@ -1,0 +1,1 @@
+"""Bijections that act on every element by itself."""

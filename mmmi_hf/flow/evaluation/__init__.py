@@ -1,0 +1,1 @@
+"""How good a pipeline is: samples beside real images, round trips, the model card."""

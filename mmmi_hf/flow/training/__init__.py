@@ -1,0 +1,1 @@
+"""Training a pipeline: data, recipe, loop. The part of flow/ that may import datasets and accelerate."""
