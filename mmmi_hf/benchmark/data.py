@@ -19,8 +19,8 @@ import numpy as np
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.hub.batches import numpy_batches
-from mmmi_hf.hub.loading import Loaded, load, locate
+from mmmi_hf.hub.loading.batches import numpy_batches
+from mmmi_hf.hub.loading.load import Loaded, load, locate
 
 SPLITS = ("train", "validation", "test")
 TARGET = "y"

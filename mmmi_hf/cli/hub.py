@@ -12,7 +12,7 @@ import typer
 from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
 
 if TYPE_CHECKING:
-    from mmmi_hf.hub.release import Published
+    from mmmi_hf.hub.publishing.release import Published
 
 
 @app.command()
@@ -46,7 +46,7 @@ def publish(
 
     Uses the token of `hf auth login`, or HF_TOKEN.
     """
-    from mmmi_hf.hub.publishing import publish as run
+    from mmmi_hf.hub.publishing.publish import publish as run
 
     quieten_libraries(quiet)
     result = run(

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mmmi_hf.hub.loading import Loaded, load
-    from mmmi_hf.hub.publishing import publish
-    from mmmi_hf.hub.release import Published
+    from mmmi_hf.hub.loading.load import Loaded, load
+    from mmmi_hf.hub.publishing.publish import publish
+    from mmmi_hf.hub.publishing.release import Published
 
 _MODULES = {
-    "loading": ("Loaded", "load"),
-    "publishing": ("publish",),
-    "release": ("Published",),
+    "loading.load": ("Loaded", "load"),
+    "publishing.publish": ("publish",),
+    "publishing.release": ("Published",),
 }
 
 __all__ = ["Loaded", "Published", "load", "publish"]

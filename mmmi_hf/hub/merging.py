@@ -14,7 +14,7 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from mmmi_hf.dataset.cards import BEGIN, END, size_category
 from mmmi_hf.dataset.folder import GROUND_TRUTH
-from mmmi_hf.hub.errors import HubRequestError
+from mmmi_hf.hub.client.errors import HubRequestError
 
 Fields = dict[str, Any]
 

@@ -31,7 +31,7 @@ from mmmi_hf.benchmark.protocol import (
 )
 from mmmi_hf.benchmark.report import write_report
 from mmmi_hf.dataset.chunks import FolderInUseError
-from mmmi_hf.hub.errors import DamagedFilesError
+from mmmi_hf.hub.client.errors import DamagedFilesError
 
 QUICK = Training(width=8, layers=1, embedding=4, batch_size=16, steps=20, evaluate_every=10)
 

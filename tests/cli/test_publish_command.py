@@ -5,7 +5,7 @@ import json
 import pytest
 
 from mmmi_hf import cli
-from mmmi_hf.hub.release import Change, Published
+from mmmi_hf.hub.publishing.release import Change, Published
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run(capsys, monkeypatch):
                 raise result
             return result
 
-        monkeypatch.setattr("mmmi_hf.hub.publishing.publish", publish)
+        monkeypatch.setattr("mmmi_hf.hub.publishing.publish.publish", publish)
         with pytest.raises(SystemExit) as stopped:
             cli.main(["publish", *arguments])
         output = capsys.readouterr()
@@ -72,7 +72,7 @@ def test_json(run):
 
 
 def test_errors(run):
-    from mmmi_hf.hub.errors import HubUnavailableError, VersionExistsError
+    from mmmi_hf.hub.client.errors import HubUnavailableError, VersionExistsError
 
     code, _, err, _ = run(VersionExistsError("org/data has version v1.0.0 already"), "DIR", "org/data")
     assert (code, err) == (2, "mmmi-hf: org/data has version v1.0.0 already\n")

@@ -9,8 +9,8 @@ TOKEN = "hf_thistokenmustnevershowup"
 
 PUBLISH = """
 import dataclasses
-from mmmi_hf.hub.retries import Backoff
-from mmmi_hf.hub.errors import HubRequestError
+from mmmi_hf.hub.client.retries import Backoff
+from mmmi_hf.hub.client.errors import HubRequestError
 options = eval(args[2]) if len(args) > 2 else {}
 options.setdefault("backoff", Backoff(base=0.02, limit=0.2))
 options.setdefault("measure", False)  # what is measured is the certificate's to test; here it is what is sent

@@ -10,9 +10,9 @@ import torch
 from hub_data import configuration, make
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.hub.arrow_cache import map_parquet
-from mmmi_hf.hub.batches import numpy_batches, torch_batches
-from mmmi_hf.hub.loading import load
+from mmmi_hf.hub.loading.arrow_cache import map_parquet
+from mmmi_hf.hub.loading.batches import numpy_batches, torch_batches
+from mmmi_hf.hub.loading.load import load
 
 
 def test_batches_are_the_stored_values(two):
@@ -40,7 +40,7 @@ def test_batches_are_the_stored_values(two):
 
 
 def test_batches_of_powers_of_two_share_memory_whatever_the_shards_hold(two, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmmi_hf.hub.arrow_cache.BATCH_ROWS", 16)
+    monkeypatch.setattr("mmmi_hf.hub.loading.arrow_cache.BATCH_ROWS", 16)
     table = pq.read_table(next((two / "data/a").glob("train-*")))
     shards = [tmp_path / f"{number}.parquet" for number in range(3)]
     for shard, (start, rows) in zip(shards, [(0, 3), (3, 5), (8, 40)], strict=True):
@@ -52,7 +52,7 @@ def test_batches_of_powers_of_two_share_memory_whatever_the_shards_hold(two, tmp
 
 
 def test_batches_across_record_batches(two, monkeypatch):
-    monkeypatch.setattr("mmmi_hf.hub.arrow_cache.BATCH_ROWS", 10)
+    monkeypatch.setattr("mmmi_hf.hub.loading.arrow_cache.BATCH_ROWS", 10)
     found = load(two, "b", progress=False)
     parts = list(found.numpy_batches(["x2", "y"], 16))
     assert np.array_equal(np.concatenate([part["x2"] for part in parts]), np.array(found.dataset["train"]["x2"][:]))

@@ -72,7 +72,7 @@ def test_lasting_failures_are_told_in_one_line(hub, clients, two, repo, status, 
     code = (("X-Error-Code", "RepoNotFound"),) if status == 404 else ()
     hub.fault("GET", f"{repo}$", "status", status=status, times=99, headers=code)
     program = """
-        from mmmi_hf.hub.retries import Backoff
+        from mmmi_hf.hub.client.retries import Backoff
         try:
             publish(args[0], args[1], progress=False, backoff=Backoff(attempts=3, base=0.01))
         except (ValueError, OSError) as error:

@@ -16,8 +16,8 @@ from hub_data import configuration
 from mmmi_hf.dataset.folder import file_entry
 from mmmi_hf.dataset.generation import generate
 from mmmi_hf.dataset.ground_truth import SCHEMA
-from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
-from mmmi_hf.hub.loading import load
+from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
+from mmmi_hf.hub.loading.load import load
 
 DIGEST = """
 import hashlib
@@ -218,7 +218,7 @@ def test_transient_failures_of_a_download_pass(hub, clients, published, two, rep
     hub.fault("GET", f"{repo}/refs", "status", status=503)
     hub.fault("GET", f"{repo}/tree", "reset")
     program = """
-        from mmmi_hf.hub.retries import Backoff
+        from mmmi_hf.hub.client.retries import Backoff
         print_json(load(args[0], "a", progress=False, backoff=Backoff(base=0.01)).verified)
     """
     assert clients.run(program, repo).value

@@ -20,7 +20,7 @@ from mmmi_hf.dataset.cards import BEGIN, END, dataset_card, size_category
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.dataset.registry import get_configuration
-from mmmi_hf.hub.errors import HubRequestError
+from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.merging import merge_cards, split_card
 
 FIELDS = "license: apache-2.0\ntags: [ours]\nconfigs: [{config_name: a, default: true}]\n"

@@ -10,9 +10,9 @@ from clients import environment, run_alone
 from hub_data import TOKEN
 
 from mmmi_hf.flow.bundled import BUNDLED
-from mmmi_hf.hub.pipeline_content import PipelineContent
-from mmmi_hf.hub.remote import NOWHERE
-from mmmi_hf.hub.versions import FIRST, Version
+from mmmi_hf.hub.client.remote import NOWHERE
+from mmmi_hf.hub.client.versions import FIRST, Version
+from mmmi_hf.hub.publishing.pipeline_content import PipelineContent
 
 RESULTS = Path(__file__).parents[2] / "model_cards" / "fashion-mnist"
 
@@ -48,7 +48,7 @@ def tiny(tmp_path_factory):
 LOAD = """
 import torch
 from mmmi_hf import FlowMatchingPipeline
-from mmmi_hf.hub.publishing import publish
+from mmmi_hf.hub.publishing.publish import publish
 seen = {}
 z = torch.linspace(-1, 1, 2 * 64).reshape(2, 1, 8, 8)
 for revision in args[2:]:

@@ -10,7 +10,7 @@ import yaml
 from hub_data import TOKEN, configuration, make
 
 from mmmi_hf.dataset.generation import generate
-from mmmi_hf.hub.publishing import publish
+from mmmi_hf.hub.publishing.publish import publish
 
 
 def front_matter(hub, repo, revision="main"):
@@ -222,8 +222,8 @@ def test_bytes_that_change_after_the_check_are_refused_by_their_digest(hub, clie
     victim = next((folder / "data/changing").glob("train-*"))
     outcome = clients.run(
         "from pathlib import Path\n"
-        "import mmmi_hf.hub.dataset_content as content\n"
-        "from mmmi_hf.hub.retries import Backoff\n"
+        "import mmmi_hf.hub.publishing.dataset_content as content\n"
+        "from mmmi_hf.hub.client.retries import Backoff\n"
         "checked = content.problems\n"
         "def then_changed(*given, **options):\n"
         "    found = checked(*given, **options)\n"
@@ -378,7 +378,7 @@ def test_a_token_that_no_request_can_carry_is_not_quoted(hub, clients, two, repo
     ],
 )
 def test_wrong_requests(two, monkeypatch, arguments, says):
-    monkeypatch.setattr("mmmi_hf.hub.publishing.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("mmmi_hf.hub.publishing.publish.HF_HUB_OFFLINE", False)
     given = {"folder": two, "repo": "org/data", "progress": False} | arguments
     with pytest.raises(ValueError, match=says):
         publish(given.pop("folder"), given.pop("repo"), **given)
@@ -387,7 +387,7 @@ def test_wrong_requests(two, monkeypatch, arguments, says):
 def test_offline_and_empty(two, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="HF_HUB_OFFLINE is set"):
         publish(two, "org/data")
-    monkeypatch.setattr("mmmi_hf.hub.publishing.HF_HUB_OFFLINE", False)
+    monkeypatch.setattr("mmmi_hf.hub.publishing.publish.HF_HUB_OFFLINE", False)
     with pytest.raises(ValueError, match="no complete configuration"):
         publish(tmp_path, "org/data", progress=False)
 

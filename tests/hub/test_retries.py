@@ -6,9 +6,9 @@ import httpx2
 import pytest
 from huggingface_hub.errors import HfHubHTTPError, RevisionNotFoundError
 
-from mmmi_hf.hub.errors import HubRequestError, HubUnavailableError, in_one_line, refused
-from mmmi_hf.hub.retries import Backoff, ConflictError, UploadError, passes, retry_after
-from mmmi_hf.hub.versions import Version, parse_version, version_of_tag, version_of_title
+from mmmi_hf.hub.client.errors import HubRequestError, HubUnavailableError, in_one_line, refused
+from mmmi_hf.hub.client.retries import Backoff, ConflictError, UploadError, passes, retry_after
+from mmmi_hf.hub.client.versions import Version, parse_version, version_of_tag, version_of_title
 
 
 def answer(status, *, kind=HfHubHTTPError, **headers):

@@ -27,8 +27,8 @@ from loopback import LoopbackHub
 
 from mmmi_hf.dataset.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.generation import generate
-from mmmi_hf.hub.batches import numpy_batches, torch_batches
-from mmmi_hf.hub.loading import load
+from mmmi_hf.hub.loading.batches import numpy_batches, torch_batches
+from mmmi_hf.hub.loading.load import load
 
 BATCH, REPEAT, ROUNDS = 256, 3, 7
 TORCH = 'with_format("torch")'

@@ -22,10 +22,10 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
-from mmmi_hf.hub.errors import HubRequestError, VersionExistsError, status_of
-from mmmi_hf.hub.remote import DIGEST_LABEL, Kind, ReleaseCommit, State, read_state
-from mmmi_hf.hub.retries import Backoff, ConflictError, UploadError
-from mmmi_hf.hub.versions import FIRST, Version
+from mmmi_hf.hub.client.errors import HubRequestError, VersionExistsError, status_of
+from mmmi_hf.hub.client.remote import DIGEST_LABEL, Kind, ReleaseCommit, State, read_state
+from mmmi_hf.hub.client.retries import Backoff, ConflictError, UploadError
+from mmmi_hf.hub.client.versions import FIRST, Version
 
 CARD = "README.md"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from mmmi_hf.hub.errors import HubRequestError
+from mmmi_hf.hub.client.errors import HubRequestError
 
 _NUMBER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
 _TAG = re.compile(f"v{_NUMBER}")

@@ -16,11 +16,11 @@ from mmmi_hf.dataset.cards import dataset_card
 from mmmi_hf.dataset.certificate import certify
 from mmmi_hf.dataset.checks import bound_certificate, check_folder
 from mmmi_hf.dataset.folder import MANIFEST_FORMAT, DatasetFolder
-from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
+from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
+from mmmi_hf.hub.client.remote import SmallFiles, State
+from mmmi_hf.hub.client.versions import Version
 from mmmi_hf.hub.merging import configurations_of, merge_cards
-from mmmi_hf.hub.release import CARD, LocalFile
-from mmmi_hf.hub.remote import SmallFiles, State
-from mmmi_hf.hub.versions import Version
+from mmmi_hf.hub.publishing.release import CARD, LocalFile
 
 _SMALL = ("manifests/", "ground_truth/", "causal_models/", "certificates/")
 _PICTURES = "figures/"

@@ -15,9 +15,9 @@ from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.file_download import repo_folder_name
 
-from mmmi_hf.hub.errors import HubRequestError, is_network_error
-from mmmi_hf.hub.retries import Backoff
-from mmmi_hf.hub.versions import version_of_tag
+from mmmi_hf.hub.client.errors import HubRequestError, is_network_error
+from mmmi_hf.hub.client.retries import Backoff
+from mmmi_hf.hub.client.versions import version_of_tag
 
 logger = logging.getLogger(__name__)
 

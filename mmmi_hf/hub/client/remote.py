@@ -17,9 +17,9 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._validators import validate_repo_id
 
-from mmmi_hf.hub.errors import HubRequestError
-from mmmi_hf.hub.retries import ConflictError
-from mmmi_hf.hub.versions import Version, version_of_tag, version_of_title
+from mmmi_hf.hub.client.errors import HubRequestError
+from mmmi_hf.hub.client.retries import ConflictError
+from mmmi_hf.hub.client.versions import Version, version_of_tag, version_of_title
 
 Kind = Literal["dataset", "model"]
 DIGEST_LABEL = "Release-Digest: "

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from mmmi_hf.hub.errors import (
+from mmmi_hf.hub.client.errors import (
     HubRequestError,
     HubUnavailableError,
     header_of,

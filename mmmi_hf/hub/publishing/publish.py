@@ -16,12 +16,12 @@ from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from mmmi_hf.dataset.folder import DatasetFolder
 from mmmi_hf.flow.bundled import BUNDLED, INDEX, REPOSITORY, bundled_pipelines
-from mmmi_hf.hub.dataset_content import DatasetContent
-from mmmi_hf.hub.errors import HubRequestError
-from mmmi_hf.hub.release import Content, Published, Release, progress_bars_of_the_client
-from mmmi_hf.hub.remote import Kind, SmallFiles, check_address
-from mmmi_hf.hub.retries import Backoff
-from mmmi_hf.hub.versions import parse_version
+from mmmi_hf.hub.client.errors import HubRequestError
+from mmmi_hf.hub.client.remote import Kind, SmallFiles, check_address
+from mmmi_hf.hub.client.retries import Backoff
+from mmmi_hf.hub.client.versions import parse_version
+from mmmi_hf.hub.publishing.dataset_content import DatasetContent
+from mmmi_hf.hub.publishing.release import Content, Published, Release, progress_bars_of_the_client
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -87,7 +87,7 @@ def publish(
         content: Content
         pipeline = _pipeline_folder(folder, work)
         if pipeline is not None:
-            from mmmi_hf.hub.pipeline_content import PipelineContent
+            from mmmi_hf.hub.publishing.pipeline_content import PipelineContent
 
             if configs is not None:
                 raise HubRequestError(f"configs belong to dataset folders; {folder} is a pipeline")

@@ -23,9 +23,9 @@ from mmmi_hf.flow.evaluation.model_card import (
     TRAINING,
     model_card,
 )
-from mmmi_hf.hub.release import CARD, LocalFile
-from mmmi_hf.hub.remote import State
-from mmmi_hf.hub.versions import Version
+from mmmi_hf.hub.client.remote import State
+from mmmi_hf.hub.client.versions import Version
+from mmmi_hf.hub.publishing.release import CARD, LocalFile
 
 _RESULTS = (RECIPE, EARLIER_RECIPES, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
 

@@ -22,13 +22,13 @@ from mmmi_hf.dataset.checks import bound_certificate, statement_problems
 from mmmi_hf.dataset.columns import features
 from mmmi_hf.dataset.folder import DatasetFolder, file_entry
 from mmmi_hf.flow.bundled import REPOSITORY
-from mmmi_hf.hub import batches
-from mmmi_hf.hub.arrow_cache import map_parquet
-from mmmi_hf.hub.errors import DamagedFilesError, HubRequestError
-from mmmi_hf.hub.release import progress_bars_of_the_client
-from mmmi_hf.hub.remote import check_address
-from mmmi_hf.hub.retries import Backoff
-from mmmi_hf.hub.revisions import Repository, Snapshot
+from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
+from mmmi_hf.hub.client.remote import check_address
+from mmmi_hf.hub.client.retries import Backoff
+from mmmi_hf.hub.loading import batches
+from mmmi_hf.hub.loading.arrow_cache import map_parquet
+from mmmi_hf.hub.loading.revisions import Repository, Snapshot
+from mmmi_hf.hub.publishing.release import progress_bars_of_the_client
 
 if TYPE_CHECKING:
     import torch
@@ -91,7 +91,7 @@ class Loaded:
         split: str | None = None,
         drop_last: bool = False,
     ) -> Iterator[dict[str, batches.Array]]:
-        """Batches as arrays straight from Arrow buffers; see `mmmi_hf.hub.batches.numpy_batches`."""
+        """Batches as arrays straight from Arrow buffers; see `mmmi_hf.hub.loading.batches.numpy_batches`."""
         return batches.numpy_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
 
     def torch_batches(
@@ -103,7 +103,7 @@ class Loaded:
         drop_last: bool = False,
         copy: bool = True,
     ) -> Iterator[dict[str, torch.Tensor]]:
-        """The same as torch tensors, dtypes unchanged; see `mmmi_hf.hub.batches.torch_batches` for `copy`."""
+        """The same as torch tensors, dtypes unchanged; see `mmmi_hf.hub.loading.batches.torch_batches` for `copy`."""
         return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last, copy=copy)
 
     def _rows(self, split: str | None) -> Any:

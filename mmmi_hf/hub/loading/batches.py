@@ -15,7 +15,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from mmmi_hf.hub.errors import HubRequestError
+from mmmi_hf.hub.client.errors import HubRequestError
 
 if TYPE_CHECKING:
     import torch

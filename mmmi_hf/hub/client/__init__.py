@@ -1,0 +1,1 @@
+"""What publishing and loading need of the Hub: addresses, versions, errors, trying again."""

@@ -1,0 +1,1 @@
+"""From a repository or a folder to rows with their truth."""
