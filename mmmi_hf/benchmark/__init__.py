@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mmmi_hf.benchmark.estimators import (
+    from mmmi_hf.benchmark.estimators.contract import (
         Estimate,
         Estimator,
         Measured,
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
         make_estimator,
         register_estimator,
     )
-    from mmmi_hf.benchmark.oracles import ExactPairs
-    from mmmi_hf.benchmark.training import Training
+    from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+    from mmmi_hf.benchmark.networks.training import Training
 
 _MODULES = {
-    "estimators": (
+    "estimators.contract": (
         "Estimate",
         "Estimator",
         "Measured",
@@ -34,8 +34,8 @@ _MODULES = {
         "make_estimator",
         "register_estimator",
     ),
-    "oracles": ("ExactPairs",),
-    "training": ("Training",),
+    "estimators.oracles": ("ExactPairs",),
+    "networks.training": ("Training",),
 }
 
 __all__ = [

@@ -64,12 +64,12 @@ def benchmark(
 ) -> None:
     """Measure estimators of mutual information against the truth. A killed run continues when given again."""
     quieten_libraries(True)
-    from mmmi_hf.benchmark.data import Source
-    from mmmi_hf.benchmark.downstream import downstream_cells, impossible, run_downstream
-    from mmmi_hf.benchmark.plan import Plan, read_pairs
-    from mmmi_hf.benchmark.protocol import load_plugins, run_plan
-    from mmmi_hf.benchmark.report import write_downstream_report, write_report
-    from mmmi_hf.benchmark.training import Training
+    from mmmi_hf.benchmark.downstream.tasks import downstream_cells, impossible, run_downstream
+    from mmmi_hf.benchmark.networks.training import Training
+    from mmmi_hf.benchmark.protocol.cells import load_plugins, run_plan
+    from mmmi_hf.benchmark.protocol.data import Source
+    from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
+    from mmmi_hf.benchmark.report.report import write_downstream_report, write_report
     from mmmi_hf.dataset.folder import nearest_existing
 
     if not (nearest := nearest_existing(out)).is_dir():
@@ -141,7 +141,7 @@ def _refuse_unused(tasks: list[str], **given: object) -> None:
 
 
 def _say_what_failed(records: Sequence[dict[str, Any]], where: Path) -> None:
-    from mmmi_hf.benchmark.plan import Cell
+    from mmmi_hf.benchmark.protocol.plan import Cell
 
     failed = [record for record in records if "error" in record["result"]]
     for record in failed[:3]:
@@ -153,7 +153,7 @@ def _say_what_failed(records: Sequence[dict[str, Any]], where: Path) -> None:
 
 
 def _print_estimators(summary: list[dict[str, Any]]) -> None:
-    from mmmi_hf.benchmark.summary import failures
+    from mmmi_hf.benchmark.protocol.summary import failures
 
     print_table(
         ("data", "pair", "rows", "estimator", "cells", "correlation", "bias", "RMSE", "null"),
@@ -174,8 +174,8 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
 
 
 def _print_downstream(summary: list[dict[str, Any]]) -> None:
-    from mmmi_hf.benchmark.downstream import input_names
-    from mmmi_hf.benchmark.summary import digits, failures
+    from mmmi_hf.benchmark.downstream.tasks import input_names
+    from mmmi_hf.benchmark.protocol.summary import digits, failures
 
     print_table(
         ("data", "configuration", "method", "inputs", "seeds", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
@@ -199,7 +199,7 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
 
 
 def _tasks(text: str) -> list[str]:
-    from mmmi_hf.benchmark.downstream import TASKS
+    from mmmi_hf.benchmark.downstream.tasks import TASKS
 
     known = ("estimators", *TASKS)
     words = _names(text)
@@ -211,7 +211,7 @@ def _tasks(text: str) -> list[str]:
 
 def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
     """Settings of the estimators asked for, by name."""
-    from mmmi_hf.benchmark.estimators import estimator_class, list_estimators, make_estimator, setting_names
+    from mmmi_hf.benchmark.estimators.contract import estimator_class, list_estimators, make_estimator, setting_names
 
     names: dict[str, None] = {}
     for word in _names(text):
@@ -231,7 +231,7 @@ def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
 
 
 def _is_there(name: str) -> bool:
-    from mmmi_hf.benchmark.estimators import estimator_class
+    from mmmi_hf.benchmark.estimators.contract import estimator_class
 
     try:
         estimator_class(name).require()
@@ -252,6 +252,6 @@ def _count(word: str) -> int:
 
 
 def _number(entry: dict[str, Any] | None) -> str:
-    from mmmi_hf.benchmark.summary import digits
+    from mmmi_hf.benchmark.protocol.summary import digits
 
     return "–" if entry is None else digits(entry["value"])

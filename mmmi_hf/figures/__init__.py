@@ -13,8 +13,8 @@ from mmmi_hf.figures.information_table import information_table
 from mmmi_hf.figures.overview import family_overview
 from mmmi_hf.figures.pointwise import pointwise_histograms
 from mmmi_hf.figures.style import check_formats, save
+from mmmi_hf.figures.template_maps import template_gallery, templates_and_maps
 from mmmi_hf.figures.tuples import tuple_grid
-from mmmi_hf.figures.where import template_gallery, templates_and_maps
 
 __all__ = [
     "DecaySetting",

@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 from mmmi_hf.benchmark import Pairs, Training, make_estimator
-from mmmi_hf.benchmark.critics import JointCritic, Standardize, critic, encoder
-from mmmi_hf.benchmark.training import batches, fit_network, one_thread, seeded
+from mmmi_hf.benchmark.networks.critics import JointCritic, Standardize, critic, encoder
+from mmmi_hf.benchmark.networks.training import batches, fit_network, one_thread, seeded
 
 SIZES = {"width": 16, "layers": 2, "embedding": 5}
 

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 
 from mmmi_hf.benchmark import Training
-from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.downstream import (
+from mmmi_hf.benchmark.downstream.plots import histogram_density, regression_figure, write_downstream_plots
+from mmmi_hf.benchmark.downstream.regression import BINS, Task, judged
+from mmmi_hf.benchmark.downstream.ssl import probe, run_ssl
+from mmmi_hf.benchmark.downstream.tasks import (
     downstream_cells,
     downstream_markdown,
     downstream_rows,
@@ -18,9 +20,7 @@ from mmmi_hf.benchmark.downstream import (
     run_downstream_cell,
     summarize_downstream,
 )
-from mmmi_hf.benchmark.downstream_plots import histogram_density, regression_figure, write_downstream_plots
-from mmmi_hf.benchmark.regression import BINS, Task, judged
-from mmmi_hf.benchmark.ssl import probe, run_ssl
+from mmmi_hf.benchmark.protocol.data import Source
 
 RECIPE = Training(encoder="mlp", width=16, embedding=8, batch_size=32, steps=150, learning_rate=8e-3, evaluate_every=25)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmmi_hf.benchmark.objectives import (
+from mmmi_hf.benchmark.networks.objectives import (
     NWJ,
     DonskerVaradhan,
     InfoNCE,

@@ -4,10 +4,11 @@ import sys
 
 import pytest
 
-from mmmi_hf.benchmark import Estimator, Measured, estimators, list_estimators, make_estimator, register_estimator
-from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.plan import Plan
-from mmmi_hf.benchmark.protocol import load_plugins, run_cell, run_plan
+from mmmi_hf.benchmark import Estimator, Measured, list_estimators, make_estimator, register_estimator
+from mmmi_hf.benchmark.estimators import contract as estimators
+from mmmi_hf.benchmark.protocol.cells import load_plugins, run_cell, run_plan
+from mmmi_hf.benchmark.protocol.data import Source
+from mmmi_hf.benchmark.protocol.plan import Plan
 
 PLUGIN = """\
 from mmmi_hf.benchmark import Estimator, Measured, register_estimator

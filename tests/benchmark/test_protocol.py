@@ -17,9 +17,7 @@ import torch
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mmmi_hf.benchmark import Training, make_estimator
-from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.plan import Plan, read_pairs
-from mmmi_hf.benchmark.protocol import (
+from mmmi_hf.benchmark.protocol.cells import (
     CellStore,
     Work,
     load_plugins,
@@ -29,7 +27,9 @@ from mmmi_hf.benchmark.protocol import (
     run_plan,
     software_versions,
 )
-from mmmi_hf.benchmark.report import write_report
+from mmmi_hf.benchmark.protocol.data import Source
+from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
+from mmmi_hf.benchmark.report.report import write_report
 from mmmi_hf.dataset.chunks import FolderInUseError
 from mmmi_hf.hub.client.errors import DamagedFilesError
 
@@ -226,10 +226,10 @@ import sys
 from pathlib import Path
 
 from mmmi_hf.benchmark import Training, make_estimator
-from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.plan import Plan
-from mmmi_hf.benchmark.protocol import run_plan
-from mmmi_hf.benchmark.report import write_report
+from mmmi_hf.benchmark.protocol.data import Source
+from mmmi_hf.benchmark.protocol.plan import Plan
+from mmmi_hf.benchmark.protocol.cells import run_plan
+from mmmi_hf.benchmark.report.report import write_report
 
 
 def run(folder, out, workers):

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from mmmi_hf.benchmark.cards import benchmark_card, main, stale_lines, write_card
-from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
-from mmmi_hf.benchmark.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
-from mmmi_hf.benchmark.variational import PAPER_TABLE_1 as EIGHT
+from mmmi_hf.benchmark.estimators.variational import PAPER_TABLE_1 as EIGHT
+from mmmi_hf.benchmark.protocol.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
+from mmmi_hf.benchmark.report.card import benchmark_card, main, stale_lines, write_card
+from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, slug, truth_figure
 from mmmi_hf.figures.style import save
 
 

@@ -6,8 +6,9 @@ import types
 import numpy as np
 import pytest
 
-from mmmi_hf.benchmark import Pairs, Training, latentmi_adapter, make_estimator
-from mmmi_hf.benchmark.classical import Scaling
+from mmmi_hf.benchmark import Pairs, Training, make_estimator
+from mmmi_hf.benchmark.estimators import latentmi_adapter
+from mmmi_hf.benchmark.estimators.classical import Scaling
 
 
 def parts(*rows, seed=0):

@@ -9,8 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf import MMMIConfig, Modality, common_cause, generate
-from mmmi_hf.benchmark import estimators, register_estimator
-from mmmi_hf.benchmark.cards import benchmark_card
+from mmmi_hf.benchmark import register_estimator
+from mmmi_hf.benchmark.estimators import contract as estimators
+from mmmi_hf.benchmark.report.card import benchmark_card
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "--workers", "1", "--quiet")

@@ -151,7 +151,7 @@ def test_the_benchmark_reads_releases_as_load_does(hub, clients, published, two,
     published(two, repo)
     published(three, repo)
     program = """
-        from mmmi_hf.benchmark.data import Source
+        from mmmi_hf.benchmark.protocol.data import Source
         newest, first = Source.open(args[0]), Source.open(args[0], "v1.0.0")
         rows = first.rows("b", "test", ["x1", "y"], range(2, 5))
         print_json([newest.configurations, first.configurations, newest.revision, first.revision,

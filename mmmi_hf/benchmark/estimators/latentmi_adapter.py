@@ -16,9 +16,9 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from mmmi_hf.benchmark.classical import Scaling, flat, measured_ksg
-from mmmi_hf.benchmark.estimators import Estimator, History, Measured, Pairs, register_estimator
-from mmmi_hf.benchmark.training import seeded
+from mmmi_hf.benchmark.estimators.classical import Scaling, flat, measured_ksg
+from mmmi_hf.benchmark.estimators.contract import Estimator, History, Measured, Pairs, register_estimator
+from mmmi_hf.benchmark.networks.training import seeded
 
 INSTALL = "pip install scikit-learn && pip install --no-deps latentmi"
 _LEAST_COLUMNS = 8

@@ -17,7 +17,7 @@ import torch
 from threadpoolctl import threadpool_limits
 from torch import nn
 
-from mmmi_hf.benchmark.critics import CRITICS, ENCODERS
+from mmmi_hf.benchmark.networks.critics import CRITICS, ENCODERS
 
 _EARLY_LOOKS = (5, 10, 25)  # where there is nothing to learn, training only makes it worse
 

@@ -23,10 +23,10 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mmmi_hf.benchmark.critics import Standardize, encoder, perceptron
-from mmmi_hf.benchmark.data import SPLITS, Source
-from mmmi_hf.benchmark.regression import Task, judged, limits, read_task
-from mmmi_hf.benchmark.training import fit_network, seeded
+from mmmi_hf.benchmark.downstream.regression import Task, judged, limits, read_task
+from mmmi_hf.benchmark.networks.critics import Standardize, encoder, perceptron
+from mmmi_hf.benchmark.networks.training import fit_network, seeded
+from mmmi_hf.benchmark.protocol.data import SPLITS, Source
 
 METHODS = ("contrastive", "masked", "untrained")
 _RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)

@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 if TYPE_CHECKING:
-    from mmmi_hf.benchmark.oracles import ExactPairs
+    from mmmi_hf.benchmark.estimators.oracles import ExactPairs
 
 Array = NDArray[np.floating[Any]]
 History = Sequence[Mapping[str, float]]

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
-from mmmi_hf.benchmark.plan import Cell, seed_rows, series_of
-from mmmi_hf.benchmark.protocol import Work, run_cells
-from mmmi_hf.benchmark.regression import BINS, Task, limits, run_task
-from mmmi_hf.benchmark.ssl import METHODS, probe_limits, run_ssl
-from mmmi_hf.benchmark.summary import digits, failures
-from mmmi_hf.benchmark.training import Training
+from mmmi_hf.benchmark.downstream.regression import BINS, Task, limits, run_task
+from mmmi_hf.benchmark.downstream.ssl import METHODS, probe_limits, run_ssl
+from mmmi_hf.benchmark.networks.training import Training
+from mmmi_hf.benchmark.protocol.cells import Work, run_cells
+from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.protocol.plan import Cell, seed_rows, series_of
+from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl")

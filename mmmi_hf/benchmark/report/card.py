@@ -5,8 +5,8 @@ own or one below it, is a section: `results.json`, `summary.json`, `benchmark.js
 are shown. `remarks.md`, if it is there, is what somebody read off them, and the only text that is typed. Sections stand
 in the order of their paths. `make.sh`, if it is there, is named as the command that made everything.
 
-    python -m mmmi_hf.benchmark.cards model_cards/benchmark          # write README.md
-    python -m mmmi_hf.benchmark.cards model_cards/benchmark --check  # exit 1 and show the difference if stale
+    python -m mmmi_hf.benchmark.report.card model_cards/benchmark          # write README.md
+    python -m mmmi_hf.benchmark.report.card model_cards/benchmark --check  # exit 1 and show the difference if stale
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any
 
 import jinja2
 
-from mmmi_hf.benchmark.downstream import TASKS, downstream_markdown, summarize_downstream
-from mmmi_hf.benchmark.report import versions_of
-from mmmi_hf.benchmark.summary import beside_paper, curves_markdown, markdown, summarize
+from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summarize_downstream
+from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
+from mmmi_hf.benchmark.report.report import versions_of
 
 CARD = "README.md"
 _KINDS = {
@@ -170,7 +170,9 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Render or check cards; 0 done, 1 a card is stale, 2 a card cannot be rendered."""
-    parser = argparse.ArgumentParser(prog="python -m mmmi_hf.benchmark.cards", description="Render or check cards.")
+    parser = argparse.ArgumentParser(
+        prog="python -m mmmi_hf.benchmark.report.card", description="Render or check cards."
+    )
     parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/benchmark")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference if stale")
     options = parser.parse_args(arguments)

@@ -26,18 +26,18 @@ import pyarrow.parquet as pq
 import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-from mmmi_hf.benchmark.data import Source
-from mmmi_hf.benchmark.downstream import (
+from mmmi_hf.benchmark.downstream.plots import write_downstream_plots
+from mmmi_hf.benchmark.downstream.tasks import (
     downstream_markdown,
     downstream_rows,
     downstream_table,
     impossible,
     summarize_downstream,
 )
-from mmmi_hf.benchmark.downstream_plots import write_downstream_plots
-from mmmi_hf.benchmark.plan import Plan
-from mmmi_hf.benchmark.plots import bias_figure, curves_figure, slug, truth_figure
-from mmmi_hf.benchmark.summary import markdown, results_table, summarize
+from mmmi_hf.benchmark.protocol.data import Source
+from mmmi_hf.benchmark.protocol.plan import Plan
+from mmmi_hf.benchmark.protocol.summary import markdown, results_table, summarize
+from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, slug, truth_figure
 from mmmi_hf.dataset.chunks import write_durably
 from mmmi_hf.figures.style import save
 

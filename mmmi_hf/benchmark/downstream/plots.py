@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from mmmi_hf.benchmark.downstream import input_names, learned
-from mmmi_hf.benchmark.plots import slug
-from mmmi_hf.benchmark.regression import BINS
-from mmmi_hf.benchmark.ssl import METHODS
+from mmmi_hf.benchmark.downstream.regression import BINS
+from mmmi_hf.benchmark.downstream.ssl import METHODS
+from mmmi_hf.benchmark.downstream.tasks import input_names, learned
+from mmmi_hf.benchmark.report.plots import slug
 from mmmi_hf.figures import style
 
 Record = dict[str, Any]

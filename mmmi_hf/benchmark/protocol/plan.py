@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 
 FORMAT = 1
 LEAST_ROWS = 20

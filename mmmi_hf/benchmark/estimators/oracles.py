@@ -12,8 +12,8 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmi_hf.benchmark.classical import Scaling, measured_ksg
-from mmmi_hf.benchmark.estimators import Estimator, History, Measured, Pairs, derangement, register_estimator
+from mmmi_hf.benchmark.estimators.classical import Scaling, measured_ksg
+from mmmi_hf.benchmark.estimators.contract import Estimator, History, Measured, Pairs, derangement, register_estimator
 from mmmi_hf.causal import CausalModel, Latents
 
 TARGET = "y"

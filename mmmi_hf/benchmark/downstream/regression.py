@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmmi_hf.benchmark.critics import Standardize, encoder
-from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
-from mmmi_hf.benchmark.estimators import derangement
-from mmmi_hf.benchmark.plan import seed_rows
-from mmmi_hf.benchmark.training import Training, fit_network, seeded
+from mmmi_hf.benchmark.estimators.contract import derangement
+from mmmi_hf.benchmark.networks.critics import Standardize, encoder
+from mmmi_hf.benchmark.networks.training import Training, fit_network, seeded
+from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.protocol.plan import seed_rows
 
 BINS = np.linspace(-3.0, 3.0, 121)  # of errors / σ_y; figures merge them as the number of rows allows
 

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmmi_hf.benchmark.critics import Standardize, critic, encoder
-from mmmi_hf.benchmark.estimators import Estimator, History, Measured, Pairs, register_estimator
-from mmmi_hf.benchmark.objectives import (
+from mmmi_hf.benchmark.estimators.contract import Estimator, History, Measured, Pairs, register_estimator
+from mmmi_hf.benchmark.networks.critics import Standardize, critic, encoder
+from mmmi_hf.benchmark.networks.objectives import (
     NWJ,
     DonskerVaradhan,
     InfoNCE,
@@ -28,7 +28,7 @@ from mmmi_hf.benchmark.objectives import (
     Smile,
     influence,
 )
-from mmmi_hf.benchmark.training import Training, batches, fit_network, optimizer_of, seeded
+from mmmi_hf.benchmark.networks.training import Training, batches, fit_network, optimizer_of, seeded
 
 _PAIRS_AT_ONCE = {"separable": 2048, "joint": 128}  # rows whose pairs are scored together
 

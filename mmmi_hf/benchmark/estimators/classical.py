@@ -15,7 +15,7 @@ import scipy.linalg
 from scipy.spatial import KDTree
 from scipy.special import digamma
 
-from mmmi_hf.benchmark.estimators import Array, Estimator, History, Measured, Pairs, register_estimator
+from mmmi_hf.benchmark.estimators.contract import Array, Estimator, History, Measured, Pairs, register_estimator
 
 _MOST = 32  # canonical variates at most
 _PARTS = (2, 3, 4, 5, 6)

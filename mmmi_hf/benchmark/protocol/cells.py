@@ -29,11 +29,11 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from mmmi_hf.benchmark.data import SPLITS, TARGET, Source
-from mmmi_hf.benchmark.estimators import SOURCE, Pairs, estimator_class, make_estimator
-from mmmi_hf.benchmark.oracles import ExactPairs
-from mmmi_hf.benchmark.plan import Cell, Plan
-from mmmi_hf.benchmark.training import Training, one_thread
+from mmmi_hf.benchmark.estimators.contract import SOURCE, Pairs, estimator_class, make_estimator
+from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+from mmmi_hf.benchmark.networks.training import Training, one_thread
+from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.protocol.plan import Cell, Plan
 from mmmi_hf.dataset.chunks import FolderInUseError, write_durably
 
 Record = dict[str, Any]

@@ -1,0 +1,1 @@
+"""What the information is good for: regression and self-supervised learning."""

@@ -1,0 +1,1 @@
+"""Estimators of mutual information: the contract, and one file for each kind."""

@@ -1,0 +1,1 @@
+"""Networks of the benchmark: critics, what their scores say, and one training loop."""

@@ -1,0 +1,1 @@
+"""The protocol: what is measured on which rows, each cell once, and its summary."""

@@ -1,0 +1,1 @@
+"""What a benchmark leaves: tables, plots, the card."""
