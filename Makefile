@@ -18,10 +18,10 @@ imports:
 cards:
 	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.evaluation.model_card $$(dirname $$card); done
 	if [ -f model_cards/benchmark/README.md ]; then .venv/bin/python -m mmmi_hf.benchmark.report.card model_cards/benchmark; fi
-	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards --text
+	.venv/bin/python -m mmmi_hf.dataset.cards.family_card model_cards --text
 
 pictures:
-	.venv/bin/python -m mmmi_hf.dataset.family_cards model_cards
+	.venv/bin/python -m mmmi_hf.dataset.cards.family_card model_cards
 
 test:
 	.venv/bin/pytest

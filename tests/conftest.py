@@ -19,4 +19,4 @@ def pictures():
 def _no_pictures(request, monkeypatch):
     """Drawing takes longer than making the few rows of most tests; those that look at pictures ask for them."""
     if "pictures" not in request.fixturenames:
-        monkeypatch.setattr("mmmi_hf.dataset.generation.draw_for_card", lambda folder, config: [])
+        monkeypatch.setattr("mmmi_hf.dataset.assembly.draw_for_card", lambda folder, config: [])

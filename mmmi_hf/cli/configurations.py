@@ -11,13 +11,13 @@ import typer
 from mmmi_hf.cli.application import AsFormat, Config, Format, app, print_quantities
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.configuration import MMMIConfig
+    from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 
 @app.command("list")
 def list_command(form: AsFormat = Format.table) -> None:
     """List the released configurations."""
-    from mmmi_hf.dataset.registry import get_configuration, get_family, list_families
+    from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
 
     families = [get_family(name) for name in list_families()]
     entries = [_entry(family.name, get_configuration(name)) for family in families for name in family.configurations]
@@ -56,8 +56,8 @@ def info(
 ) -> None:
     """Show a configuration and its exact information quantities, in nats."""
     from mmmi_hf.causal.quantities.grammar import Quantity
-    from mmmi_hf.dataset.ground_truth import quantities
-    from mmmi_hf.dataset.registry import get_configuration
+    from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.dataset.releases.registry import get_configuration
 
     chosen = get_configuration(config)
     values = {q: Quantity.read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)

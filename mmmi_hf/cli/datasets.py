@@ -45,11 +45,11 @@ def generate(
     Several processes, GPUs or machines share the work under a launcher:
     torchrun --nproc_per_node 2 -m mmmi_hf generate …
     """
-    from mmmi_hf.dataset.card_text import certificate_line
-    from mmmi_hf.dataset.checks import bound_certificate
-    from mmmi_hf.dataset.folder import DatasetFolder
-    from mmmi_hf.dataset.generation import generate as run
-    from mmmi_hf.dataset.ground_truth import quantities
+    from mmmi_hf.dataset.assembly import generate as run
+    from mmmi_hf.dataset.cards.text import certificate_line
+    from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
+    from mmmi_hf.dataset.format.folder import DatasetFolder
+    from mmmi_hf.dataset.format.ground_truth import quantities
 
     quieten_libraries(quiet)
     result = run(

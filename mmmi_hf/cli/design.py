@@ -15,7 +15,7 @@ from mmmi_hf.cli.application import AsFormat, Format, app, print_table
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel
     from mmmi_hf.causal.design.results import Design
-    from mmmi_hf.dataset.configuration import MMMIConfig
+    from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 _FEW = 3
 
@@ -62,8 +62,8 @@ def design(
 ) -> None:
     """Find a causal model with the wanted information, print it, and write it as YAML if asked."""
     from mmmi_hf.causal import design as inverse
-    from mmmi_hf.dataset.ground_truth import quantities
-    from mmmi_hf.dataset.registry import pipeline_shape
+    from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.dataset.releases.registry import pipeline_shape
 
     own_shape = pipeline_shape(pipeline)
     shapes = [_shape(text) for text in shape or []]
@@ -165,8 +165,8 @@ def _coefficients(model: CausalModel) -> tuple[tuple[str, ...], list[tuple[str, 
 def _configuration(
     found: Design, out: Path | None, pipeline: str, own_shape: tuple[int, ...] | None, rows: int, seed: int
 ) -> MMMIConfig:
-    from mmmi_hf.dataset.configuration import WITHOUT_CLASSES, MMMIConfig, Modality
-    from mmmi_hf.dataset.registry import family_of
+    from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig, Modality
+    from mmmi_hf.dataset.releases.registry import family_of
 
     name = "designed" if out is None else out.stem
     if family_of(name):
@@ -192,7 +192,7 @@ def _configuration(
 
 def _write(config: MMMIConfig, out: Path) -> None:
     """Write the file and read it back: it must give the same model."""
-    from mmmi_hf.dataset.configuration import MMMIConfig as Configuration
+    from mmmi_hf.dataset.releases.configuration import MMMIConfig as Configuration
 
     if out.suffix not in (".yaml", ".yml"):
         raise typer.BadParameter(f"got {out}, expected a name that ends in .yaml", param_hint="--out")

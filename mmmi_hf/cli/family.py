@@ -17,7 +17,7 @@ from mmmi_hf.cli.application import Quiet, quieten_libraries
 def build_family(family: str, arguments: Sequence[str] | None = None) -> None:
     """Run the program of one family and exit, with the exit codes of `mmmi-hf`."""
     from mmmi_hf.cli import run
-    from mmmi_hf.dataset.registry import get_family
+    from mmmi_hf.dataset.releases.registry import get_family
 
     chosen = get_family(family)
     program = typer.Typer(
@@ -52,8 +52,8 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
         private: Annotated[bool, typer.Option("--private", help="With --publish: a private repository.")] = False,
         quiet: Quiet = False,
     ) -> None:
-        from mmmi_hf.dataset.generation import generate
-        from mmmi_hf.dataset.registry import get_family
+        from mmmi_hf.dataset.assembly import generate
+        from mmmi_hf.dataset.releases.registry import get_family
 
         names = get_family(family).configurations
         unknown = [name for name in only or [] if name not in names]

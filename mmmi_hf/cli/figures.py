@@ -11,7 +11,7 @@ import typer
 from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.pictures import Picture
+    from mmmi_hf.dataset.cards.pictures import Picture
 
 
 @app.command()
@@ -42,7 +42,7 @@ def figures(
     """
     from tqdm.auto import tqdm
 
-    from mmmi_hf.dataset.pictures import draw
+    from mmmi_hf.dataset.cards.pictures import draw
     from mmmi_hf.figures.style import check_formats
 
     kinds = check_formats([kind.strip() for kind in formats.split(",") if kind.strip()])
@@ -63,9 +63,9 @@ def figures(
 
 def _subject(subject: str, only: list[str] | None) -> dict[str, list[Picture]]:
     """The pictures to draw, by what they show; a released name wins over a folder, which ./NAME still means."""
-    from mmmi_hf.dataset.pictures import configuration_pictures, family_pictures, folder_pictures
-    from mmmi_hf.dataset.registry import get_configuration, list_configurations, list_families
-    from mmmi_hf.dataset.yaml_source import ConfigurationError
+    from mmmi_hf.dataset.cards.pictures import configuration_pictures, family_pictures, folder_pictures
+    from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations, list_families
+    from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
     released = subject in list_configurations()
     if released or Path(subject).suffix in (".yaml", ".yml") or subject in list_families():
@@ -77,7 +77,7 @@ def _subject(subject: str, only: list[str] | None) -> dict[str, list[Picture]]:
         return {config.name: list(configuration_pictures(config.name, config.model, standardize=config.standardize))}
     if not Path(subject).is_dir():
         get_configuration(subject)  # refuses with the nearest names
-    from mmmi_hf.dataset.folder import DatasetFolder
+    from mmmi_hf.dataset.format.folder import DatasetFolder
 
     folder = DatasetFolder(subject)
     names = only or folder.configurations()

@@ -11,7 +11,7 @@ import typer
 from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, bound_text, print_table, quieten_libraries
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certificate import Certificate
+    from mmmi_hf.dataset.certification import Certificate
 
 
 @app.command()
@@ -45,7 +45,7 @@ def verify(
     form: AsFormat = Format.table,
 ) -> None:
     """Measure on the stored bytes whether the claimed information is there. Exit 0: it is; 1: refused, with reasons."""
-    from mmmi_hf.dataset.certificate import certify
+    from mmmi_hf.dataset.certification import certify
 
     quieten_libraries(quiet)
     results = certify(

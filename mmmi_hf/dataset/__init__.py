@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certificate import Certificate, CertificateRefusedError, certify
-    from mmmi_hf.dataset.checks import check_folder
-    from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-    from mmmi_hf.dataset.families import Family
-    from mmmi_hf.dataset.generation import generate
-    from mmmi_hf.dataset.mmmi import MMMIBuilder
-    from mmmi_hf.dataset.registry import get_configuration, get_family, list_configurations, list_families
+    from mmmi_hf.dataset.assembly import generate
+    from mmmi_hf.dataset.certificate.folder_checks import check_folder
+    from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify
+    from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
+    from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+    from mmmi_hf.dataset.releases.families import Family
+    from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_configurations, list_families
 
 _MODULES = {
-    "certificate": ("Certificate", "CertificateRefusedError", "certify"),
-    "checks": ("check_folder",),
-    "configuration": ("MMMIConfig", "Modality"),
-    "families": ("Family",),
-    "generation": ("generate",),
-    "mmmi": ("MMMIBuilder",),
-    "registry": ("get_configuration", "get_family", "list_configurations", "list_families"),
+    "certification": ("Certificate", "CertificateRefusedError", "certify"),
+    "certificate.folder_checks": ("check_folder",),
+    "releases.configuration": ("MMMIConfig", "Modality"),
+    "releases.families": ("Family",),
+    "assembly": ("generate",),
+    "generation.mmmi": ("MMMIBuilder",),
+    "releases.registry": ("get_configuration", "get_family", "list_configurations", "list_families"),
 }
 
 __all__ = [

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-from mmmi_hf.dataset.cards import BEGIN, END, size_category
-from mmmi_hf.dataset.folder import GROUND_TRUTH
+from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, size_category
+from mmmi_hf.dataset.format.folder import GROUND_TRUTH
 from mmmi_hf.hub.client.errors import HubRequestError
 
 Fields = dict[str, Any]

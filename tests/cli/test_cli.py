@@ -7,8 +7,8 @@ import sys
 import pytest
 
 from mmmi_hf import cli
-from mmmi_hf.dataset.ground_truth import quantities
-from mmmi_hf.dataset.registry import get_configuration, list_configurations, list_families
+from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations, list_families
 
 YAML = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
@@ -188,7 +188,7 @@ def test_a_full_disk(run, story, tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mmmi_hf.dataset.chunks.os.fsync", full)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.chunks.os.fsync", full)
     code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
     assert code == 2
     assert "is full" in err
@@ -199,7 +199,7 @@ def test_failures_are_one_line_and_exit_code_one(run, story, tmp_path, monkeypat
     def broken(*arguments, **keywords):
         raise RuntimeError("the\ncat")
 
-    monkeypatch.setattr("mmmi_hf.dataset.generation.generate", broken)
+    monkeypatch.setattr("mmmi_hf.dataset.assembly.generate", broken)
     code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
     assert (code, err) == (1, "mmmi-hf: failed: RuntimeError: the cat (MMMI_HF_TRACEBACK=1 shows where)\n")
     monkeypatch.setenv("MMMI_HF_TRACEBACK", "1")
@@ -246,7 +246,7 @@ def test_an_installation_without_some_weights(run, tmp_path, monkeypatch):
 
 
 def test_a_folder_that_another_run_holds(run, story, tmp_path):
-    from mmmi_hf.dataset.chunks import ChunkStore
+    from mmmi_hf.dataset.generation.chunks import ChunkStore
 
     with ChunkStore(tmp_path / "out/.chunks/story", {"chunk_rows": 64}).locked():
         code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")

@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from mmmi_hf.causal import design
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.registry import get_configuration
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.registry import get_configuration
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import datasets
 import pytest
 
 from mmmi_hf.cli.family import build_family
-from mmmi_hf.dataset.registry import get_family, list_families
+from mmmi_hf.dataset.releases.registry import get_family, list_families
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "builder_scripts").glob("*.py"))

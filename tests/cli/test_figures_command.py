@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.assembly import generate
 
 STORY = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]

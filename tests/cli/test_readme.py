@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from mmmi_hf import templates
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.ground_truth import quantities
-from mmmi_hf.dataset.registry import get_family, list_families
+from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.registry import get_family, list_families
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 

@@ -7,9 +7,9 @@ import torch
 from diffusers import UNet2DModel
 from forgeries import SMALL
 
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
 
 

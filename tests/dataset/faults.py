@@ -32,11 +32,11 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", OMP_NUM_THREADS="
 import datasets
 import pyarrow.parquet as pq
 
-from mmmi_hf.dataset import generation
-from mmmi_hf.dataset.chunks import JOURNALS
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset import assembly as generation
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.generation.chunks import JOURNALS
+from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 
 ROWS = 300
 runs = itertools.count()

@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel, common_cause
-from mmmi_hf.dataset.cards import render_card
-from mmmi_hf.dataset.certificate import certify
-from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration
-from mmmi_hf.dataset.claims import certificate_sample
-from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to_table
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
-from mmmi_hf.dataset.ground_truth import write_ground_truth
-from mmmi_hf.dataset.reading import as_array
+from mmmi_hf.dataset.cards.dataset_card import render_card
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, rebuilt_configuration
+from mmmi_hf.dataset.certificate.standing import certificate_sample
+from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.format.ground_truth import write_ground_truth
+from mmmi_hf.dataset.format.reading import as_array
+from mmmi_hf.dataset.format.schema import features, is_image, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 
 SMALL = MMMIConfig(
     name="small",

@@ -10,8 +10,8 @@ import yaml
 from datasets import load_dataset_builder
 from huggingface_hub import DatasetCard
 
-from mmmi_hf.dataset import card_checks
-from mmmi_hf.dataset.checks import check_folder
+from mmmi_hf.dataset.certificate import card_checks
+from mmmi_hf.dataset.certificate.folder_checks import check_folder
 
 MORE = "- config_name: more\n  data_files:\n  - split: train\n    path: data/more/train-*\n"
 THEIRS = "- config_name: theirs\n  data_files: other/*.csv\n"

@@ -10,13 +10,13 @@ import pytest
 
 import mmmi_hf
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
-from mmmi_hf.dataset import certificate as module
-from mmmi_hf.dataset import placing
-from mmmi_hf.dataset.certificate import CertificateRefusedError, certify
-from mmmi_hf.dataset.checks import bound_certificate, check_folder
-from mmmi_hf.dataset.configuration import ConfigurationError, MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder, write_json
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset import certification as module
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.certificate import placing
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
+from mmmi_hf.dataset.certification import CertificateRefusedError, certify
+from mmmi_hf.dataset.format.folder import DatasetFolder, write_json
+from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 
 IDENTITY = (Modality("identity"), Modality("identity"))
 
@@ -224,7 +224,7 @@ def test_ground_truth_must_be_the_models(copied):
 
     pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(path)), path)
     manifest = place.manifest("small")
-    from mmmi_hf.dataset.folder import file_entry
+    from mmmi_hf.dataset.format.folder import file_entry
 
     manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
     place.write_manifest("small", manifest)

@@ -6,9 +6,9 @@ from pathlib import Path
 import forgeries
 import pytest
 
-from mmmi_hf.dataset.certificate import certify
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.registry import COMMON_CAUSE_LEVELS
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.releases.registry import COMMON_CAUSE_LEVELS
 
 pytestmark = pytest.mark.slow
 ROWS = 64

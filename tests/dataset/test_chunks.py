@@ -7,7 +7,7 @@ import sys
 import pyarrow as pa
 import pytest
 
-from mmmi_hf.dataset.chunks import JOURNAL, ChunkStore, DamagedChunkError, FolderInUseError, remove_chunks
+from mmmi_hf.dataset.generation.chunks import JOURNAL, ChunkStore, DamagedChunkError, FolderInUseError, remove_chunks
 
 KEY = {"chunk_rows": 4, "seed": 1}
 
@@ -110,7 +110,7 @@ def test_a_folder_without_chunks(tmp_path):
 
 def test_two_runs_exclude_each_other(filled):
     program = (
-        "import sys; from pathlib import Path; from mmmi_hf.dataset.chunks import *\n"
+        "import sys; from pathlib import Path; from mmmi_hf.dataset.generation.chunks import *\n"
         "try:\n    ChunkStore(Path(sys.argv[1]), {'chunk_rows': 4, 'seed': 1}).locked().__enter__()\n"
         "except FolderInUseError as error: print(error); sys.exit(5)"
     )
@@ -126,7 +126,7 @@ def test_two_runs_exclude_each_other(filled):
 def joined(folder, run, key, rank=1, then="pass"):
     """Another process that joins the store, as rank 1 of a run; what it prints."""
     program = (
-        "import json, sys; from pathlib import Path; from mmmi_hf.dataset.chunks import *\n"
+        "import json, sys; from pathlib import Path; from mmmi_hf.dataset.generation.chunks import *\n"
         "try:\n"
         f"    with ChunkStore(Path(sys.argv[1]), {key!r}, rank={rank}).locked({run!r}) as store:\n"
         "        print('in')\n"

@@ -11,13 +11,14 @@ import pytest
 from forgeries import SMALL, changed, reasons_of, rewritten, without
 
 from mmmi_hf.causal import common_cause
-from mmmi_hf.dataset import certificate, claims
-from mmmi_hf.dataset.checks import bound_certificate, check_folder
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.ground_truth import write_ground_truth
-from mmmi_hf.dataset.measuring import Plan, bounds_without_failures, lower_bounds
-from mmmi_hf.dataset.placing import step_certificates
+from mmmi_hf.dataset import certification as certificate
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.certificate import standing as claims
+from mmmi_hf.dataset.certificate.bounds import Plan, bounds_without_failures, lower_bounds
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
+from mmmi_hf.dataset.certificate.placing import step_certificates
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.ground_truth import write_ground_truth
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.columns import features, is_image, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.format.schema import features, is_image, pmi_pairs, png_views, to_table
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ from collections import Counter
 
 import pytest
 
-from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.making import Maker
-from mmmi_hf.dataset.rows import chunk_key, load_bijections, make_rows
+from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.generation.chunks import ChunkStore
+from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset.generation.rows import chunk_key, load_bijections, make_rows
+from mmmi_hf.dataset.generation.worker import Maker
 
 
 def make(config, folder, place=None):
@@ -71,7 +71,7 @@ def test_while_another_process_makes_it(small_config, chunks, read, said, monkey
             monkeypatch.setattr(ChunkStore, "claim", claim)  # the other process dies
 
     monkeypatch.setattr(ChunkStore, "claim", lambda self, index: False)
-    monkeypatch.setattr("mmmi_hf.dataset.making.time.sleep", poll)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.time.sleep", poll)
     assert make(small_config, chunks, Place(0, 2, 0, "run")) == 64
     assert len(polls) == 3
     assert read == {0: 1, 1: 1, 2: 1}

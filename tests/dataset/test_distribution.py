@@ -6,7 +6,7 @@ import types
 import pytest
 import torch
 
-from mmmi_hf.dataset.distribution import Place, hardware
+from mmmi_hf.dataset.generation.launcher import Place, hardware
 
 TORCHRUN = {
     "RANK": "1",

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from huggingface_hub import DatasetCard
 
-from mmmi_hf.dataset import family_cards
-from mmmi_hf.dataset.family_cards import family_card, main, stale_lines, write_family_card
-from mmmi_hf.dataset.registry import get_configuration, get_family, list_families
+from mmmi_hf.dataset.cards import family_card as family_cards
+from mmmi_hf.dataset.cards.family_card import family_card, main, stale_lines, write_family_card
+from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
 from mmmi_hf.figures import decay_series
 
 ROOT = Path(__file__).parents[2] / "model_cards"

@@ -16,15 +16,15 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmmi_hf.causal import Latents, common_cause
-from mmmi_hf.dataset.certificate import certify
-from mmmi_hf.dataset.checks import check_folder
-from mmmi_hf.dataset.columns import pmi_pairs
-from mmmi_hf.dataset.configuration import ConfigurationError
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.ground_truth import write_ground_truth
-from mmmi_hf.dataset.measuring import Plan, lower_bounds
-from mmmi_hf.dataset.reading import StoredDataError, pixels
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.certificate.bounds import Plan, lower_bounds
+from mmmi_hf.dataset.certificate.folder_checks import check_folder
+from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.ground_truth import write_ground_truth
+from mmmi_hf.dataset.format.reading import StoredDataError, pixels
+from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.releases.configuration import ConfigurationError
 
 VIEW_OF_X2 = ("modalities", 1, "view_half_range")
 

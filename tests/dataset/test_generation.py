@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset import generation
-from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.configuration import ConfigurationError, MMMIConfig, Modality
-from mmmi_hf.dataset.generation import DiskFullError
-from mmmi_hf.dataset.ground_truth import quantities
-from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
-from mmmi_hf.dataset.packing import verify_packed
+from mmmi_hf.dataset import assembly as generation
+from mmmi_hf.dataset.assembly import DiskFullError
+from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.dataset.generation.chunks import ChunkStore
+from mmmi_hf.dataset.generation.mmmi import MMMIBuilder, pieces
+from mmmi_hf.dataset.generation.packing import verify_packed
+from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 
 # Certificates have tests of their own.
 generate = functools.partial(generation.generate, certify=False)
@@ -215,7 +215,7 @@ def test_a_kill_while_putting_in_place_is_repaired(small_config, tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(f"mmmi_hf.dataset.folder.DatasetFolder.{step}", interrupted)
+        patch.setattr(f"mmmi_hf.dataset.format.folder.DatasetFolder.{step}", interrupted)
         with pytest.raises(KeyboardInterrupt):
             generate(small_config, tmp_path / "cut", progress=False)
     generate(small_config, tmp_path / "cut", progress=False)
@@ -337,7 +337,7 @@ def test_the_builder_only_packs(small_config, tmp_path):
     ],
 )
 def test_packed_files_that_differ_from_their_chunks_are_refused(small_config, tmp_path, monkeypatch, change, says):
-    monkeypatch.setattr("mmmi_hf.dataset.folder.DatasetFolder.remove_chunks", lambda *arguments: None)
+    monkeypatch.setattr("mmmi_hf.dataset.format.folder.DatasetFolder.remove_chunks", lambda *arguments: None)
     folder = generate(small_config, tmp_path / "out", progress=False).folder
     shard = folder / "data/small/train-00000-of-00001.parquet"
     store = ChunkStore.open(folder / ".chunks/small")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError
-from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table, quantities
+from mmmi_hf.dataset.format.ground_truth import SCHEMA, ground_truth_table, quantities
 
 
 def test_the_quantities_of_one_common_cause(small_config):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.recovery import recover
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.certificate.inversion import recover
 
 SAID = "mmmi-hf: interrupted; run the same command again to continue"
 SECONDS_OF_AN_EVALUATION = 1.0

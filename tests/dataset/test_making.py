@@ -7,13 +7,14 @@ import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from mmmi_hf.dataset import generation, packing
-from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
-from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.making import Maker
-from mmmi_hf.dataset.rows import chunk_key, class_labels, images_of, load_bijections, make_rows, prepare
+from mmmi_hf.dataset import assembly as generation
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.generation import packing
+from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError
+from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset.generation.rows import chunk_key, class_labels, images_of, load_bijections, make_rows, prepare
+from mmmi_hf.dataset.generation.worker import Maker
 
 
 def content(folder):
@@ -46,7 +47,7 @@ def test_operations_run_on_one_thread_and_the_setting_is_restored(small_config, 
         seen.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
         return images_of(*arguments)
 
-    monkeypatch.setattr("mmmi_hf.dataset.making.images_of", watched)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", watched)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
@@ -78,7 +79,7 @@ def test_a_process_leaves_what_another_one_is_making_unless_it_packs(small_confi
         polled.append(seconds)
         monkeypatch.setattr(ChunkStore, "claim", original)  # the other process lets go
 
-    monkeypatch.setattr("mmmi_hf.dataset.making.time.sleep", died)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.time.sleep", died)
     with ChunkStore(tmp_path / "chunks", key).locked("run") as store:
         Maker(small_config, bijections, store, wanted, Place(0, 2, 0, "run"), progress=False).run()
         assert store.missing(150) == []
@@ -137,10 +138,10 @@ def test_a_failing_network_stops_the_run_and_keeps_what_is_done(small_config, tm
             raise RuntimeError("out of memory")
         return images_of(*arguments)
 
-    monkeypatch.setattr("mmmi_hf.dataset.making.images_of", failing)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         generate(small_config, tmp_path / "out", progress=False)
-    monkeypatch.setattr("mmmi_hf.dataset.making.images_of", images_of)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", images_of)
     assert generate(small_config, tmp_path / "out", progress=False).rows_made < 150
 
 

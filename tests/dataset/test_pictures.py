@@ -11,13 +11,10 @@ import pytest
 from PIL import Image
 
 from mmmi_hf.causal import common_cause
-from mmmi_hf.dataset import pictures as pictures_module
-from mmmi_hf.dataset.cards import dataset_card
-from mmmi_hf.dataset.columns import pmi_pairs
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.pictures import (
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.cards import pictures as pictures_module
+from mmmi_hf.dataset.cards.dataset_card import dataset_card
+from mmmi_hf.dataset.cards.pictures import (
     CAPTIONS,
     draw,
     draw_for_card,
@@ -27,7 +24,10 @@ from mmmi_hf.dataset.pictures import (
     shown_in_card,
     tuples_figure,
 )
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 OF_A_FOLDER = ["causal_graph", "information", "templates", "tuples", "pointwise"]
 

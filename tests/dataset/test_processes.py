@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.assembly import generate
 
 FAULTS = Path(__file__).with_name("faults.py")
 STORY = """\

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmmi_hf.dataset.recovery import TOGETHER, recover
+from mmmi_hf.dataset.certificate.inversion import TOGETHER, recover
 from mmmi_hf.flow import AsinhBijection
 
 

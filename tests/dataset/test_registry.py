@@ -8,17 +8,17 @@ import datasets
 import numpy as np
 import pytest
 
-from mmmi_hf.dataset.configuration import ConfigurationError, MMMIConfig, Modality
-from mmmi_hf.dataset.families import (
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
+from mmmi_hf.dataset.releases.families import (
     ABLATION_TEMPLATES,
     COMMON_CAUSE_LEVELS,
     DECAYS,
     TABLE_2_PRODUCT,
     TABLE_2_SQUARED_NORM,
 )
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.ground_truth import quantities
-from mmmi_hf.dataset.registry import (
+from mmmi_hf.dataset.releases.registry import (
     family_of,
     get_configuration,
     get_family,

@@ -1,8 +1,8 @@
 """What rows 0 and 1 of every released configuration are, byte for byte, by digests that were taken once.
 
-`python tests/dataset/test_released_bytes.py` prints them as JSON: a digest over the Arrow buffers of every column of each
-configuration, and one over all of them. They were taken before the package was rearranged, and hold on the hardware and
-software that the file names; elsewhere networks round otherwise, and the test is skipped.
+`python tests/dataset/test_released_bytes.py` prints them as JSON: a digest over the Arrow buffers of every column of a
+configuration, and one of all. They were taken before the package was rearranged, and hold on the hardware and software
+that the file names; elsewhere networks round otherwise, and the test is skipped.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.distribution import hardware
-from mmmi_hf.dataset.registry import get_configuration, list_configurations
-from mmmi_hf.dataset.rows import load_bijections, make_rows
+from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.generation.launcher import hardware
+from mmmi_hf.dataset.generation.rows import load_bijections, make_rows
+from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
 
 RECORDED = Path(__file__).with_name("released_bytes.json")
 PACKAGES = ("torch", "numpy", "diffusers", "pillow")

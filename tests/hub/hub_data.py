@@ -2,8 +2,8 @@
 
 from unittest import mock
 
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 
 TOKEN = "hf_thistokenmustnevershowup"
 
@@ -37,7 +37,7 @@ def configuration(name, *, seed=11, mi=1.0, rows=60, version="1.0.0", **fields):
 
 def make(folder, *configs):
     """Generate configurations into a folder, without the card's figures."""
-    with mock.patch("mmmi_hf.dataset.generation.draw_for_card", return_value=[]):
+    with mock.patch("mmmi_hf.dataset.assembly.draw_for_card", return_value=[]):
         for config in configs:
             generate(config, folder, progress=False)
     return folder

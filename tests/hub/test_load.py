@@ -13,9 +13,9 @@ import torch
 from clients import Nursery, environment
 from hub_data import configuration
 
-from mmmi_hf.dataset.folder import file_entry
-from mmmi_hf.dataset.generation import generate
-from mmmi_hf.dataset.ground_truth import SCHEMA
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.format.folder import file_entry
+from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading.load import load
 

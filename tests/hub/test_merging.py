@@ -5,7 +5,8 @@ import yaml
 from hub_data import make
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
-from mmmi_hf.dataset.card_text import (
+from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, dataset_card, size_category
+from mmmi_hf.dataset.cards.text import (
     bound,
     cell,
     certificate_line,
@@ -16,10 +17,9 @@ from mmmi_hf.dataset.card_text import (
     spread,
     summary,
 )
-from mmmi_hf.dataset.cards import BEGIN, END, dataset_card, size_category
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.registry import get_configuration
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.merging import merge_cards, split_card
 
@@ -126,7 +126,7 @@ def test_corrections_are_those_of_the_configurations(two, monkeypatch):
         "what": "Wrong.",
     }
     monkeypatch.setattr(
-        "mmmi_hf.dataset.card_text.yaml.safe_load", lambda text: [entry, entry | {"configuration": "z"}]
+        "mmmi_hf.dataset.cards.text.yaml.safe_load", lambda text: [entry, entry | {"configuration": "z"}]
     )
     assert corrections_of(["a", "b"]) == [entry]
     assert "- 2026-01-31, `a` 1.0.0: Wrong. Superseded by 1.1.0." in dataset_card(DatasetFolder(two))

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from hub_data import TOKEN, configuration, make
 
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.hub.publishing.publish import publish
 
 

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from heading import print_heading
 
-from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.registry import get_configuration
-from mmmi_hf.dataset.rows import MICRO_BATCH, class_labels, images_of, load_bijections, prepare
+from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, class_labels, images_of, load_bijections, prepare
+from mmmi_hf.dataset.releases.registry import get_configuration
 
 
 def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float, float]:

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "hub"))
 from clients import environment, run_alone
 from loopback import LoopbackHub
 
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.generation import generate
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.hub.loading.batches import numpy_batches, torch_batches
 from mmmi_hf.hub.loading.load import load
 

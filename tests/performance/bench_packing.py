@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.columns import features, row_bytes
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.ground_truth import ground_truth_table
-from mmmi_hf.dataset.mmmi import MMMIBuilder
-from mmmi_hf.dataset.packing import pack
-from mmmi_hf.dataset.parquet import group_rows, parquet_options
-from mmmi_hf.dataset.rows import chunk_key, load_bijections, make_rows
+from mmmi_hf.dataset.format.ground_truth import ground_truth_table
+from mmmi_hf.dataset.format.parquet import group_rows, parquet_options
+from mmmi_hf.dataset.format.schema import features, row_bytes
+from mmmi_hf.dataset.generation.chunks import ChunkStore
+from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
+from mmmi_hf.dataset.generation.packing import pack
+from mmmi_hf.dataset.generation.rows import chunk_key, load_bijections, make_rows
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 
 REPEATS = 3
 

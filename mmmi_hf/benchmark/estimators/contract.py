@@ -243,7 +243,7 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
 def list_estimators() -> list[str]:
     """The names of all registered estimators: ours in a fixed order, then those of others."""
     _load()
-    places = {f"mmmi_hf.benchmark.{room}": place for place, room in enumerate(_ROOMS)}
+    places = {f"mmmi_hf.benchmark.estimators.{room}": place for place, room in enumerate(_ROOMS)}
     return sorted(_REGISTERED, key=lambda name: places.get(_REGISTERED[name].__module__, len(places)))
 
 
@@ -285,7 +285,7 @@ def _source_of(kind: type[Estimator]) -> str | None:
 
 def _load() -> None:
     for room in _ROOMS:
-        importlib.import_module(f"mmmi_hf.benchmark.{room}")
+        importlib.import_module(f"mmmi_hf.benchmark.estimators.{room}")
 
 
 def _kind(values: object) -> str:

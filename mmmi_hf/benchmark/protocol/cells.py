@@ -34,7 +34,7 @@ from mmmi_hf.benchmark.estimators.oracles import ExactPairs
 from mmmi_hf.benchmark.networks.training import Training, one_thread
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
-from mmmi_hf.dataset.chunks import FolderInUseError, write_durably
+from mmmi_hf.dataset.generation.chunks import FolderInUseError, write_durably
 
 Record = dict[str, Any]
 

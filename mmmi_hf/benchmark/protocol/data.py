@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.hub.loading.batches import numpy_batches
 from mmmi_hf.hub.loading.load import Loaded, load, locate
 

@@ -51,7 +51,7 @@ def benchmark_card(folder: Path) -> str:
         except KeyError as error:
             raise ValueError(f"{place}: the results have no {error}; run the benchmark command again") from error
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mmmi_hf.benchmark", "templates"),
+        loader=jinja2.PackageLoader("mmmi_hf.benchmark.report", "."),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -38,7 +38,7 @@ from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan
 from mmmi_hf.benchmark.protocol.summary import markdown, results_table, summarize
 from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, slug, truth_figure
-from mmmi_hf.dataset.chunks import write_durably
+from mmmi_hf.dataset.generation.chunks import write_durably
 from mmmi_hf.figures.style import save
 
 Record = dict[str, Any]

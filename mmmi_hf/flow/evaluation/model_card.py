@@ -5,8 +5,8 @@ Owns the template's data and the check that a card is up to date. Reads `recipe.
 samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different pipelines.
 Imports neither torch nor diffusers by itself.
 
-    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist          # write README.md
-    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist --check  # exit 1 and show the difference if it is stale
+    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist  # write README.md
+    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist --check  # exit 1 and the difference if stale
 """
 
 from __future__ import annotations

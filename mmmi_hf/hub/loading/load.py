@@ -17,10 +17,10 @@ import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.cards import CITATION, HOMEPAGE, LICENSE
-from mmmi_hf.dataset.checks import bound_certificate, statement_problems
-from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.cards.dataset_card import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, statement_problems
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.flow.bundled import REPOSITORY
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.client.remote import check_address

@@ -154,7 +154,7 @@ def _holds(snapshot: Snapshot, config: str) -> bool:
 
 def _others(snapshot: Snapshot) -> str:
     """What the card of a snapshot lists instead, for a message."""
-    from mmmi_hf.dataset.folder import GROUND_TRUTH
+    from mmmi_hf.dataset.format.folder import GROUND_TRUTH
     from mmmi_hf.hub.merging import configurations_of
 
     card = snapshot.folder / "README.md"

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.dataset.cards import dataset_card
-from mmmi_hf.dataset.certificate import certify
-from mmmi_hf.dataset.checks import bound_certificate, check_folder
-from mmmi_hf.dataset.folder import MANIFEST_FORMAT, DatasetFolder
+from mmmi_hf.dataset.cards.dataset_card import dataset_card
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
+from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.format.folder import MANIFEST_FORMAT, DatasetFolder
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
 from mmmi_hf.hub.client.versions import Version

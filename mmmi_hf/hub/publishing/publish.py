@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
-from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.flow.bundled import BUNDLED, INDEX, REPOSITORY, bundled_pipelines
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.remote import Kind, SmallFiles, check_address

@@ -20,20 +20,20 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmmi_hf.dataset.cards import render_card
-from mmmi_hf.dataset.checks import (
+from mmmi_hf.dataset.cards.dataset_card import render_card
+from mmmi_hf.dataset.certificate.folder_checks import (
     BOUND_COLUMNS,
     CERTIFICATE_FORMAT,
     rebuilt_configuration,
     release_differences,
 )
-from mmmi_hf.dataset.chunks import sync_file
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry, sha256_of, write_json
-from mmmi_hf.dataset.ground_truth import ground_truth_table, write_ground_truth
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.format.ground_truth import ground_truth_table, write_ground_truth
+from mmmi_hf.dataset.generation.chunks import sync_file
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certificate import Certificate
+    from mmmi_hf.dataset.certification import Certificate
 
 METHOD = (
     "Sampled rows of the packed Parquet are inverted through the pipeline. Upper bounds: analytic, by data processing. "
@@ -97,7 +97,7 @@ def record_of(
 @cache
 def step_certificates() -> dict[str, Any]:
     """Pipeline digest → the extremes of its step certificate, for the pipelines that come with the package."""
-    text = (files("mmmi_hf.dataset") / "step_certificates.json").read_text()
+    text = (files("mmmi_hf.dataset.certificate") / "step_certificates.json").read_text()
     found: dict[str, Any] = json.loads(text)
     return found
 

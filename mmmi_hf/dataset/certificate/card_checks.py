@@ -19,11 +19,11 @@ from datasets.load import LocalDatasetModuleFactory
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData, metadata_load
 
-from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.configuration import SPLITS, MMMIConfig, is_name
-from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
-from mmmi_hf.dataset.ground_truth import SCHEMA
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
+from mmmi_hf.dataset.format.ground_truth import SCHEMA
+from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.releases.configuration import SPLITS, MMMIConfig, is_name
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 FIELDS = {"config_name", "version", "description", "default", "data_files"}
 OTHERS_ROOM = re.compile(r"\w[\w.\-]*")

@@ -26,13 +26,8 @@ import numpy as np
 from mmmi_hf.causal import Latents
 from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset import placing
-from mmmi_hf.dataset.checks import bound_certificate, problems_of, read_manifest, rebuilt_configuration
-from mmmi_hf.dataset.claims import ROWS, certificate_sample, claim_reasons, sample_reasons
-from mmmi_hf.dataset.columns import from_eight_bit, latent_column
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.measuring import (
+from mmmi_hf.dataset.certificate import placing
+from mmmi_hf.dataset.certificate.bounds import (
     FEWEST_ROWS,
     Plan,
     bounds_without_failures,
@@ -41,10 +36,20 @@ from mmmi_hf.dataset.measuring import (
     relative_errors,
     with_failures,
 )
-from mmmi_hf.dataset.recovery import recover
-from mmmi_hf.dataset.replay import StoredRows, read_rows, true_latents
-from mmmi_hf.dataset.rows import class_labels, half_range, load_bijections
-from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
+from mmmi_hf.dataset.certificate.folder_checks import (
+    bound_certificate,
+    problems_of,
+    read_manifest,
+    rebuilt_configuration,
+)
+from mmmi_hf.dataset.certificate.inversion import recover
+from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true_latents
+from mmmi_hf.dataset.certificate.standing import ROWS, certificate_sample, claim_reasons, sample_reasons
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.schema import from_eight_bit, latent_column
+from mmmi_hf.dataset.generation.rows import class_labels, half_range, load_bijections
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
 ROWS_FLOAT64 = 8
 CONFIDENCE = 0.99

@@ -19,8 +19,8 @@ from typing import Any, Literal
 import datasets
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.causal_spec import build_model, model_to_mapping
-from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
 
 DEFAULT_PIPELINE = "fashion-mnist"
 CIFAR10_PIPELINE = "cifar10"

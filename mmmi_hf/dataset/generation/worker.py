@@ -23,10 +23,10 @@ import datasets
 import numpy as np
 
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.rows import MICRO_BATCH, Prepared, class_labels, finish, images_of, prepare
+from mmmi_hf.dataset.generation.chunks import ChunkStore
+from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, Prepared, class_labels, finish, images_of, prepare
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.flow.threads import CancellingPool, network_threads
 
 if TYPE_CHECKING:

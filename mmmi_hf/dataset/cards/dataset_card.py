@@ -17,12 +17,12 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.card_text import FILTERS, columns_of, corrections_of, models_of, summary
-from mmmi_hf.dataset.chunks import write_durably
-from mmmi_hf.dataset.columns import features
-from mmmi_hf.dataset.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
-from mmmi_hf.dataset.ground_truth import SCHEMA
-from mmmi_hf.dataset.pictures import shown_in_card
+from mmmi_hf.dataset.cards.pictures import shown_in_card
+from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
+from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
+from mmmi_hf.dataset.format.ground_truth import SCHEMA
+from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.generation.chunks import write_durably
 
 HOMEPAGE = "https://arxiv.org/abs/2510.21686"
 LICENSE = "apache-2.0"
@@ -62,7 +62,7 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
     manifests = {name: _complete(folder, name) for name in folder.configurations()}
     models = {name: CausalModel.from_json(folder.causal_model(name).read_text()) for name in manifests}
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mmmi_hf.dataset", "templates"),
+        loader=jinja2.PackageLoader("mmmi_hf.dataset.cards", "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

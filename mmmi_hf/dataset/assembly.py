@@ -21,23 +21,23 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from mmmi_hf.dataset.cards import render_card
-from mmmi_hf.dataset.certificate import Certificate, CertificateRefusedError
-from mmmi_hf.dataset.certificate import certify as measure
-from mmmi_hf.dataset.checks import bound_certificate
-from mmmi_hf.dataset.chunks import ChunkStore, DamagedChunkError
-from mmmi_hf.dataset.columns import features, row_bytes
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.distribution import Place
-from mmmi_hf.dataset.folder import DatasetFolder, file_entry, nearest_existing
-from mmmi_hf.dataset.ground_truth import ground_truth_table
-from mmmi_hf.dataset.making import Maker
-from mmmi_hf.dataset.packing import pack
-from mmmi_hf.dataset.pictures import draw_for_card
-from mmmi_hf.dataset.placing import restore_ground_truth
-from mmmi_hf.dataset.registry import get_configuration
-from mmmi_hf.dataset.rows import chunk_key, load_bijections
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.cards.dataset_card import render_card
+from mmmi_hf.dataset.cards.pictures import draw_for_card
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
+from mmmi_hf.dataset.certificate.placing import restore_ground_truth
+from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError
+from mmmi_hf.dataset.certification import certify as measure
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry, nearest_existing
+from mmmi_hf.dataset.format.ground_truth import ground_truth_table
+from mmmi_hf.dataset.format.schema import features, row_bytes
+from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError
+from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset.generation.packing import pack
+from mmmi_hf.dataset.generation.rows import chunk_key, load_bijections
+from mmmi_hf.dataset.generation.worker import Maker
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.registry import get_configuration
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection

@@ -24,8 +24,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.dataset.chunks import remove_chunks, sync_file, write_durably
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.generation.chunks import remove_chunks, sync_file, write_durably
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
 GROUND_TRUTH = "ground_truth"

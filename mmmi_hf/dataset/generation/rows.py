@@ -17,10 +17,10 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
-from mmmi_hf.dataset.columns import is_image, latent_column, pmi_pairs, png_views, to_table
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.distribution import hardware
-from mmmi_hf.dataset.yaml_source import FieldError
+from mmmi_hf.dataset.format.schema import is_image, latent_column, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.generation.launcher import hardware
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.yaml_source import FieldError
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection

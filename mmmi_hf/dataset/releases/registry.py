@@ -10,9 +10,9 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from mmmi_hf.dataset.configuration import WITHOUT_CLASSES, MMMIConfig
-from mmmi_hf.dataset.families import COMMON_CAUSE_LEVELS, Family, Release, Shape, released_families
-from mmmi_hf.dataset.yaml_source import ConfigurationError, FieldError
+from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig
+from mmmi_hf.dataset.releases.families import COMMON_CAUSE_LEVELS, Family, Release, Shape, released_families
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
 __all__ = [
     "COMMON_CAUSE_LEVELS",

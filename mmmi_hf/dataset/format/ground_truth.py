@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.chunks import write_durably
-from mmmi_hf.dataset.configuration import MMMIConfig
+from mmmi_hf.dataset.generation.chunks import write_durably
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
 # Both texts are compared when a folder is checked: they may not change without the format of manifests.

@@ -17,12 +17,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.chunks import ChunkStore
-from mmmi_hf.dataset.columns import is_image
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.folder import shard_names
-from mmmi_hf.dataset.mmmi import MMMIBuilder, pieces
-from mmmi_hf.dataset.rows import half_range
+from mmmi_hf.dataset.format.folder import shard_names
+from mmmi_hf.dataset.format.schema import is_image
+from mmmi_hf.dataset.generation.chunks import ChunkStore
+from mmmi_hf.dataset.generation.mmmi import MMMIBuilder, pieces
+from mmmi_hf.dataset.generation.rows import half_range
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection

@@ -20,10 +20,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.columns import pmi_pairs
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.registry import get_configuration, get_family
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.releases.registry import get_configuration, get_family
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

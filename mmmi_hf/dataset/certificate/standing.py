@@ -15,10 +15,10 @@ import numpy as np
 from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.causal.statistics.law_tests import refused
 from mmmi_hf.causal.statistics.p_values import Test
-from mmmi_hf.dataset.checks import is_amount
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.measuring import Plan, published
-from mmmi_hf.dataset.replay import sample_seed, sampled_rows
+from mmmi_hf.dataset.certificate.bounds import Plan, published
+from mmmi_hf.dataset.certificate.folder_checks import is_amount
+from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 ROWS = 64
 TOLERANCE_OF_CLAIMS = {"float32": 1e-3, "8bit": 0.02}

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, stories, templates
-from mmmi_hf.dataset.yaml_source import FieldError, FieldPath, check_fields
+from mmmi_hf.dataset.releases.yaml_source import FieldError, FieldPath, check_fields
 
 STORIES: dict[str, Callable[..., CausalModel]] = {
     name: getattr(stories, name)

@@ -19,13 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.card_checks import card_problems
-from mmmi_hf.dataset.columns import is_image
-from mmmi_hf.dataset.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.folder import DatasetFolder, sha256_of, shard_names
-from mmmi_hf.dataset.ground_truth import SCHEMA, ground_truth_table
-from mmmi_hf.dataset.registry import get_configuration, list_configurations
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.certificate.card_checks import card_problems
+from mmmi_hf.dataset.format.folder import DatasetFolder, sha256_of, shard_names
+from mmmi_hf.dataset.format.ground_truth import SCHEMA, ground_truth_table
+from mmmi_hf.dataset.format.schema import is_image
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 CERTIFICATE_FORMAT = 2
 """To be raised whenever what a certificate must say changes: its fields, tests, bounds, tolerances, or METHOD."""

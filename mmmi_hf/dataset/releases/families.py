@@ -15,8 +15,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, design, template_ablation, templates
-from mmmi_hf.dataset.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE, MMMIConfig, Modality
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.releases.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE, MMMIConfig, Modality
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 Shape = tuple[int, ...]
 

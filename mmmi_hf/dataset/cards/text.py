@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.checks import bound_certificate, rebuilt_configuration, release_differences
-from mmmi_hf.dataset.columns import pmi_pairs
-from mmmi_hf.dataset.folder import DatasetFolder
+from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, rebuilt_configuration, release_differences
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.schema import pmi_pairs
 
 NOT_MEASURED = "not measured"
 _LISTED = 3
@@ -189,7 +189,7 @@ def _span(names: Sequence[str]) -> str:
 
 def corrections_of(configurations: Iterable[str]) -> list[dict[str, Any]]:
     """The corrections that concern these configurations, from corrections.yaml."""
-    listed = yaml.safe_load(files("mmmi_hf.dataset").joinpath("corrections.yaml").read_text())
+    listed = yaml.safe_load(files("mmmi_hf.dataset.cards").joinpath("corrections.yaml").read_text())
     wanted = set(configurations)
     return [entry for entry in listed if entry["configuration"] in wanted]
 

@@ -3,9 +3,9 @@
 Owns what such a card says and the check that it is up to date. Every number is computed from the released
 configurations, the tuples are rows of the first of them through its pipelines; what the paper prints is cited.
 
-    python -m mmmi_hf.dataset.family_cards model_cards                       # write all cards and their pictures
-    python -m mmmi_hf.dataset.family_cards model_cards --family independent  # one of them
-    python -m mmmi_hf.dataset.family_cards model_cards --check               # exit 1 with the difference if stale
+    python -m mmmi_hf.dataset.cards.family_card model_cards                       # write all cards and their pictures
+    python -m mmmi_hf.dataset.cards.family_card model_cards --family independent  # one of them
+    python -m mmmi_hf.dataset.cards.family_card model_cards --check               # exit 1 with the difference if stale
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from typing import TYPE_CHECKING
 import jinja2
 import yaml
 
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.families import Family
-from mmmi_hf.dataset.pictures import (
+from mmmi_hf.dataset.cards.pictures import (
     CAPTIONS,
     ROWS_SHOWN,
     Picture,
@@ -32,8 +30,10 @@ from mmmi_hf.dataset.pictures import (
     family_pictures,
     tuples_figure,
 )
-from mmmi_hf.dataset.registry import get_configuration, get_family, list_families
-from mmmi_hf.dataset.yaml_source import ConfigurationError
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.families import Family
+from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -67,7 +67,7 @@ def family_card(name: str, *, builder_script: str | None = None) -> str:
     family = get_family(name)
     configs = [get_configuration(one) for one in family.configurations]
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mmmi_hf.dataset", "templates"),
+        loader=jinja2.PackageLoader("mmmi_hf.dataset.cards", "templates"),
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -134,8 +134,8 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
-    from mmmi_hf.dataset.columns import features, is_image
-    from mmmi_hf.dataset.rows import half_range, load_bijections, make_rows
+    from mmmi_hf.dataset.format.schema import features, is_image
+    from mmmi_hf.dataset.generation.rows import half_range, load_bijections, make_rows
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, bijections, range(ROWS_SHOWN), features(config.model))
@@ -249,7 +249,7 @@ def _short(value: float) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Write or check cards; 0 done, 1 a card is stale, 2 a card cannot be made."""
     parser = argparse.ArgumentParser(
-        prog="python -m mmmi_hf.dataset.family_cards", description="Write or check the cards of released families."
+        prog="python -m mmmi_hf.dataset.cards.family_card", description="Write or check the cards of released families."
     )
     parser.add_argument("root", type=Path, help="the folder that holds one folder per family: model_cards")
     parser.add_argument("--family", action="append", help="only this family; may be repeated")

@@ -16,10 +16,10 @@ import pyarrow as pa
 from datasets import Features
 
 from mmmi_hf.causal import Latents
-from mmmi_hf.dataset.columns import eight_bit, features, is_image, latent_column, pmi_pairs
-from mmmi_hf.dataset.configuration import MMMIConfig
-from mmmi_hf.dataset.folder import DatasetFolder
-from mmmi_hf.dataset.reading import StoredDataError, as_array, batches, pixels
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches, pixels
+from mmmi_hf.dataset.format.schema import eight_bit, features, is_image, latent_column, pmi_pairs
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 # Replayed float64 values may differ in their last digits between processors and versions of NumPy.
 RELATIVE = 1e-9

@@ -1,0 +1,1 @@
+"""Generation: from a range of rows to stored files."""
