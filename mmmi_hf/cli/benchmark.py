@@ -70,7 +70,7 @@ def benchmark(
     from mmmi_hf.benchmark.protocol.data import Source
     from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
     from mmmi_hf.benchmark.report.report import write_downstream_report, write_report
-    from mmmi_hf.dataset.format.folder import nearest_existing
+    from mmmi_hf.common.files import nearest_existing
 
     if not (nearest := nearest_existing(out)).is_dir():
         raise ValueError(f"out must be a folder, and {str(nearest)!r} is a file; name another place")

@@ -21,13 +21,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from mmmi_hf.common.files import nearest_existing
 from mmmi_hf.dataset.cards.dataset_card import render_card
 from mmmi_hf.dataset.cards.pictures import draw_for_card
 from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
 from mmmi_hf.dataset.certificate.placing import restore_ground_truth
 from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError
 from mmmi_hf.dataset.certification import certify as measure
-from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry, nearest_existing
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import ground_truth_table
 from mmmi_hf.dataset.format.schema import features, row_bytes
 from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError

@@ -19,6 +19,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from PIL import Image
 
+from mmmi_hf.common.files import replacing
+
 FORMATS = ("png", "pdf", "svg")
 DPI = 130
 MOST_PIXELS = 1250
@@ -101,16 +103,11 @@ def save(figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = 
     written = []
     for kind in check_formats(formats):
         path = Path(f"{os.fspath(stem)}.{kind}")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.partial")
-        try:
+        with replacing(path) as partial:
             if kind == "png":
                 _save_png(figure, partial)
             else:
                 figure.savefig(partial, format=kind, metadata=_METADATA[kind])
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
         written.append(path)
     return written
 

@@ -34,7 +34,8 @@ from mmmi_hf.benchmark.estimators.oracles import ExactPairs
 from mmmi_hf.benchmark.networks.training import Training, one_thread
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
-from mmmi_hf.dataset.generation.chunks import FolderInUseError, write_durably
+from mmmi_hf.common.files import write_text
+from mmmi_hf.dataset.generation.chunks import FolderInUseError
 
 Record = dict[str, Any]
 
@@ -83,7 +84,7 @@ class CellStore:
             "seconds": round(seconds, 3),
             "versions": software_versions(),
         }
-        write_durably(self.folder / f"{cell.digest}.json", (json.dumps(content, indent=1) + "\n").encode())
+        write_text(self.folder / f"{cell.digest}.json", (json.dumps(content, indent=1) + "\n"))
 
 
 def run_plan(plan: Plan, out: Path, *, workers: int | None = None, progress: bool = True) -> list[Record]:

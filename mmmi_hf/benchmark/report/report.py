@@ -38,7 +38,7 @@ from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan
 from mmmi_hf.benchmark.protocol.summary import markdown, results_table, summarize
 from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, slug, truth_figure
-from mmmi_hf.dataset.generation.chunks import write_durably
+from mmmi_hf.common.files import write_json, write_text
 from mmmi_hf.figures.style import save
 
 Record = dict[str, Any]
@@ -54,7 +54,7 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
     write_json(out / "summary.json", summary)
     write_json(out / "benchmark.json", describe(plan, records, command))
     write_json(out / "seconds.json", _seconds(records))
-    write_durably(out / "table.md", markdown(summary).encode())
+    write_text(out / "table.md", markdown(summary))
     _write_drafts(plan, summary, _emptied(out / "eval_results", "*.yaml"))
     pictures = _emptied(out / "plots", "*.png")
     if plots:
@@ -84,7 +84,7 @@ def write_downstream_report(
     about = _about(source, configs, records, command)
     write_json(folder / "benchmark.json", {**about, **more, "impossible": impossible(summary)})
     write_json(folder / "seconds.json", _seconds(records))
-    write_durably(folder / "table.md", downstream_markdown(summary).encode())
+    write_text(folder / "table.md", downstream_markdown(summary))
     pictures = _emptied(folder / "plots", "*.png")
     if plots:
         write_downstream_plots(summary, pictures)
@@ -186,7 +186,7 @@ def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
         text = "# Draft, not registered anywhere.\n" + yaml.safe_dump(
             eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True
         )
-        write_durably(folder / f"{slug(name)}.yaml", text.encode())
+        write_text(folder / f"{slug(name)}.yaml", text)
 
 
 def _seconds(records: Sequence[Record]) -> Mapping[str, Record]:
@@ -204,9 +204,4 @@ def _seconds(records: Sequence[Record]) -> Mapping[str, Record]:
 def write_rows(path: Path, rows: Sequence[Record]) -> None:
     """A JSON list, a row a line."""
     lines = ",\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    write_durably(path, f"[\n{lines}\n]\n".encode())
-
-
-def write_json(path: Path, content: object) -> None:
-    """Readable JSON, whole or not at all."""
-    write_durably(path, (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode())
+    write_text(path, f"[\n{lines}\n]\n")

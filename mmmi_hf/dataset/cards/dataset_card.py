@@ -17,12 +17,12 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.files import write_text
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.schema import features
-from mmmi_hf.dataset.generation.chunks import write_durably
 
 HOMEPAGE = "https://arxiv.org/abs/2510.21686"
 LICENSE = "apache-2.0"
@@ -49,7 +49,7 @@ _SIZES = (
 
 def render_card(folder: DatasetFolder) -> None:
     """Write README.md for all complete configurations of a folder (again, if it is there already)."""
-    write_durably(folder.card, dataset_card(folder).encode())
+    write_text(folder.card, dataset_card(folder))
 
 
 def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: str | None = None) -> str:

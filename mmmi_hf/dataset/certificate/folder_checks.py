@@ -19,8 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.files import sha256_of
 from mmmi_hf.dataset.certificate.card_checks import card_problems
-from mmmi_hf.dataset.format.folder import DatasetFolder, sha256_of, shard_names
+from mmmi_hf.dataset.format.folder import DatasetFolder, shard_names
 from mmmi_hf.dataset.format.ground_truth import SCHEMA, ground_truth_table
 from mmmi_hf.dataset.format.schema import is_image
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmmi_hf.common.files import sha256_of, sync, write_json
 from mmmi_hf.dataset.cards.dataset_card import render_card
 from mmmi_hf.dataset.certificate.folder_checks import (
     BOUND_COLUMNS,
@@ -27,9 +28,8 @@ from mmmi_hf.dataset.certificate.folder_checks import (
     rebuilt_configuration,
     release_differences,
 )
-from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import ground_truth_table, write_ground_truth
-from mmmi_hf.dataset.generation.chunks import sync_file
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 if TYPE_CHECKING:
@@ -159,4 +159,4 @@ def _put_ground_truth(
 def _remove(path: Any) -> None:
     if path.exists():
         path.unlink()
-        sync_file(path.parent)
+        sync(path.parent)

@@ -15,7 +15,6 @@ Owns the layout on disk, which is also the layout on the Hub:
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -24,7 +23,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.dataset.generation.chunks import remove_chunks, sync_file, write_durably
+from mmmi_hf.common.files import nearest_existing, sha256_of, sync, write_json
+from mmmi_hf.dataset.generation.chunks import remove_chunks
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
@@ -142,15 +142,15 @@ class DatasetFolder:
         for path in (self.certificate_path(config), self.manifest_path(config)):
             if path.exists():
                 path.unlink()
-                sync_file(path.parent)
+                sync(path.parent)
         for stale in (self.data(config), self.figures(config)):
             shutil.rmtree(stale, ignore_errors=True)
         for relative, source in packed.items():
             target = self.path / relative
             target.parent.mkdir(parents=True, exist_ok=True)
-            sync_file(source)
+            sync(source)
             source.replace(target)
-            sync_file(target.parent)
+            sync(target.parent)
 
     def write_manifest(self, config: str, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the configuration complete."""
@@ -172,23 +172,6 @@ def shard_names(config: str, split: str, count: int) -> list[str]:
 def data_files(config: str, splits: Iterable[str]) -> list[dict[str, str]]:
     """The `data_files` of a configuration in the card, by which plain `load_dataset` finds its rows."""
     return [{"split": split, "path": f"data/{config}/{split}-*"} for split in splits]
-
-
-def nearest_existing(path: Path) -> Path:
-    """The path itself, or the nearest folder above it that exists."""
-    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file so that it is there whole or not at all, and make its folder where it is missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, (json.dumps(content, indent=2, allow_nan=False) + "\n").encode())
-
-
-def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def file_entry(root: Path, relative: str) -> dict[str, Any]:

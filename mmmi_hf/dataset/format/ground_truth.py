@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.generation.chunks import write_durably
+from mmmi_hf.common.files import write_bytes
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
@@ -98,4 +98,4 @@ def write_ground_truth(config: MMMIConfig, path: Path, bounds: Mapping[str, Mapp
     sink = pa.BufferOutputStream()
     pq.write_table(ground_truth_table(config, bounds), sink)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, sink.getvalue())
+    write_bytes(path, sink.getvalue())

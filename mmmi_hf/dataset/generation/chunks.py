@@ -26,6 +26,8 @@ from typing import Any
 
 import pyarrow as pa
 
+from mmmi_hf.common.files import write_bytes
+
 JOURNAL = "journal.jsonl"
 JOURNALS = "journal*.jsonl"
 LOCK = "lock"
@@ -191,7 +193,7 @@ class ChunkStore:
         with pa.ipc.new_file(sink, table.schema) as writer:
             writer.write_table(table)
         content = sink.getvalue()
-        write_durably(self._path(index), content)
+        write_bytes(self._path(index), content)
         digest = hashlib.sha256(content).hexdigest()
         with self._journals:
             self._append(
@@ -263,7 +265,7 @@ class ChunkStore:
             return
         for stale in (*self.folder.glob("chunk-*"), *self.folder.glob(JOURNALS)):
             stale.unlink()
-        write_durably(self.folder / JOURNAL, (json.dumps({"key": self.key}, sort_keys=True) + "\n").encode())
+        write_bytes(self.folder / JOURNAL, (json.dumps({"key": self.key}, sort_keys=True) + "\n").encode())
 
     def _append(self, entry: Mapping[str, Any]) -> None:
         path = self.folder / (JOURNAL if self._rank == 0 else JOURNAL.replace(".", f"-{self._rank}."))
@@ -331,27 +333,3 @@ def _is_at(descriptor: int, path: Path) -> bool:
         return False
     here = os.fstat(descriptor)
     return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
-
-
-def write_durably(path: Path, content: bytes | pa.Buffer) -> None:
-    """Write a file so that it is there whole or not at all: temporary name, sync, rename, sync of the folder."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        with partial.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
-    sync_file(path.parent)
-
-
-def sync_file(path: Path) -> None:
-    """Make a file's content durable, or the renames in a folder."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

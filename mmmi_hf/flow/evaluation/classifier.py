@@ -21,6 +21,7 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm.auto import tqdm
 
+from mmmi_hf.common.files import replacing
 from mmmi_hf.common.settings_file import check_kind, read_fields
 from mmmi_hf.flow.training.images import to_float
 
@@ -207,11 +208,9 @@ def cached_classifier(
     path = Path(folder) / f"classifier-{digest[:16]}.safetensors"
     if not path.exists():
         model = train_classifier(images, labels, num_classes, settings, device=device, progress=progress)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
         tensors = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-        save_file(tensors, partial, metadata={"digest": digest})
-        partial.replace(path)
+        with replacing(path) as partial:
+            save_file(tensors, partial, metadata={"digest": digest})
     model = ImageClassifier(images.shape[1], num_classes, settings.widths)
     with safe_open(path, framework="pt") as stored:
         if stored.metadata().get("digest") != digest:

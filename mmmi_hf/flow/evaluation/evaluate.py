@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from mmmi_hf.common.files import write_json
 from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
@@ -310,10 +311,7 @@ class _Report:
             "command": self.command,
             "versions": _versions(),
         }
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_name(REPORT + ".partial")
-        partial.write_text(json.dumps(self.content, indent=2, ensure_ascii=False) + "\n")
-        partial.replace(self.path)
+        write_json(self.path, self.content)
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

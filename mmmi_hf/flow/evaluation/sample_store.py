@@ -16,6 +16,8 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
+from mmmi_hf.common.files import replacing
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterable, Iterator
@@ -113,9 +115,8 @@ def silent(pipeline: FlowMatchingPipeline) -> Iterator[None]:
 
 
 def _save(path: Path, images: torch.Tensor, identity: dict[str, str]) -> None:
-    partial = path.with_suffix(".partial")
-    save_file({"images": images.contiguous()}, partial, metadata=identity)
-    partial.replace(path)
+    with replacing(path) as partial:
+        save_file({"images": images.contiguous()}, partial, metadata=identity)
 
 
 def _load(path: Path, identity: dict[str, str], rows: int) -> torch.Tensor:

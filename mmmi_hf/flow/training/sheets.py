@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import torch
 from PIL import Image, ImageDraw, ImageFont
 
+from mmmi_hf.common.files import replacing
+
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
@@ -94,7 +96,6 @@ def _enlarged(pixels: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _write(sheet: Image.Image, path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    sheet.save(partial, format="PNG", optimize=True)
-    return partial.replace(path)
+    with replacing(path) as partial:
+        sheet.save(partial, format="PNG", optimize=True)
+    return path

@@ -29,6 +29,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
+from mmmi_hf.common.files import replacing, write_json
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
 from mmmi_hf.flow.training.prefetching import ahead
@@ -95,9 +96,9 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     accelerator.wait_for_everyone()
     if main:
         out.mkdir(parents=True, exist_ok=True)
-        (out / "recipe.json").write_text(json.dumps(dataclasses.asdict(recipe), indent=2) + "\n")
+        write_json(out / "recipe.json", dataclasses.asdict(recipe))
         if initial is not None:
-            (out / INITIAL).write_text(json.dumps(initial.record, indent=2) + "\n")
+            write_json(out / INITIAL, initial.record)
     accelerator.wait_for_everyone()
     run = _Run(recipe, out, images, accelerator, initial)
     run.make_steps(progress=progress and main)
@@ -322,12 +323,9 @@ class _Run:
             }
         tensors = {name: value.contiguous().cpu() for name, value in tensors.items()}
         path = self.out / CHECKPOINT
-        partial = path.with_suffix(".partial")
         metadata = {"step": str(self.step), "seconds": f"{self.seconds:.3f}", "unlogged": json.dumps(self.unlogged)}
-        save_file(tensors, partial, metadata=metadata)
-        with partial.open("rb") as stream:
-            os.fsync(stream.fileno())
-        partial.replace(path)
+        with replacing(path) as partial:
+            save_file(tensors, partial, metadata=metadata)
 
     @torch.no_grad()
     def _load(self) -> None:
@@ -407,4 +405,4 @@ class _Run:
             "initial": None if self.initial is None else self.initial.record,
             "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},
         }
-        (self.out / RECORD).write_text(json.dumps(training, indent=2) + "\n")
+        write_json(self.out / RECORD, training)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from mmmi_hf.common.files import replacing
 
 BATCH_ROWS = 1024
 """Rows of a record batch, whatever the shards hold: batches of 256 rows, and of other powers of two, cross none."""
@@ -43,14 +43,8 @@ def map_parquet(
     key = hashlib.sha256(json.dumps([pa.__version__, *digests]).encode()).hexdigest()
     target = cache_dir / f"{key[:32]}.arrow"
     if not target.exists():
-        cache_dir.mkdir(parents=True, exist_ok=True)
-        descriptor, partial = tempfile.mkstemp(prefix=".partial-", suffix=".arrow", dir=cache_dir)
-        os.close(descriptor)
-        try:
-            _unpack(files, Path(partial), tick)
-            Path(partial).replace(target)
-        finally:
-            Path(partial).unlink(missing_ok=True)
+        with replacing(target, shared=True) as partial:
+            _unpack(files, partial, tick)
     return datasets.Dataset.from_file(str(target), info=info, split=datasets.NamedSplit(split))
 
 

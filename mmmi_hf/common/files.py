@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all, and their digests.
+
+Owns the one way in which this package writes a file: under a temporary name, synced, renamed, the folder synced.
+Imports the standard library only.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+
+@contextmanager
+def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path` to write to; on leaving it is synced and takes the place of `path`.
+
+    The folder of `path` is made where it is missing. If the block raises, `path` stays as it was and the temporary file
+    goes away. What a kill leaves behind is overwritten by the next call.
+
+    Args:
+        path: what to write.
+        shared: several processes or threads may write `path` at the same time. Each then has a temporary name of its
+            own, which a kill leaves behind.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{f'{uuid.uuid4().hex}.' if shared else ''}partial")
+    try:
+        yield partial
+        sync(partial)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    sync(path.parent)
+
+
+def write_bytes(path: Path, content: Any) -> None:
+    """Write bytes, or a buffer of them, so that they are there whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_bytes(content)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text so that it is there whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write indented JSON so that it is there whole or not at all; ValueError for numbers that are not finite."""
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def sync(path: Path) -> None:
+    """Make a file's content durable, or the renames in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def nearest_existing(path: Path) -> Path:
+    """The path itself, or the nearest folder above it that exists."""
+    return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
