@@ -293,12 +293,12 @@ def test_modalities_that_cannot_be_had(small_config, tmp_path, modality, says):
 
 
 def test_values_that_are_not_finite_are_never_stored(small_config, tmp_path, monkeypatch):
-    from mmmi_hf.flow.bijection import IdentityBijection
+    from mmmi_hf.flow import IdentityBijection
 
     original = IdentityBijection.__call__
 
-    def broken(self, latents, class_labels=None):
-        output = original(self, latents, class_labels)
+    def broken(self, latents, class_labels=None, **options):
+        output = original(self, latents, class_labels, **options)
         output.images[0] = math.nan
         return output
 

@@ -336,7 +336,7 @@ def _described(pipeline: FlowMatchingPipeline) -> dict[str, Any]:
         "digest": pipeline.digest,
         "latent_shape": list(pipeline.latent_shape),
         "num_classes": pipeline.num_classes,
-        "class_names": pipeline.config.class_names,
+        "class_names": None if pipeline.class_names is None else list(pipeline.class_names),
         "parameters": sum(p.numel() for p in pipeline.unet.parameters()),
         "scheduler": scheduler,
     }
