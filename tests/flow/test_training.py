@@ -95,7 +95,6 @@ def test_a_killed_run_ends_with_the_same_weights(data, tmp_path, monkeypatch):
 def test_a_killed_run_leaves_the_average_so_far(data, tmp_path, monkeypatch):
     """Every `pipeline_every` steps, with a record that says of which step; the last one is that of a whole run."""
     whole = train(tiny(data), tmp_path / "whole", cpu=True, progress=False)
-    four = train(tiny(data, steps=4, pipeline_every=3), tmp_path / "four", cpu=True, progress=False)
     recipe, seen = tiny(data, pipeline_every=2, checkpoint_every=6), []
     original = training._Run._make_step
 
@@ -115,8 +114,7 @@ def test_a_killed_run_leaves_the_average_so_far(data, tmp_path, monkeypatch):
     assert seen == [(2, 2, 16), (3, 2, 16), (4, 4, 32), (5, 4, 32)]
     assert not list((tmp_path / "cut").glob("pipeline.*"))
     end = train(recipe, tmp_path / "cut", cpu=True, progress=False)
-    digests = [FlowMatchingPipeline.from_pretrained(folder).digest for folder in (whole, end, four)]
-    assert digests[0] == digests[1] != digests[2]
+    assert FlowMatchingPipeline.from_pretrained(end).digest == FlowMatchingPipeline.from_pretrained(whole).digest
     assert json.loads((tmp_path / "cut/training.json").read_text())["steps"] == 6
 
 
