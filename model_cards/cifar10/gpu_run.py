@@ -43,7 +43,7 @@ LEFT_OUT = ("checkpoint.*", "*.partial", "*.old", "samples-*")
 """Of files and folders: what a run needs to go on, what is being written, and the drawn samples, which are large."""
 NEWS = 20.0
 """Seconds between two looks at a program."""
-SHOWN = 40
+SHOWN = 80
 """Last lines of a program's output that are shown on the screen; all of them are in the folder."""
 PACKAGES = ("accelerate", "datasets", "diffusers", "mmmi_hf.cli", "mmmi_hf.flow.training", "pyarrow", "torch")
 CHECK = f"""
