@@ -1,6 +1,6 @@
 """Prints images/s of the network alone against the whole of `generate` without the certificate. Asserts nothing.
 
-Run: python tests/performance/bench_generation.py [--configuration NAME] [--rows 128] [--compile] [--channels-last]
+Run: python -m tests.performance.bench_generation [--configuration NAME] [--rows 128] [--compile] [--channels-last]
 
 One and two processes, the configuration's pipeline, the same micro-batches, in one run. Each process computes one
 operation at a time on one thread (OMP_NUM_THREADS=1); wall and processor time are both given, because a busy machine
@@ -16,18 +16,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from heading import print_heading
 
 from mmmi_hf.dataset.generation.launcher import Place
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH, class_labels, images_of, load_bijections, prepare
 from mmmi_hf.dataset.releases.registry import get_configuration
+from tests.performance.heading import print_heading
+from tests.support import ROOT
 
 
 def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float, float]:
@@ -61,7 +61,7 @@ def whole(name: str, rows: int, processes: int, options: list[str]) -> tuple[dic
             [*program, "--rows", str(rows), "--quiet", "--format", "json", *options],
             check=True,
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         wall, after = time.perf_counter() - begin, os.times()
     used = after.children_user + after.children_system - before.children_user - before.children_system

@@ -3,11 +3,12 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "model_cards" / "benchmark" / "make.sh"
+from tests.support import ROOT
+
+SCRIPT = ROOT / "model_cards" / "benchmark" / "make.sh"
 
 
 def make(*arguments, **variables):

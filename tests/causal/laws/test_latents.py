@@ -10,7 +10,6 @@ import sys
 
 import numpy as np
 import pytest
-from causal_oracles import SEEDS, dense_rows, random_model
 from hypothesis import given, settings
 
 from mmmi_hf.causal import (
@@ -23,6 +22,7 @@ from mmmi_hf.causal import (
     templates,
     two_telescopes,
 )
+from tests.causal.causal_oracles import SEEDS, dense_rows, random_model
 
 FEW = settings(max_examples=25, deadline=None)
 KINDS = ["whiten", "rms", "none"]

@@ -7,11 +7,11 @@ import math
 import mpmath
 import numpy as np
 import pytest
-from causal_oracles import SEEDS, dense_rows, names_of, random_query
 from hypothesis import given, settings
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
 from mmmi_hf.causal.canonical import DependentRowsError, PrincipalAngles, information_of, orthonormal_rows
+from tests.causal.causal_oracles import SEEDS, dense_rows, names_of, random_query
 
 FEW = settings(max_examples=15, deadline=None)
 

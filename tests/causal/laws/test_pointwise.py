@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from causal_oracles import SEEDS, dense_rows, random_model, random_query
 from hypothesis import given, settings
 
 from mmmi_hf.causal import (
@@ -18,6 +17,7 @@ from mmmi_hf.causal import (
     decaying_modalities,
     two_telescopes,
 )
+from tests.causal.causal_oracles import SEEDS, dense_rows, random_model, random_query
 
 FEW = settings(max_examples=25, deadline=None)
 

@@ -4,16 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from causal_oracles import (
-    SEEDS,
-    condition_number,
-    dense_correlations,
-    dense_entropy,
-    dense_information,
-    dense_rows,
-    random_model,
-    random_query,
-)
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +13,16 @@ from mmmi_hf.causal import (
     PartialInformation,
     common_cause,
     independent,
+)
+from tests.causal.causal_oracles import (
+    SEEDS,
+    condition_number,
+    dense_correlations,
+    dense_entropy,
+    dense_information,
+    dense_rows,
+    random_model,
+    random_query,
 )
 
 FEW = settings(max_examples=25, deadline=None)

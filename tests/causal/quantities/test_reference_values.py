@@ -6,11 +6,11 @@ import math
 
 import numpy as np
 import pytest
-from causal_oracles import appendix_b, dense_information
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, two_telescopes
+from tests.causal.causal_oracles import appendix_b, dense_information
 
 IMAGE = (3, 32, 32)
 

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from lossy_channels import Quantiser, bounds_of_pair, bounds_of_target
 
 from mmmi_hf.causal.statistics.confidence import upper_limit
+from tests.causal.statistics.lossy_channels import Quantiser, bounds_of_pair, bounds_of_target
 
 
 def check(found, truth, error, label):

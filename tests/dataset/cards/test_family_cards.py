@@ -1,7 +1,6 @@
 """Cards of the released families: rendered from configurations, checked, and the paper's tables in them."""
 
 import re
-from pathlib import Path
 
 import pytest
 from huggingface_hub import DatasetCard
@@ -10,8 +9,9 @@ from mmmi_hf.dataset.cards import family_card as family_cards
 from mmmi_hf.dataset.cards.family_card import family_card, main, stale_lines, write_family_card
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
 from mmmi_hf.figures import decay_series
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2] / "model_cards"
+CARDS = ROOT / "model_cards"
 
 # Section "Reference values" of the project's notes: from dense float64 log-determinants at d = 3072.
 TABLE_2 = {"I(x1;y)": 2.7716010614265, "I(x2;y)": 3.3260202488092, "I(x1;x2)": 2.6295191323451}
@@ -53,8 +53,8 @@ def test_a_card_says_what_the_configurations_say(name):
 
 @pytest.mark.parametrize("name", list_families())
 def test_the_committed_cards_are_up_to_date(name):
-    assert stale_lines(ROOT, name) == []
-    assert all(path.stat().st_size < 300_000 for path in (ROOT / name).iterdir())
+    assert stale_lines(CARDS, name) == []
+    assert all(path.stat().st_size < 300_000 for path in (CARDS / name).iterdir())
 
 
 @pytest.mark.parametrize("images", ["", "-cifar10"])

@@ -3,7 +3,6 @@
 import json
 import shutil
 
-import forgeries
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -17,6 +16,7 @@ from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_f
 from mmmi_hf.dataset.certification import CertificateRefusedError, certify
 from mmmi_hf.dataset.format.folder import DatasetFolder, write_json
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
+from tests.dataset.certificate import forgeries
 
 IDENTITY = (Modality("identity"), Modality("identity"))
 

@@ -3,12 +3,12 @@
 import os
 from pathlib import Path
 
-import forgeries
 import pytest
 
 from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.releases.registry import COMMON_CAUSE_LEVELS
+from tests.dataset.certificate import forgeries
 
 pytestmark = pytest.mark.slow
 ROWS = 64

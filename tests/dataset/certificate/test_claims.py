@@ -5,10 +5,8 @@ import dataclasses
 import json
 import re
 
-import forgeries
 import numpy as np
 import pytest
-from forgeries import SMALL, changed, reasons_of, rewritten, without
 
 from mmmi_hf.causal import common_cause
 from mmmi_hf.dataset import certification as certificate
@@ -19,6 +17,8 @@ from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_f
 from mmmi_hf.dataset.certificate.placing import step_certificates
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import write_ground_truth
+from tests.dataset.certificate import forgeries
+from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, rewritten, without
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,10 @@ import io
 import struct
 import zlib
 
-import forgeries
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
@@ -25,6 +23,8 @@ from mmmi_hf.dataset.format.ground_truth import write_ground_truth
 from mmmi_hf.dataset.format.reading import StoredDataError, pixels
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
+from tests.dataset.certificate import forgeries
+from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
 
 VIEW_OF_X2 = ("modalities", 1, "view_half_range")
 

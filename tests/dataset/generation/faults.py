@@ -2,9 +2,9 @@
 
 A program of its own, which imports everything once and forks for every run:
 
-    python tests/dataset/faults.py points --processes 1 2 --every 1
-    python tests/dataset/faults.py moments --processes 1 2 --count 30 --seed 0
-    python tests/dataset/faults.py orders
+    python -m tests.dataset.generation.faults points --processes 1 2 --every 1
+    python -m tests.dataset.generation.faults moments --processes 1 2 --count 30 --seed 0
+    python -m tests.dataset.generation.faults orders
 
 It prints one JSON object per number of processes. The product has no hooks for this: a run that is to die replaces what
 it calls – writes, syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by

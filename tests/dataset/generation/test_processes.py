@@ -5,13 +5,12 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from mmmi_hf.dataset.assembly import generate
+from tests.support import ROOT
 
-FAULTS = Path(__file__).with_name("faults.py")
 STORY = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
 causal_model: {story: common_cause, shape: [1, 4, 4], mi: 0.5}
@@ -21,8 +20,8 @@ rows: 400
 
 def faults(*arguments):
     """What `faults.py` found, one object per number of processes."""
-    program = [sys.executable, str(FAULTS), *map(str, arguments)]
-    shown = subprocess.run(program, capture_output=True, text=True, check=True, timeout=3600)
+    program = [sys.executable, "-m", "tests.dataset.generation.faults", *map(str, arguments)]
+    shown = subprocess.run(program, capture_output=True, text=True, check=True, timeout=3600, cwd=ROOT)
     print(shown.stdout)
     return [json.loads(line) for line in shown.stdout.splitlines()]
 
@@ -66,8 +65,7 @@ def test_kills_at_thirty_random_moments_lose_nothing():
 
 def launched(story, out, *launcher):
     """`generate` under a launcher, its stderr in a file, as a batch system does it."""
-    root = str(Path(__file__).parents[2])
-    environment = {**os.environ, "PYTHONPATH": root, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", str(story), "--out", str(out)]
     with (out.parent / "stderr").open("wb") as errors:
         shown = subprocess.run(

@@ -1,8 +1,8 @@
 """What rows 0 and 1 of every released configuration are, byte for byte, by digests that were taken once.
 
-`python tests/dataset/test_released_bytes.py` prints them as JSON: a digest over the Arrow buffers of every column of a
-configuration, and one of all. They were taken before the package was rearranged, and hold on the hardware and software
-that the file names; elsewhere networks round otherwise, and the test is skipped.
+`python -m tests.dataset.generation.test_released_bytes` prints them as JSON: a digest over the Arrow buffers of every
+column of a configuration, and one of all. They were taken before the package was rearranged, and hold on the hardware
+and software that the file names; elsewhere networks round otherwise, and the test is skipped.
 """
 
 from __future__ import annotations

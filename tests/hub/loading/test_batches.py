@@ -7,12 +7,12 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hub_data import configuration, make
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.hub.loading.arrow_cache import map_parquet
 from mmmi_hf.hub.loading.batches import numpy_batches, torch_batches
 from mmmi_hf.hub.loading.load import load
+from tests.hub.hub_data import configuration, make
 
 
 def test_batches_are_the_stored_values(two):

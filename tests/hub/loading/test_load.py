@@ -10,14 +10,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from clients import Nursery, environment
-from hub_data import configuration
 
 from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format.folder import file_entry
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading.load import load
+from tests.hub.clients import Nursery, environment
+from tests.hub.hub_data import configuration
 
 DIGEST = """
 import hashlib

@@ -4,8 +4,9 @@ import os
 import subprocess
 import sys
 
-from clients import ROOT, environment
-from hub_data import TOKEN
+from tests.hub.clients import environment
+from tests.hub.hub_data import TOKEN
+from tests.support import ROOT
 
 
 def test_a_family_is_built_and_published_and_nothing_is_done_twice(hub, home, tmp_path, repo):

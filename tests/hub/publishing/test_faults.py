@@ -10,8 +10,9 @@ import threading
 import time
 
 import pytest
-from clients import kill
-from hub_data import PUBLISH, configuration, make
+
+from tests.hub.clients import kill
+from tests.hub.hub_data import PUBLISH, configuration, make
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import pytest
 import yaml
-from hub_data import make
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, dataset_card, size_category
@@ -22,6 +21,7 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.merging import merge_cards, split_card
+from tests.hub.hub_data import make
 
 FIELDS = "license: apache-2.0\ntags: [ours]\nconfigs: [{config_name: a, default: true}]\n"
 OURS = f"---\n{FIELDS}---\n\n{BEGIN}\nnew\n{END}\n"

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from clients import environment, run_alone
-from hub_data import TOKEN
 
 from mmmi_hf.flow.bundled import BUNDLED
 from mmmi_hf.hub.client.remote import NOWHERE
 from mmmi_hf.hub.client.versions import FIRST, Version
 from mmmi_hf.hub.publishing.pipeline_content import PipelineContent
+from tests.hub.clients import environment, run_alone
+from tests.hub.hub_data import TOKEN
+from tests.support import ROOT
 
-RESULTS = Path(__file__).parents[2] / "model_cards" / "fashion-mnist"
+RESULTS = ROOT / "model_cards" / "fashion-mnist"
 
 
 @pytest.fixture(scope="module")

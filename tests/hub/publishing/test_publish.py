@@ -3,14 +3,14 @@
 import json
 import shutil
 
-import forgeries
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hub_data import TOKEN, configuration, make
 
 from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.hub.publishing.publish import publish
+from tests.dataset.certificate import forgeries
+from tests.hub.hub_data import TOKEN, configuration, make
 
 
 def front_matter(hub, repo, revision="main"):
