@@ -34,7 +34,6 @@ from pathlib import Path
 
 CARD = Path(__file__).resolve().parent
 ROOT = CARD.parents[1]
-BENCHMARKS = ROOT / "tests" / "performance"
 FIRST, LEG, EVALUATION, STUDENT = (Path("runs", name) for name in ("cifar10-1", "cifar10", "evaluation", "student"))
 """Relative to the working directory, because the record of a training names what it went on from."""
 KEPT = 15 * 2**20
@@ -253,15 +252,15 @@ def stages_of(dataset: str, student: str | None, rehearsal: Path | None) -> list
     few = rehearsal is not None
     recipe = Path(os.path.relpath(rehearsal or CARD / "leg-2.yaml"))  # the evaluation states its commands
     train = ["-m", "mmmi_hf", "train", str(recipe), "--dataset", dataset, "--out", str(LEG), "--quiet"]
-    precision, generation = (str(BENCHMARKS / f"bench_{name}.py") for name in ("precision", "generation"))
+    precision, generation = (("-m", f"tests.performance.bench_{name}") for name in ("precision", "generation"))
     graphs, strict = "float32 in CUDA graphs", "strict float32"
     sizes = ["2"] if few else ["32", "128", "512", "2048"]
     story = "common-cause-1.0" if few else "common-cause-1.0-cifar10"
     speed = [
-        [generation, "--configuration", story, "--rows", str(rows), "--micro-batch", str(batch)]
+        [*generation, "--configuration", story, "--rows", str(rows), "--micro-batch", str(batch)]
         for batch, rows in (((16, 16),) if few else ((512, 4096), (32, 512)))
     ]
-    speed.insert(1, [precision, "--pipeline", "cifar10", "--images", *sizes, "--ways", strict, graphs])
+    speed.insert(1, [*precision, "--pipeline", "cifar10", "--images", *sizes, "--ways", strict, graphs])
     judge = ["-m", "mmmi_hf", "evaluate-flow", str(LEG / "pipeline"), "--dataset", dataset, "--out", str(EVALUATION)]
     judge += ["--samples-per-class", "2" if few else "1000", "--batch-size", "10" if few else "50", "--quiet"]
     judge += [f"--{part}-per-class=0" for part in ("round-trip", "certificate", "storage")]

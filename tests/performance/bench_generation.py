@@ -1,6 +1,6 @@
 """Prints images/s of the network alone against the whole of `generate` without the certificate. Asserts nothing.
 
-Run: python tests/performance/bench_generation.py [--configuration NAME] [--rows 128] [--compile] [--channels-last]
+Run: python -m tests.performance.bench_generation [--configuration NAME] [--rows 128] [--compile] [--channels-last]
 [--micro-batch 32]
 
 One and two processes, the configuration's pipeline, the same micro-batches, in one run; whether both leave the same
@@ -26,13 +26,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from generate_in_batches import set_micro_batch
-from heading import print_heading
 
 from mmmi_hf.dataset.generation import rows as making_rows
 from mmmi_hf.dataset.generation.launcher import Place
 from mmmi_hf.dataset.generation.rows import class_labels, images_of, load_bijections, prepare
 from mmmi_hf.dataset.releases.registry import get_configuration
+from tests.performance.generate_in_batches import set_micro_batch
+from tests.performance.heading import print_heading
+from tests.support import ROOT
 
 
 def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float, float]:
@@ -59,7 +60,7 @@ def whole(name: str, rows: int, processes: int, options: list[str]) -> tuple[dic
     """The summary of `generate` in processes of its own, wall and processor seconds of all of it with start-up, and the
     digests of the data files."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
-    program = [str(Path(__file__).with_name("generate_in_batches.py")), str(making_rows.MICRO_BATCH), "generate", name]
+    program = ["-m", "tests.performance.generate_in_batches", str(making_rows.MICRO_BATCH), "generate", name]
     with tempfile.TemporaryDirectory() as place:
         # Without the certificate, because inverting 64 rows takes longer than making 128.
         arguments = ["--out", f"{place}/out", "--no-certify", "--rows", str(rows), "--quiet", "--format", "json"]
@@ -68,7 +69,7 @@ def whole(name: str, rows: int, processes: int, options: list[str]) -> tuple[dic
             [sys.executable, *launcher, *program, *arguments, *options],
             check=False,
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parents[2]), *_search_path()])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_search_path()])},
         )
         if shown.returncode:
             sys.exit(f"generate failed ({shown.returncode}): {shown.stderr.decode(errors='replace')[-2000:]}")

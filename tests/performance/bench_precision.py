@@ -1,6 +1,6 @@
 """Prints what faster arithmetic would cost: images/s and round trip of every way to compute. Asserts nothing.
 
-Run: python tests/performance/bench_precision.py [--pipeline cifar10] [--images 8 …] [--ways "strict float32" …]
+Run: python -m tests.performance.bench_precision [--pipeline cifar10] [--images 8 …] [--ways "strict float32" …]
 
 Images are made in each way, in micro-batches of each size, and inverted by the ordinary network in strict float32, as
 `verify` does, at most 64 of them; the bound is 2e-5. bfloat16 and TF32 are not offered by the package: this shows why.
@@ -17,9 +17,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from heading import print_heading
 
 from mmmi_hf.flow import FlowMatchingPipeline
+from tests.performance.heading import print_heading
 
 BOUND = 2e-5
 REPEATS = 3

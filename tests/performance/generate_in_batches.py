@@ -1,6 +1,6 @@
 """`mmmi-hf` with micro-batches of another size than the package's, to measure what a device wants.
 
-Run: python tests/performance/generate_in_batches.py SIZE generate CONFIGURATION --out FOLDER …
+Run: python -m tests.performance.generate_in_batches SIZE generate CONFIGURATION --out FOLDER …
 
 For benchmarks only: another size makes other last bits, and the folder's manifest says so.
 """
