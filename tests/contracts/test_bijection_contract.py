@@ -4,18 +4,17 @@ import hashlib
 
 import pytest
 import torch
-from diffusers import UNet2DModel
 
 from mmmi_hf.flow import (
     AsinhBijection,
     Bijection,
     FlowMatchingPipeline,
-    FlowMatchODEScheduler,
     HalfCubeBijection,
     IdentityBijection,
     NormalCdfBijection,
     load_bijection,
 )
+from tests.networks import tiny_flow
 
 UNLABELLED = (IdentityBijection, AsinhBijection, NormalCdfBijection, HalfCubeBijection)
 SHAPES = ((1, 8, 8), (24,))
@@ -23,27 +22,9 @@ BOUND = {torch.float32: 2e-5, torch.float64: 1e-10}
 BATCH = 4
 
 
-def _tiny_flow(**scheduler):
-    torch.manual_seed(0)
-    network = UNet2DModel(
-        sample_size=4,
-        in_channels=4,
-        out_channels=4,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        norm_num_groups=8,
-        num_class_embeds=3,
-    )
-    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(**scheduler), patch_size=2)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
 FLOWS = {
-    "flow-midpoint": _tiny_flow(num_inference_steps=3),
-    "flow-euler": _tiny_flow(solver="euler", num_inference_steps=4),
+    "flow-midpoint": tiny_flow(num_inference_steps=3),
+    "flow-euler": tiny_flow(solver="euler", num_inference_steps=4),
 }
 CASES = [pytest.param(kind(shape), id=f"{kind.name}-{len(shape)}d") for kind in UNLABELLED for shape in SHAPES]
 CASES += [pytest.param(flow, id=name) for name, flow in FLOWS.items()]
