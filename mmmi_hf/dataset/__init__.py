@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify
     from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
     from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
-    from mmmi_hf.dataset.releases.families import Family
+    from mmmi_hf.dataset.releases.family import Family
     from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_configurations, list_families
 
 _MODULES = {
     "certification": ("Certificate", "CertificateRefusedError", "certify"),
     "certificate.folder_checks": ("check_folder",),
     "releases.configuration": ("MMMIConfig", "Modality"),
-    "releases.families": ("Family",),
+    "releases.family": ("Family",),
     "assembly": ("generate",),
     "generation.mmmi": ("MMMIBuilder",),
     "releases.registry": ("get_configuration", "get_family", "list_configurations", "list_families"),

@@ -31,7 +31,7 @@ from mmmi_hf.dataset.cards.pictures import (
     tuples_figure,
 )
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
-from mmmi_hf.dataset.releases.families import Family
+from mmmi_hf.dataset.releases.family import Family
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
