@@ -114,6 +114,11 @@ class Family:
         """Names of the configurations, in order."""
         return tuple(release.name for release in self.releases)
 
+    @property
+    def module(self) -> str:
+        """The name of its file in `families/`, and of its builder script."""
+        return self.name.replace("-", "_")
+
 
 def story(name: str, **coefficients: Any) -> Model:
     """The plain form of a story with these coefficients, for any shape."""
