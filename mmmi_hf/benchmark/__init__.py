@@ -10,32 +10,16 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mmmi_hf.benchmark.estimators.contract import (
-        Estimate,
-        Estimator,
-        Measured,
-        Pairs,
-        derangement,
-        list_estimators,
-        make_estimator,
-        register_estimator,
-    )
-    from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+    from mmmi_hf.benchmark.estimator import Estimate, Estimator, Measured, register_estimator
     from mmmi_hf.benchmark.networks.training import Training
+    from mmmi_hf.benchmark.pairs import ExactPairs, Pairs, derangement
+    from mmmi_hf.benchmark.registry import list_estimators, make_estimator
 
 _MODULES = {
-    "estimators.contract": (
-        "Estimate",
-        "Estimator",
-        "Measured",
-        "Pairs",
-        "derangement",
-        "list_estimators",
-        "make_estimator",
-        "register_estimator",
-    ),
-    "estimators.oracles": ("ExactPairs",),
+    "estimator": ("Estimate", "Estimator", "Measured", "register_estimator"),
     "networks.training": ("Training",),
+    "pairs": ("ExactPairs", "Pairs", "derangement"),
+    "registry": ("list_estimators", "make_estimator"),
 }
 
 __all__ = [

@@ -28,11 +28,12 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from mmmi_hf.benchmark.estimators.contract import SOURCE, Pairs, estimator_class, make_estimator
-from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+from mmmi_hf.benchmark.estimator import SOURCE
 from mmmi_hf.benchmark.networks.training import Training, one_thread
+from mmmi_hf.benchmark.pairs import ExactPairs, Pairs
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
+from mmmi_hf.benchmark.registry import estimator_class, make_estimator
 from mmmi_hf.common.files import write_text
 from mmmi_hf.common.locks import locked_folder
 

@@ -8,8 +8,9 @@ import pytest
 from mmmi_hf.benchmark.estimators.variational import PAPER_TABLE_1 as EIGHT
 from mmmi_hf.benchmark.protocol.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
 from mmmi_hf.benchmark.report.card import benchmark_card, card_of
-from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, slug, truth_figure
+from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, truth_figure
 from mmmi_hf.cli.cards import main
+from mmmi_hf.common.files import slug
 from mmmi_hf.figures.style import save
 
 
