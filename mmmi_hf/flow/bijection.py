@@ -18,6 +18,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from mmmi_hf.common.hub_ids import is_repository
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -174,14 +176,14 @@ def load_bijection(
     Raises:
         ValueError: an unknown name, a repository that cannot be had, or a pipeline that makes another shape.
     """
-    from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines, unknown
+    from mmmi_hf.flow.bundled import bundled_pipelines, unknown
     from mmmi_hf.flow.elementwise.maps import ELEMENTWISE
 
     name = os.fspath(name)
     simple: dict[str, type[UnlabelledBijection]] = {"identity": IdentityBijection, **ELEMENTWISE}
     if name in simple:
         return simple[name](latent_shape)
-    if not (name in bundled_pipelines() or os.path.isdir(name) or REPOSITORY.fullmatch(name)):
+    if not (name in bundled_pipelines() or os.path.isdir(name) or is_repository(name)):
         raise ValueError(unknown(name, [*simple, *bundled_pipelines()]))
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmmi_hf.common.hub_ids import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +21,6 @@ RELEASED = ("cifar10", "fashion-mnist")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
 
 INDEX = "model_index.json"
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 # Everything that is ever downloaded: no code, no pickles.
 PATTERNS = [INDEX, "*/config.json", "*/scheduler_config.json", "*/*.safetensors", "*/*.safetensors.index.json"]
 
@@ -54,7 +54,7 @@ def resolve(
         if revision is not None:
             raise ValueError(f"revision must be None for a bundled or local pipeline, got {revision!r} for {name!r}")
         return local
-    if not REPOSITORY.fullmatch(name):
+    if not is_repository(name):
         raise ValueError(unknown(name, bundled_pipelines()))
     from huggingface_hub import snapshot_download
 

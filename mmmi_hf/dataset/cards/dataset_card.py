@@ -23,17 +23,8 @@ from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, mode
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 
-HOMEPAGE = "https://arxiv.org/abs/2510.21686"
-LICENSE = "apache-2.0"
-CITATION = """\
-@misc{hashmani2025multimodal,
-  title = {Multimodal Datasets with Controllable Mutual Information},
-  author = {Hashmani and Merz and Qu and Pettee and Cranmer},
-  year = {2025},
-  eprint = {2510.21686},
-  archivePrefix = {arXiv}
-}"""
 TITLE = "Multimodal data with known mutual information"
 ANYWHERE = "PATH_OR_ID"
 BEGIN = "<!-- mmmi_hf: generated from here on; changes are lost when the next release is published -->"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mmmi_hf.common.cards import Card, environment
-from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines
+from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.flow.bundled import bundled_pipelines
 
 if TYPE_CHECKING:
     import os
@@ -141,7 +142,7 @@ def _front_matter(dataset: str, name: str) -> str:
             "arxiv:2510.21686",
         ],
     }
-    if REPOSITORY.fullmatch(dataset):
+    if is_repository(dataset):
         data["datasets"] = [dataset]
     data["model_name"] = name
     return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
