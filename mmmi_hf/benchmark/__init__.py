@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     from mmmi_hf.benchmark.pairs import ExactPairs, Pairs, derangement
     from mmmi_hf.benchmark.registry import list_estimators, make_estimator
 
-_MODULES = {
-    "estimator": ("Estimate", "Estimator", "Measured", "register_estimator"),
-    "networks.training": ("Training",),
-    "pairs": ("ExactPairs", "Pairs", "derangement"),
-    "registry": ("list_estimators", "make_estimator"),
-}
-
 __all__ = [
     "Estimate",
     "Estimator",
@@ -35,4 +28,4 @@ __all__ = [
     "register_estimator",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

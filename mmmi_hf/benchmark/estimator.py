@@ -159,7 +159,6 @@ _REGISTERED: dict[str, type[Estimator]] = {}
 def register_estimator(name: str) -> Callable[[Kind], Kind]:
     """Class decorator: make an estimator known by name to `make_estimator` and `mmmi-hf benchmark`.
 
-    >>> from mmmi_hf.benchmark import make_estimator
     >>> @register_estimator("always-one")
     ... class AlwaysOne(Estimator):
     ...     def learn(self, train, validation, seed):
@@ -167,6 +166,7 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
     ...
     ...     def measure(self, test):
     ...         return Measured(1.0)
+    >>> from mmmi_hf.benchmark import make_estimator
     >>> make_estimator("always-one").settings
     {'estimator': 'always-one'}
 

@@ -17,15 +17,6 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingOutput, FlowMatchingPipeline
     from mmmi_hf.flow.scheduler import FlowMatchODEScheduler, InversionError
 
-_MODULES = {
-    "bijection": ("Bijection", "BijectionOutput", "IdentityBijection", "load_bijection"),
-    "bundled": ("bundled_pipelines",),
-    "diagnostics": ("RoundTripReport", "StepCertificate", "round_trip", "step_certificate"),
-    "elementwise.maps": ("AsinhBijection", "HalfCubeBijection", "NormalCdfBijection"),
-    "pipeline": ("FlowMatchingOutput", "FlowMatchingPipeline"),
-    "scheduler": ("FlowMatchODEScheduler", "InversionError"),
-}
-
 __all__ = [
     "AsinhBijection",
     "Bijection",
@@ -45,4 +36,4 @@ __all__ = [
     "step_certificate",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)
