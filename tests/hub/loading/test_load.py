@@ -11,13 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format.folder import file_entry
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading.load import load
 from tests.hub.clients import Nursery, environment
 from tests.hub.hub_data import configuration
+from tests.support import generate
 
 DIGEST = """
 import hashlib
@@ -339,7 +339,7 @@ def test_statements_that_contradict_each_other(two, tmp_path, change, says, stre
 
 def test_a_certificate_of_other_files_is_refused(two, tmp_path):
     folder = tmp_path / "bare"
-    generate(configuration("a"), folder, certify=False, progress=False)
+    generate(configuration("a"), folder, certify=False)
     (folder / "certificates").mkdir()
     shutil.copy(two / "certificates/a.json", folder / "certificates")
     with pytest.raises(DamagedFilesError, match="not a certificate of this manifest"):
