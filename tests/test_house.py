@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
@@ -68,6 +69,13 @@ def test_files_are_short():
     own = [lines[path] for path in FILES.values() if path.name != "__init__.py"]
     print(f"{len(own)} files, median {statistics.median(own):.0f} lines, longest {max(own)}")
     assert statistics.median(own) <= MEDIAN_LINES
+
+
+def test_documents_name_files_that_are_there():
+    rooms = "|".join(sorted(path.name for path in (ROOT / "mmmi_hf").iterdir() if path.is_dir()))
+    for document in ("README.md", "CONTRIBUTING.md"):
+        named = re.findall(rf"`(?:mmmi_hf/)?((?:{rooms})/[a-z0-9_./]*)`", (ROOT / document).read_text())
+        assert [path for path in named if not (ROOT / "mmmi_hf" / path).exists()] == [], document
 
 
 def test_modules_say_what_they_own():

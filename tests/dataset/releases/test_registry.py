@@ -26,7 +26,7 @@ from mmmi_hf.dataset.releases.registry import (
 )
 from tests.support import generate
 
-FAMILIES = [
+RELEASED = [
     "common-cause",
     "common-cause-rms",
     "independent",
@@ -41,6 +41,8 @@ FAMILIES = [
     "two-telescopes-cifar10",
     "decaying-modalities-cifar10",
 ]
+"""Families that were published: they stay, in this order."""
+FAMILIES = list_families()
 ABLATION = [f"template-ablation-{name}" for name in ABLATION_TEMPLATES]
 
 
@@ -60,7 +62,7 @@ def of_size(name, tmp_path, shape):
 
 
 def test_families_hold_every_configuration_once():
-    assert list_families() == FAMILIES
+    assert [name for name in FAMILIES if name in RELEASED] == RELEASED
     listed = [name for family in list_families() for name in get_family(family).configurations]
     assert listed == list_configurations()
     assert len(set(listed)) == len(listed)

@@ -3,6 +3,7 @@
 import copy
 import json
 import multiprocessing
+import os
 import shutil
 
 import datasets
@@ -15,9 +16,9 @@ from mmmi_hf.dataset.format.folder import file_entry
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading.load import load
-from tests.hub.clients import Nursery, environment
+from tests.hub.clients import Nursery, environment, run_alone
 from tests.hub.hub_data import configuration
-from tests.support import generate
+from tests.support import ROOT, generate
 
 DIGEST = """
 import hashlib
@@ -255,6 +256,18 @@ def test_a_folder(two):
     again = load(two, "a", split="train", progress=False)
     assert isinstance(again.dataset, datasets.Dataset)
     assert again.dataset._fingerprint == found.dataset["train"]._fingerprint
+
+
+def test_loading_reaches_neither_flow_nor_torch(two):
+    program = """
+        import sys
+        from mmmi_hf.benchmark.protocol.data import Source
+        from mmmi_hf.hub import load
+        load(args[0], "a", progress=False)
+        assert Source.open(args[0]).configurations == ["a", "b"]
+        print_json([name for name in sys.modules if name.startswith("mmmi_hf.flow") or name == "torch"])
+    """
+    assert run_alone(program, two, env={**os.environ, "PYTHONPATH": str(ROOT)}).value == []
 
 
 def test_a_read_only_folder(two, tmp_path):
