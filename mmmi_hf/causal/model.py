@@ -13,14 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import information, serialization
+from mmmi_hf.causal import information
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_natural, check_target, draw
-from mmmi_hf.causal.laws import information_maps
-from mmmi_hf.causal.laws.dense import DenseLaw
-from mmmi_hf.causal.laws.structured import StructuredLaw
+from mmmi_hf.causal.laws import serialization
+from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
+from mmmi_hf.causal.laws.structured import maps as information_maps
+from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.template_bank import Shape
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.closed_forms import weight_for_target_information
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.structured import read_shapes
+from mmmi_hf.causal.laws.structured.structured_law import read_shapes
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.template_bank import TemplateBank
 from mmmi_hf.causal.templates import check_shape

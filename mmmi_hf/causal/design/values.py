@@ -30,7 +30,7 @@ from mmmi_hf.causal.design.requests import Wanted, read_wanted
 from mmmi_hf.causal.design.results import Design, checked
 from mmmi_hf.causal.design.roots import solve
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.structured import read_shapes
+from mmmi_hf.causal.laws.structured.structured_law import read_shapes
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.stories import common_cause
 from mmmi_hf.causal.template_bank import Shape

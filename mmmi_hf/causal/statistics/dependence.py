@@ -37,7 +37,7 @@ from mmmi_hf.causal.statistics.p_values import (
     unit,
 )
 from mmmi_hf.causal.statistics.projections import bases
-from mmmi_hf.causal.statistics.residuals import Regressions
+from mmmi_hf.causal.statistics.regressions import Regressions
 from mmmi_hf.causal.template_bank import Shape
 
 CROSSWISE = 1 << 32

@@ -30,7 +30,7 @@ from mmmi_hf.causal.statistics.p_values import (
     unit,
 )
 from mmmi_hf.causal.statistics.projections import bases, declared_covariance, probing_directions
-from mmmi_hf.causal.statistics.residuals import Regressions
+from mmmi_hf.causal.statistics.regressions import Regressions
 from mmmi_hf.causal.template_bank import Shape
 
 FAMILY_WISE_LEVEL = 1e-4

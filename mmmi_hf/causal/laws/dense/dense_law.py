@@ -25,7 +25,7 @@ from mmmi_hf.causal.canonical import (
 )
 from mmmi_hf.causal.errors import InfiniteInformationError, InvalidModelError, InvalidQueryError
 from mmmi_hf.causal.laws.rowwise import combine
-from mmmi_hf.causal.laws.structured import SMALLEST, read_coefficients
+from mmmi_hf.causal.laws.structured.structured_law import SMALLEST, read_coefficients
 from mmmi_hf.causal.queries import TARGET, Normals, Query
 from mmmi_hf.causal.template_bank import Shape
 from mmmi_hf.causal.templates import check_shape

@@ -24,8 +24,8 @@ from mmmi_hf.causal.canonical import (
     orthonormal_rows,
 )
 from mmmi_hf.causal.errors import BeyondFloat64Error
-from mmmi_hf.causal.laws.covariance import Channel, StructuredCovariance
-from mmmi_hf.causal.laws.structured_pointwise import log_densities
+from mmmi_hf.causal.laws.structured.covariance import Channel, StructuredCovariance
+from mmmi_hf.causal.laws.structured.pointwise import log_densities
 from mmmi_hf.causal.queries import TARGET, Query
 
 FIRST, SECOND = 0, 1

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.dense import DenseLaw
-from mmmi_hf.causal.laws.structured import StructuredLaw
+from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
+from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.template_bank import Template
 from mmmi_hf.causal.templates import named
 

@@ -15,9 +15,9 @@ import numpy as np
 
 from mmmi_hf.causal.canonical import EPSILON, Array, information_of
 from mmmi_hf.causal.errors import BeyondFloat64Error
-from mmmi_hf.causal.laws.dense import DenseLaw
-from mmmi_hf.causal.laws.structured import StructuredLaw
-from mmmi_hf.causal.laws.structured_latents import StructuredStandardizer
+from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
+from mmmi_hf.causal.laws.structured.latents import StructuredStandardizer
+from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 
 
 def map_of_target(law: StructuredLaw | DenseLaw, name: str, kind: str) -> Array:

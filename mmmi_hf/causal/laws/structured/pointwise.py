@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mmmi_hf.causal.canonical import Array, pair_densities
-from mmmi_hf.causal.laws.covariance import Channel, StructuredCovariance
 from mmmi_hf.causal.laws.rowwise import combine, project
+from mmmi_hf.causal.laws.structured.covariance import Channel, StructuredCovariance
 from mmmi_hf.causal.queries import TARGET
 
 if TYPE_CHECKING:
-    from mmmi_hf.causal.laws.structured_form import Pairs, StructuredForm
+    from mmmi_hf.causal.laws.structured.form import Pairs, StructuredForm
 
 
 def log_densities(form: StructuredForm, values: Mapping[str, Array], target: Array) -> Array:

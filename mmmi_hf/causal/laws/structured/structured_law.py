@@ -13,11 +13,11 @@ import numpy as np
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.covariance import StructuredCovariance
 from mmmi_hf.causal.laws.rowwise import combine
-from mmmi_hf.causal.laws.structured_form import StructuredForm
-from mmmi_hf.causal.laws.structured_latents import StructuredSampler, StructuredStandardizer
-from mmmi_hf.causal.laws.structured_pointwise import in_frame, mean_of_causes, scaled_latents
+from mmmi_hf.causal.laws.structured.covariance import StructuredCovariance
+from mmmi_hf.causal.laws.structured.form import StructuredForm
+from mmmi_hf.causal.laws.structured.latents import StructuredSampler, StructuredStandardizer
+from mmmi_hf.causal.laws.structured.pointwise import in_frame, mean_of_causes, scaled_latents
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.template_bank import Shape, TemplateBank
 from mmmi_hf.causal.templates import check_shape
