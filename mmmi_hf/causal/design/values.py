@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array, Shape, read_shapes
 from mmmi_hf.causal.closed_forms import (
     induced_pair_information,
     signal_for_pair_information,
@@ -30,10 +30,8 @@ from mmmi_hf.causal.design.requests import Wanted, read_wanted
 from mmmi_hf.causal.design.results import Design, checked
 from mmmi_hf.causal.design.roots import solve
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.structured.structured_law import read_shapes
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.stories import common_cause
-from mmmi_hf.causal.template_bank import Shape
 from mmmi_hf.causal.templates import cosine
 
 __all__ = [
