@@ -42,7 +42,7 @@ def limit(model: CausalModel, a, b, given=()) -> float:
         return float(values[1])
 
 
-@pytest.mark.parametrize("order", permutations(("x1", "x2", "x3")))
+@pytest.mark.parametrize("order", list(permutations(("x1", "x2", "x3"))))
 def test_three_modalities_of_two_sources_are_infinite_however_the_question_is_put(order):
     a, b, c = order
     for model in (CausalModel(*THREE_OF_TWO, shape=(4,)), matrix_of(CausalModel(*THREE_OF_TWO, shape=(4,)))):

@@ -45,33 +45,35 @@ class Spans:
     """Two blocks given a third in canonical pairs.
 
     maps: for either block, (p, rows): canonical variates of the data of (given, block), p pairs.
+    left: for either block, how many dimensions of it the given one leaves open.
     """
 
     angles: PrincipalAngles
     maps: tuple[Array, Array]
+    left: tuple[int, int]
 
     @classmethod
     def of(cls, given: Array, first: Array, second: Array) -> Spans | None:
-        """Of rows over independent N(0, 1), (n_i, m) each; None where the information is infinite or undefined.
+        """Of rows over independent N(0, 1), (n_i, m) each; None where the information is infinite.
 
-        It is finite iff what both sides tell is told by `given` alone: then the ranks add up. It is undefined where
-        `given` tells all of a side.
+        It is finite iff what both sides tell is told by `given` alone: then the ranks add up.
         """
         known = _span(given)[0]
         joint = [np.concatenate([given, side]) for side in (first, second)]
         sizes = [rank(rows) - len(known) for rows in joint]
-        whole = rank(np.concatenate([given, first, second]))
-        if whole != len(known) + sum(sizes) or any(
-            len(side) and not size for side, size in zip((first, second), sizes, strict=True)
-        ):
+        if rank(np.concatenate([given, first, second])) != len(known) + sum(sizes):
             return None
+        left = (sizes[0], sizes[1])
+        if not all(sizes):
+            nothing = PrincipalAngles(np.zeros((0, sizes[0])), np.zeros((0, sizes[1])), np.zeros(0), np.zeros(0))
+            return cls(nothing, (np.zeros((0, len(joint[0]))), np.zeros((0, len(joint[1])))), left)
         bases = [_beside(rows, known, size) for rows, size in zip((first, second), sizes, strict=True)]
         angles = PrincipalAngles.between(bases[0], bases[1])
         turns = (angles.left[: len(angles.cosines)], angles.right[: len(angles.cosines)])
         first_map, second_map = (
             turn @ basis @ _inverse(rows) for turn, basis, rows in zip(turns, bases, joint, strict=True)
         )
-        return cls(angles, (first_map, second_map))
+        return cls(angles, (first_map, second_map), left)
 
     def information(self) -> float:
         """Σ -ln sin of the angles, in nats."""

@@ -49,7 +49,7 @@ class DenseForm:
         blocks = [law.factor[law.rows(names)] for names in (query.given, query.first, query.second)]
         has_density = not any(spans.dependent(law.factor[law.rows((name,))]) for name in query.modalities)
         found = spans.Spans.of(*blocks) if has_density else None
-        if found is None:
+        if found is None or not all(found.left):
             raise infinite(query)
         return found
 

@@ -91,7 +91,7 @@ class SingularForm:
     """One query in canonical form.
 
     Raises:
-        InfiniteInformationError: what is free of noise joins the sides of the query.
+        InfiniteInformationError: what is free of noise joins the sides of the query, or what is given tells a side.
     """
 
     def __init__(self, covariance: StructuredCovariance, query: Query) -> None:
@@ -105,7 +105,9 @@ class SingularForm:
                 raise covariance.infinite(query)
             if found is not None:
                 self._beside.append((group, found))
-        if inside is None:
+        if inside is None or not all(
+            sum(sizes) for sizes in zip(inside.left, *(found.left for _, found in self._beside), strict=True)
+        ):
             raise covariance.infinite(query)
         self._inside = inside
 
