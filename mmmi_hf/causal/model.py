@@ -52,7 +52,8 @@ class CausalModel:
         self._law: Law = StructuredLaw(eta, weights, mixing, shape, templates)
 
     @classmethod
-    def _of(cls, law: Law) -> CausalModel:
+    def of_law(cls, law: Law) -> CausalModel:
+        """The model of a law of any kind."""
         model = cls.__new__(cls)
         model._law = law
         return model
@@ -68,12 +69,12 @@ class CausalModel:
         Raises:
             InvalidModelError: A defines no such model.
         """
-        return cls._of(DenseLaw(A, shapes))
+        return cls.of_law(DenseLaw(A, shapes))
 
     @classmethod
     def from_json(cls, text: str) -> CausalModel:
         """The model that `to_json` wrote. Raises InvalidModelError for unknown fields, versions and contents."""
-        return cls._of(serialization.from_json(text))
+        return cls.of_law(serialization.from_json(text))
 
     def to_json(self) -> str:
         """The model as JSON text, every float exactly."""
@@ -266,7 +267,7 @@ class CausalModel:
         Raises:
             InvalidQueryError: there is no such finite set of numbers.
         """
-        return tuple(self._of(law) for law in self._law.of_shared_causes(first, second))
+        return tuple(self.of_law(law) for law in self._law.of_shared_causes(first, second))
 
     @property
     def variance_y(self) -> float:
@@ -314,10 +315,17 @@ class CausalModel:
         return read_blocks("blocks", blocks, self._law.shapes)
 
     def _information(self, query: Query) -> float:
-        value = self._law.form(query).information()
-        if not 0.0 <= value < float("inf"):
-            raise ArithmeticError(f"{query} came out as {value!r}, which is impossible; please report this model")
-        return value
+        if query not in self._found:
+            value = self._law.form(query).information()
+            if not 0.0 <= value < float("inf"):
+                raise ArithmeticError(f"{query} came out as {value!r}, which is impossible; please report this model")
+            self._found[query] = value
+        return self._found[query]
+
+    @cached_property
+    def _found(self) -> dict[Query, float]:
+        """Values of queries that were asked, of which others are made up."""
+        return {}
 
     def _between(self, a: tuple[str, ...], b: tuple[str, ...], given: tuple[str, ...]) -> float:
         return self._information(Query(a, b, given))

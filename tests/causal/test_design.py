@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mmmi_hf.causal import InfeasibleError, InvalidModelError, design, templates
 from mmmi_hf.causal.design.results import checked
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
 
 SHAPE = (1, 4, 4)
 nats = st.floats(0.0, 8.0)
@@ -21,7 +21,7 @@ def holds(made, wanted):
     """Every wanted value, by the model's own information, to 1e-9 of max(1, |value|)."""
     assert made.wanted == wanted
     for name, value in wanted.items():
-        found = Quantity.read(name).of(made.model)
+        found = read(name).of(made.model)
         assert found == made.achieved[name]
         assert abs(found - value) <= 1e-9 * max(1.0, abs(value)), (name, value, found)
 

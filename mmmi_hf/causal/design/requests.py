@@ -14,7 +14,8 @@ from mmmi_hf.causal.closed_forms import induced_pair_information
 from mmmi_hf.causal.design.results import TOLERANCE, read_nats
 from mmmi_hf.causal.design.search import joint_information, search_target
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
+from mmmi_hf.causal.quantities.quantity import Quantity
 from mmmi_hf.causal.queries import TARGET
 
 Pair = tuple[int, int]
@@ -193,7 +194,7 @@ def read_wanted(wanted: Mapping[str, float], modalities: int | None) -> Wanted:
     """
     if not wanted:
         raise InvalidModelError("wanted is empty; ask for at least one quantity such as I(x1;y)")
-    quantities = {name: Quantity.read(name) for name in wanted}
+    quantities = {name: read(name) for name in wanted}
     highest = max(max((_number(b) for b in blocks), default=-1) for q in quantities.values() for blocks in q.blocks) + 1
     count = max(2, highest) if modalities is None else modalities
     if isinstance(count, bool) or not isinstance(count, int) or count < max(1, highest):
@@ -216,7 +217,7 @@ def read_wanted(wanted: Mapping[str, float], modalities: int | None) -> Wanted:
 def _kind(name: str, quantity: Quantity) -> tuple[str, tuple[int, ...]]:
     """target, pair or given, and the modalities, ascending."""
     sides = [tuple(sorted(_number(block) for block in blocks)) for blocks in quantity.blocks]
-    if quantity.kind == "I" and all(sides) and all(len(set(side)) == len(side) for side in sides):
+    if quantity.kind.word == "I" and all(sides) and all(len(set(side)) == len(side) for side in sides):
         targets = [side for side in sides if side == (-1,)]
         others = [side for side in sides if -1 not in side]
         if len(targets) == len(others) == 1 and not quantity.given:

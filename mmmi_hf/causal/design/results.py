@@ -13,7 +13,7 @@ from typing import Any
 
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
 
 LARGEST_WISH = 160.0
 """nats; what the coefficients of some designs carry is a little more, and float64 ends soon after."""
@@ -61,7 +61,7 @@ def checked(
     Raises:
         ArithmeticError: it has not, to `TOLERANCE`: nothing else is ever returned in silence.
     """
-    achieved = {name: Quantity.read(name).of(model) for name in wanted}
+    achieved = {name: read(name).of(model) for name in wanted}
     for name, value in wanted.items():
         if not abs(achieved[name] - value) <= TOLERANCE * max(1.0, abs(value)):
             raise ArithmeticError(

@@ -21,7 +21,8 @@ from mmmi_hf.causal.canonical import EPSILON
 from mmmi_hf.causal.design.results import TOLERANCE, Design, checked
 from mmmi_hf.causal.errors import InfeasibleError, InfiniteInformationError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
+from mmmi_hf.causal.quantities.quantity import Quantity
 
 DECAYS = ("alpha", "beta")
 COEFFICIENTS = (
@@ -127,7 +128,7 @@ class _Search:
         low, high = _range(parameter, within)
         return cls(
             lambda at: function(shape, **fixed, **{parameter: at}),
-            Quantity.read(name),
+            read(name),
             parameter,
             name,
             number,
