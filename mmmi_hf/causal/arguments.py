@@ -37,16 +37,16 @@ def shown(value: object) -> str:
 def read_whole(
     name: str, value: object, least: int, most: int | None = None, error: type[ValueError] = InvalidModelError
 ) -> int:
-    """An integer least ≤ value ≤ most.
+    """An integer, least ≤ value ≤ most.
 
     Raises:
         error: it is something else, e.g. a boolean.
     """
-    whole_number = isinstance(value, Integral) and not isinstance(value, (bool, np.bool_))
-    if not whole_number or int(value) < least or (most is not None and int(value) > most):  # type: ignore[call-overload]
-        expected = f"of at least {least}" if most is None else f"from {least} to {most}"
-        raise error(f"{name} is {shown(value)}, expected an integer {expected}")
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)) or int(value) < least:
+        raise error(f"{name} is {shown(value)}, expected an integer of at least {least}")
+    if most is not None and int(value) > most:
+        raise error(f"{name} is {shown(value)}, expected an integer of at most {most}")
+    return int(value)
 
 
 def read_natural(name: str, value: object, below: int = 2**63) -> int:
@@ -94,7 +94,7 @@ def read_numbers(name: str, values: Any, expected: str = "numbers in rows of equ
         InvalidModelError: among them is something else, e.g. a text or a boolean, or rows differ in length.
     """
     for entry in _entries(values):
-        if isinstance(entry, (bool, np.bool_, str, bytes)):
+        if entry is None or isinstance(entry, (bool, np.bool_, str, bytes)):
             raise InvalidModelError(f"{name} is {shown(values)}, expected {expected}: {shown(entry)} is no number")
     try:
         return np.array(values, dtype=np.float64)

@@ -6,10 +6,10 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from causal_oracles import dense_information
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError, InvalidQueryError, common_cause
 from mmmi_hf.causal.quantities import all_kinds, read, reported
+from tests.causal.causal_oracles import dense_information
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from itertools import permutations
 
 import numpy as np
 import pytest
-from causal_oracles import dense_rows, names_of
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError
+from tests.causal.causal_oracles import dense_rows, names_of
 
 THREE_OF_TWO = ([1.0], [[1.0], [0.5], [0.3]], [[0.5, 0.7], [0.4, 0.6], [0.7, 0.9]])
 BESIDE = ([1.0, 0.0], [[1.0, 0.0], [1.0, 1.0]], [[1.0], [1.0]])

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from causal_oracles import dense_rows
 
 from mmmi_hf.causal import CausalModel, decaying_modalities, independent, template_ablation, two_telescopes
 from mmmi_hf.causal.laws.serialization import LAWS
 from mmmi_hf.testing import laws
+from tests.causal.causal_oracles import dense_rows
 
 TELESCOPES = two_telescopes((3, 4), rho_tilde_1=0.5)
 MODELS = {
