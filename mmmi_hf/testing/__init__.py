@@ -1,1 +1,4 @@
-"""Contracts as functions that raise AssertionError, for authors of laws, bijections and estimators. Needs no pytest."""
+"""Contracts as checks that anybody can run: what a bijection of one's own must fulfil.
+
+Each check raises AssertionError that says what does not hold. Nothing here needs a test runner, and no room imports it.
+"""

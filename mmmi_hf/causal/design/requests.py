@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mmmi_hf.causal.arguments import MOST_COEFFICIENTS, read_whole
+from mmmi_hf.causal.arguments import read_whole
 from mmmi_hf.causal.closed_forms import induced_pair_information
 from mmmi_hf.causal.design.results import TOLERANCE, read_nats
 from mmmi_hf.causal.design.search import joint_information, search_target
@@ -22,6 +22,8 @@ from mmmi_hf.causal.queries import TARGET
 Pair = tuple[int, int]
 _LARGEST_CHOICE = 15.0
 _CLOSE = TOLERANCE / 4
+MOST_MODALITIES = 64
+"""Of a design: every pair may have a cause of its own, and all pairs are reported."""
 
 
 @dataclass
@@ -199,7 +201,7 @@ def read_wanted(wanted: Mapping[str, float], modalities: int | None) -> Wanted:
     highest = max(max((_number(b) for b in blocks), default=-1) for q in quantities.values() for blocks in q.blocks) + 1
     least = max(1, highest)
     request = Wanted(
-        read_whole("modalities", max(2, highest) if modalities is None else modalities, least, MOST_COEFFICIENTS)
+        read_whole("modalities", max(2, highest) if modalities is None else modalities, least, MOST_MODALITIES)
     )
     for name, quantity in quantities.items():
         value = read_nats(name, wanted[name])

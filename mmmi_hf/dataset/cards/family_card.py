@@ -135,7 +135,7 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
     from mmmi_hf.dataset.format.schema import features, is_image
-    from mmmi_hf.dataset.generation.rows import half_range, load_bijections, make_rows
+    from mmmi_hf.dataset.generation.rows import load_bijections, make_rows
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, bijections, range(ROWS_SHOWN), features(config.model))
@@ -144,7 +144,7 @@ def _tuples(config: MMMIConfig) -> Figure:
         {
             "pipeline": modality.pipeline,
             "class_label": modality.class_label,
-            "view_half_range": half_range(bijections[name]) if is_image(config.model.shapes[name]) else None,
+            "view_half_range": bijections[name].view.half_range if is_image(config.model.shapes[name]) else None,
         }
         for name, modality in zip(config.model.modalities, config.modalities, strict=True)
     ]

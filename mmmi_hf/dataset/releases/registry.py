@@ -96,10 +96,10 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         return None
     if pipeline in _shapes():
         return _shapes()[pipeline]
-    from mmmi_hf.flow.bundled import latent_shape_of
+    from mmmi_hf.flow.description import described
 
     try:
-        return latent_shape_of(pipeline)
+        return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
 

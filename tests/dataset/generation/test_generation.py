@@ -292,13 +292,32 @@ def test_modalities_that_cannot_be_had(small_config, tmp_path, modality, says):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("device", ["nonsense", "", "cuda:9"])
+def test_a_device_that_cannot_be_used(small_config, tmp_path, device):
+    with pytest.raises(ValueError, match="device must be one that torch can use here, got "):
+        generate(small_config, tmp_path / "out", device=device, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+def test_images_that_a_bijection_refuses_are_a_failure(small_config, tmp_path, monkeypatch):
+    from mmmi_hf.flow import IdentityBijection, NotFiniteError
+
+    def refuses(self, latents, class_labels=None, **options):
+        raise NotFiniteError("images must be finite")
+
+    monkeypatch.setattr(IdentityBijection, "__call__", refuses)
+    with pytest.raises(ArithmeticError, match="images must be finite") as caught:
+        generate(small_config, tmp_path / "out", progress=False)
+    assert not isinstance(caught.value, ValueError), "not a wrong request"
+
+
 def test_values_that_are_not_finite_are_never_stored(small_config, tmp_path, monkeypatch):
-    from mmmi_hf.flow.bijection import IdentityBijection
+    from mmmi_hf.flow import IdentityBijection
 
     original = IdentityBijection.__call__
 
-    def broken(self, latents, class_labels=None):
-        output = original(self, latents, class_labels)
+    def broken(self, latents, class_labels=None, **options):
+        output = original(self, latents, class_labels, **options)
         output.images[0] = math.nan
         return output
 

@@ -100,6 +100,28 @@ def test_publish_and_load_by_revision(hub, published, tiny, repo, tmp_path):
     assert published(tiny, repo, version="1.1.0")["refused"] == "VersionExistsError"
 
 
+BY_DIFFUSERS = """
+import torch
+import mmmi_hf.flow.pipeline
+from diffusers import DiffusionPipeline
+pipe = DiffusionPipeline.from_pretrained(args[0])
+pipe.set_progress_bar_config(disable=True)
+print_json([type(pipe).__name__, pipe.digest, pipe.class_names, pipe(class_labels=1, num_images=2).images.shape])
+"""
+
+
+def test_diffusers_loads_what_was_published(hub, published, tiny, repo, tmp_path):
+    """Without remote code: this package is imported, and the class names are no component."""
+    from mmmi_hf.flow import FlowMatchingPipeline
+
+    published(tiny, repo)
+    hub.requests.clear()
+    seen = run_alone(BY_DIFFUSERS, repo, env=environment(hub, tmp_path / "home", token=TOKEN)).value
+    digest = FlowMatchingPipeline.from_pretrained(tiny).digest
+    assert seen == ["FlowMatchingPipeline", digest, ["shirt", "shoe"], [2, 1, 8, 8]]
+    assert not [path for _, path in hub.requests if path.endswith((".py", ".bin"))]
+
+
 def test_the_card_is_rendered_from_results(hub, published, repo):
     result = published("fashion-mnist", repo, card=str(RESULTS))
     card = hub.store.read("model", repo, "README.md").decode()
