@@ -133,37 +133,8 @@ class ExactPairs:
         latents = Latents({block: self.latents.z[block][rows]}, self.latents.y[rows], self.latents.standardize)
         if other == TARGET:
             return self.model.decode(latents, block)[:, None]
-        columns = [each.decode(latents, block) for each in _of_each_cause(self.model, block, other)]
+        columns = [each.decode(latents, block) for each in self.model.of_shared_causes(block, other)]
         return np.stack(columns, axis=1)
-
-
-def _of_each_cause(model: CausalModel, first: str, second: str) -> list[CausalModel]:
-    """The model with ũ_k in the place of y, for every cause k that both modalities know of."""
-    try:
-        weights, mixing = model.weights, model.mixing
-    except AttributeError:
-        raise ValueError(
-            f"the oracle of {first} and {second} needs a model of causes and templates, not one of a matrix; "
-            "leave the oracles out or ask for pairs with y"
-        ) from None
-    i, j = (model.modalities.index(name) for name in (first, second))
-    if np.any(mixing[i] * mixing[j]):
-        raise ValueError(
-            f"{first} and {second} share a vector source: their sufficient statistics have as many numbers as "
-            "coordinates; leave the oracles out or ask for pairs with y"
-        )
-    shared = [k for k in range(weights.shape[1]) if weights[i, k] and weights[j, k]]
-    templates = [[model.template(m, k) for k in range(weights.shape[1])] for m in range(len(weights))]
-    return [
-        CausalModel(
-            np.eye(weights.shape[1])[k],
-            weights,
-            mixing,
-            shape=[model.shapes[name] for name in model.modalities],
-            templates=templates,
-        )
-        for k in shared
-    ]
 
 
 def _kind(values: object) -> str:

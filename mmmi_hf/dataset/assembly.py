@@ -128,6 +128,7 @@ def generate(
     else:
         config = get_configuration(os.fspath(config), pipeline=pipeline)
     config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    config.model.check_rows()
     folder = DatasetFolder(out)
     computing = {"channels_last": channels_last, "compiled": compiled}
     # Linear algebra of several threads sums in another order, and launchers set the number of threads.

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.laws.covariance import StructuredCovariance
+from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.rowwise import add_expansion, combine, project
-from mmmi_hf.causal.queries import Normals
+from mmmi_hf.causal.laws.structured.covariance import StructuredCovariance
 
 _CHUNK_NUMBERS = 1 << 16
 _QUIET = 1e3

@@ -1,6 +1,6 @@
 """Pointwise information of rows under a structured model, and means of its causes given latents.
 
-Owns the evaluation of a `StructuredForm` on data. Imports NumPy and this room only. Latents are projected onto the
+Owns the evaluation of a `Reduction` on data. Imports NumPy and this room only. Latents are projected onto the
 frame of the templates first and the rest is treated apart, so that no large quadratic forms are subtracted; a row's
 bits do not depend on the other rows.
 
@@ -10,20 +10,18 @@ Per canonical pair (s, t) with correlation ρ the density is ρ s t / (1 + ρ) -
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array, pair_densities
-from mmmi_hf.causal.laws.covariance import Channel, StructuredCovariance
+from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.canonical import pair_densities
 from mmmi_hf.causal.laws.rowwise import combine, project
+from mmmi_hf.causal.laws.structured.covariance import Channel, StructuredCovariance
+from mmmi_hf.causal.laws.structured.reduction import Pairs, Reduction
 from mmmi_hf.causal.queries import TARGET
 
-if TYPE_CHECKING:
-    from mmmi_hf.causal.laws.structured_form import Pairs, StructuredForm
 
-
-def log_densities(form: StructuredForm, values: Mapping[str, Array], target: Array) -> Array:
+def log_densities(form: Reduction, values: Mapping[str, Array], target: Array) -> Array:
     """ln p(a, b | given) - ln p(a | given) p(b | given) - I(a; b | given) of every row, (n,)."""
     total = np.zeros(len(target))
     latents = [scaled_latents(form.covariance, channel, values) for channel in form.channels]
@@ -70,7 +68,7 @@ def in_frame(channel: Channel, latents: list[Array]) -> Array:
     return np.stack([z if basis is None else project(z, basis) for z in latents], axis=1)
 
 
-def without_target(form: StructuredForm, inner: list[Array], target: Array) -> list[Array]:
+def without_target(form: Reduction, inner: list[Array], target: Array) -> list[Array]:
     """Coordinates less what a given target explains of them."""
     if TARGET not in form.query.given:
         return inner
@@ -82,7 +80,7 @@ def without_target(form: StructuredForm, inner: list[Array], target: Array) -> l
     ]
 
 
-def mean_of_causes(form: StructuredForm, inner: list[Array]) -> Array:
+def mean_of_causes(form: Reduction, inner: list[Array]) -> Array:
     """E[ũ' | given] of the causes that a form conditions on its given modalities, (n, K)."""
     count = len(inner[0]) if inner else 0
     given = [
@@ -102,7 +100,7 @@ def _residual(part: Array, coordinates: Array, loading: Array, means: Array) -> 
     return np.asarray(residual - explained.reshape(residual.shape))
 
 
-def _statistics(form: StructuredForm, side: int, residuals: list[Array], means: Array, target: Array) -> Array:
+def _statistics(form: Reduction, side: int, residuals: list[Array], means: Array, target: Array) -> Array:
     """(n, rows): the entries of one block in the order of the form's small factor."""
     count = len(target)
     entries = []

@@ -20,8 +20,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmi_hf.causal.canonical import EPSILON, Array, DependentRowsError, PrincipalAngles, orthonormal_rows
+from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.canonical import EPSILON, DependentRowsError, PrincipalAngles, orthonormal_rows
 from mmmi_hf.causal.errors import BeyondFloat64Error, InfiniteInformationError, InvalidModelError
+from mmmi_hf.causal.laws.spans import dependent
 from mmmi_hf.causal.queries import Query
 from mmmi_hf.causal.template_bank import Frame, TemplateBank
 
@@ -117,19 +119,25 @@ class StructuredCovariance:
             )
         return loadings
 
-    def channels(self, given: list[int], first: list[int], second: list[int], query: Query) -> list[Channel]:
-        """The query's modalities by connection, each group whitened and paired.
+    def channels(self, given: list[int], first: list[int], second: list[int]) -> list[Channel] | None:
+        """A query's modalities by connection, each group whitened and paired.
 
-        Raises:
-            InfiniteInformationError: the vector sources of the query have a singular covariance.
+        None where the vector sources of its modalities are linearly dependent, however the query splits them.
         """
         kinds = dict.fromkeys(given, 0) | dict.fromkeys(first, 1) | dict.fromkeys(second, 2)
+        groups = self.connected(list(kinds))
+        if any(len(group) > 1 and dependent(self.noise[group]) for group in groups):
+            return None
         try:
-            return [self._channel(group, kinds) for group in _connected(self.noise, list(kinds))]
+            return [self._channel(group, kinds) for group in groups]
         except DependentRowsError:
-            raise self._infinite(query) from None
+            return None
 
-    def _infinite(self, query: Query) -> InfiniteInformationError:
+    def connected(self, members: list[int]) -> list[list[int]]:
+        """The modalities in groups with no covariance of vector sources between groups, in the order of `members`."""
+        return _connected(self.noise, members)
+
+    def infinite(self, query: Query) -> InfiniteInformationError:
         """The error of a query, naming the first modalities whose vector sources are linearly dependent."""
         members = [self.position[name] for name in query.modalities]
         culprits = list(query.modalities)
