@@ -154,7 +154,7 @@ def _contour(rho: Array, share: float) -> float:
 
     def total(c: float) -> float:
         kept = float(np.exp(logarithm - c * z).real.sum())
-        return share * c + kept + float(np.exp(beyond - slope * c))
+        return float(share * c + kept + np.exp(beyond - slope * c))
 
     found = optimize.minimize_scalar(total, bounds=(0.0, entropic), method="bounded", options={"xatol": 1e-6})
     return min(float(found.fun) * (1.0 + 1e-11), share * entropic)
@@ -178,7 +178,9 @@ def _nodes(squares: Array, slope: float, step: float) -> int:
     count = 64
     while count < _MOST_NODES:
         end = step * count
-        if float(_log_moments(squares, np.array([slope + 1j * end])).real[0]) - whole - np.log(np.pi * end) < np.log(CUT):
+        if float(_log_moments(squares, np.array([slope + 1j * end])).real[0]) - whole - np.log(np.pi * end) < np.log(
+            CUT
+        ):
             break
         count *= 2
     return count
