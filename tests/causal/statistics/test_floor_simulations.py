@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from damaged_channels import Damage, HeavyTails, pointwise
 from scipy import integrate, stats
 
 from mmmi_hf.causal.statistics.bounds import paired_bound
 from mmmi_hf.causal.statistics.floors import pair_floor, pair_slack, target_floor, target_slack
 from mmmi_hf.causal.statistics.shares import Counted, binomial_limit, folder_limit
 from mmmi_hf.causal.statistics.tails import correlation
+from tests.causal.damaged_channels import Damage, HeavyTails, pointwise
 
 DEVIATION = 1e-3
 TARGET_DAMAGES = [
