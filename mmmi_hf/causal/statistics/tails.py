@@ -166,7 +166,7 @@ def _entropic(squares: Array, share: float) -> tuple[float, float]:
     def bound(logit: float) -> float:
         slope = float(special.expit(logit))
         moments = -0.5 * float(np.log1p(-squares * slope * slope).sum())
-        return (moments - np.log(share)) / slope
+        return float((moments - np.log(share)) / slope)
 
     found = optimize.minimize_scalar(bound, bounds=(-14.0, 14.0), method="bounded", options={"xatol": 1e-3})
     return float(special.expit(found.x)), float(found.fun)

@@ -139,6 +139,12 @@ def test_thousands_of_pairs_take_no_time_and_stay_below_the_entropic_bound():
     assert excess_of_largest(rho, share) == pytest.approx(normal, rel=5e-3)
 
 
+def test_a_contour_that_is_cut_early_errs_upwards():
+    """A second pair that is next to nothing makes the integrand fall as slowly as that of one pair."""
+    one, two = excess_of_largest([0.9], 0.01), excess_of_largest([0.9, 1e-6], 0.01)
+    assert one < two < one * (1.0 + 1e-6)
+
+
 def test_pairs_without_correlation_add_nothing():
     assert excess_of_largest([], 0.01) == excess_of_largest([0.0, 0.0], 0.01) == 0.0
     assert excess_of_largest([0.9, 0.0], 0.01) == excess_of_largest([0.9], 0.01)

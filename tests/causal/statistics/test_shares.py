@@ -230,3 +230,13 @@ def test_a_target_that_no_modality_knows_deviates_nowhere():
     quantities = {"I(x2;y)": ("x2", "y")}
     grades = grades_of_replays(model, quantities, Counted(0, 9, 9), maps, 0.01)
     assert floors(model, quantities, grades)["I(x2;y)"][0].value == 0.0
+
+
+def test_modalities_that_share_nothing():
+    """x2 has a shape of its own and no template: it reads nothing of y, and its pair has no canonical correlation."""
+    model = CausalModel([1.0], [[1.0], [0.0]], [[1.0, 0.0], [0.0, 1.0]], shape=[(3, 2), (4,)])
+    assert reach(model, ("x1", "x2", "y")) == pytest.approx(reach(model, ("x1", "y")))
+    true = model.sample(3, seed=0)
+    moved = Latents({name: values + 0.1 for name, values in true.z.items()}, true.y, "whiten")
+    whole = np.linalg.norm(whitened(model, moved, "x1") - whitened(model, true, "x1"), axis=(1, 2))
+    np.testing.assert_allclose(deviations(model, ("x1", "x2"), moved, true), whole)
