@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
 FORMAT = 1
-TOLERANCES = (5e-6, 2e-5)
+TOLERANCES = (1e-5, 2e-5)
 """Where rows are counted; the last is the contract's for a round trip in float32."""
 
 

@@ -1,7 +1,7 @@
-"""How far recovered latents are off, in the canonical variates of a quantity.
+"""How far recovered latents are off, as floors count it.
 
-Owns the measure by which a row is called good: from errors of latents, measured or bounded, to deviations of a
-quantity. NumPy only; knows nothing of shares, images or files.
+Owns the measures by which a row is called good: the loss of pointwise information for a target, and for a pair the
+length of the error of the canonical variates, measured or bounded. NumPy only; knows nothing of shares or files.
 
 E[y | z] and the canonical variates of a pair are linear in the latents, so that they are applied to errors as they are
 to latents. With b = 0 the pointwise information of an error u is I - ½ Σ κ_c² u_c², κ = ρ/√(1 - ρ²): it measures the
@@ -11,6 +11,7 @@ errors of canonical variates without naming these.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mmmi_hf.causal.canonical import Array
 from mmmi_hf.causal.errors import InvalidQueryError
@@ -22,16 +23,30 @@ _PAIRED = 1e-12
 """Canonical correlations up to this are none."""
 
 
-def deviations(model: CausalModel, blocks: tuple[str, ...], recovered: Latents, true: Latents) -> Array:
-    """Length of the error of the recovered latents in the canonical variates of a quantity, (n,); inf where it failed.
-
-    For a target it is that of E[y | z] in units of its standard deviation. For a pair it is the larger of the two
-    sides; with several canonical pairs an upper bound: the whole error of the whitened latent, or what the pointwise
-    information says of it.
+def losses(model: CausalModel, names: tuple[str, ...], recovered: Latents, true: Latents) -> Array:
+    """i(y; z) - i(y; ẑ) of every row, (n,), in nats; inf where a latent could not be recovered.
 
     Args:
         model: the causal model.
-        blocks: of the quantity.
+        names: modalities.
+        recovered: latents from stored values; not finite where they could not be had.
+        true: the latents and the target of the same rows.
+    """
+    finite = _recovered(names, recovered)
+    z = {name: np.where(_column(finite, recovered.z[name]), recovered.z[name], 0.0) for name in names}
+    have = model.pointwise_mutual_information(Latents(z, true.y, recovered.standardize), names, TARGET)
+    return np.where(finite, model.pointwise_mutual_information(true, names, TARGET) - have, np.inf)
+
+
+def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, true: Latents) -> Array:
+    """Length of the error of the recovered canonical variates of a pair, (n,): the larger of the two sides.
+
+    With several canonical pairs it is an upper bound: the whole error of the whitened latent, or what the pointwise
+    information says of it. inf where a latent could not be recovered.
+
+    Args:
+        model: the causal model.
+        pair: two modalities.
         recovered: latents from stored values; not finite where they could not be had.
         true: the latents of the same rows, standardised alike.
 
@@ -43,31 +58,32 @@ def deviations(model: CausalModel, blocks: tuple[str, ...], recovered: Latents, 
         raise InvalidQueryError(
             f"recovered latents are standardised by {recovered.standardize!r}, true ones by {kind!r}"
         )
-    names = tuple(name for name in blocks if name != TARGET)
-    errors = {name: np.asarray(recovered.z[name], dtype=np.float64) - true.z[name] for name in names}
-    finite = np.logical_and.reduce([np.isfinite(_rows(values)).all(axis=1) for values in errors.values()])
-    errors = {name: values[finite] for name, values in errors.items()}
-    found = np.full(len(finite), np.inf)
-    none = np.zeros(int(np.count_nonzero(finite)))
-    if TARGET in blocks:
-        scale = np.sqrt(model.variance_y - model.residual_variance(names))
-        found[finite] = np.abs(model.decode(Latents(errors, none, kind), names)) / scale if scale > 0.0 else 0.0
-        return found
-    correlations = model.canonical_correlations(*names)
+    finite = _recovered(pair, recovered)
+    errors = {name: np.where(_column(finite, true.z[name]), recovered.z[name] - true.z[name], 0.0) for name in pair}
+    correlations = model.canonical_correlations(*pair)
     paired = correlations[correlations > _PAIRED]
-    information = model.mutual_information(*names)
-    sides = [none]
-    for name, other in (names, names[::-1]):
-        z = {name: errors[name], other: np.zeros_like(errors[other])}
-        lost = information - model.pointwise_mutual_information(Latents(z, none, kind), *names)
-        whole = model.unstandardize_latents(errors[name], name, kind)
-        length = np.linalg.norm(_rows(model.standardize_latents(whole, name, "whiten")), axis=1)
+    information = model.mutual_information(*pair)
+    none = np.zeros(len(finite))
+    sides = []
+    for name, other in (pair, pair[::-1]):
+        natural = model.unstandardize_latents(errors[name], name, kind)
+        length = np.linalg.norm(_rows(model.standardize_latents(natural, name, "whiten")), axis=1)
         if paired.size:
+            z = {name: errors[name], other: np.zeros_like(errors[other])}
+            lost = information - model.pointwise_mutual_information(Latents(z, none, kind), *pair)
             ratio = paired.min() / np.sqrt((1.0 - paired.min()) * (1.0 + paired.min()))
             length = np.minimum(length, np.sqrt(2.0 * np.maximum(lost, 0.0)) / ratio)
         sides.append(length)
-    found[finite] = np.max(sides, axis=0)
-    return found
+    return np.where(finite, np.max(sides, axis=0), np.inf)
+
+
+def _recovered(names: tuple[str, ...], latents: Latents) -> NDArray[np.bool_]:
+    """Which rows, (n,) of bool."""
+    return np.asarray(np.logical_and.reduce([np.isfinite(_rows(latents.z[name])).all(axis=1) for name in names]))
+
+
+def _column(rows: NDArray[np.bool_], like: Array) -> NDArray[np.bool_]:
+    return np.asarray(rows.reshape(len(rows), *[1] * (like.ndim - 1)))
 
 
 def reach(model: CausalModel, blocks: tuple[str, ...]) -> float:

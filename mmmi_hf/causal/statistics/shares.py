@@ -3,8 +3,9 @@
 Owns the counting: from rows that were looked at to shares that hold together with a stated probability, and how that
 probability is divided. The bounds themselves are in `floors`. NumPy and SciPy only; knows nothing of images or files.
 
-A row is bad *at a deviation* η where the error of its recovered latents, in canonical variates of the quantity, is
-longer than η. Counts are of rows chosen at random, independently of their content. Two kinds of evidence:
+A row is good or bad at a level fixed beforehand: by the error of its latents (`floors`: deviations), or by what its
+recovered latents lose of the pointwise information. Counts are of rows chosen at random, independently of their
+content. Two kinds of evidence:
 
 - Replays and a map. A stored row that equals the image of its latent is as good as the blind inverse is at that latent.
   The share of rows that do not is one of the folder: its rows are a finite population (hypergeometric), and it is
@@ -13,14 +14,18 @@ longer than η. Counts are of rows chosen at random, independently of their cont
   modalities. It says nothing about other laws of the latents.
 - Inverses of the folder's own rows, compared with their latents. This serves any law, any map and 8-bit values.
 
-One event "the share of bad rows is at most s", bad in any modality, serves all quantities, so that their number costs
-no confidence; the numbers of deviations, of maps, and of the two kinds of quantities do.
+A share of a folder is one of its own rows: a floor that rests on it is about rules that damage that share of the rows
+as this folder shows them, and not about what the same maker would do to other folders.
+
+One event "the share of bad rows is at most s", bad in any quantity, serves all quantities of a kind, so that their
+number costs no confidence; the numbers of levels and of maps do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from scipy import stats
@@ -34,6 +39,14 @@ from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, targ
 
 Quantities = Mapping[str, tuple[str, ...]]
 """Name of a quantity → its blocks: ("x1", "x2", "y") for I(x1,x2;y), ("x1", "x2") for I(x1;x2)."""
+Grades = Mapping[str, Sequence["Grade"]]
+"""Name of a quantity → grades, which all hold together with the stated probability."""
+
+
+EXACT_LEVELS = (1e-3,)
+"""Losses in nats, and deviations, at which rows of float32 are counted: far above rounding, far below what matters."""
+VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Losses in nats at which rows of 8 or 16 bits are counted."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +75,9 @@ class MapCounts:
 
 @dataclass(frozen=True)
 class Grade:
-    """At most a share `share` of the rows deviates by more than `deviation` in a quantity."""
+    """What good rows lose on average is at most `slack` (δ, nats), and at most a share `share` of the rows is bad."""
 
-    deviation: float
+    slack: float
     share: float
 
 
@@ -100,7 +113,7 @@ def folder_limit(counted: Counted, error: float) -> float:
 
 def grades_of_replays(
     model: CausalModel, quantities: Quantities, folder: Counted, maps: Mapping[str, MapCounts], error: float
-) -> dict[str, list[Grade]]:
+) -> Grades:
     """Quantity → grades that all hold together but for probability `error`, from replays and measured maps.
 
     While rows of the folder are unseen, the error is divided between it and the maps in the ratio that makes the sum of
@@ -134,69 +147,103 @@ def grades_of_replays(
     }
     grades: dict[str, list[Grade]] = {}
     for quantity, blocks in quantities.items():
-        names = tuple(name for name in blocks if name != TARGET)
+        names = _modalities(blocks)
         if not all(name in maps for name in names):
             continue
-        per_tolerance = reach(model, blocks)
+        length = reach(model, blocks)
         grades[quantity] = [
-            Grade(tolerance * per_tolerance, min(1.0, of_folder + sum(limits[name, tolerance] for name in names)))
+            Grade(
+                _slack(model, blocks, tolerance * length),
+                min(1.0, of_folder + sum(limits[name, tolerance] for name in names)),
+            )
             for tolerance in tolerances
         ]
     return grades
 
 
-def grades_of_inverses(
-    deviations: Mapping[str, Array], quantities: Quantities, rows: int, levels: Sequence[float], error: float
-) -> dict[str, list[Grade]]:
-    """Quantity → grades that all hold together but for probability `error`, from inverses of the folder's own rows.
+def grades_of_losses(losses: Mapping[str, Array], rows: int, levels: Sequence[float], error: float) -> Grades:
+    """Quantity → grades of targets that all hold together but for probability `error`, from the folder's own inverses.
+
+    With s_k the limit of the share of rows that lose more than level δ_k in any quantity, those that lose at most δ_m
+    lose δ_0 + Σ_{k<m} (δ_{k+1} - δ_k) s_k on average at most, and a share s_m is bad: a grade for every m.
 
     Args:
-        deviations: quantity → (n,) of `deviations`, of the same n rows, chosen at random.
-        quantities: their blocks.
+        losses: quantity → (n,) of `deviations.losses`, of the same n rows, chosen at random.
         rows: of the folder.
-        levels: the deviations at which rows are counted, fixed before the rows are seen.
-        error: in (0, ½); divided among levels and between targets and pairs, if there are both.
+        levels: δ_0 < δ_1 < … > 0, nats, fixed before the rows are seen; the error is divided among them.
+        error: in (0, ½).
 
     Raises:
-        InvalidQueryError: no level, levels that are not above 0, or impossible counts.
+        InvalidQueryError: levels that do not ascend from above 0, or impossible counts.
     """
-    if not levels or not all(level > 0.0 for level in levels):
-        raise InvalidQueryError(f"levels must be positive deviations, got {levels!r}")
-    kinds = [
-        [quantity for quantity in deviations if (TARGET in quantities[quantity]) is about_target]
-        for about_target in (True, False)
-    ]
-    kinds = [kind for kind in kinds if kind]
-    grades: dict[str, list[Grade]] = {quantity: [] for quantity in deviations}
-    for kind in kinds:
-        worst = np.max([deviations[quantity] for quantity in kind], axis=0)
-        for level in levels:
-            counted = Counted(int(np.count_nonzero(~(worst <= level))), len(worst), rows)
-            share = folder_limit(counted, error / (len(kinds) * len(levels)))
-            for quantity in kind:
-                grades[quantity].append(Grade(level, share))
-    return grades
+    shares = _shares(losses, rows, levels, error)
+    slacks = levels[0] + np.cumsum([0.0, *np.diff(levels) * shares[:-1]])
+    grades = [Grade(float(slack), share) for slack, share in zip(slacks, shares, strict=True)]
+    return dict.fromkeys(losses, grades)
 
 
-def floors(
-    model: CausalModel, quantities: Quantities, grades: Mapping[str, Sequence[Grade]]
-) -> dict[str, tuple[Floor, Grade]]:
-    """Quantity → its highest floor and the grade that it comes from; quantities without a grade are left out."""
-    found = {}
-    for quantity, blocks in quantities.items():
-        of_grades = [(_floor(model, blocks, grade), grade) for grade in grades.get(quantity, ())]
-        if of_grades:
-            found[quantity] = max(of_grades, key=lambda pair: pair[0].value)
-    return found
+def grades_of_deviations(
+    model: CausalModel,
+    quantities: Quantities,
+    deviations: Mapping[str, Array],
+    rows: int,
+    levels: Sequence[float],
+    error: float,
+) -> Grades:
+    """Quantity → grades of pairs that all hold together but for probability `error`, from the folder's own inverses.
+
+    Args:
+        model: the causal model.
+        quantities: the blocks of the pairs.
+        deviations: quantity → (n,) of `deviations.deviations`, of the same n rows, chosen at random.
+        rows, levels, error: as in `grades_of_losses`; levels are lengths.
+
+    Raises:
+        InvalidQueryError: as there.
+    """
+    shares = _shares(deviations, rows, levels, error)
+    return {
+        quantity: [
+            Grade(_slack(model, quantities[quantity], level), share)
+            for level, share in zip(levels, shares, strict=True)
+        ]
+        for quantity in deviations
+    }
+
+
+def _shares(values: Mapping[str, Array], rows: int, levels: Sequence[float], error: float) -> list[float]:
+    """Limits for the share of rows of which any value exceeds a level, or is not a number."""
+    if not levels or levels[0] <= 0.0 or any(not a < b for a, b in pairwise(levels)):
+        raise InvalidQueryError(f"levels must ascend from above 0, got {levels!r}")
+    worst = np.max(list(values.values()), axis=0)
+    counts = [Counted(int(np.count_nonzero(~(worst <= level))), len(worst), rows) for level in levels]
+    return [folder_limit(counted, error / len(levels)) for counted in counts]
+
+
+def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[str, Floor]:
+    """Quantity → its highest floor over the grades; quantities without a grade are left out."""
+    return {
+        quantity: max((_floor(model, blocks, grade) for grade in grades[quantity]), key=lambda floor: floor.value)
+        for quantity, blocks in quantities.items()
+        if grades.get(quantity)
+    }
 
 
 def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
-    names = tuple(name for name in blocks if name != TARGET)
     if TARGET in blocks:
-        information = model.mutual_information(names, TARGET)
-        return target_floor(information, grade.share, target_slack(information, grade.deviation))
-    information, correlations = model.mutual_information(*names), model.canonical_correlations(*names)
-    return pair_floor(information, correlations, grade.share, pair_slack(correlations, grade.deviation))
+        return target_floor(model.mutual_information(_modalities(blocks), TARGET), grade.share, grade.slack)
+    information, correlations = model.mutual_information(*blocks), model.canonical_correlations(*blocks)
+    return pair_floor(information, correlations, grade.share, grade.slack)
+
+
+def _slack(model: CausalModel, blocks: tuple[str, ...], deviation: float) -> float:
+    if TARGET in blocks:
+        return target_slack(model.mutual_information(_modalities(blocks), TARGET), deviation)
+    return pair_slack(model.canonical_correlations(*blocks), deviation)
+
+
+def _modalities(blocks: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in blocks if name != TARGET)
 
 
 def _check_counts(bad: int, seen: int, rows: int, error: float) -> None:

@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 from mmmi_hf.causal.statistics.bounds import paired_bound
 from mmmi_hf.causal.statistics.floors import pair_floor, pair_slack, target_floor, target_slack
-from mmmi_hf.causal.statistics.shares import Counted, binomial_limit, folder_limit
+from mmmi_hf.causal.statistics.shares import VIEW_LEVELS, Counted, binomial_limit, folder_limit, grades_of_losses
 from mmmi_hf.causal.statistics.tails import correlation
 from tests.causal.damaged_channels import Damage, HeavyTails, pointwise
 
@@ -148,6 +148,25 @@ def test_floors_hold_under_heavy_tails(tails, information):
 
     found = violations(target, information, limit, counts, truth)
     check(found, error, repetitions, f"{tails}, {information} nats, true {truth:.4f}")
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("information", [1.0, 2.5])
+@pytest.mark.parametrize("tails", [HeavyTails(1e-6, 4.0), HeavyTails(0.01, 2.0)], ids=str)
+def test_floors_of_losses_hold_for_lossy_rows(tails, information):
+    """Counted at several levels of loss; there are so many rows that each is a draw of its own."""
+    generator, rows, error, repetitions = np.random.default_rng(5), 200, 0.05, 300
+    a, b = draw(information, repetitions, rows, generator)
+    losses = pointwise(a, b, information) - pointwise(a, tails.apply(b, generator), information)
+    truth, without, found = tails.information(information), {}, []
+    for row in losses:
+        grades = grades_of_losses({"I": row}, 1_000_000, VIEW_LEVELS, error)["I"]
+        for share in {grade.share for grade in grades} - set(without):
+            without[share] = target_floor(information, share).value
+        found.append(max(without[grade.share] - grade.slack for grade in grades))
+    print(f"median {np.median(found):.3f}")
+    assert np.median(found) > 0.3 * truth or tails.scale > 1e-3
+    check(float(np.mean(np.array(found) > truth)), error, repetitions, f"{tails}, {information} nats, true {truth:.4f}")
 
 
 @pytest.mark.parametrize(("information", "share"), [(0.25, 0.001), (1.0, 0.01), (2.5, 0.1)])
