@@ -21,7 +21,6 @@ from mmmi_hf.dataset.format.folder import shard_names
 from mmmi_hf.dataset.format.schema import is_image
 from mmmi_hf.dataset.generation.chunks import ChunkStore
 from mmmi_hf.dataset.generation.mmmi import MMMIBuilder, pieces
-from mmmi_hf.dataset.generation.rows import half_range
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 if TYPE_CHECKING:
@@ -102,7 +101,7 @@ def _manifest(
                 "pipeline": modality.pipeline,
                 "pipeline_digest": bijections[name].digest,
                 "class_label": modality.class_label,
-                "view_half_range": half_range(bijections[name]) if is_image(config.model.shapes[name]) else None,
+                "view_half_range": bijections[name].view.half_range if is_image(config.model.shapes[name]) else None,
             }
             for name, modality in zip(config.model.modalities, config.modalities, strict=True)
         ],

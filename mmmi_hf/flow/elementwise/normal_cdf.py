@@ -1,11 +1,6 @@
-"""Element-wise monotone bijections: asinh, the normal distribution function, and the half-cube.
+"""The normal distribution function, continued along its tangent: near-uniform margins.
 
-Owns three strictly increasing maps of the real line, applied to every value of a latent of any shape, and their exact
-inverses. Knows nothing of networks; imports torch where it computes.
-
-They change the marginal law and leave every mutual information as it was (Czyż, Grabowski, Vogt, Beerenwinkel and
-Marx, "Beyond Normal: On the Evaluation of Mutual Information Estimators", 2023). Each is computed in float64 and
-rounded once to the dtype of its input, so that a float32 round trip costs no more than that rounding.
+Owns this one map. Imports torch where it computes.
 """
 
 from __future__ import annotations
@@ -13,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from mmmi_hf.flow.bijection import UnlabelledBijection
+from mmmi_hf.flow.elementwise._base import ElementwiseBijection
 
 if TYPE_CHECKING:
     import torch
@@ -23,41 +18,7 @@ _DENSITY_AT_KNEE = math.exp(-(KNEE**2) / 2) / math.sqrt(2 * math.pi)
 _TAIL_AT_KNEE = math.erfc(KNEE / math.sqrt(2)) / 2
 
 
-class AsinhBijection(UnlabelledBijection):
-    """x = asinh(z) = ln(z + √(1 + z²)), z = sinh(x): shortens the tails.
-
-    Every finite latent is valid. Images are refused where sinh overflows: |x| above 89 in float32, 710 in float64.
-    """
-
-    name = "asinh"
-    definition = "x = asinh(z)"
-
-    def _forward(self, z: torch.Tensor) -> torch.Tensor:
-        return z.double().asinh().to(z.dtype)
-
-    def _inverse(self, x: torch.Tensor) -> torch.Tensor:
-        return x.double().sinh().to(x.dtype)
-
-
-class HalfCubeBijection(UnlabelledBijection):
-    """x = sign(z) |z|^{3/2}, z = sign(x) |x|^{2/3}: lengthens the tails (half way to the cube).
-
-    A homeomorphism of the real line whose derivative vanishes at 0 alone. Latents are refused where the power
-    overflows: |z| above 4.8e25 in float32, 3.1e205 in float64.
-    """
-
-    name = "half-cube"
-    definition = "x = sign(z) |z|^(3/2)"
-
-    def _forward(self, z: torch.Tensor) -> torch.Tensor:
-        size = z.double().abs()
-        return (size * size.sqrt()).copysign(z).to(z.dtype)
-
-    def _inverse(self, x: torch.Tensor) -> torch.Tensor:
-        return x.double().abs().pow(2 / 3).copysign(x).to(x.dtype)
-
-
-class NormalCdfBijection(UnlabelledBijection):
+class NormalCdfBijection(ElementwiseBijection):
     r"""x = Φ(z) for |z| ≤ 3.5, continued along its tangent beyond: near-uniform margins that can be inverted.
 
     With c = 3.5 and φ the standard normal density,
@@ -93,8 +54,3 @@ class NormalCdfBijection(UnlabelledBijection):
         inside = torch.special.ndtri(tail.clamp(min=_TAIL_AT_KNEE))
         z = inside - (_TAIL_AT_KNEE - tail).clamp(min=0) / _DENSITY_AT_KNEE
         return torch.where(wide > 0.5, -z, z).to(x.dtype)
-
-
-ELEMENTWISE: dict[str, type[UnlabelledBijection]] = {
-    kind.name: kind for kind in (AsinhBijection, NormalCdfBijection, HalfCubeBijection)
-}

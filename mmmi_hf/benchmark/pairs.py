@@ -1,22 +1,79 @@
-"""Oracles: what the sampling of the test rows alone costs.
+"""Rows of two blocks, and what is exactly known of them where their latents are known.
 
-Owns the exact facts of rows whose latents are known, and two estimators that are told them. Imports the causal room;
-needs no network. An oracle's error is a floor, not a competitor's result.
+Owns what an estimator is given. Imports NumPy and the causal room.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from typing import final
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmi_hf.benchmark.estimators.classical import Scaling, measured_ksg
-from mmmi_hf.benchmark.estimators.contract import Estimator, History, Measured, Pairs, derangement, register_estimator
 from mmmi_hf.causal import CausalModel, Latents
 
 TARGET = "y"
+Array = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """Rows of two blocks.
+
+    a: (n, *shape) or (n,), b: likewise; floating point, finite.
+    exact: what is exactly known of these rows, for oracles only; None where it is not known.
+    """
+
+    a: Array
+    b: Array
+    exact: ExactPairs | None = None
+
+    def __post_init__(self) -> None:
+        for name, values in (("a", self.a), ("b", self.b)):
+            if not isinstance(values, np.ndarray) or values.ndim == 0 or not np.issubdtype(values.dtype, np.floating):
+                raise ValueError(f"{name} must be a floating-point array (n, …), got {_kind(values)}")
+        if len(self.a) != len(self.b):
+            raise ValueError(f"a has {len(self.a)} rows and b {len(self.b)}; give the same rows of both")
+        for name, values in (("a", self.a), ("b", self.b)):
+            if not np.isfinite(values).all():
+                bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
+                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {bad[:5].tolist()}")
+
+    def __len__(self) -> int:
+        return len(self.a)
+
+    def take(self, rows: NDArray[np.intp]) -> Pairs:
+        """These rows, in this order."""
+        return Pairs(self.a[rows], self.b[rows], None if self.exact is None else self.exact.take(rows))
+
+    def deranged(self, seed: int) -> Pairs:
+        """Independent blocks: every a with the b of another row, by one random cycle through all rows."""
+        partner = derangement(len(self), np.random.default_rng(seed))
+        return Pairs(self.a, self.b[partner], None if self.exact is None else self.exact.deranged(partner))
+
+    def known(self) -> ExactPairs:
+        """What is exactly known of these rows. Raises ValueError where nothing is."""
+        if self.exact is None:
+            raise ValueError("an oracle needs the latents' model; the test rows have no `exact`")
+        return self.exact
+
+    def shuffled(self, seed: int) -> Pairs:
+        """The same set of rows in an order that depends on the set and the seed alone."""
+        digests = [hashlib.blake2b(a.tobytes() + b.tobytes()).digest() for a, b in zip(self.a, self.b, strict=True)]
+        order = np.array(sorted(range(len(self)), key=digests.__getitem__), dtype=np.intp)
+        return self.take(order[np.random.default_rng(seed).permutation(len(order))])
+
+
+def derangement(n: int, generator: np.random.Generator) -> NDArray[np.intp]:
+    """A random cyclic permutation of n ≥ 2 rows: no row is its own partner."""
+    if n < 2:
+        raise ValueError(f"{n} row(s) cannot be deranged; give at least 2")
+    cycle = generator.permutation(n)
+    partner = np.empty(n, dtype=np.intp)
+    partner[cycle] = np.roll(cycle, -1)
+    return partner
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,60 +166,7 @@ def _of_each_cause(model: CausalModel, first: str, second: str) -> list[CausalMo
     ]
 
 
-def _known(pairs: Pairs) -> ExactPairs:
-    if pairs.exact is None:
-        raise ValueError("an oracle needs the latents' model; the test rows have no `exact`")
-    return pairs.exact
-
-
-@register_estimator("oracle-ksg")
-@final
-@dataclass
-class OracleKSG(Estimator):
-    """KSG on exact sufficient statistics of the latents: one number per cause instead of an image."""
-
-    uses_exact = True
-    neighbours: int = 3
-
-    def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
-        self._scalings = [Scaling.of(side) for side in _known(train).sufficient()]
-        return []
-
-    def measure(self, test: Pairs) -> Measured:
-        sides = _known(test).sufficient()
-        if 0 in (sides[0].shape[1], sides[1].shape[1]):
-            return Measured(0.0, 0.0, {"dimensions": [0, 0]})
-        a, b = (scaling(side) for scaling, side in zip(self._scalings, sides, strict=True))
-        return measured_ksg(a, b, self.neighbours)
-
-
-@register_estimator("oracle-dv")
-@final
-@dataclass
-class OracleDV(Estimator):
-    """Donsker–Varadhan with the exact log density ratio as its critic.
-
-    `rounds` derangements of the test rows give rounds · n independent-as-can-be pairs for ln E_Q[e^f]. Its bias is at
-    most (e^{2I} − 1) / (2 pairs) for one canonical pair. Where the blocks are independent by construction the exact
-    critic is zero, and so is the value.
-    """
-
-    uses_exact = True
-    rounds: int = field(default=8)
-
-    def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
-        self._rounds_seed = seed
-        return []
-
-    def measure(self, test: Pairs) -> Measured:
-        exact = _known(test)
-        if exact.independent:
-            return Measured(0.0, 0.0, {"pairs": 0})
-        generator = np.random.default_rng(self._rounds_seed)
-        on_pairs = exact.densities()
-        apart = np.stack([exact.densities(derangement(len(test), generator)) for _ in range(self.rounds)])
-        top = apart.max()
-        ratios = np.exp(apart - top)
-        value = float(on_pairs.mean() - np.log(ratios.mean()) - top)
-        slopes = on_pairs - ratios.mean(axis=0) / ratios.mean()
-        return Measured(value, float(np.std(slopes) / np.sqrt(len(slopes))), {"pairs": apart.size})
+def _kind(values: object) -> str:
+    if isinstance(values, np.ndarray):
+        return f"{values.dtype} of shape {values.shape}"
+    return type(values).__name__
