@@ -1,4 +1,4 @@
-"""How often the blind inverse of a map does not give a latent back: measured once for a pipeline and a class.
+"""How often the blind inverse of a map does not give a latent back: measured once for a map and a class.
 
 Owns the measurement, its file and how a killed run goes on. May import torch; knows nothing of causal models, data sets
 or confidence: it counts.
@@ -22,12 +22,12 @@ import torch
 from tqdm.auto import tqdm
 
 from mmmi_hf.common.files import write_json
-from mmmi_hf.flow.evaluation.sample_store import latents_of_class, silent
+from mmmi_hf.flow.evaluation.sample_store import latents_of_class
 
 if TYPE_CHECKING:
     import os
 
-    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+    from mmmi_hf.flow.bijection import Bijection
 
 FORMAT = 1
 TOLERANCES = (1e-5, 2e-5)
@@ -36,7 +36,7 @@ TOLERANCES = (1e-5, 2e-5)
 
 @dataclass(frozen=True)
 class MapShare:
-    """Counts of one pipeline and class.
+    """Counts of one map and class.
 
     Attributes:
         pipeline: digest of the map.
@@ -84,7 +84,7 @@ class MapShare:
 
 
 def measure_map_share(
-    pipeline: FlowMatchingPipeline,
+    bijection: Bijection,
     class_label: int | None,
     rows: int,
     path: str | os.PathLike[str],
@@ -98,8 +98,8 @@ def measure_map_share(
     The file is written after every micro-batch. It is the result; what a later call adds continues it.
 
     Args:
-        pipeline: in float32.
-        class_label: a class, None for a pipeline without classes.
+        bijection: used in float32, whatever its precision.
+        class_label: a class, None for a map without classes.
         rows: how many latents are wanted; rounded up to whole micro-batches.
         path: of the JSON file.
         seed: of the latents.
@@ -107,14 +107,13 @@ def measure_map_share(
         progress: show a progress bar.
 
     Raises:
-        ValueError: numbers below 1, a pipeline in another precision, a class that it has not, or a file that counts
-            something else.
+        ValueError: numbers below 1, a class that the map has not, or a file that counts something else.
     """
     if rows < 1 or batch_size < 1:
         raise ValueError(f"rows and batch_size must be at least 1, got {rows} and {batch_size}")
     path = Path(path)
     found = MapShare(
-        pipeline=pipeline.digest,
+        pipeline=bijection.digest,
         label=class_label,
         seed=seed,
         batch_size=batch_size,
@@ -123,7 +122,7 @@ def measure_map_share(
         bad=dict.fromkeys(TOLERANCES, 0),
         bad_rows=[],
         largest=0.0,
-        software={"torch": torch.__version__, "device": pipeline.device.type},
+        software={"torch": torch.__version__, "device": bijection.device.type},
     )
     if path.exists():
         stored = read_map_share(path)
@@ -132,12 +131,10 @@ def measure_map_share(
                 f"{path} counts {stored.identity}, wanted {found.identity}; give another file, or delete this one"
             )
         found = stored
-    with (
-        silent(pipeline),
-        tqdm(total=rows, initial=found.rows, desc="inverses", unit="row", disable=not progress) as bar,
-    ):
+    exact = bijection.in_precision(torch.float32)
+    with tqdm(total=rows, initial=found.rows, desc="inverses", unit="row", disable=not progress) as bar:
         while found.rows < rows:
-            found = found.with_errors(_errors(pipeline, class_label, seed, range(found.rows, found.rows + batch_size)))
+            found = found.with_errors(_errors(exact, class_label, seed, range(found.rows, found.rows + batch_size)))
             write_json(path, _to_json(found))
             bar.update(batch_size)
     return found
@@ -169,10 +166,10 @@ def _to_json(found: MapShare) -> dict[str, Any]:
     return {"format": FORMAT, **record}
 
 
-def _errors(pipeline: FlowMatchingPipeline, label: int | None, seed: int, rows: range) -> list[float]:
+def _errors(bijection: Bijection, label: int | None, seed: int, rows: range) -> list[float]:
     """‖ẑ - z‖ / √d of every row; NaN where the inverse failed."""
-    latents = latents_of_class(seed, label or 0, rows, pipeline.latent_shape, purpose="map share")
-    images = pipeline(latents.to(pipeline.device, torch.float32), label).images
-    back = pipeline.invert(images, label, on_failure="nan").to("cpu", torch.float64)
+    latents = latents_of_class(seed, label or 0, rows, bijection.latent_shape, purpose="map share")
+    images = bijection(latents.to(bijection.device, torch.float32), label).images
+    back = bijection.invert(images, label, on_failure="nan").to("cpu", torch.float64)
     errors: list[float] = ((back - latents).flatten(1).norm(dim=1) / math.sqrt(latents[0].numel())).tolist()
     return errors

@@ -1,12 +1,12 @@
 """Counting latents that a blind inverse does not give back: what is counted, and how a killed run goes on."""
 
-import copy
 import json
 import math
 
 import pytest
 import torch
 
+from mmmi_hf.flow import load_bijection
 from mmmi_hf.flow.evaluation.sample_store import latents_of_class
 from mmmi_hf.flow.map_share import TOLERANCES, measure_map_share, read_map_share
 
@@ -44,6 +44,10 @@ class Damaged:
 
     def __getattr__(self, name):
         return getattr(self._pipeline, name)
+
+    def in_precision(self, dtype):
+        assert dtype == torch.float32
+        return self
 
     def __call__(self, *arguments):
         return self._pipeline(*arguments)
@@ -118,9 +122,15 @@ def test_numbers_below_one_are_refused(tiny_pipeline, path, numbers):
         measure_map_share(tiny_pipeline, 1, **{"rows": 4, "path": path, **numbers})
 
 
-def test_other_precisions_and_classes_are_refused(tiny_pipeline, path):
-    with pytest.raises(ValueError, match="dtype"):
-        measured(copy.deepcopy(tiny_pipeline).to(torch.float64), path)
+def test_a_class_that_the_map_has_not_is_refused(tiny_pipeline, path):
     with pytest.raises(ValueError, match="class_labels"):
         measure_map_share(tiny_pipeline, 3, 4, path, batch_size=4, progress=False)
     assert not path.exists()
+
+
+def test_any_bijection_in_any_precision_is_measured_in_float32(tiny_pipeline, path):
+    exact = tiny_pipeline.in_precision(torch.float64)
+    assert measured(exact, path, rows=4) == measured(tiny_pipeline, path.with_name("same.json"), rows=4)
+    formula = load_bijection("asinh", (5,))
+    found = measure_map_share(formula, None, 50, path.with_name("formula.json"), batch_size=50, progress=False)
+    assert (found.rows, found.label, found.bad[1e-5]) == (50, None, 0)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -93,6 +94,7 @@ def binomial_limit(bad: int, seen: int, error: float) -> float:
     return 1.0 if bad == seen else float(stats.beta.isf(error, bad + 1, seen - bad))
 
 
+@lru_cache(maxsize=4096)
 def folder_limit(counted: Counted, error: float) -> float:
     """The same for `seen` different rows of a folder of `rows`: the exact share where all were seen.
 
