@@ -89,7 +89,7 @@ def network(name: str, way: str, given: tuple[torch.Tensor, ...]) -> Network:
         return result
 
     if way == "packed":
-        traced = torch.jit.trace(_Positional(unet), given, check_trace=False)
+        traced = torch.jit.trace(_Positional(unet).eval(), given, check_trace=False)
         packed: Network = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
         return packed
     inductor.freezing = "frozen" in way
