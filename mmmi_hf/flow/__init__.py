@@ -21,19 +21,6 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingOutput, FlowMatchingPipeline
     from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
-_MODULES = {
-    "bijection": ("Bijection", "BijectionOutput", "InversionError", "NotFiniteError", "View"),
-    "bundled": ("bundled_pipelines",),
-    "catalogue": ("elementwise_bijections", "load_bijection"),
-    "diagnostics": ("RoundTripReport", "StepCertificate", "round_trip", "step_certificate"),
-    "elementwise.asinh": ("AsinhBijection",),
-    "elementwise.half_cube": ("HalfCubeBijection",),
-    "elementwise.identity": ("IdentityBijection",),
-    "elementwise.normal_cdf": ("NormalCdfBijection",),
-    "pipeline": ("FlowMatchingOutput", "FlowMatchingPipeline"),
-    "scheduler": ("FlowMatchODEScheduler",),
-}
-
 __all__ = [
     "AsinhBijection",
     "Bijection",
@@ -56,4 +43,4 @@ __all__ = [
     "step_certificate",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -7,9 +7,10 @@ in the files. The bundled checkpoints are the folders beside this module, under 
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmmi_hf.common.hub_ids import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,7 +20,6 @@ RELEASED = ("cifar10", "fashion-mnist")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
 
 INDEX = "model_index.json"
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 # Everything that is ever downloaded: no code, no pickles.
 PATTERNS = [INDEX, "*/config.json", "*/scheduler_config.json", "*/*.safetensors", "*/*.safetensors.index.json"]
 
@@ -53,7 +53,7 @@ def resolve(
         if revision is not None:
             raise ValueError(f"revision must be None for a bundled or local pipeline, got {revision!r} for {name!r}")
         return local
-    if not REPOSITORY.fullmatch(name):
+    if not is_repository(name):
         raise ValueError(unknown(name, bundled_pipelines()))
     from huggingface_hub import snapshot_download
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -119,7 +120,7 @@ def check_options(bijection: Bijection, dtype: torch.dtype) -> None:
     _holds(torch.equal(bijection(z, labels).images, images), "set_up() and warm_up() must change nothing by default")
     for name, value in (("on_failure", "ignore"), ("tolerance", 0.0), ("batch_size", 0)):
         options: dict[str, Any] = {name: value}
-        _refused(lambda options=options: bijection.invert(images, labels, **options), f"{name}={value!r}", name)
+        _refused(partial(bijection.invert, images, labels, **options), f"{name}={value!r}", name)
 
 
 def check_refusals(bijection: Bijection, dtype: torch.dtype) -> None:
@@ -143,7 +144,7 @@ def check_refusals(bijection: Bijection, dtype: torch.dtype) -> None:
     for argument, function in (("latents", bijection), ("images", bijection.invert)):
         for values, given, names in cases:
             what = f"{argument} {type(values).__name__} {tuple(values.shape)} {values.dtype} with labels {given!r}"
-            _refused(lambda f=function, v=values, g=given: f(v, g), what, names or argument)
+            _refused(partial(function, values, given), what, names or argument)
 
 
 def check_jacobian(bijection: Bijection) -> None:

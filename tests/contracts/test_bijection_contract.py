@@ -2,13 +2,10 @@
 
 import pytest
 import torch
-from diffusers import UNet2DModel
 
 from mmmi_hf.flow import (
     Bijection,
     BijectionOutput,
-    FlowMatchingPipeline,
-    FlowMatchODEScheduler,
     IdentityBijection,
     View,
     elementwise_bijections,
@@ -16,34 +13,16 @@ from mmmi_hf.flow import (
 )
 from mmmi_hf.testing import bijections as contract
 from mmmi_hf.testing.bijections import labels_of, latents_of
+from tests.networks import tiny_flow
 
 ELEMENTWISE = tuple(elementwise_bijections().values())
 SHAPES = ((1, 8, 8), (24,))
 
 
-def _tiny_flow(classes=3, **scheduler):
-    torch.manual_seed(0)
-    network = UNet2DModel(
-        sample_size=4,
-        in_channels=4,
-        out_channels=4,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        block_out_channels=(16, 32),
-        layers_per_block=1,
-        norm_num_groups=8,
-        num_class_embeds=classes,
-    )
-    names = None if classes is None else ["shirt", "shoe", "bag"]
-    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(**scheduler), patch_size=2, class_names=names)
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
-
-
 FLOWS = {
-    "flow-midpoint": _tiny_flow(num_inference_steps=3),
-    "flow-euler": _tiny_flow(solver="euler", num_inference_steps=4),
-    "flow-without-classes": _tiny_flow(classes=None, num_inference_steps=2),
+    "flow-midpoint": tiny_flow(num_inference_steps=3),
+    "flow-euler": tiny_flow(solver="euler", num_inference_steps=4),
+    "flow-without-classes": tiny_flow(classes=None, num_inference_steps=2),
 }
 CASES = [pytest.param(kind(shape), id=f"{kind.name}-{len(shape)}d") for kind in ELEMENTWISE for shape in SHAPES]
 CASES += [pytest.param(flow, id=name) for name, flow in FLOWS.items()]

@@ -7,12 +7,13 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, DiffusionPipeline, UNet2DModel
+from diffusers import DDIMScheduler, DiffusionPipeline
 from safetensors.torch import load_file
 
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler, InversionError, NotFiniteError, View
 from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.diffusers_arguments import pil_images
+from tests.networks import tiny_flow
 
 
 @pytest.fixture(scope="module")
@@ -84,18 +85,7 @@ def test_tf32_is_off_inside_and_restored_after(pipe):
 
 
 def test_a_network_without_classes():
-    network = UNet2DModel(
-        sample_size=(4, 8),
-        in_channels=2,
-        out_channels=2,
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        block_out_channels=(8,),
-        layers_per_block=1,
-        norm_num_groups=4,
-    )
-    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=1))
-    pipe.set_progress_bar_config(disable=True)
+    pipe = tiny_flow((2, 4, 8), widths=(8,), classes=None, patch_size=1, num_inference_steps=1)
     assert (pipe.latent_shape, pipe.num_classes) == ((2, 4, 8), None)
     z = torch.randn(2, 2, 4, 8, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(pipe.invert(pipe(z).images), z, atol=1e-5)

@@ -7,7 +7,8 @@ import sys
 import pyarrow as pa
 import pytest
 
-from mmmi_hf.dataset.generation.chunks import JOURNAL, ChunkStore, DamagedChunkError, FolderInUseError, remove_chunks
+from mmmi_hf.common.locks import FolderInUseError
+from mmmi_hf.dataset.generation.chunks import JOURNAL, ChunkStore, DamagedChunkError, remove_chunks
 
 KEY = {"chunk_rows": 4, "seed": 1}
 

@@ -25,9 +25,10 @@ from mmmi_hf.dataset.generation.chunks import ChunkStore
 from mmmi_hf.dataset.generation.mmmi import MMMIBuilder, pieces
 from mmmi_hf.dataset.generation.packing import verify_packed
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
+from tests import support
 
 # Certificates have tests of their own.
-generate = functools.partial(generation.generate, certify=False)
+generate = functools.partial(support.generate, certify=False)
 
 
 def tree(folder):
@@ -41,7 +42,7 @@ def parquet(folder):
 
 @pytest.fixture
 def made(small_config, tmp_path):
-    return generate(small_config, tmp_path / "out", progress=False, store_latents=True).folder
+    return generate(small_config, tmp_path / "out", store_latents=True).folder
 
 
 def load(folder, config, split):
@@ -129,7 +130,7 @@ def test_the_first_configuration_is_the_default(made):
 
 def test_running_again_changes_nothing(made, small_config):
     before = tree(made)
-    again = generate(small_config, made, progress=False, store_latents=True)
+    again = generate(small_config, made, store_latents=True)
     assert again.rows_made == 0
     assert tree(made) == before
 
@@ -140,14 +141,14 @@ def test_a_damaged_file_is_made_again(made, small_config):
     content = bytearray(target.read_bytes())
     content[100] ^= 1
     target.write_bytes(bytes(content))
-    assert generate(small_config, made, progress=False, store_latents=True).rows_made == 150
+    assert generate(small_config, made, store_latents=True).rows_made == 150
     assert tree(made) == before
 
 
 def test_a_second_configuration_joins_the_first(made, small_config):
     before = parquet(made)
     other = small_config.replace(name="other", rows=20, seed=12)
-    generate(other, made, progress=False)
+    generate(other, made)
     after = parquet(made)
     assert {name: after[name] for name in before} == before
     assert datasets.get_dataset_config_names(str(made)) == ["ground_truth", "other", "small"]
@@ -158,20 +159,20 @@ def test_a_second_configuration_joins_the_first(made, small_config):
 def test_other_settings_are_refused_unless_overwritten(made, small_config):
     before = tree(made)
     with pytest.raises(ConfigurationError, match=r"already holds 'small' with other settings \(rows 150, now 30\)"):
-        generate(small_config, made, rows=30, store_latents=True, progress=False)
+        generate(small_config, made, rows=30, store_latents=True)
     assert tree(made) == before
-    generate(small_config, made, rows=30, overwrite=True, progress=False)
+    generate(small_config, made, rows=30, overwrite=True)
     assert len(load(made, "small", "train")) == 24
 
 
 def test_rows_do_not_depend_on_how_many_there_are(small_config, tmp_path):
-    few = load(generate(small_config, tmp_path / "few", rows=5, progress=False).folder, "small", "train")
-    many = load(generate(small_config, tmp_path / "many", rows=100, progress=False).folder, "small", "train")
+    few = load(generate(small_config, tmp_path / "few", rows=5).folder, "small", "train")
+    many = load(generate(small_config, tmp_path / "many", rows=100).folder, "small", "train")
     assert few.equals(many.slice(0, len(few)))
 
 
 def test_interrupted_work_is_continued_to_the_same_bytes(small_config, tmp_path, monkeypatch):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     original = ChunkStore.write
 
     def stop_at_third(self, index, table):
@@ -183,14 +184,14 @@ def test_interrupted_work_is_continued_to_the_same_bytes(small_config, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(ChunkStore, "write", stop_at_third)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, folder, progress=False)
+            generate(small_config, folder)
     assert not (folder / "manifests").exists()
-    assert generate(small_config, folder, progress=False).rows_made == 150 - 128
+    assert generate(small_config, folder).rows_made == 150 - 128
     assert tree(folder) == tree(undisturbed)
 
 
 def test_a_chunk_damaged_while_interrupted_is_made_again(small_config, tmp_path, monkeypatch):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
 
     def interrupted(*arguments, **keywords):
         raise KeyboardInterrupt
@@ -198,18 +199,18 @@ def test_a_chunk_damaged_while_interrupted_is_made_again(small_config, tmp_path,
     with monkeypatch.context() as patch:
         patch.setattr(generation, "pack", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, tmp_path / "cut", progress=False)
+            generate(small_config, tmp_path / "cut")
     chunk = tmp_path / "cut/.chunks/small/chunk-000001.arrow"
     content = bytearray(chunk.read_bytes())
     content[200] ^= 4
     chunk.write_bytes(bytes(content))
-    assert generate(small_config, tmp_path / "cut", progress=False).rows_made == 64
+    assert generate(small_config, tmp_path / "cut").rows_made == 64
     assert parquet(tmp_path / "cut") == parquet(undisturbed)
 
 
 @pytest.mark.parametrize("step", ["put_in_place", "write_manifest", "remove_chunks"])
 def test_a_kill_while_putting_in_place_is_repaired(small_config, tmp_path, monkeypatch, step):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -217,18 +218,18 @@ def test_a_kill_while_putting_in_place_is_repaired(small_config, tmp_path, monke
     with monkeypatch.context() as patch:
         patch.setattr(f"mmmi_hf.dataset.format.folder.DatasetFolder.{step}", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, tmp_path / "cut", progress=False)
-    generate(small_config, tmp_path / "cut", progress=False)
+            generate(small_config, tmp_path / "cut")
+    generate(small_config, tmp_path / "cut")
     assert tree(tmp_path / "cut") == tree(undisturbed)
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigurationError, match="holds something else"):
-        generate(small_config, tmp_path, progress=False)
+        generate(small_config, tmp_path)
     assert tree(tmp_path) == {"notes.txt": b"mine"}
     with pytest.raises(ConfigurationError, match="is a file; give a folder"):
-        generate(small_config, tmp_path / "notes.txt", progress=False)
+        generate(small_config, tmp_path / "notes.txt")
 
 
 @pytest.mark.parametrize(
@@ -238,20 +239,20 @@ def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path
 def test_a_manifest_that_cannot_be_read(small_config, made, content, says):
     (made / "manifests/small.json").write_text(content)
     with pytest.raises(ConfigurationError, match=says):
-        generate(small_config, made, progress=False)
+        generate(small_config, made)
 
 
 def test_no_room_is_said_before_anything_is_written(small_config, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
     with pytest.raises(DiskFullError, match=r"150 rows need about .* MB .* free"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("where", ["chunk", "packing"])
 def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch, where):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     written = []
     with monkeypatch.context() as patch:
@@ -272,8 +273,8 @@ def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch,
 
             patch.setattr("pyarrow.parquet.ParquetWriter.write_table", write_table)
         with pytest.raises(DiskFullError, match="is full; finished chunks are kept"):
-            generate(small_config, tmp_path / "out", progress=False)
-    again = generate(small_config, tmp_path / "out", progress=False)
+            generate(small_config, tmp_path / "out")
+    again = generate(small_config, tmp_path / "out")
     assert again.rows_made == (150 - 128 if where == "chunk" else 0)
     assert tree(tmp_path / "out") == tree(undisturbed)
 
@@ -288,7 +289,7 @@ def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch,
 def test_modalities_that_cannot_be_had(small_config, tmp_path, modality, says):
     config = small_config.replace(modalities=(Modality("identity"), modality))
     with pytest.raises(ConfigurationError, match=says):
-        generate(config, tmp_path / "out", progress=False)
+        generate(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -323,20 +324,20 @@ def test_values_that_are_not_finite_are_never_stored(small_config, tmp_path, mon
 
     monkeypatch.setattr(IdentityBijection, "__call__", broken)
     with pytest.raises(ArithmeticError, match="not finite for x1"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
 
 
 def test_other_kinds_of_modality(tmp_path):
     model = CausalModel([1.0], [[0.5], [0.4]], np.eye(2), shape=[(3, 4, 4), (9,)])
     config = MMMIConfig(name="kinds", causal_model=model, modalities=(Modality("identity"), Modality("asinh")), rows=40)
-    table = load(generate(config, tmp_path / "out", progress=False).folder, "kinds", "train")
+    table = load(generate(config, tmp_path / "out").folder, "kinds", "train")
     latents = model.sample(32, seed=0)
     np.testing.assert_allclose(array(table, "x2", (9,)), np.arcsinh(latents.z["x2"]), rtol=1e-6, atol=1e-7)
     assert "x2_image" not in table.column_names
 
 
 def test_a_single_row(small_config, tmp_path):
-    folder = generate(small_config, tmp_path / "one", rows=1, progress=False).folder
+    folder = generate(small_config, tmp_path / "one", rows=1).folder
     assert datasets.load_dataset(str(folder), "small").num_rows == {"train": 1}
 
 
@@ -357,7 +358,7 @@ def test_the_builder_only_packs(small_config, tmp_path):
 )
 def test_packed_files_that_differ_from_their_chunks_are_refused(small_config, tmp_path, monkeypatch, change, says):
     monkeypatch.setattr("mmmi_hf.dataset.format.folder.DatasetFolder.remove_chunks", lambda *arguments: None)
-    folder = generate(small_config, tmp_path / "out", progress=False).folder
+    folder = generate(small_config, tmp_path / "out").folder
     shard = folder / "data/small/train-00000-of-00001.parquet"
     store = ChunkStore.open(folder / ".chunks/small")
     verify_packed([shard], range(120), store)
@@ -372,7 +373,7 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
         "modalities: [{pipeline: identity}, {pipeline: identity}]\nrows: 4000\n"
         "causal_model: {story: common_cause, shape: [1, 32, 32], mi: 1.0}\n"
     )
-    undisturbed = generate(str(config), tmp_path / "whole", rows=1000, progress=False).folder
+    undisturbed = generate(str(config), tmp_path / "whole", rows=1000).folder
     command = [sys.executable, "-m", "mmmi_hf", "generate", str(config), "--out", str(tmp_path / "cut"), "--quiet"]
     journal = tmp_path / "cut/.chunks/story/journal.jsonl"
     run = subprocess.Popen(command, stderr=subprocess.PIPE)
@@ -382,7 +383,7 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
     run.kill()
     run.communicate()
     assert not (tmp_path / "cut/manifests").exists()
-    again = generate(str(config), tmp_path / "cut", rows=1000, progress=False)
+    again = generate(str(config), tmp_path / "cut", rows=1000)
     assert again.rows_made < 1000
     assert tree(tmp_path / "cut") == tree(undisturbed)
 
@@ -390,16 +391,16 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
 def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="file is a file; give a folder"):
-        generate(small_config, tmp_path / "file/below", progress=False)
+        generate(small_config, tmp_path / "file/below")
     with pytest.raises(ConfigurationError, match="cannot read from a path with"):
-        generate(small_config, tmp_path / "d[1]", progress=False)
+        generate(small_config, tmp_path / "d[1]")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "hf-cache") == ["file"]
 
 
 def test_a_folder_that_cannot_be_written_is_refused(small_config, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ConfigurationError, match="cannot be written to"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
 
 
 @pytest.mark.parametrize("damage", ["manifests/small.json", "ground_truth/small.parquet", "causal_models/small.json"])
@@ -408,5 +409,5 @@ def test_a_damaged_neighbour_is_noticed_before_anything_is_made(made, small_conf
     if damage.startswith("manifests"):
         (made / damage).write_text("{")
     with pytest.raises(ConfigurationError, match=r"is damaged|is missing"):
-        generate(small_config.replace(name="other"), made, progress=False)
+        generate(small_config.replace(name="other"), made)
     assert not (made / "data/other").exists()

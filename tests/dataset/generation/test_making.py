@@ -8,13 +8,13 @@ import torch
 from threadpoolctl import threadpool_info
 
 from mmmi_hf.dataset import assembly as generation
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.generation import packing
 from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError
 from mmmi_hf.dataset.generation.launcher import Place
 from mmmi_hf.dataset.generation.rows import chunk_key, class_labels, images_of, load_bijections, make_rows, prepare
 from mmmi_hf.dataset.generation.worker import Maker
+from tests.support import generate
 
 
 def content(folder):
@@ -51,7 +51,7 @@ def test_operations_run_on_one_thread_and_the_setting_is_restored(small_config, 
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
@@ -87,7 +87,7 @@ def test_a_process_leaves_what_another_one_is_making_unless_it_packs(small_confi
 
 
 def test_a_chunk_damaged_before_packing_is_named_and_made_again(small_config, tmp_path, monkeypatch, caplog):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     original, calls = packing.pack, []
 
     def damage_first(config, store, *rest, **keywords):
@@ -98,7 +98,7 @@ def test_a_chunk_damaged_before_packing_is_named_and_made_again(small_config, tm
 
     monkeypatch.setattr(generation, "pack", damage_first)
     with caplog.at_level(logging.WARNING):
-        folder = generate(small_config, tmp_path / "out", progress=False).folder
+        folder = generate(small_config, tmp_path / "out").folder
     assert len(calls) == 2
     assert "chunk 1 " in caplog.text
     assert "is damaged" in caplog.text
@@ -114,17 +114,17 @@ def test_storage_that_damages_every_time_is_an_error(small_config, tmp_path, mon
 
     monkeypatch.setattr(generation, "pack", damage)
     with pytest.raises(DamagedChunkError, match="chunk 1 "):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
 
 
 def test_a_flipped_bit_in_any_packed_file_is_found_and_repaired(small_config, tmp_path, caplog):
-    folder = generate(small_config, tmp_path / "out", progress=False).folder
+    folder = generate(small_config, tmp_path / "out").folder
     before = content(folder)
     generator = np.random.default_rng(0)
     for path in sorted(folder.rglob("*.parquet")):
         flip(path, int(generator.integers(path.stat().st_size)))
         caplog.clear()
-        assert generate(small_config, folder, progress=False).rows_made == 150
+        assert generate(small_config, folder).rows_made == 150
         assert f"{path.relative_to(folder)} is damaged" in caplog.text
         assert content(folder) == before
 
@@ -140,21 +140,21 @@ def test_a_failing_network_stops_the_run_and_keeps_what_is_done(small_config, tm
 
     monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
     monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", images_of)
-    assert generate(small_config, tmp_path / "out", progress=False).rows_made < 150
+    assert generate(small_config, tmp_path / "out").rows_made < 150
 
 
 def test_another_process_than_the_first_reports_nothing_to_pack(small_config, tmp_path, monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "2")
     monkeypatch.setenv("RANK", "1")
-    early = generate(small_config, tmp_path / "out", progress=False)
+    early = generate(small_config, tmp_path / "out")
     assert (early.complete, early.rows_made, early.world_size) == (False, 150, 2)
     assert not (tmp_path / "out/manifests").exists()
     monkeypatch.setenv("RANK", "0")
-    packed = generate(small_config, tmp_path / "out", progress=False)
+    packed = generate(small_config, tmp_path / "out")
     assert (packed.complete, packed.rows_made, packed.rank) == (True, 150, 0)  # the run's, not the process's
     monkeypatch.setenv("RANK", "1")
-    late = generate(small_config, tmp_path / "out", progress=False)
+    late = generate(small_config, tmp_path / "out")
     assert (late.complete, late.rows_made, late.rank) == (True, 0, 1)
     assert not (tmp_path / "out/.chunks").exists()

@@ -7,7 +7,8 @@ import pytest
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
-from mmmi_hf.dataset.releases.registry import COMMON_CAUSE_LEVELS, get_configuration, list_configurations
+from mmmi_hf.dataset.releases.families.common_cause import COMMON_CAUSE_LEVELS
+from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
 
 STORY = """\
 name: mine

@@ -21,24 +21,9 @@ RESULTS = ROOT / "model_cards" / "fashion-mnist"
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A pipeline's folder: 1×8×8, two classes, random weights."""
-    from diffusers import UNet2DModel
+    from tests.networks import tiny_flow
 
-    from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
-
-    torch.manual_seed(0)
-    network = UNet2DModel(
-        sample_size=4,
-        in_channels=4,
-        out_channels=4,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        block_out_channels=(8, 8),
-        layers_per_block=1,
-        norm_num_groups=4,
-        num_class_embeds=2,
-    ).eval()
-    names = ["shirt", "shoe"]
-    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=2), patch_size=2, class_names=names)
+    pipe = tiny_flow(widths=(8, 8), classes=2, class_names=["shirt", "shoe"], num_inference_steps=2)
     folder = tmp_path_factory.mktemp("tiny") / "pipe"
     pipe.save_pretrained(folder)
     (folder / "evil.py").write_text("raise SystemExit('remote code ran')")

@@ -1,7 +1,7 @@
-"""What an estimator of mutual information is, and the list of them.
+"""What an estimator of mutual information is.
 
-Owns the interface (`fit`, `estimate`), the record of an estimate and the registry. Imports NumPy only; an estimator
-brings what it needs itself.
+Owns the interface (`fit`, `estimate`), the record of an estimate, and the decorator by which an estimator gets its
+name; looking names up is the registry's. Imports NumPy and SciPy only; an estimator brings what it needs itself.
 
 The contract, in the order in which `fit` and `estimate` keep it:
 
@@ -18,78 +18,21 @@ The contract, in the order in which `fit` and `estimate` keep it:
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import hashlib
-import importlib
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, final
+from typing import Any, ClassVar, Self, TypeVar, final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtri
 
-if TYPE_CHECKING:
-    from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+from mmmi_hf.benchmark.pairs import Pairs
 
-Array = NDArray[np.floating[Any]]
 History = Sequence[Mapping[str, float]]
 SOURCE = "source_sha256"  # in the settings of estimators of others
-
-
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """Rows of two blocks.
-
-    a: (n, *shape) or (n,), b: likewise; floating point, finite.
-    exact: what is exactly known of these rows, for oracles only; None where it is not known.
-    """
-
-    a: Array
-    b: Array
-    exact: ExactPairs | None = None
-
-    def __post_init__(self) -> None:
-        for name, values in (("a", self.a), ("b", self.b)):
-            if not isinstance(values, np.ndarray) or values.ndim == 0 or not np.issubdtype(values.dtype, np.floating):
-                raise ValueError(f"{name} must be a floating-point array (n, …), got {_kind(values)}")
-        if len(self.a) != len(self.b):
-            raise ValueError(f"a has {len(self.a)} rows and b {len(self.b)}; give the same rows of both")
-        for name, values in (("a", self.a), ("b", self.b)):
-            if not np.isfinite(values).all():
-                bad = np.flatnonzero(~np.isfinite(values.reshape(len(values), -1)).all(axis=1))
-                raise ValueError(f"{name} must be finite, got NaN or infinity in rows {bad[:5].tolist()}")
-
-    def __len__(self) -> int:
-        return len(self.a)
-
-    def take(self, rows: NDArray[np.intp]) -> Pairs:
-        """These rows, in this order."""
-        return Pairs(self.a[rows], self.b[rows], None if self.exact is None else self.exact.take(rows))
-
-    def deranged(self, seed: int) -> Pairs:
-        """Independent blocks: every a with the b of another row, by one random cycle through all rows."""
-        partner = derangement(len(self), np.random.default_rng(seed))
-        return Pairs(self.a, self.b[partner], None if self.exact is None else self.exact.deranged(partner))
-
-    def shuffled(self, seed: int) -> Pairs:
-        """The same set of rows in an order that depends on the set and the seed alone."""
-        digests = [hashlib.blake2b(a.tobytes() + b.tobytes()).digest() for a, b in zip(self.a, self.b, strict=True)]
-        order = np.array(sorted(range(len(self)), key=digests.__getitem__), dtype=np.intp)
-        return self.take(order[np.random.default_rng(seed).permutation(len(order))])
-
-
-def derangement(n: int, generator: np.random.Generator) -> NDArray[np.intp]:
-    """A random cyclic permutation of n ≥ 2 rows: no row is its own partner."""
-    if n < 2:
-        raise ValueError(f"{n} row(s) cannot be deranged; give at least 2")
-    cycle = generator.permutation(n)
-    partner = np.empty(n, dtype=np.intp)
-    partner[cycle] = np.roll(cycle, -1)
-    return partner
 
 
 @dataclass(frozen=True)
@@ -123,10 +66,12 @@ class Estimate:
 class Estimator(ABC):
     """An estimator of I(a; b). Subclasses are final, define `learn` and `measure`, and keep their settings as fields.
 
-    `uses_exact` marks oracles, which are told what is exactly known of the rows.
+    `uses_exact` marks oracles, which are told what is exactly known of the rows. `order` is the place in lists; those
+    of others come last.
     """
 
     uses_exact: ClassVar[bool] = False
+    order: ClassVar[int] = 1000
     name: ClassVar[str] = "unnamed"
     _source: ClassVar[str | None] = None
 
@@ -209,7 +154,6 @@ class Estimator(ABC):
 
 Kind = TypeVar("Kind", bound=type[Estimator])
 _REGISTERED: dict[str, type[Estimator]] = {}
-_ROOMS = ("variational", "classical", "oracles", "latentmi_adapter")
 
 
 def register_estimator(name: str) -> Callable[[Kind], Kind]:
@@ -222,6 +166,7 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
     ...
     ...     def measure(self, test):
     ...         return Measured(1.0)
+    >>> from mmmi_hf.benchmark import make_estimator
     >>> make_estimator("always-one").settings
     {'estimator': 'always-one'}
 
@@ -240,31 +185,9 @@ def register_estimator(name: str) -> Callable[[Kind], Kind]:
     return register
 
 
-def list_estimators() -> list[str]:
-    """The names of all registered estimators: ours in a fixed order, then those of others."""
-    _load()
-    places = {f"mmmi_hf.benchmark.estimators.{room}": place for place, room in enumerate(_ROOMS)}
-    return sorted(_REGISTERED, key=lambda name: places.get(_REGISTERED[name].__module__, len(places)))
-
-
-def estimator_class(name: str) -> type[Estimator]:
-    """The class of a registered estimator. Raises ValueError for an unknown name, with the nearest ones."""
-    _load()
-    if name not in _REGISTERED:
-        near = difflib.get_close_matches(name, _REGISTERED, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(list_estimators())}"
-        raise ValueError(f"unknown estimator {name!r}: {hint}")
-    return _REGISTERED[name]
-
-
-def make_estimator(name: str, **settings: Any) -> Estimator:
-    """A registered estimator with its settings. Raises ValueError for an unknown name or setting."""
-    kind = estimator_class(name)
-    known = setting_names(kind)
-    unknown = sorted(set(settings) - set(known))
-    if unknown:
-        raise ValueError(f"{name!r} has no setting {unknown[0]!r}, expected {', '.join(known) or 'none'}")
-    return kind(**settings)
+def registered() -> dict[str, type[Estimator]]:
+    """Name → class of every estimator that was registered so far."""
+    return dict(_REGISTERED)
 
 
 def setting_names(kind: type[Estimator]) -> list[str]:
@@ -281,14 +204,3 @@ def _source_of(kind: type[Estimator]) -> str | None:
         return None if path is None else hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except (TypeError, OSError):  # a class of a prompt, a module without a file
         return None
-
-
-def _load() -> None:
-    for room in _ROOMS:
-        importlib.import_module(f"mmmi_hf.benchmark.estimators.{room}")
-
-
-def _kind(values: object) -> str:
-    if isinstance(values, np.ndarray):
-        return f"{values.dtype} of shape {values.shape}"
-    return type(values).__name__

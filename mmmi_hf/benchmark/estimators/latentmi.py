@@ -16,9 +16,10 @@ from typing import Any, final
 import numpy as np
 import torch
 
-from mmmi_hf.benchmark.estimators.classical import Scaling, flat, measured_ksg
-from mmmi_hf.benchmark.estimators.contract import Estimator, History, Measured, Pairs, register_estimator
+from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
+from mmmi_hf.benchmark.neighbours import Scaling, flat, measured_ksg
 from mmmi_hf.benchmark.networks.training import seeded
+from mmmi_hf.benchmark.pairs import Pairs
 
 INSTALL = "pip install scikit-learn && pip install --no-deps latentmi"
 _LEAST_COLUMNS = 8
@@ -34,6 +35,7 @@ class MissingPackageError(RuntimeError, ValueError):
 class LatentMI(Estimator):
     """Representations of `dimensions` numbers each by latentmi's cross-predicting autoencoders, then KSG."""
 
+    order = 400
     dimensions: int = 8
     epochs: int = 300
     neighbours: int = 3
