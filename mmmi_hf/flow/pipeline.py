@@ -35,12 +35,12 @@ from mmmi_hf.flow.bijection import (
     rows_not_finite,
 )
 from mmmi_hf.flow.bundled import resolve
+from mmmi_hf.flow.computing.precision import exact
+from mmmi_hf.flow.computing.stopping import check_stop
 from mmmi_hf.flow.description import class_names_of
 from mmmi_hf.flow.diffusers_arguments import CALL, LOAD, SAVE, pil_images, refuse
 from mmmi_hf.flow.loading import check_folder, silent_loading
-from mmmi_hf.flow.precision import exact
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
-from mmmi_hf.flow.stopping import check_stop
 
 if TYPE_CHECKING:
     import os
