@@ -245,9 +245,11 @@ def test_a_folder(two):
     assert isinstance(found.dataset, datasets.DatasetDict)
     assert found.splits == ("train", "validation", "test")
     assert (found.revision, found.commit) == (None, None)
-    assert found.certificate["valid"] is True
-    assert found.model.digest == found.manifest["causal_model"]
-    assert 0.99 < found.ground_truth["I(x1;y)"].lower_bound_float32 <= found.ground_truth["I(x1;y)"].value
+    assert found.certificate.sample.rows == tuple(range(60))
+    assert found.model.digest == found.manifest.causal_model
+    truth = found.ground_truth["I(x1;y)"]
+    assert 0.99 < truth.measured_float32 <= truth.value
+    assert (truth.floor_float32, truth.floor_view, truth.confidence, truth.rows_inverted) == (None, None, 0.99, 60)
     assert found.dataset["train"].info.version == "1.0.0"
     plain = datasets.load_dataset("parquet", data_files=str(two / "data/a/train-*"), split="train")
     assert found.dataset["train"].features == plain.features
@@ -292,7 +294,7 @@ def restate(folder, change):
     manifest = json.loads(path.read_text())
     change(manifest)
     for number, entry in enumerate(manifest.get("files", [])):
-        manifest["files"][number] = file_entry(folder, entry["path"])
+        manifest["files"][number] = file_entry(folder, entry["path"]).model_dump(exclude_none=True)
     path.write_text(json.dumps(manifest))
 
 
@@ -312,19 +314,23 @@ def forged_truth(folder, *, certified=True, **fields):
             lambda folder, manifest: forged_truth(folder, value=5.0, certified=False),
             r"I\(x1;y\) is 5.0 in the ground truth, 1.0",
         ),
-        (lambda folder, manifest: forged_truth(folder, lower_bound_float32=0.9), "not a certificate of this manifest"),
+        (
+            lambda folder, manifest: forged_truth(folder, measured_float32=0.9),
+            r"gives I\(x1;y\) the measured_float32 0.9",
+        ),
+        (lambda folder, manifest: forged_truth(folder, floor_view=0.9), r"gives I\(x1;y\) the floor_view 0.9"),
         (
             lambda folder, manifest: (folder / "certificates/a.json").write_text("{"),
             "not a certificate of this manifest",
         ),
-        (lambda folder, manifest: (folder / "certificates/a.json").unlink(), "no valid certificate binds"),
+        (lambda folder, manifest: (folder / "certificates/a.json").unlink(), "the certificate nothing"),
         (lambda folder, manifest: manifest.update(seed=4), "seed are not those that the rows were made with"),
         (lambda folder, manifest: manifest.update(config="../../b"), "is that of '../../b'"),
         (lambda folder, manifest: manifest["splits"]["train"].update(rows=7), "the splits are not those of 60 rows"),
         (lambda folder, manifest: manifest["splits"]["train"].update(files=["../x"]), "list of files is not that"),
-        (lambda folder, manifest: manifest.pop("splits"), "malformed: KeyError: 'splits'"),
-        (lambda folder, manifest: manifest.pop("version"), "malformed: KeyError: 'version'"),
-        (lambda folder, manifest: manifest.pop("files"), "the manifest is malformed"),
+        (lambda folder, manifest: manifest.pop("splits"), "splits: is missing"),
+        (lambda folder, manifest: manifest.pop("version"), "version: is missing"),
+        (lambda folder, manifest: manifest.pop("files"), "files: is missing"),
     ],
 )
 @pytest.mark.parametrize("streaming", [False, True])
@@ -347,7 +353,7 @@ def test_a_certificate_of_other_files_is_refused(two, tmp_path):
     (folder / "certificates/a.json").unlink()
     found = load(folder, "a", progress=False)
     assert found.certificate is None
-    assert found.ground_truth["I(x1;y)"].lower_bound_float32 is None
+    assert found.ground_truth["I(x1;y)"].measured_float32 is None
 
 
 def test_what_was_loaded_can_be_sent_to_other_processes(two):
