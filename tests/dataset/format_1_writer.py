@@ -1,5 +1,5 @@
-"""Writes a dataset folder as mmmi_hf 0.1 did, in format 1, from one of today: the same rows, manifests, certificates and
-tables of ground truth in their form of then, and a card that describes these tables."""
+"""Writes a dataset folder as mmmi_hf 0.1 did, in format 1, from one of today: the same rows; manifests, certificates
+and tables of ground truth in their form of then, and a card that describes these tables."""
 
 import shutil
 

@@ -213,7 +213,6 @@ STEPS = [
     "format.folder.DatasetFolder.put_in_place",
     "format.folder.DatasetFolder.write_manifest",
     "assembly.remove_chunks",
-    "assembly.certify_new",
     "assembly.write_derived",
     "derived.write_ground_truth",
     "derived.write_text",
