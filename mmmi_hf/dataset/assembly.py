@@ -1,7 +1,8 @@
 """`generate`: from a configuration to a finished dataset folder.
 
 Owns the order of the work: check everything, make the missing chunks, pack them, verify the packed files against the
-chunks, put them in place, write manifest and card. A killed run is continued by running it again.
+chunks, put them in place with their manifest, measure them, and write ground truth and card, which follow from
+these. A killed run is continued by running it again.
 """
 
 from __future__ import annotations
@@ -13,25 +14,23 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.common.files import nearest_existing
-from mmmi_hf.dataset.cards.dataset_card import render_card
 from mmmi_hf.dataset.cards.pictures import draw_for_card
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
-from mmmi_hf.dataset.certificate.placing import restore_ground_truth
-from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError
-from mmmi_hf.dataset.certification import certify as measure
-from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
-from mmmi_hf.dataset.format.ground_truth import ground_truth_table
+from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify_new
+from mmmi_hf.dataset.derived import write_derived
+from mmmi_hf.dataset.format.certificate_record import bound_certificate
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features, row_bytes
-from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError
+from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError, remove_chunks
 from mmmi_hf.dataset.generation.launcher import Place
 from mmmi_hf.dataset.generation.packing import pack
 from mmmi_hf.dataset.generation.rows import chunk_key, load_bijections
@@ -144,9 +143,13 @@ def generate(
             progress=progress,
             started=started,
         )
-        if not (certify and made.complete and place.rank == 0):
+        if not made.complete or place.rank != 0:
             return made
-        return _certified(made, place.device(device), progress=progress)
+        try:
+            return _certified(made, place.device(device), progress=progress) if certify else made
+        finally:  # also of data that do not bear out their claim, and after Ctrl-C
+            with folder.locked():
+                write_derived(folder)
 
 
 def _generate(
@@ -163,7 +166,7 @@ def _generate(
 ) -> Generated:
     """What `generate` does once the request is plain."""
     wanted = features(config.model, store_latents=config.store_latents)
-    truth = ground_truth_table(config)
+    quantities(config.model)  # refuses what has no ground truth
     bijections = load_bijections(config, device=place.device(device), **computing)
     key = chunk_key(config, bijections, **computing)
     folder.check_others(config.name)
@@ -175,7 +178,6 @@ def _generate(
             folder.path, config, rows_made, seconds, place.rank, place.world_size, complete, network_fraction
         )
 
-    restore_ground_truth(folder, config.name)
     existing = folder.manifest(config.name)
     there = _is_complete(folder, existing, config, key, overwrite=overwrite)
     if there and place.rank != 0:
@@ -194,11 +196,10 @@ def _generate(
         maker.run()
         if place.rank != 0:
             return result(maker.rows_made, complete=False, network_fraction=maker.network_fraction)
-        manifest, packed = _packed(config, store, truth, bijections, maker, progress=progress)
+        manifest, packed = _packed(config, store, bijections, maker, progress=progress)
         made = store.rows_by_run(config.rows)
         with folder.locked():
             folder.put_in_place(config.name, packed)
-            manifest["files"] = [file_entry(folder.path, path) for path in sorted(packed)]
             folder.write_manifest(config.name, manifest)
             _finish(folder, config.name, figures=figures)
     return result(made, network_fraction=maker.network_fraction)
@@ -209,7 +210,7 @@ def _certified(made: Generated, device: str | None, *, progress: bool) -> Genera
     folder, name = DatasetFolder(made.folder, reading=True), made.config.name
     if bound_certificate(folder, name) is not None:
         return made
-    (certificate,) = measure(made.folder, name, device=device, write=True, progress=progress).values()
+    certificate = certify_new(folder, name, device=device, progress=progress)
     if not certificate.valid:
         raise CertificateRefusedError(f"{name} in {made.folder} is refused: {'; '.join(certificate.reasons)}")
     return dataclasses.replace(made, certificate=certificate)
@@ -217,7 +218,7 @@ def _certified(made: Generated, device: str | None, *, progress: bool) -> Genera
 
 def _is_complete(
     folder: DatasetFolder,
-    existing: dict[str, Any] | None,
+    existing: Manifest | None,
     config: MMMIConfig,
     key: dict[str, Any],
     *,
@@ -226,11 +227,7 @@ def _is_complete(
     """Whether the configuration wanted is there, undamaged. Refuses to replace another without `overwrite`."""
     if existing is None:
         return False
-    try:
-        differences = _differences(existing, key, config)
-    except (KeyError, TypeError) as error:
-        manifest = folder.manifest_path(config.name)
-        raise ConfigurationError(f"{manifest} is damaged ({error!r}); remove it and generate again") from error
+    differences = _differences(existing, key, config)
     if differences and not overwrite:
         raise ConfigurationError(
             f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
@@ -245,16 +242,15 @@ def _is_complete(
 def _packed(
     config: MMMIConfig,
     store: ChunkStore,
-    truth: pa.Table,
     bijections: dict[str, Bijection],
     maker: Maker,
     *,
     progress: bool,
-) -> tuple[dict[str, Any], dict[str, Path]]:
+) -> tuple[Manifest, dict[str, Path]]:
     """Pack; a chunk that was damaged since it was written is made again first."""
     for attempts_left in reversed(range(PACKING_ATTEMPTS)):
         try:
-            return pack(config, store, truth, bijections, world_size=maker.place.world_size, progress=progress)
+            return pack(config, store, bijections, world_size=maker.place.world_size, progress=progress)
         except DamagedChunkError:
             if not attempts_left:
                 raise
@@ -262,17 +258,17 @@ def _packed(
     raise AssertionError("unreachable")
 
 
-def _differences(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> list[str]:
+def _differences(existing: Manifest, key: dict[str, Any], config: MMMIConfig) -> list[str]:
     """In what a complete configuration differs from the one wanted; other software versions make no difference."""
     pairs = {
-        "rows": (existing["rows"], config.rows),
-        "seed": (existing["seed"], config.seed),
-        "version": (existing["version"], str(config.version)),
+        "rows": (existing.rows, config.rows),
+        "seed": (existing.seed, config.seed),
+        "version": (existing.version, str(config.version)),
     }
     changed = [f"{name} {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
-    if existing["key"]["bijections"] != key["bijections"]:
+    if {entry.name: entry.pipeline_digest for entry in existing.modalities} != key["bijections"]:
         changed.append("another pipeline")
-    if not changed and existing["key"]["configuration"] != key["configuration"]:
+    if not changed and existing.configuration != key["configuration"]:
         changed.append("another causal model, class, standardization or choice of columns")
     return changed
 
@@ -314,8 +310,9 @@ def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
 
 
 def _finish(folder: DatasetFolder, config: str, *, figures: bool) -> None:
-    """Draw what the card shows, write it for the whole folder, and drop the chunks, which are no longer needed."""
+    """Draw what the card shows, and drop the chunks, which are no longer needed."""
     if figures:
         draw_for_card(folder, config)
-    render_card(folder)
-    folder.remove_chunks(config)
+    remove_chunks(folder.chunks(config))
+    with suppress(OSError):  # another configuration is being made
+        folder.chunks(config).parent.rmdir()

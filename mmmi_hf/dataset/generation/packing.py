@@ -16,11 +16,13 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmmi_hf.common.files import sha256_of
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.format.folder import shard_names
-from mmmi_hf.dataset.format.schema import is_image
+from mmmi_hf.dataset.format.manifest import Computing, FileEntry, Manifest, Split, Statements
 from mmmi_hf.dataset.generation.chunks import ChunkStore
 from mmmi_hf.dataset.generation.mmmi import MMMIBuilder, pieces
+from mmmi_hf.dataset.generation.rows import modality_entries
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 if TYPE_CHECKING:
@@ -32,12 +34,11 @@ READ_ROWS = 64
 def pack(
     config: MMMIConfig,
     store: ChunkStore,
-    truth: pa.Table,
     bijections: dict[str, Bijection],
     *,
     world_size: int = 1,
     progress: bool = True,
-) -> tuple[dict[str, Any], dict[str, Path]]:
+) -> tuple[Manifest, dict[str, Path]]:
     """Build the Parquet files beside the chunks and check them; returns the manifest and where each file is."""
     work = store.folder / "packing"
     shutil.rmtree(work, ignore_errors=True)
@@ -55,13 +56,12 @@ def pack(
             verify_packed(shards, rows, store, bar.update)
             names = shard_names(config.name, split, len(shards))
             packed |= dict(zip(names, shards, strict=True))
-            splits[split] = {"rows": len(rows), "bytes": builder.info.splits[split].num_bytes, "files": names}
-    truth_file, model_file = work / "ground_truth.parquet", work / "causal_model.json"
-    pq.write_table(truth, truth_file)
+            splits[split] = Split(rows=len(rows), bytes=builder.info.splits[split].num_bytes, files=tuple(names))
+    model_file = work / "causal_model.json"
     model_file.write_text(config.model.to_json() + "\n")
-    packed[f"ground_truth/{config.name}.parquet"] = truth_file
     packed[f"causal_models/{config.name}.json"] = model_file
-    return _manifest(config, store.key, splits, bijections, world_size), packed
+    files = tuple(_entry(place, packed[place]) for place in sorted(packed))
+    return _manifest(config, store.key, splits, files, bijections, world_size), packed
 
 
 @contextmanager
@@ -80,34 +80,37 @@ def _no_progress_bars_of_datasets() -> Iterator[None]:
 def _manifest(
     config: MMMIConfig,
     key: dict[str, Any],
-    splits: dict[str, Any],
+    splits: dict[str, Split],
+    files: tuple[FileEntry, ...],
     bijections: dict[str, Bijection],
     world_size: int,
-) -> dict[str, Any]:
-    return {
-        "config": config.name,
-        "version": str(config.version),
-        "description": config.description,
-        "rows": config.rows,
-        "splits": splits,
-        "seed": config.seed,
-        "standardize": config.standardize,
-        "store_latents": config.store_latents,
-        "causal_model": config.model.digest,
-        "modalities": [
-            {
-                "name": name,
-                "shape": list(config.model.shapes[name]),
-                "pipeline": modality.pipeline,
-                "pipeline_digest": bijections[name].digest,
-                "class_label": modality.class_label,
-                "view_half_range": bijections[name].view.half_range if is_image(config.model.shapes[name]) else None,
-            }
-            for name, modality in zip(config.model.modalities, config.modalities, strict=True)
-        ],
-        "world_size": world_size,
-        "key": key,
-    }
+) -> Manifest:
+    return Manifest(
+        config=config.name,
+        version=str(config.version),
+        rows=config.rows,
+        splits=splits,
+        seed=config.seed,
+        standardize=config.standardize,
+        store_latents=config.store_latents,
+        causal_model=config.model.digest,
+        configuration=key["configuration"],
+        modalities=modality_entries(config, bijections),
+        files=files,
+        statements=Statements(
+            description=config.description or None, world_size=world_size, computing=(_computing(key),)
+        ),
+    )
+
+
+def _computing(key: dict[str, Any]) -> Computing:
+    kept = ("dtype", "micro_batch", "chunk_rows", "channels_last", "compiled", "machine", "versions")
+    return Computing(device=tuple(key["device"]), hardware=tuple(key["hardware"]), **{name: key[name] for name in kept})
+
+
+def _entry(place: str, packed: Path) -> FileEntry:
+    """How a manifest names a packed file that goes to a place."""
+    return FileEntry(path=place, bytes=packed.stat().st_size, sha256=sha256_of(packed))
 
 
 def verify_packed(

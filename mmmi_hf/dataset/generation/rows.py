@@ -8,7 +8,7 @@ network always sees full micro-batches aligned to r, and nothing depends on the 
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from mmmi_hf.dataset.format.manifest import ModalityEntry, View
 from mmmi_hf.dataset.format.schema import is_image, latent_column, pmi_pairs, png_views, to_table
 from mmmi_hf.dataset.generation.launcher import hardware
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -102,6 +103,25 @@ def chunk_key(
             },
         },
     }
+
+
+def modality_entries(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> tuple[ModalityEntry, ...]:
+    """The modalities of a configuration as its manifest lists them."""
+    entries = []
+    for name, modality in zip(config.model.modalities, config.modalities, strict=True):
+        bijection, shape = bijections[name], config.model.shapes[name]
+        view = View(kind="image", half_range=bijection.view.half_range) if is_image(shape) else None
+        entries.append(
+            ModalityEntry(
+                name=name,
+                shape=shape,
+                pipeline=modality.pipeline,
+                pipeline_digest=bijection.digest,
+                class_label=modality.class_label,
+                view=view,
+            )
+        )
+    return tuple(entries)
 
 
 @dataclass(frozen=True, eq=False)
