@@ -68,7 +68,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return "interrupted; run the same command again to continue", _INTERRUPTED
     if isinstance(error, ValueError):
         return str(error), 2
-    from mmmi_hf.dataset.generation.chunks import FolderInUseError
+    from mmmi_hf.common.locks import FolderInUseError
 
     if isinstance(error, FolderInUseError):
         return str(error), 1

@@ -50,17 +50,19 @@ def info(
     config: Config,
     quantity: Annotated[
         list[str] | None,
-        typer.Option(help='Only this quantity, for any blocks, e.g. "I(x1,x2;y)" or "TC(x1,x2)"; may be repeated.'),
+        typer.Option(
+            help='Only this quantity, for any blocks, e.g. "I(x1,x2;y)" or "unique(x1;y) without x2"; may be repeated.'
+        ),
     ] = None,
     form: AsFormat = Format.table,
 ) -> None:
     """Show a configuration and its exact information quantities, in nats."""
-    from mmmi_hf.causal.quantities.grammar import Quantity
+    from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.releases.registry import get_configuration
 
     chosen = get_configuration(config)
-    values = {q: Quantity.read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
+    values = {q: read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
     if form is Format.json:
         typer.echo(json.dumps({"config": chosen.name, "version": str(chosen.version), "quantities": values}, indent=2))
         return

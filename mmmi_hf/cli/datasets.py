@@ -37,6 +37,9 @@ def generate(
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
     ] = True,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the card's figures; without, the next run draws them.")
+    ] = True,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
@@ -64,6 +67,7 @@ def generate(
         compiled=compiled,
         overwrite=overwrite,
         certify=certify,
+        figures=figures,
         progress=not quiet,
     )
     if result.rank != 0:

@@ -89,6 +89,7 @@ def generate(
     compiled: bool = False,
     overwrite: bool = False,
     certify: bool = True,
+    figures: bool = True,
     progress: bool = True,
 ) -> Generated:
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
@@ -106,6 +107,7 @@ def generate(
         overwrite: replace a complete configuration of this name that was made with other settings.
         certify: also measure on the finished files that the information is there (see `mmmi_hf.certify`), unless a
             valid certificate is there already. Without it, ground truth and card say "not measured".
+        figures: also draw what the card shows. What is left out is drawn by the next call that does not leave it out.
         progress: show progress bars.
 
     Returns:
@@ -125,12 +127,21 @@ def generate(
     else:
         config = get_configuration(os.fspath(config), pipeline=pipeline)
     config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    config.model.check_rows()
     folder = DatasetFolder(out)
     computing = {"channels_last": channels_last, "compiled": compiled}
     # Linear algebra of several threads sums in another order, and launchers set the number of threads.
     with threadpool_limits(limits=1, user_api="blas"):
         made = _generate(
-            config, folder, place, computing, device=device, overwrite=overwrite, progress=progress, started=started
+            config,
+            folder,
+            place,
+            computing,
+            device=device,
+            overwrite=overwrite,
+            figures=figures,
+            progress=progress,
+            started=started,
         )
         if not made.complete or place.rank != 0:
             return made
@@ -149,6 +160,7 @@ def _generate(
     *,
     device: str | None,
     overwrite: bool,
+    figures: bool,
     progress: bool,
     started: float,
 ) -> Generated:
@@ -178,7 +190,7 @@ def _generate(
         if there:
             if place.rank == 0 or store.first:
                 with folder.locked():
-                    _finish(folder, config.name)
+                    _finish(folder, config.name, figures=figures)
             return result(0)
         maker = Maker(config, bijections, store, wanted, place, progress=progress)
         maker.run()
@@ -189,7 +201,7 @@ def _generate(
         with folder.locked():
             folder.put_in_place(config.name, packed)
             folder.write_manifest(config.name, manifest)
-            _finish(folder, config.name)
+            _finish(folder, config.name, figures=figures)
     return result(made, network_fraction=maker.network_fraction)
 
 
@@ -297,9 +309,10 @@ def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
         ) from error
 
 
-def _finish(folder: DatasetFolder, config: str) -> None:
+def _finish(folder: DatasetFolder, config: str, *, figures: bool) -> None:
     """Draw what the card shows, and drop the chunks, which are no longer needed."""
-    draw_for_card(folder, config)
+    if figures:
+        draw_for_card(folder, config)
     remove_chunks(folder.chunks(config))
     with suppress(OSError):  # another configuration is being made
         folder.chunks(config).parent.rmdir()

@@ -52,7 +52,7 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import from_eight_bit, latent_column
-from mmmi_hf.dataset.generation.rows import class_labels, half_range, load_bijections
+from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
@@ -282,9 +282,9 @@ class _Run:
             for entry in self.manifest.modalities
             if bijections[entry.name].digest != entry.pipeline_digest
         ] + [
-            f"the view of {name} has the range ±{stated}, its pipeline's is ±{half_range(bijections[name])}"
+            f"the view of {name} has the range ±{stated}, its pipeline's is ±{bijections[name].view.half_range}"
             for name, stated in self.manifest.half_ranges.items()
-            if stated != half_range(bijections[name])
+            if stated != bijections[name].view.half_range
         ]
         if problems:
             return self._refused(problems)

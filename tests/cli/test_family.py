@@ -6,7 +6,6 @@ import ast
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -14,8 +13,8 @@ import pytest
 
 from mmmi_hf.cli.family import build_family
 from mmmi_hf.dataset.releases.registry import get_family, list_families
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "builder_scripts").glob("*.py"))
 
 
@@ -39,7 +38,6 @@ def header(script):
 
 def test_there_is_a_script_for_every_family():
     called = {script.stem: ast.parse(script.read_text()).body[-1].body[0].value for script in SCRIPTS}
-    assert sorted(called) == sorted(name.replace("-", "_") for name in list_families())
     assert {stem: call.args[0].value for stem, call in called.items()} == {
         name.replace("-", "_"): name for name in list_families()
     }

@@ -1,6 +1,6 @@
 """Prints the processor seconds of one cell per estimator, and what a plan of cells would take. Asserts nothing.
 
-Run: python tests/performance/bench_estimators.py [--side 32] [--rows 4000] [--steps 100]
+Run: python -m tests.performance.bench_estimators [--side 32] [--rows 4000] [--steps 100]
 
 Processor time, not wall time, so that other programs disturb little; networks run on one thread, as in the benchmark.
 The steps that early stopping takes are not known beforehand: `--full-steps` states how many to reckon with.
@@ -16,8 +16,8 @@ import numpy as np
 
 from mmmi_hf import common_cause
 from mmmi_hf.benchmark import ExactPairs, Pairs, Training, make_estimator
-from mmmi_hf.benchmark.estimators.contract import estimator_class
 from mmmi_hf.benchmark.networks.training import one_thread
+from mmmi_hf.benchmark.registry import estimator_class
 
 NAMES = ("dv", "js", "infonce", "mine", "nwj", "smile-1", "smile-5", "smile-inf", "ba", "cca", "pca-ksg", "ksg")
 ORACLES = ("oracle-ksg", "oracle-dv")

@@ -17,7 +17,6 @@ what is derived says at most less than the records.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -26,6 +25,7 @@ from pathlib import Path
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import nearest_existing, read_regular, sha256_of, sync
+from mmmi_hf.common.locks import locked_folder
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.format.manifest import FileEntry, Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -132,12 +132,8 @@ class DatasetFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while files are put in place; another run waits its turn."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked_folder(self.path):
             yield
-        finally:
-            os.close(descriptor)
 
     def damaged_files(self, manifest: Manifest) -> list[str]:
         """The files of a manifest that are missing or whose SHA-256 differs."""

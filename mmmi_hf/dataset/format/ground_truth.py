@@ -11,7 +11,6 @@ vouches for it; every check computes it again.
 from __future__ import annotations
 
 import math
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal.quantities import reported
 from mmmi_hf.common.files import MOST_BYTES, check_regular, write_bytes
 from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord
@@ -50,37 +50,12 @@ BOUNDS = ("floor_float32", "measured_float32", "floor_view", "measured_view")
 def quantities(model: CausalModel) -> dict[str, float]:
     """Every reported quantity of a model by name, in nats.
 
-    For modalities x1 … xM and the target y: I(xi;y) for each, I(x1,…,xM;y) together, I(xi;xj) and I(xi;xj|y) for each
-    pair, total correlation TC, dual total correlation DTC and O-information O of all blocks, and for each pair the
-    interaction information I(xi;xj) − I(xi;xj|y) and the partial information decomposition about y.
+    Which they are, and in which order, is said by the registry of quantities.
 
     Raises:
         InfiniteInformationError: the model has a quantity that is infinite.
     """
-    names = list(model.modalities)
-    together = ",".join(names)
-    values = {f"I({name};y)": model.mutual_information(name, "y") for name in names}
-    if len(names) > 1:
-        values[f"I({together};y)"] = model.mutual_information(names, "y")
-    pairs = list(combinations(names, 2))
-    for a, b in pairs:
-        values[f"I({a};{b})"] = model.mutual_information(a, b)
-    for a, b in pairs:
-        values[f"I({a};{b}|y)"] = model.mutual_information(a, b, given="y")
-    blocks = [*names, "y"]
-    listed = ",".join(blocks)
-    values[f"TC({listed})"] = model.total_correlation(blocks)
-    values[f"DTC({listed})"] = model.dual_total_correlation(blocks)
-    values[f"O({listed})"] = model.o_information(blocks)
-    for a, b in pairs:
-        values[f"II({a};{b};y)"] = model.interaction_information(a, b, "y")
-    for a, b in pairs:
-        parts = model.partial_information_decomposition(a, b)
-        values[f"redundant({a},{b};y)"] = parts.redundant
-        values[f"unique({a};y) without {b}"] = parts.unique_a
-        values[f"unique({b};y) without {a}"] = parts.unique_b
-        values[f"synergistic({a},{b};y)"] = parts.synergistic
-    return values
+    return {str(quantity): quantity.of(model) for quantity in reported(model)}
 
 
 def ground_truth_table(config: MMMIConfig, certificate: CertificateRecord | None = None) -> pa.Table:

@@ -27,6 +27,7 @@ from typing import Any
 import pyarrow as pa
 
 from mmmi_hf.common.files import write_bytes
+from mmmi_hf.common.locks import FolderInUseError
 
 JOURNAL = "journal.jsonl"
 JOURNALS = "journal*.jsonl"
@@ -36,10 +37,6 @@ CLAIMS = "claims"
 _ENTRY = frozenset({"chunk", "rows", "sha256", "rank", "run"})
 
 logger = logging.getLogger(__name__)
-
-
-class FolderInUseError(RuntimeError):
-    """Another run is writing to the folder."""
 
 
 class DamagedChunkError(RuntimeError):

@@ -15,11 +15,11 @@ import pyarrow as pa
 from datasets.builder import Key
 from datasets.utils.py_utils import convert_file_size_to_int
 
-from mmmi_hf.dataset.cards.dataset_card import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.format.parquet import SHARD_BYTES, group_rows, regrouped, shard_lengths, write_shard
 from mmmi_hf.dataset.format.schema import features, row_bytes
 from mmmi_hf.dataset.generation.chunks import ChunkStore
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
 
 Piece = tuple[int, int, int]

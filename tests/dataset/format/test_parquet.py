@@ -1,0 +1,96 @@
+"""The packed Parquet: encodings, row groups, shards, and the same bytes however the rows arrive."""
+
+import datasets
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from mmmi_hf.causal import common_cause
+from mmmi_hf.dataset.format import parquet
+from mmmi_hf.dataset.format.parquet import group_rows, parquet_options, regrouped, shard_lengths, write_shard
+from mmmi_hf.dataset.format.schema import features, png_views, row_bytes, to_table
+from tests.support import generate
+
+
+def rows_of(count, shape=(3, 16, 16), seed=0):
+    """Noise in every column: what compresses and packs worst."""
+    generator = np.random.default_rng(seed)
+    wanted = features(common_cause(shape, mi=1.0))
+    columns = {name: generator.standard_normal(count) for name in wanted}
+    columns["row"] = np.arange(count)
+    for name in ("x1", "x2"):
+        columns[name] = generator.standard_normal((count, *shape)).astype(np.float32)
+        columns[f"{name}_image"] = png_views(columns[name], 2.0)
+    return to_table(columns, wanted), wanted
+
+
+def test_encodings_and_row_groups_of_a_packed_file(tmp_path):
+    table, wanted = rows_of(400)
+    size = row_bytes(wanted)
+    path = tmp_path / "rows.parquet"
+    lengths = [group_rows(size)] * (400 // group_rows(size)) + [400 % group_rows(size)]
+    written = write_shard(path, table.schema, regrouped([table], lengths))
+    assert written == pytest.approx(table.nbytes, rel=0.02)
+    file = pq.ParquetFile(path)
+    assert file.metadata.num_row_groups == len(lengths) > 2
+    for index in range(len(lengths)):
+        group = file.metadata.row_group(index)
+        assert group.num_rows == lengths[index]
+        assert group.total_byte_size <= parquet.ROW_GROUP_BYTES
+        for column in map(group.column, range(group.num_columns)):
+            assert column.has_offset_index
+            if column.physical_type == "BYTE_ARRAY":
+                assert (column.compression, column.is_stats_set) == ("UNCOMPRESSED", False)
+                continue
+            assert column.compression == "ZSTD"
+            assert "RLE_DICTIONARY" not in column.encodings
+            if column.physical_type in ("FLOAT", "DOUBLE"):
+                assert "BYTE_STREAM_SPLIT" in column.encodings
+            assert column.is_stats_set == (column.path_in_schema in wanted)
+    assert datasets.Features.from_arrow_schema(file.schema_arrow) == wanted
+    assert file.read().equals(table)
+
+
+def test_an_upper_estimate_of_a_row(tmp_path):
+    table, wanted = rows_of(100, shape=(1, 5, 7))
+    assert row_bytes(wanted) >= table.nbytes / 100
+
+
+def test_the_bytes_do_not_depend_on_how_the_rows_arrive(tmp_path):
+    table, _ = rows_of(50)
+    for name, tables in (("one", [table]), ("many", [table.slice(start, 7) for start in range(0, 50, 7)])):
+        write_shard(tmp_path / name, table.schema, regrouped(tables, [20, 20, 10]))
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "many").read_bytes()
+
+
+def test_too_few_rows_are_noticed():
+    table = pa.table({"row": [1, 2, 3]})
+    with pytest.raises(ValueError, match="4 rows were to come, 3 came"):
+        list(regrouped([table], [4]))
+
+
+def test_shards_hold_whole_row_groups():
+    group = group_rows(1000)
+    lengths = shard_lengths(10_000, 1000, most=3_000_000)
+    assert sum(lengths) == 10_000
+    assert all(length % group == 0 and length * 1000 <= 3_000_000 for length in lengths[:-1])
+    assert shard_lengths(3, 2_000_000_000) == [1, 1, 1]
+    assert shard_lengths(3, 10) == [3]
+
+
+def test_flat_columns_have_options_too():
+    options = parquet_options(pa.schema([("row", pa.int64()), ("y", pa.float64()), ("flag", pa.bool_())]))
+    assert options["column_encoding"] == {"row": "DELTA_BINARY_PACKED", "y": "BYTE_STREAM_SPLIT", "flag": "PLAIN"}
+    assert options["write_statistics"] == ["row", "y", "flag"]
+
+
+def test_many_shards_load_as_one_split(small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmmi_hf.dataset.generation.mmmi.SHARD_BYTES", 20_000)
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 10_000)
+    folder = generate(small_config, tmp_path / "out").folder
+    assert len(list((folder / "data/small").glob("train-*-of-*.parquet"))) > 3
+    rows = datasets.load_dataset(str(folder), "small", split="train")
+    assert rows["row"] == list(range(120))
+    stream = datasets.load_dataset(str(folder), "small", split="train", streaming=True, columns=["y"])
+    assert [row["y"] for row in stream] == rows["y"]

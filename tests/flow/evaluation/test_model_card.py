@@ -1,0 +1,433 @@
+"""Model cards: every number comes from a file, parts that are missing are said to be, stale cards are found."""
+
+import copy
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from mmmi_hf.cli.cards import main
+from mmmi_hf.flow.evaluation import model_card as cards
+from mmmi_hf.flow.evaluation.model_card import card_of, model_card
+
+RECIPE = {
+    "dataset": "owner/pictures",
+    "image_size": 16,
+    "channels": 1,
+    "block_out_channels": [24, 40],
+    "attention": [False, True],
+    "layers_per_block": 2,
+    "patch_size": 2,
+    "sigma_min": 0.03,
+    "learning_rate": 0.0007,
+    "final_learning_rate": 2.1e-5,
+    "warmup_steps": 51,
+    "max_gradient_norm": 1.5,
+    "ema_start": 0.97,
+    "ema_end": 0.9993,
+    "mixed_precision": "bf16",
+    "horizontal_flips": False,
+    "batch_size": 96,
+    "seed": 13,
+}
+TRAINING = {
+    "recipe": RECIPE | {"dataset": "data/pictures"},
+    "steps": 6543,
+    "images_seen": 628128,
+    "num_images": 59999,
+    "seconds": 5444.0,
+    "final_loss": 0.13579,
+    "parameters": 3876543,
+    "weights_bytes": 7812345,
+    "digest": "a" * 64,
+    "world_size": 1,
+    "class_names": ["cat", "dog"],
+    "versions": {"torch": "2.13.0", "diffusers": "0.42.1"},
+}
+
+
+def _share(value, images):
+    return {"value": value, "interval_95": [value - 0.011, value + 0.012], "images": images}
+
+
+def _accuracies(value):
+    return {"overall": _share(value, 2000), "per_class": {"cat": _share(value - 0.05, 1000), "dog": _share(0.77, 1000)}}
+
+
+def _part(results, **settings):
+    return {
+        "settings": settings,
+        "results": results,
+        "seconds": 432.1,
+        "threads": 2,
+        "machine": "x86_64",
+        "command": f"mmmi-hf evaluate-flow PIPELINE --{next(iter(settings))}",
+        "versions": {"python": "3.11.7", "torch": "2.13.0"},
+    }
+
+
+def _round_trip(dtype, largest):
+    return _part(
+        {
+            "n": 128,
+            "seed": 0,
+            "dtype": dtype,
+            "batch_size": 50,
+            "relative_error_max": largest,
+            "relative_error_median": largest / 2,
+            "failures": 0,
+            "forward_evaluations": 16,
+            "inverse_evaluations_mean": 123.4,
+            "inverse_evaluations_max": 151,
+            "forward_seconds": 0.084,
+            "inverse_seconds": 0.71,
+        },
+        per_class=64,
+    )
+
+
+STEP = {"step": 0, "t": 0.0, "h": 0.25, "contraction": 1.14, "smallest_stretch": 0.33, "monotonicity": 0.71}
+PARTS = {
+    "samples": _part(
+        {
+            "classifier": {"training_images": 59999, "feature_dimension": 128},
+            "accuracy": {"samples": _accuracies(0.853), "test_images": _accuracies(0.9297)},
+            "frechet": {
+                "samples_to_test": 1.2344,
+                "training_to_test": 0.0246,
+                "ratio": 50.18,
+                "rows": {"samples": 2000, "training_images": 1998, "test_images": 2001},
+            },
+            "precision_recall": {
+                "rows": 1998,
+                "k": 3,
+                "samples": {"precision": 0.701, "recall": 0.602},
+                "training_images": {"precision": 0.803, "recall": 0.804},
+            },
+            "pixels": {"smallest": -1.432, "largest": 1.511, "share_clipped": 0.0321},
+            "sheets": {
+                "samples": "samples.png",
+                "neighbours": "neighbours.png",
+                "neighbour_queries": 16,
+                "smallest_neighbour_distance": 3.21,
+            },
+        },
+        per_class=1000,
+        seed=7,
+    ),
+    "classification_accuracy_score": _part(
+        {
+            "samples": _share(0.811, 2000),
+            "training_images": _share(0.871, 2000),
+            "images": {"samples": 2000, "training_images": 1998},
+        },
+        per_class=1000,
+    ),
+    "round_trip_float32": _round_trip("float32", 4.44e-6),
+    "round_trip_float64": _round_trip("float64", 7.77e-13),
+    "certificate": _part(
+        {
+            "samples": 17,
+            "seed": 0,
+            "iterations": 12,
+            "steps": [STEP],
+            "contraction": 1.14,
+            "smallest_stretch": 0.33,
+            "monotonicity": 0.71,
+        },
+        samples=17,
+    ),
+    "storage": _part(
+        {
+            "rows": 4,
+            "formats": {
+                "float32": {"relative_error": 9.6e-7, "mean_direction_error": 1.1e-6, "failed": 0},
+                "8 bits": {"relative_error": None, "mean_direction_error": None, "failed": 4},
+            },
+        },
+        per_class=2,
+    ),
+}
+EVALUATION = {
+    "format": 1,
+    "pipeline": {
+        "digest": "a" * 64,
+        "latent_shape": [1, 16, 16],
+        "num_classes": 2,
+        "class_names": ["cat", "dog"],
+        "parameters": 3876543,
+        "scheduler": {"sigma_min": 0.03, "num_inference_steps": 9, "solver": "midpoint", "grid": "cosine"},
+    },
+    "parts": PARTS,
+}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    place = tmp_path / "pictures"
+    place.mkdir()
+    (place / "recipe.yaml").write_text(yaml.safe_dump(RECIPE))
+    _write(place, TRAINING, EVALUATION)
+    return place
+
+
+def _write(folder, training, evaluation):
+    (folder / "training.json").write_text(json.dumps(training))
+    (folder / "evaluation.json").write_text(json.dumps(evaluation))
+
+
+def test_the_card_states_what_the_files_say(folder):
+    text = model_card(folder)
+    for wanted in (
+        "# pictures",
+        "| UNet2DModel behind a pixel-unshuffle of 2; widths 24, 40; 2 residual layers per block; attention at 4×4 |",
+        "3,876,543 (7.8 MB of float16 safetensors)",
+        "σ = 0.03",
+        "9 midpoint steps on a cosine grid, 18 network evaluations",
+        "6,543 steps of 96 images (628,128 images, 10.5 epochs",
+        "1 h 31 min, 1 process.",
+        "bf16 autocast, no flips, seed 13",
+        "torch 2.13.0, diffusers 0.42.1",
+        "| class accuracy, with 95 % interval | 85.3 % (84.2–86.5) | 93.0 % (91.9–94.2) (test images) |",
+        "| Fréchet distance to the test images | 1.234 | 0.025 (1,998 training images) |",
+        "| 50.2 |",
+        "| precision | 0.701 | 0.803 (training images) |",
+        "81.1 % (80.0–82.3) | 87.1 % (86.0–88.3) (trained on 1,998 training images)",
+        "It is not the FID",
+        "3.2 % of the samples' pixel values lie outside [−1, 1] by more than half an 8-bit level;",
+        "they range from -1.43 to 1.51",
+        "| cat | 80.3 % (79.2–81.5) | 88.0 % (86.9–89.2) |",
+        "| float32 | 128 | 2.2e-6 | 4.4e-6 | 0 | 16 | 123 (151) | 0.084, 0.71 |",
+        "| float64 | 128 | 3.9e-13 | 7.8e-13 | 0 |",
+        "17 sampled trajectories (12 Krylov iterations, float64)",
+        "| 0 | 0.000 | 0.250 | 1.14 | 0.33 | 0.71 |",
+        "strong sampled evidence",
+        "It is not a proof",
+        "| float32 | 9.6e-7 | 1.1e-6 | 0 |",
+        "| 8 bits | – | – | 4 |",
+        "mmmi-hf train model_cards/pictures/recipe.yaml --dataset data/pictures --out runs/pictures",
+        "![Samples of every class](samples.png)",
+        'from_pretrained("PATH_OR_REPOSITORY")',
+        "7 min on 2 threads",
+        "Classes: 0 cat, 1 dog.",
+    ):
+        assert wanted in text, wanted
+    assert "Not measured" not in text
+    assert "None" not in text
+
+
+def test_what_looks_bad_is_said(folder):
+    assert "far from real" not in model_card(folder)
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["parts"]["samples"]["results"]["accuracy"]["samples"] = _accuracies(0.4)
+    _write(folder, TRAINING | {"device": "cpu"}, evaluation)
+    text = model_card(folder)
+    assert "**They are far from real images**: a classifier recognises 40.0 % of them, and 93.0 % of real ones." in text
+    assert "1 process on CPUs." in text
+    _write(folder, TRAINING | {"device": "cuda"}, evaluation)
+    assert "1 process on one GPU." in model_card(folder)
+    _write(folder, TRAINING | {"device": "cuda", "device_name": "NVIDIA H100"}, evaluation)
+    assert "1 process on one NVIDIA H100." in model_card(folder)
+    _write(folder, TRAINING | {"device": "cuda", "device_name": "NVIDIA H100", "world_size": 4}, evaluation)
+    assert "4 processes on GPUs (NVIDIA H100)." in model_card(folder)
+    _write(folder, TRAINING | {"device": "cuda", "world_size": 4}, evaluation)
+    assert "4 processes on GPUs." in model_card(folder)
+
+
+def test_what_was_seen_in_the_sheet_is_in_the_card(folder):
+    (folder / "seen.md").write_text("Cats look like cats.\n")
+    text = model_card(folder)
+    assert "for this picture only.\n\nCats look like cats.\n\n## Use" in text
+
+
+def test_what_the_benchmarks_printed_is_in_the_card(folder):
+    assert "## Speed" not in model_card(folder)
+    (folder / "speed-b.txt").write_text("$ python second.py\nsecond\n")
+    (folder / "speed-a.txt").write_text("$ python first.py\nfirst\n")
+    (folder / "speed-0.txt").write_text("\n")
+    text = model_card(folder)
+    assert "```text\n$ python first.py\nfirst\n\n$ python second.py\nsecond\n```\n\n## Limits" in text
+    assert "\n\n\n" not in text
+
+
+def test_what_computed_a_part_and_another_classifier_are_told(folder):
+    text = model_card(folder)
+    assert "of a classifier of the same settings trained on the samples" in text
+    assert "in float32: 7 min on 2 threads" in text
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["parts"]["samples"]["settings"]["classifier"] = {"widths": [8, 9, 10], "epochs": 3}
+    evaluation["parts"]["classification_accuracy_score"]["settings"]["classifier"] = {"widths": [5, 6, 7], "epochs": 4}
+    evaluation["parts"]["round_trip_float32"]["device"] = "NVIDIA H100"
+    _write(folder, TRAINING, evaluation)
+    text = model_card(folder)
+    assert "real test images of another classifier (widths 5, 6, 7; 4 epochs) trained on the samples." in text
+    assert "in float32: 7 min on one NVIDIA H100" in text
+    assert "; seconds on one NVIDIA H100 and 2 threads." in text
+    assert "by a small convolutional classifier (widths 8, 9, 10; 3 epochs) that was trained" in text
+
+
+def test_earlier_trainings_are_told(folder):
+    first = TRAINING | {"digest": "b" * 64, "steps": 1000, "images_seen": 96000, "seconds": 600.0}
+    second = TRAINING | {"digest": "c" * 64, "images_seen": 200000}
+    second["initial"] = {"pipeline": "runs/first/pipeline", "digest": "b" * 64, "training": first}
+    initial = {"pipeline": "runs/second/pipeline", "digest": "c" * 64, "training": second}
+    _write(folder, TRAINING | {"initial": initial}, EVALUATION)
+    text = model_card(folder)
+    assert f"It went on from the weights of `{'c' * 12}`: 6,543 steps of 96 images (200,000 images)" in text
+    assert f"It went on from the weights of `{'b' * 12}`: 1,000 steps of 96 images (96,000 images) in 10 min" in text
+    assert "All in all 924,128 images in 3 h 11 min." in text
+    _write(folder, TRAINING | {"initial": initial | {"training": None}}, EVALUATION)
+    text = model_card(folder)
+    assert (
+        "It went on from the weights of `runs/second/pipeline` (`cccccccccccc`), of whose training there is no" in text
+    )
+    assert "All in all" not in text
+    assert "\n\n\n" not in text
+
+
+def test_every_leg_whose_recipe_is_there_can_be_made_again(folder):
+    legs = [RECIPE | {"seed": seed} for seed in (5, 6)]
+    first = TRAINING | {"digest": "b" * 64, "recipe": TRAINING["recipe"] | {"seed": 5}}
+    second = TRAINING | {"digest": "c" * 64, "recipe": TRAINING["recipe"] | {"seed": 6}}
+    second["initial"] = {"pipeline": "runs/first/pipeline", "digest": "b" * 64, "training": first}
+    initial = {"pipeline": "runs/second/pipeline", "digest": "c" * 64, "training": second}
+    _write(folder, TRAINING | {"initial": initial}, EVALUATION)
+    for number, recipe in enumerate(legs, 1):
+        (folder / f"recipe-{number}.yaml").write_text(yaml.safe_dump(recipe))
+    words = [
+        f"mmmi-hf train model_cards/pictures/recipe{suffix}.yaml --dataset data/pictures --out runs/{out}\n"
+        for suffix, out in (("-1", "first"), ("-2", "second"), ("", "pictures"))
+    ]
+    assert "".join(words) in model_card(folder)
+    (folder / "recipe-2.yaml").write_text(yaml.safe_dump(legs[1] | {"seed": 7}))
+    assert words[0] + words[2] in model_card(folder)
+    _write(folder, TRAINING | {"initial": initial | {"training": None}}, EVALUATION)
+    assert "recipe-" not in model_card(folder)
+
+
+def test_its_front_matter_is_what_the_hub_reads(folder):
+    data = ModelCard(model_card(folder)).data
+    assert data.license == "apache-2.0"
+    assert data.library_name == "diffusers"
+    assert data.pipeline_tag == "unconditional-image-generation"
+    assert data.datasets == ["owner/pictures"]
+    assert "arxiv:2510.21686" in data.tags
+
+
+def test_a_local_data_set_is_not_linked(folder):
+    recipe = RECIPE | {"dataset": "./pictures"}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    assert ModelCard(model_card(folder)).data.datasets is None
+
+
+def test_a_bundled_pipeline_is_loaded_by_its_name(folder, monkeypatch):
+    monkeypatch.setattr(cards, "bundled_pipelines", lambda: ("pictures",))
+    assert 'from_pretrained("pictures")' in model_card(folder)
+
+
+def test_markdown_is_well_formed(folder):
+    text = model_card(folder)
+    assert text.endswith("```\n")
+    assert "\n\n\n" not in text
+    tables = re.findall(r"(?:^\|.*\|$\n)+", text, re.MULTILINE)
+    assert len(tables) == 6
+    for table in tables:
+        assert len({line.count("|") for line in table.splitlines()}) == 1, table
+        assert re.fullmatch(r"\|(---\|)+", table.splitlines()[1])
+
+
+def test_the_template_types_no_number():
+    text = (Path(cards.__file__).parent / "templates" / cards.TEMPLATE).read_text()
+    prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|```.*?```|\(https?://\S+|arXiv:\d+\.\d+", "", text, flags=re.DOTALL)
+    numbers = set(re.findall(r"\d+(?:\.\d+)?", prose))
+    # N(0, I), [−1, 1], 1 − (1−σ), "95 %", x_1, (1 + s)/(10 + s), float16/32/64, bf16, TF32, 8-bit, a year, λ_min/2
+    assert numbers <= {"0", "1", "2", "8", "10", "16", "32", "64", "95", "2019"}
+
+
+@pytest.mark.parametrize("missing", list(PARTS))
+def test_missing_parts_are_left_out(folder, missing):
+    evaluation = copy.deepcopy(EVALUATION)
+    del evaluation["parts"][missing]
+    _write(folder, TRAINING, evaluation)
+    text = model_card(folder)
+    assert "\n\n\n" not in text
+    assert ("Not measured." in text) == (missing in ("samples", "certificate", "storage"))
+    assert ("samples.png" in text) == (missing != "samples")
+
+
+def test_nothing_measured_yet_is_said(folder):
+    _write(folder, TRAINING, EVALUATION | {"parts": {}})
+    text = model_card(folder)
+    assert text.count("Not measured.") == 4
+    assert "\n\n\n" not in text
+
+
+@pytest.mark.parametrize("extreme", ["smallest_stretch", "monotonicity"])
+def test_a_certificate_that_fails_says_so(folder, extreme):
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["parts"]["certificate"]["results"][extreme] = -0.01
+    _write(folder, TRAINING, evaluation)
+    text = model_card(folder)
+    assert "do not support that every step is injective" in text
+    assert "strong sampled evidence" not in text
+
+
+def test_check_finds_stale_cards(folder, capsys):
+    assert main([str(folder), "--check"]) == 1, "there is no card yet"
+    assert main([str(folder)]) == 0
+    assert main([str(folder), "--check"]) == 0
+    assert card_of(folder).stale_lines() == []
+    card = folder / "README.md"
+    card.write_text(card.read_text().replace("85.3 %", "99.9 %"))
+    capsys.readouterr()
+    assert main([str(folder), "--check"]) == 1
+    printed = capsys.readouterr().out
+    assert "-| class accuracy, with 95 % interval | 99.9 %" in printed
+    assert "+| class accuracy, with 95 % interval | 85.3 %" in printed
+    assert "99.9" in card.read_text(), "checking writes nothing"
+    card_of(folder).write()
+    assert main([str(folder), "--check"]) == 0
+
+
+def test_any_change_of_a_measured_number_makes_the_card_stale(folder):
+    card_of(folder).write()
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["parts"]["storage"]["results"]["formats"]["float32"]["relative_error"] = 3.3e-7
+    _write(folder, TRAINING, evaluation)
+    assert any("3.3e-7" in line for line in card_of(folder).stale_lines())
+
+
+def test_files_that_do_not_belong_together_are_refused(folder):
+    _write(folder, TRAINING, EVALUATION | {"pipeline": EVALUATION["pipeline"] | {"digest": "b" * 64}})
+    with pytest.raises(ValueError, match=r"evaluation.json is of pipeline bbbbbbbbbbbb, training.json of aaaaaaaaaaaa"):
+        model_card(folder)
+    _write(folder, TRAINING | {"recipe": RECIPE | {"seed": 14}}, EVALUATION)
+    with pytest.raises(ValueError, match=r"recipe.yaml has seed = 13, training.json was made with 14"):
+        model_card(folder)
+
+
+@pytest.mark.parametrize("name", ["recipe.yaml", "training.json", "evaluation.json"])
+def test_missing_and_broken_files_are_named(folder, name, capsys):
+    (folder / name).write_text("[1]")
+    with pytest.raises(ValueError, match=rf"{name} must hold a mapping, got list"):
+        model_card(folder)
+    (folder / name).write_text("{")
+    with pytest.raises(ValueError, match=rf"{name} cannot be read"):
+        model_card(folder)
+    (folder / name).unlink()
+    assert main([str(folder)]) == 2
+    assert f"{name} is missing" in capsys.readouterr().err
+    assert not (folder / "README.md").exists()
+
+
+def test_durations():
+    assert [cards._duration(s) for s in (3.4, 59.4, 61, 3599, 5444)] == [
+        "3 s",
+        "59 s",
+        "1 min",
+        "1 h 0 min",
+        "1 h 31 min",
+    ]
