@@ -45,6 +45,11 @@ def check_regular(path: Path, most: int | None = None) -> None:
         raise UnusableFileError(f"{path} has {found.st_size:,} bytes, expected at most {most:,}")
 
 
+def leaves(root: Path, path: Path) -> bool:
+    """Whether what a path names, all links followed, lies outside a folder."""
+    return not path.resolve().is_relative_to(root.resolve())
+
+
 def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a regular file of at most `most` bytes; see `check_regular` for what is raised.
 

@@ -67,7 +67,9 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
     said = {"version": manifest.version, "description": manifest.description}
     if {field: found.get(config.name, {}).get(field) for field in said} != said:
         problems.append(f"README.md gives {config.name!r} another version or description than the manifest")
-    tables = {path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("*.parquet"))}
+    tables = {
+        path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("[!.]*.parquet"))
+    }
     problems += _entry_problems(folder, found, default) + _info_problems(config, manifest, infos, tables[config.name])
     problems += _stray(folder, tables)
     return problems or _kind_problems(folder, entries[0]["config_name"])

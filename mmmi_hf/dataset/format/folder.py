@@ -98,7 +98,7 @@ class DatasetFolder:
 
     def configurations(self) -> list[str]:
         """The complete configurations, by name."""
-        return sorted(path.stem for path in (self.path / "manifests").glob("*.json"))
+        return sorted(path.stem for path in (self.path / "manifests").glob("[!.]*.json"))
 
     def manifest(self, config: str) -> Manifest | None:
         """The manifest of a configuration, or None. Raises ConfigurationError for one that cannot be read."""

@@ -222,7 +222,7 @@ STEPS = [
 
 @pytest.mark.parametrize("step", STEPS)
 def test_a_kill_while_putting_in_place_is_completed(small_config, tmp_path, monkeypatch, step):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -375,7 +375,7 @@ def test_the_builder_only_packs(small_config, tmp_path):
 )
 def test_packed_files_that_differ_from_their_chunks_are_refused(small_config, tmp_path, monkeypatch, change, says):
     monkeypatch.setattr("mmmi_hf.dataset.assembly.remove_chunks", lambda *arguments: None)
-    folder = generate(small_config, tmp_path / "out", progress=False).folder
+    folder = generate(small_config, tmp_path / "out").folder
     shard = folder / "data/small/train-00000-of-00001.parquet"
     store = ChunkStore.open(folder / ".chunks/small")
     verify_packed([shard], range(120), store)

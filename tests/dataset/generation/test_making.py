@@ -121,12 +121,16 @@ def test_a_flipped_bit_in_any_packed_file_is_found_and_repaired(small_config, tm
     folder = generate(small_config, tmp_path / "out").folder
     before = content(folder)
     generator = np.random.default_rng(0)
-    for path in sorted(folder.rglob("*.parquet")):
+    for path in sorted((folder / "data").rglob("*.parquet")):
         flip(path, int(generator.integers(path.stat().st_size)))
         caplog.clear()
         assert generate(small_config, folder).rows_made == 150
         assert f"{path.relative_to(folder)} is damaged" in caplog.text
         assert content(folder) == before
+    (truth,) = folder.glob("ground_truth/*.parquet")  # derived, and written again where it is not what it should be
+    truth.write_bytes(truth.read_bytes()[:-9])
+    assert generate(small_config, folder).rows_made == 0
+    assert content(folder) == before
 
 
 def test_a_failing_network_stops_the_run_and_keeps_what_is_done(small_config, tmp_path, monkeypatch):
