@@ -34,8 +34,8 @@ from mmmi_hf.benchmark.estimators.oracles import ExactPairs
 from mmmi_hf.benchmark.networks.training import Training, one_thread
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
+from mmmi_hf.common.failures import FolderInUseError
 from mmmi_hf.common.files import write_text
-from mmmi_hf.dataset.generation.chunks import FolderInUseError
 
 Record = dict[str, Any]
 

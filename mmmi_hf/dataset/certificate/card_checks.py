@@ -162,7 +162,7 @@ def _stray(folder: DatasetFolder) -> list[str]:
     tables = {path.stem: path for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
     claimed = {name: f"{GROUND_TRUTH}/{path.name}" for name, path in tables.items()}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").glob("[!.]*")}
-    being_made = {name for name in claimed if folder.chunks(name).exists()}
+    being_made = {name for name in claimed if folder.work(name).exists()}
     known = set(folder.configurations())
     return [
         f"{where} belongs to no configuration of the folder"

@@ -9,7 +9,7 @@ Owns the layout on disk, which is also the layout on the Hub:
     figures/CONFIG/*.png                 pictures of the card; no part of the manifest
     manifests/CONFIG.json                a configuration is complete when its manifest is there
     certificates/CONFIG.json             what was measured on these very bytes; names the manifest's SHA-256
-    .chunks/CONFIG                       only while a configuration is being made
+    .shards/CONFIG                       only while a configuration is being made
 """
 
 from __future__ import annotations
@@ -18,16 +18,17 @@ import fcntl
 import json
 import os
 import shutil
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from mmmi_hf.common.files import nearest_existing, sha256_of, sync, write_json
-from mmmi_hf.dataset.generation.chunks import remove_chunks
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
+WORK = ".shards"
 GROUND_TRUTH = "ground_truth"
 GROUND_TRUTH_FILES = [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]
 """The `data_files` of the configuration `ground_truth` in the card."""
@@ -62,14 +63,14 @@ class DatasetFolder:
             )
 
     def _is_ours(self) -> bool:
-        return (self.path / ".chunks").is_dir() or any((self.path / "manifests").glob("*.json"))
+        return (self.path / WORK).is_dir() or any((self.path / "manifests").glob("*.json"))
 
     @property
     def card(self) -> Path:
         return self.path / "README.md"
 
-    def chunks(self, config: str) -> Path:
-        return self.path / ".chunks" / config
+    def work(self, config: str) -> Path:
+        return self.path / WORK / config
 
     def data(self, config: str) -> Path:
         return self.path / "data" / config
@@ -137,31 +138,28 @@ class DatasetFolder:
             if not (self.path / entry["path"]).is_file() or file_entry(self.path, entry["path"]) != entry
         ]
 
-    def put_in_place(self, config: str, packed: Mapping[str, Path]) -> None:
-        """Move packed files (relative path → where it is now) to their places, in place of older ones."""
+    def remove(self, config: str) -> None:
+        """Take a configuration away: certificate and manifest first, then its data and figures."""
         for path in (self.certificate_path(config), self.manifest_path(config)):
             if path.exists():
-                path.unlink()
+                path.unlink(missing_ok=True)
                 sync(path.parent)
         for stale in (self.data(config), self.figures(config)):
             shutil.rmtree(stale, ignore_errors=True)
-        for relative, source in packed.items():
-            target = self.path / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sync(source)
-            source.replace(target)
-            sync(target.parent)
 
     def write_manifest(self, config: str, manifest: Mapping[str, Any]) -> None:
         """Write the manifest, which makes the configuration complete."""
         write_json(self.manifest_path(config), {"format": MANIFEST_FORMAT, **manifest})
 
-    def remove_chunks(self, config: str) -> None:
-        """Remove the chunks of a complete configuration, and `.chunks` with the last of them."""
-        remove_chunks(self.chunks(config))
-        parent = self.path / ".chunks"
+    def remove_work(self, config: str) -> None:
+        """Remove what making a configuration left, once it is complete."""
+        gone = self.work(config).with_name(f".{config}.{uuid.uuid4().hex}")  # at once: others see all of it or nothing
+        with suppress(FileNotFoundError):
+            self.work(config).replace(gone)
+        for left in self.path.glob(f"{WORK}/.{config}.*"):
+            shutil.rmtree(left, ignore_errors=True)
         with suppress(OSError):  # another configuration is being made
-            parent.rmdir()
+            (self.path / WORK).rmdir()
 
 
 def shard_names(config: str, split: str, count: int) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
 from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
 from mmmi_hf.dataset.certification import certify
-from mmmi_hf.dataset.format.folder import MANIFEST_FORMAT, DatasetFolder
+from mmmi_hf.dataset.format.folder import MANIFEST_FORMAT, WORK, DatasetFolder
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
 from mmmi_hf.hub.client.versions import Version
@@ -229,5 +229,5 @@ def _copied(folder: DatasetFolder, target: Path) -> DatasetFolder:
         else:
             shutil.copyfile(source, place)
 
-    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(".chunks"))
+    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(WORK))
     return DatasetFolder(target)
