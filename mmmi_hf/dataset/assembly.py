@@ -1,8 +1,8 @@
 """`generate`: from a configuration to a finished dataset folder.
 
-Owns the order of the work: check everything, enter the plan, make the missing shards, merge their records into manifest,
-ground truth and card. A killed run is continued by running it again. Nothing here locks or waits: of two that do the
-same, both succeed.
+Owns the order of the work: check everything, enter the plan, make the missing shards, merge their records into
+manifest, ground truth and card. A killed run is continued by running it again. Nothing here locks or waits: of two that
+do the same, both succeed.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import datasets
 from threadpoolctl import threadpool_limits
 
-from mmmi_hf.common.failures import DiskFullError, Failure, FolderRemovedError
+from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
 from mmmi_hf.common.files import nearest_existing, write_text
 from mmmi_hf.dataset.cards.dataset_card import render_card
 from mmmi_hf.dataset.cards.pictures import draw_for_card
@@ -45,9 +45,6 @@ from mmmi_hf.dataset.generation.worker import ATTEMPTS, Maker
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
-
-if TYPE_CHECKING:
-    from mmmi_hf.flow.bijection import Bijection
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +174,7 @@ def expected(
     """What `generate` with the same arguments would do. Refuses what `generate` refuses, and writes nothing."""
     config = _wanted(config, **replaced)
     folder = DatasetFolder(out)
-    run = _Run(config, folder, start(device), {}, device, {"channels_last": channels_last, "compiled": compiled})
+    run = _Run(config, folder, start(device), (), device, {"channels_last": channels_last, "compiled": compiled})
     missing = run.standing(overwrite=overwrite).rows_missing
     seconds = seconds_per_row(config, run.bijections) * missing if missing else 0.0
     size = row_bytes(run.columns) * config.rows
@@ -212,7 +209,7 @@ class _Run:
         config: MMMIConfig,
         folder: DatasetFolder,
         processes: Processes,
-        before: Mapping[str, int],
+        before: Iterable[str],
         device: str | None,
         computing: dict[str, bool],
     ) -> None:
@@ -289,8 +286,8 @@ class _Run:
         self._refuse(differences, "", overwrite=overwrite)
         if differences:
             return _Standing(manifest, [], every)
-        for path in damaged:
-            logger.warning("%s is damaged: its SHA-256 differs from the manifest's; it is made again", path)
+        for each in damaged:
+            logger.warning("%s is damaged: its SHA-256 differs from the manifest's; it is made again", each)
         return _Standing(manifest, damaged, sum(len(each.rows) for each in self.shards.all if each.name in damaged))
 
     def _refuse(self, differences: list[str], what: str, *, overwrite: bool) -> None:

@@ -134,11 +134,11 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
-    from mmmi_hf.dataset.format.schema import features, is_image
+    from mmmi_hf.dataset.format.schema import is_image
     from mmmi_hf.dataset.generation.rows import half_range, load_bijections, make_rows
 
     bijections = load_bijections(config, device="cpu")
-    table = make_rows(config, bijections, range(ROWS_SHOWN), features(config.model))
+    table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
     rows = {column: table.column(column).to_pylist() for column in table.column_names if "_image" not in column}
     modalities = [
         {

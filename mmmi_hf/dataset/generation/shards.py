@@ -19,6 +19,7 @@ import logging
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def plan(config: MMMIConfig, wanted: datasets.Features) -> list[Shard]:
         while edges[-1] < rows.stop:
             edges.append(_aligned(edges[-1] + max(1, most // size), edges[-1]))
         edges = [edge for edge in edges if edge < rows.stop] + [rows.stop]
-        spans = [range(start, stop) for start, stop in zip(edges, edges[1:], strict=False)]
+        spans = [range(start, stop) for start, stop in pairwise(edges)]
         names = shard_names(config.name, split, len(spans))
         shards += [Shard(name, split, span) for name, span in zip(names, spans, strict=True)]
     return shards
@@ -109,7 +110,7 @@ class Shards:
         self.group_rows = group_rows(row_bytes(wanted))
         self.work = f"{WORK}/{config.name}"
         self.data = f"data/{config.name}"
-        self.request = {"rows": config.rows, "version": str(config.version), "key": dict(key)}
+        self.request: dict[str, Any] = {"rows": config.rows, "version": str(config.version), "key": dict(key)}
         made = {name: value for name, value in key.items() if name not in _CIRCUMSTANCES}
         self._digest = hashlib.sha256(json.dumps({**self.request, "key": made}, sort_keys=True).encode()).hexdigest()
         self._sound: set[str] = set()
@@ -174,7 +175,7 @@ class Shards:
         record = self.record(shard)
         if record is None:
             return False
-        sound = sizes.get(shard.name) == record["bytes"]
+        sound: bool = sizes.get(shard.name) == record["bytes"]
         if sound and reading and shard.name not in self._sound:
             sound = self.store.sha256(shard.name) == record["sha256"]
         if not sound:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import uuid
 from abc import ABC, abstractmethod
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 from mmmi_hf.common.files import sync
 
@@ -24,7 +23,7 @@ class Store(ABC):
     """
 
     @abstractmethod
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> BufferedReader:
         """A file for reading. Raises FileNotFoundError."""
 
     @abstractmethod
@@ -71,7 +70,7 @@ class LocalStore(Store):
         self.folder = folder
         self.partial = partial
 
-    def open(self, name: str) -> BinaryIO:
+    def open(self, name: str) -> BufferedReader:
         return (self.folder / name).open("rb")
 
     def put_if_absent(self, name: str, content: bytes | Path) -> bool:
@@ -116,15 +115,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except FileExistsError:
         raise
-    except OSError:
-        if not source.exists():
-            raise
-        if target.exists():  # a file system without links; what two put there at once is equal
+    except OSError:  # a file system without links; what two put there at once is equal
+        if target.exists():
             raise FileExistsError(target) from None
-        beside = target.with_name(f".{target.name}.{uuid.uuid4().hex}.partial")
-        try:
-            shutil.copyfile(source, beside)
-            sync(beside)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
+        source.replace(target)

@@ -57,7 +57,7 @@ class Maker:
         shards, pieces: where they go.
         scratch: local folder for a shard on its way.
         processes: this process among those of the run.
-        before: what the work folder held before the run began, name → bytes.
+        before: the names that the work folder held before the run began.
         progress: show the rows of all processes.
 
     Attributes:
@@ -72,7 +72,7 @@ class Maker:
         pieces: Pieces,
         scratch: Path,
         processes: Processes,
-        before: Mapping[str, int],
+        before: Iterable[str],
         *,
         progress: bool,
     ) -> None:
@@ -91,9 +91,9 @@ class Maker:
         self._open: dict[Shard, Future[None] | None] = {}
         self._recorded = shards.recorded()
         self._looked = 0.0
-        sizes = {Path(name).name: size for name, size in before.items()}
-        recorded = {shard.name for shard in shards.all if f"{Path(shard.name).stem}.json" in sizes} & self._recorded
-        self._before = self._rows_there(recorded, set(pieces.among(sizes)))
+        there = {Path(name).stem for name in before}
+        recorded = {shard.name for shard in shards.all if Path(shard.name).stem in there} & self._recorded
+        self._before = self._rows_there(recorded, {number for number in pieces.numbers if f"{number:08d}" in there})
 
     @property
     def rows_made(self) -> int:
@@ -107,7 +107,7 @@ class Maker:
         many = f" ({self.processes.world_size} processes)" if self.processes.world_size > 1 else ""
         shown = self.progress and self.processes.rank == 0
         with ExitStack() as stack:
-            there = self._rows_there(self._recorded, self.pieces)
+            there = self._rows_there(self._recorded, self.pieces.numbers)
             bar = progress_bar(f"generating {self.config.name}{many}", self.config.rows, initial=there, shown=shown)
             self._bar = stack.enter_context(bar)
             self._writers = stack.enter_context(CancellingPool(WRITERS))
@@ -141,12 +141,11 @@ class Maker:
         for shard, numbers in todo:
             while len(self._open) >= OPEN_SHARDS:
                 self._advance()
-            self.pieces.close()
             for number in numbers:
                 self._look()
                 if shard.name in self._recorded:
                     break
-                if number not in self.pieces and number not in self._flying:
+                if number not in self.pieces.numbers and number not in self._flying:
                     self._begin(number)
                 while len(self._flying) >= most:
                     self._advance()
@@ -209,7 +208,7 @@ class Maker:
         passed = False
         for shard, packed in list(self._open.items()):
             if packed is None and shard.name not in self._recorded:
-                if all(number in self.pieces for number in shard.pieces):
+                if self.pieces.numbers.issuperset(shard.pieces):
                     self._open[shard] = self._packer.submit(self._pack, shard)
                 elif not any(number in self._flying for number in shard.pieces):
                     del self._open[shard]  # pieces are gone: somebody has finished the shard, or the next attempt does
@@ -235,7 +234,7 @@ class Maker:
             return
         self._recorded.add(shard.name)
         waiting = {number for other in self.shards.all if other.name not in self._recorded for number in other.pieces}
-        self.pieces.drop(lambda number: number not in waiting)
+        self.pieces.drop(set(shard.pieces) - waiting)
 
     def _look(self, *, at_once: bool = False) -> None:
         """See what others have done, whether the folder is still there and ours, and show how far all are."""
@@ -243,11 +242,11 @@ class Maker:
             self.shards.check()
             self.pieces.refresh()
             self._recorded = self.shards.recorded()
-            there = self._rows_there(self._recorded, self.pieces)
+            there = self._rows_there(self._recorded, self.pieces.numbers)
             self._bar.update(max(0, there - self._bar.n))
             self._looked = time.monotonic()
 
-    def _rows_there(self, recorded: set[str], pieces: Pieces | set[int]) -> int:
+    def _rows_there(self, recorded: set[str], pieces: set[int]) -> int:
         """Rows in finished shards and, of the others, in pieces."""
         return sum(
             len(shard.rows)
