@@ -30,7 +30,7 @@ slow:
 	.venv/bin/pytest -m slow
 
 performance:
-	for bench in tests/performance/bench_*.py; do .venv/bin/python $$bench; done
+	for bench in tests/performance/bench_*.py; do .venv/bin/python -m tests.performance.$$(basename $$bench .py); done
 
 ci:
 	bash .ci/run

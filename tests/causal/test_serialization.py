@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from causal_oracles import SEEDS, random_model
 from hypothesis import given, settings
 
 from mmmi_hf.causal import (
@@ -19,6 +18,7 @@ from mmmi_hf.causal import (
     templates,
     two_telescopes,
 )
+from tests.causal.causal_oracles import SEEDS, random_model
 
 
 def matrix_model() -> CausalModel:

@@ -3,7 +3,6 @@
 import doctest
 import json
 import re
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -12,8 +11,9 @@ from mmmi_hf import MMMIConfig, Modality, common_cause, generate
 from mmmi_hf.benchmark import register_estimator
 from mmmi_hf.benchmark.estimators import contract as estimators
 from mmmi_hf.benchmark.report.card import benchmark_card
+from tests.support import ROOT
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "--workers", "1", "--quiet")
 
 

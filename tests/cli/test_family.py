@@ -6,7 +6,6 @@ import ast
 import subprocess
 import sys
 import tomllib
-from pathlib import Path
 from types import SimpleNamespace
 
 import datasets
@@ -14,8 +13,8 @@ import pytest
 
 from mmmi_hf.cli.family import build_family
 from mmmi_hf.dataset.releases.registry import get_family, list_families
+from tests.support import ROOT
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "builder_scripts").glob("*.py"))
 
 

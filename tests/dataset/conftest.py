@@ -5,12 +5,12 @@ import shutil
 import pytest
 import torch
 from diffusers import UNet2DModel
-from forgeries import SMALL
 
 from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
+from tests.dataset.certificate.forgeries import SMALL
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support import ROOT
 
 
 def environment(hub, home, *, token=None, offline=False, ours=True, **extra):
@@ -32,7 +32,7 @@ def environment(hub, home, *, token=None, offline=False, ours=True, **extra):
         "HF_UPDATE_DOWNLOAD_COUNTS": "0",
         "NO_PROXY": "127.0.0.1",
         "OMP_NUM_THREADS": "1",
-        **({"PYTHONPATH": f"{ROOT}{os.pathsep}{Path(__file__).parent}"} if ours else {}),
+        **({"PYTHONPATH": str(ROOT)} if ours else {}),
         **({"HF_TOKEN": token} if token else {}),
         **extra,
     }

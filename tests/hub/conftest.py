@@ -3,9 +3,10 @@
 import re
 
 import pytest
-from clients import Nursery, environment
-from hub_data import PUBLISH, TOKEN, configuration, make
-from loopback import LoopbackHub
+
+from tests.hub.clients import Nursery, environment
+from tests.hub.hub_data import PUBLISH, TOKEN, configuration, make
+from tests.hub.loopback import LoopbackHub
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from loopback_store import Refused, Store
+from tests.hub.loopback_store import Refused, Store
 
 LARGE = (".parquet", ".safetensors", ".arrow", ".bin")
 KINDS = {"models": "model", "datasets": "dataset"}

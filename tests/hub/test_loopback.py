@@ -3,7 +3,8 @@
 import hashlib
 
 import pytest
-from loopback_store import Refused, Store
+
+from tests.hub.loopback_store import Refused, Store
 
 STOCK = """
 from pathlib import Path

@@ -1,6 +1,6 @@
 """Prints the processor seconds of one cell per estimator, and what a plan of cells would take. Asserts nothing.
 
-Run: python tests/performance/bench_estimators.py [--side 32] [--rows 4000] [--steps 100]
+Run: python -m tests.performance.bench_estimators [--side 32] [--rows 4000] [--steps 100]
 
 Processor time, not wall time, so that other programs disturb little; networks run on one thread, as in the benchmark.
 The steps that early stopping takes are not known beforehand: `--full-steps` states how many to reckon with.

@@ -1,8 +1,10 @@
 """Prints images/s of the network alone against the whole of `generate` without the certificate. Asserts nothing.
 
-Run: python tests/performance/bench_generation.py [--configuration NAME] [--rows 128] [--compile] [--channels-last]
+Run: python -m tests.performance.bench_generation [--configuration NAME] [--rows 128] [--compile] [--channels-last]
+[--micro-batch 32]
 
-One and two processes, the configuration's pipeline, the same micro-batches, in one run. Each process computes one
+One and two processes, the configuration's pipeline, the same micro-batches, in one run; whether both leave the same
+files. Micro-batches of another size than the package's need chunks of at least as many rows. Each process computes one
 operation at a time on one thread (OMP_NUM_THREADS=1); wall and processor time are both given, because a busy machine
 stretches the former. On a GPU, when there is one, the round trip of float32 images with TF32 off is printed too.
 """
@@ -10,6 +12,7 @@ stretches the former. On a GPU, when there is one, the round trip of float32 ima
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -23,11 +26,14 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 import numpy as np
 import torch
-from heading import print_heading
 
+from mmmi_hf.dataset.generation import rows as making_rows
 from mmmi_hf.dataset.generation.launcher import Place
-from mmmi_hf.dataset.generation.rows import MICRO_BATCH, class_labels, images_of, load_bijections, prepare
+from mmmi_hf.dataset.generation.rows import class_labels, images_of, load_bijections, prepare
 from mmmi_hf.dataset.releases.registry import get_configuration
+from tests.performance.generate_in_batches import set_micro_batch
+from tests.performance.heading import print_heading
+from tests.support import ROOT
 
 
 def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float, float]:
@@ -46,26 +52,37 @@ def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float
     z = prepared.latents[one][batch][:few]
     back = plain.invert(torch.from_numpy(images[0][:few]).to(plain.device), labels[one]).cpu().numpy()
     error = np.linalg.norm((back - z).reshape(few, -1), axis=1) / np.linalg.norm(z.reshape(few, -1), axis=1)
-    count = len(batches) * MICRO_BATCH
+    count = len(batches) * making_rows.MICRO_BATCH
     return wall / count, processor / count, float(error.max())
 
 
-def whole(name: str, rows: int, processes: int, options: list[str]) -> tuple[dict[str, Any], float, float]:
-    """The summary of `generate` in processes of its own, and wall and processor seconds of all of it with start-up."""
+def whole(name: str, rows: int, processes: int, options: list[str]) -> tuple[dict[str, Any], float, float, list[str]]:
+    """The summary of `generate` in processes of its own, wall and processor seconds of all of it with start-up, and the
+    digests of the data files."""
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
+    program = ["-m", "tests.performance.generate_in_batches", str(making_rows.MICRO_BATCH), "generate", name]
     with tempfile.TemporaryDirectory() as place:
-        program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", name, "--out", f"{place}/out"]
-        program += ["--no-certify"]  # inverting 64 rows takes longer than making 128
+        # Without the certificate, because inverting 64 rows takes longer than making 128.
+        arguments = ["--out", f"{place}/out", "--no-certify", "--rows", str(rows), "--quiet", "--format", "json"]
         before, begin = os.times(), time.perf_counter()
         shown = subprocess.run(
-            [*program, "--rows", str(rows), "--quiet", "--format", "json", *options],
-            check=True,
+            [sys.executable, *launcher, *program, *arguments, *options],
+            check=False,
             capture_output=True,
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *_search_path()])},
         )
+        if shown.returncode:
+            sys.exit(f"generate failed ({shown.returncode}): {shown.stderr.decode(errors='replace')[-2000:]}")
         wall, after = time.perf_counter() - begin, os.times()
+        files = sorted(Path(place, "out", "data").rglob("*.parquet"))
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
     used = after.children_user + after.children_system - before.children_user - before.children_system
-    return json.loads(shown.stdout), wall, used
+    return json.loads(shown.stdout), wall, used, digests
+
+
+def _search_path() -> list[str]:
+    given = os.environ.get("PYTHONPATH", "")
+    return given.split(os.pathsep) if given else []
 
 
 def main() -> None:
@@ -75,26 +92,36 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--micro-batch", type=int, default=making_rows.MICRO_BATCH)
     chosen = parser.parse_args()
+    set_micro_batch(chosen.micro_batch)
     options = ["--compile"] * chosen.compile + ["--channels-last"] * chosen.channels_last
-    wall, processor, error = network_alone(
-        chosen.configuration, min(chosen.rows, 64), compiled=chosen.compile, channels_last=chosen.channels_last
-    )
     print_heading()
     print(
-        f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {MICRO_BATCH}, {Place().device()}"
+        f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {chosen.micro_batch}, "
+        f"{Place().device()}",
+        flush=True,
+    )
+    alone = min(chosen.rows, max(64, chosen.micro_batch))
+    wall, processor, error = network_alone(
+        chosen.configuration, alone, compiled=chosen.compile, channels_last=chosen.channels_last
     )
     print(
         f"  network alone, one process: {1 / wall:.2f} images/s by the wall, {1 / processor:.2f} per processor second; "
-        f"round trip {error:.1e} (bound 2e-5)"
+        f"round trip {error:.1e} (bound 2e-5)",
+        flush=True,
     )
+    first: list[str] = []
     for processes in (1, 2):
-        summary, passed, used = whole(chosen.configuration, chosen.rows, processes, options)
+        summary, passed, used, digests = whole(chosen.configuration, chosen.rows, processes, options)
+        first = first or digests
         images = 2 * chosen.rows
+        same = "" if processes == 1 else f"; files {'identical to' if digests == first else 'OTHER than'} those of one"
         print(
             f"  generate, {summary['world_size']} process(es): {images / summary['seconds']:.2f} images/s by the wall "
             f"({images / passed:.2f} with start-up), {images / used:.2f} per processor second; "
-            f"{summary['network_fraction']:.1%} of the time of making chunks inside the network (goal 90 %)"
+            f"{summary['network_fraction']:.1%} of the time of making chunks inside the network (goal 90 %){same}",
+            flush=True,
         )
     if not torch.cuda.is_available():
         print("  GPU: not shown (there is none here)")

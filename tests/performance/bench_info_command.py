@@ -1,6 +1,6 @@
 """Prints how long `mmmi-hf info` takes as a subprocess, and which heavy libraries it loads. Asserts nothing.
 
-Run: python tests/performance/bench_info_command.py
+Run: python -m tests.performance.bench_info_command
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Prints how long tables of mutual information take, by structured and by dense algebra. Asserts nothing.
 
-Run: python tests/performance/bench_information.py
+Run: python -m tests.performance.bench_information
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def main() -> None:
         f"10 modalities × 3,072 dimensions, 19 quantities, model included: first {1e3 * first:.1f} ms, "
         f"median {1e3 * median:.1f} ms (goal 20 ms)"
     )
-    subprocess.run([sys.executable, __file__, "large"], check=True)
+    subprocess.run([sys.executable, "-m", "tests.performance.bench_information", "large"], check=True)
     for side in (8, 16, 24, 32):
         dense, structured, difference = against_dense(side)
         print(

@@ -1,6 +1,6 @@
 """Prints the rate of latents against the bare random-number generator, in one run. Asserts nothing.
 
-Run: python tests/performance/bench_latents.py
+Run: python -m tests.performance.bench_latents
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Two 3×32×32 float32 images per row through the identity (so that generation takes no time), packed as `generate` packs.
 All ratios are measured side by side in one run; every figure is the best of several repetitions.
 
-Run: python tests/performance/bench_load.py [ROWS]
+Run: python -m tests.performance.bench_load [ROWS]
 """
 
 from __future__ import annotations
@@ -20,15 +20,12 @@ from pathlib import Path
 import datasets
 import pyarrow.parquet as pq
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "hub"))
-
-from clients import environment, run_alone
-from loopback import LoopbackHub
-
 from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.hub.loading.batches import numpy_batches, torch_batches
 from mmmi_hf.hub.loading.load import load
+from tests.hub.clients import environment, run_alone
+from tests.hub.loopback import LoopbackHub
 
 BATCH, REPEAT, ROUNDS = 256, 3, 7
 TORCH = 'with_format("torch")'

@@ -1,6 +1,6 @@
 """Prints how fast chunks are packed, beside a bare `pyarrow.parquet.write_table` of the same table. Asserts nothing.
 
-Run: python tests/performance/bench_packing.py [ROWS]
+Run: python -m tests.performance.bench_packing [ROWS]
 """
 
 from __future__ import annotations

@@ -15,5 +15,5 @@ def print_heading() -> str:
     kind = torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU"
     script, *arguments = sys.argv
     print(f"# {platform.machine()}, {kind}, torch {torch.__version__}")
-    print(f"$ {shlex.join(['python', f'tests/performance/{Path(script).name}', *arguments])}")
+    print(f"$ {shlex.join(['python', '-m', f'tests.performance.{Path(script).stem}', *arguments])}")
     return kind

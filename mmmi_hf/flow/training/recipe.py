@@ -38,6 +38,8 @@ class TrainingRecipe:
     `final_learning_rate`; the moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay).
     `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights are the
     first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of (seed, step).
+    Every `pipeline_every` steps the pipeline of the average so far is stored (0: only at the end), so that a run that
+    cannot be continued leaves something.
     """
 
     dataset: str
@@ -75,6 +77,7 @@ class TrainingRecipe:
     initial_pipeline: str | None = None
     checkpoint_every: int = 250
     sample_every: int = 500
+    pipeline_every: int = 0
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -82,6 +85,8 @@ class TrainingRecipe:
         for name in ("steps", "batch_size", "image_size", "patch_size", "checkpoint_every", "sample_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.pipeline_every < 0:
+            raise ValueError(f"pipeline_every must be 0 (at the end only) or more, got {self.pipeline_every}")
         if not 0 < self.sigma_min < 1:
             raise ValueError(f"sigma_min must lie strictly between 0 and 1, got {self.sigma_min}")
         if self.image_size % (self.patch_size * 2 ** (len(self.block_out_channels) - 1)):

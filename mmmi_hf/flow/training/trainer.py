@@ -14,6 +14,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import statistics
 import time
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
@@ -59,7 +60,8 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
 
     Args:
         recipe: what to train on, and how.
-        out: folder for the checkpoint, log, sample sheets and, at the end, `pipeline/` and `training.json`.
+        out: folder for the checkpoint, log, sample sheets and, at the end and every `pipeline_every` steps,
+            `pipeline/` and `training.json`.
         cpu: stay on the CPU although an accelerator is present.
         progress: show progress bars.
 
@@ -104,7 +106,7 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     run.make_steps(progress=progress and main)
     accelerator.wait_for_everyone()
     if main:
-        run.finish()
+        run.store()
     accelerator.wait_for_everyone()
     return out / "pipeline"
 
@@ -249,7 +251,8 @@ class _Run:
                 last = self.step == recipe.steps
                 log, save = self.step % LOG_EVERY == 0, self.step % recipe.checkpoint_every == 0 or last
                 draw = self.step % recipe.sample_every == 0 or last
-                if log or save or draw:
+                store = recipe.pipeline_every > 0 and self.step % recipe.pipeline_every == 0 and not last
+                if log or save or draw or store:
                     self.unlogged += self._read(unread)
                     unread.clear()
                 self.seconds = before + time.monotonic() - started
@@ -259,12 +262,14 @@ class _Run:
                     bar.set_postfix(loss=f"{mean:.4f}")
                     if main:
                         self._log(mean)
-                if save or draw:
+                if save or draw or store:
                     self._check_weights()
                 if main and save:
                     self._save()
                 if main and draw:
                     self.draw(self.out / "samples" / f"step-{self.step:06d}.png")
+                if main and store:
+                    self.store()
 
     def _make_step(self, drawn: Draws) -> torch.Tensor:
         """One step; its loss stays on the device, so that the next one is prepared while this one is computed."""
@@ -382,11 +387,22 @@ class _Run:
         path.parent.mkdir(parents=True, exist_ok=True)
         sample_sheet(images.reshape(len(names), SAMPLES_PER_CLASS, *self.recipe.latent_shape), names, path)
 
-    def finish(self) -> None:
-        """Save the pipeline, and what its model card needs to know of the training."""
+    def store(self) -> None:
+        """Save the pipeline of the steps so far, and what its model card needs to know of the training.
+
+        They take the place of those of an earlier step as a whole, the record last: its digest is the pipeline's unless
+        the run was killed in between.
+        """
         pipeline = self.pipeline()
         digest = pipeline.digest
-        pipeline.to(torch.float16).save_pretrained(self.out / "pipeline", max_shard_size=SHARD_SIZE)
+        folder, partial, old = (self.out / name for name in ("pipeline", "pipeline.partial", "pipeline.old"))
+        for left in (partial, old):
+            shutil.rmtree(left, ignore_errors=True)
+        pipeline.to(torch.float16).save_pretrained(partial, max_shard_size=SHARD_SIZE)
+        if folder.exists():
+            folder.rename(old)
+        partial.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
         log, device = [json.loads(line) for line in self._logged()], self.accelerator.device
         training = {
             "recipe": dataclasses.asdict(self.recipe),
@@ -396,7 +412,7 @@ class _Run:
             "seconds": round(self.seconds, 1),
             "final_loss": log[-1]["loss"] if log else None,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
-            "weights_bytes": sum(file.stat().st_size for file in (self.out / "pipeline").rglob("*.safetensors")),
+            "weights_bytes": sum(file.stat().st_size for file in folder.rglob("*.safetensors")),
             "digest": digest,
             "world_size": self.accelerator.num_processes,
             "device": device.type,

@@ -1,0 +1,294 @@
+"""Forged or damaged files beside honest rows – manifest, certificate, ground truth, card, images – are refused with a
+reason, never an unexplained error."""
+
+import dataclasses
+import io
+import struct
+import zlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from mmmi_hf.causal import Latents, common_cause
+from mmmi_hf.dataset.assembly import generate
+from mmmi_hf.dataset.certificate.bounds import Plan, lower_bounds
+from mmmi_hf.dataset.certificate.folder_checks import check_folder
+from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.ground_truth import write_ground_truth
+from mmmi_hf.dataset.format.reading import StoredDataError, pixels
+from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.releases.configuration import ConfigurationError
+from tests.dataset.certificate import forgeries
+from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
+
+VIEW_OF_X2 = ("modalities", 1, "view_half_range")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without("seed"), "malformed"),
+        (changed(10**30, "rows"), "malformed"),
+        (without("modalities", 0, "pipeline_digest"), "malformed"),
+        (changed(5, "modalities", 0, "pipeline_digest"), "x1 has the pipeline digest 5"),
+        (without("modalities", 0, "view_half_range"), "malformed"),
+        (changed(None, "modalities", 1, "view_half_range"), "x2 has an 8-bit view of the range ±None"),
+        (changed(0.0, "modalities", 1, "view_half_range"), "range ±0.0"),
+        (changed("wide", "modalities", 1, "view_half_range"), "malformed"),
+        (changed("many", "splits", "train", "bytes"), "the sizes of the splits are not numbers"),
+    ],
+)
+def test_malformed_manifests_are_refused(place, change, words):
+    rewritten(place, change)
+    reasons = reasons_of(place)
+    print(reasons)
+    assert words in reasons
+
+
+@pytest.mark.parametrize("write", [None, False])
+def test_an_edited_ground_truth_is_refused_and_left_as_it_is(place, write):
+    truth = place.ground_truth("small")
+    table = pq.read_table(truth).to_pylist()
+    for row in table:
+        row["lower_bound_8bit"] = row["value"] if row["lower_bound_8bit"] is not None else None
+    pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(truth)), truth)
+    redigested(place)
+    before = truth.read_bytes()
+    assert "small.json is not a certificate of this manifest" in reasons_of(place, write=write)
+    assert truth.read_bytes() == before
+
+
+def with_ground_truth(place, rows):
+    """The ground truth replaced, without bounds and certificate, and the digests rewritten."""
+    path = place.ground_truth("small")
+    schema = pq.read_schema(path)
+    plain = {"lower_bound_float32": None, "lower_bound_8bit": None}
+    rows = [{**row, **plain, "method": row["method"].split(";")[0]} for row in rows]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    place.certificate_path("small").unlink(missing_ok=True)
+    redigested(place)
+
+
+def test_ground_truth_may_list_fewer_quantities(place):
+    """As that of an older version does, once a newer one names more."""
+    with_ground_truth(place, pq.read_table(place.ground_truth("small")).to_pylist()[:-3])
+    assert check_folder(place.path, "small") == []
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda rows: [*rows, {**rows[0], "quantity": "I(x1;x9)"}], "lists I(x1;x9), which the causal model"),
+        (lambda rows: [*rows, rows[0]], "no quantity, or one twice"),
+        (lambda rows: [], "no quantity, or one twice"),
+        (lambda rows: [{**rows[0], "value": None}, *rows[1:]], "I(x1;y) is None in the ground truth"),
+        (lambda rows: [{**rows[0], "method": "guessed"}, *rows[1:]], "I(x1;y) tells another method: 'guessed'"),
+    ],
+)
+def test_ground_truth_lists_nothing_else(place, change, words):
+    with_ground_truth(place, change(pq.read_table(place.ground_truth("small")).to_pylist()))
+    assert words in check_folder(place.path, "small")[0]
+
+
+@pytest.mark.parametrize("name", ["manifests", "certificates", "ground_truth"])
+def test_files_that_cannot_be_read_are_named(place, name):
+    path = next((place.path / name).iterdir())
+    path.write_text("[" * 100_000)
+    if name == "ground_truth":
+        rewritten(place)
+        assert "malformed" in reasons_of(place)
+    elif name == "manifests":
+        with pytest.raises(ConfigurationError, match=r"small.json is damaged"):
+            certify(place.path, progress=False)
+    else:
+        assert "is not a certificate of this manifest" in reasons_of(place)
+
+
+def test_the_range_of_the_view_is_the_pipelines(honest, tmp_path):
+    """Else its 8-bit pictures could show anything, though they agree with the float column."""
+    wide = tmp_path / "wide"
+    forgeries.forge(honest, wide, "small", lambda columns: None, manifest_changes=changed(9.0, *VIEW_OF_X2))
+    assert "the 8-bit view of x2 has the range ±9.0, its pipeline's is ±4.0" in reasons_of(DatasetFolder(wide))
+
+
+def test_lists_of_unlike_length_are_no_images(place):
+    """As many numbers as wanted, but not in every row: `datasets` would shift them in silence."""
+    path = place.path / place.manifest("small")["splits"]["test"]["files"][0]
+    table = pq.read_table(path)
+    rows = [row.as_py() for row in table["x1"]]
+    rows[0][0][0].append(rows[0][0][1].pop(0))
+    at, field = table.schema.get_field_index("x1"), table.schema.field("x1")
+    values = pa.ExtensionArray.from_storage(field.type, pa.array(rows, field.type.storage_type))
+    pq.write_table(table.set_column(at, field, values), path)
+    uncertified(place)
+    assert "column x1 has rows of another shape" in reasons_of(place)
+
+
+def test_a_damaged_page_is_malformed(place):
+    """Behind rewritten digests."""
+    path = place.ground_truth("small")
+    content = bytearray(path.read_bytes())
+    content[10:40] = b"\xff" * 30
+    path.write_bytes(content)
+    rewritten(place)
+    assert "malformed" in reasons_of(place)
+
+
+def test_a_configuration_that_is_being_made_is_no_stray(place):
+    write_ground_truth(dataclasses.replace(SMALL, name="more"), place.ground_truth("more"), None)
+    (place.path / "data/more").mkdir()
+    place.chunks("more").mkdir(parents=True)
+    assert check_folder(place.path, "small") == []
+
+
+def test_a_class_that_the_pipeline_lacks_is_refused(honest, tmp_path):
+    folder = forgeries.forge(
+        honest,
+        tmp_path / "forged",
+        "small",
+        lambda columns: None,
+        manifest_changes=changed(3, "modalities", 0, "class_label"),
+    )
+    assert "'identity' has no classes" in reasons_of(DatasetFolder(folder))
+
+
+def again(columns):
+    """The pointwise information of the rows as they are."""
+    latents = Latents({name: columns[name].astype(float) for name in ("x1", "x2")}, columns["y"], "whiten")
+    for column, pair in pmi_pairs(SMALL.model).items():
+        columns[column] = SMALL.model.pointwise_mutual_information(latents, *pair)
+
+
+def decoded(columns):
+    """y becomes exactly what the decoder says."""
+    latents = Latents({name: columns[name].astype(float) for name in ("x1", "x2")}, columns["y"], "whiten")
+    columns["y"] = np.asarray(SMALL.model.decode(latents, ("x1", "x2")))
+    again(columns)
+
+
+def one_nan(columns):
+    columns["pmi_x1_y"][70] = np.nan
+
+
+def signs(columns):
+    columns["x1"] *= -1
+    again(columns)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [(decoded, "of the recovered latents: p = "), (signs, "covariances"), (one_nan, "row 70: pmi_x1_y is not finite")],
+)
+def test_without_the_seed_too(honest, tmp_path, change, words):
+    folder = forgeries.forge(honest, tmp_path / "forged", "small", change, manifest_changes=forgeries.without_seed)
+    assert words in reasons_of(DatasetFolder(folder))
+
+
+def test_files_of_a_split_must_be_called_so(place):
+    """`load_dataset` finds the files of a split by their names, whatever the manifest says."""
+    names = [f"data/small/{split}-00000-of-00001.parquet" for split in ("validation", "test")]
+    contents = [(place.path / name).read_bytes() for name in names]
+    for name, content in zip(names, reversed(contents), strict=True):
+        (place.path / name).write_bytes(content)
+
+    def change(manifest):
+        first, second = manifest["splits"]["validation"], manifest["splits"]["test"]
+        first["files"], second["files"] = second["files"], first["files"]
+
+    rewritten(place, change)
+    assert f"{names[1]} is not what a file of the split validation is called" in reasons_of(place)
+
+
+def test_columns_must_be_those_of_the_configuration(place):
+    """The same values under other `datasets` features, which `load_dataset` would go by."""
+    path = place.path / "data/small/train-00000-of-00001.parquet"
+    table = pq.read_table(path)
+    said = table.schema.metadata[b"huggingface"].replace(
+        b'"x1_image": {"_type"', b'"x1_image": {"decode": false, "_type"'
+    )
+    pq.write_table(table.replace_schema_metadata({b"huggingface": said}), path)
+    rewritten(place)
+    assert "has columns of other kinds than the configuration's" in reasons_of(place)
+
+
+@pytest.mark.parametrize("replayed", [True, False])
+def test_stored_latents_are_those_of_the_images(tmp_path, replayed):
+    config = dataclasses.replace(SMALL, store_latents=True)
+    place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
+    assert reasons_of(place, use_seed=replayed) == ""
+    for path in sorted((place.path / "data/small").iterdir()):
+        table = pq.read_table(path)
+        at = table.schema.get_field_index("z1")
+        pq.write_table(table.set_column(at, table.schema.field(at), table["z2"]), path)
+    uncertified(place)
+    words = "z1 is not the latent of (seed, row)" if replayed else "z1 is not the latent of x1 (64 of 64 sampled rows)"
+    assert words in reasons_of(place, use_seed=replayed)
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1,)])
+@pytest.mark.parametrize("information", [8.0, 11.0, 13.0, 18.0, 25.0])
+def test_much_information_is_no_forgery(tmp_path, shape, information):
+    """Pointwise information of float32 images is that of their latents to about e^I times their rounding, and the
+    residuals that tests of the law look at are smaller than it."""
+    config = dataclasses.replace(SMALL, causal_model=common_cause(shape, mi=information))
+    place = DatasetFolder(generate(config, tmp_path / "out", certify=False, progress=False).folder)
+    assert reasons_of(place) == ""
+
+
+def bomb():
+    """A PNG file that says it has 60000 × 60000 pixels."""
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, "PNG")
+    content = bytearray(buffer.getvalue())
+    header = struct.pack(">II", 60_000, 60_000) + bytes(content[24:29])
+    content[16:29], content[29:33] = header, struct.pack(">I", zlib.crc32(b"IHDR" + header))
+    return bytes(content)
+
+
+def png(text=None):
+    """An image file, with a text inside if one is given."""
+    buffer, more = io.BytesIO(), PngInfo()
+    if text is not None:
+        more.add_text("y", text)
+    Image.new("L", (8, 8)).save(buffer, "PNG", pnginfo=more)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        (pa.array(["a"]), "has the type string"),
+        (pa.array([{"path": "a.png"}]), "has the type struct"),
+        (pa.array([{"bytes": b"\x89PNG"}]), "no PNG file"),
+        (pa.array([{"bytes": bomb()}]), "no PNG file"),
+        (pa.array([{"bytes": png(), "path": "y=0.5"}]), "gives its images names"),
+        (pa.array([{"bytes": png(text="0.5")}]), r"more than pixels in its file \(chunk b'tEXt'\)"),
+        (pa.array([{"bytes": png() + b"y=0.5"}]), r"more than pixels in its file \(bytes after the end\)"),
+        (pa.array([{"bytes": png()[:-12]}]), r"more than pixels in its file \(no end\)"),
+    ],
+)
+def test_columns_that_hold_no_images(column, words):
+    with pytest.raises(StoredDataError, match=words):
+        pixels(column, "x1_image", (1, 8, 8))
+
+
+def test_no_bound_is_published_above_the_analytic_information():
+    """What is stored cannot have more; a limit from a sample may lie above it and was then refused by `verify`."""
+    model = SMALL.model
+    latents = model.sample(64, seed=3)
+    generator = np.random.default_rng(0)
+    y = np.asarray(model.decode(latents, ("x1",))) + 0.1 * generator.standard_normal(64)
+    found = lower_bounds(model, latents.z, y, "whiten", Plan.of(model, 1, 0.99), None)["I(x1;y)"]
+    assert found["correlation"] > 1.5
+    assert found["bound"] == model.mutual_information("x1", "y")
+
+
+def test_generate_says_that_a_manifest_is_damaged(place):
+    place.manifest_path("small").write_text('{"format": 1}')
+    with pytest.raises(ConfigurationError, match=r"small\.json is damaged .*; remove it and generate again"):
+        generate(SMALL, place.path, progress=False)

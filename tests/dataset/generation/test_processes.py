@@ -1,0 +1,114 @@
+"""Several processes on one folder: the same files as from one, in any order, whatever dies when."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mmmi_hf.dataset.assembly import generate
+from tests.support import ROOT
+
+STORY = """\
+modalities: [{pipeline: identity}, {pipeline: identity}]
+causal_model: {story: common_cause, shape: [1, 4, 4], mi: 0.5}
+rows: 400
+"""
+
+
+def faults(*arguments):
+    """What `faults.py` found, one object per number of processes."""
+    program = [sys.executable, "-m", "tests.dataset.generation.faults", *map(str, arguments)]
+    shown = subprocess.run(program, capture_output=True, text=True, check=True, timeout=3600, cwd=ROOT)
+    print(shown.stdout)
+    return [json.loads(line) for line in shown.stdout.splitlines()]
+
+
+def parquet(folder):
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*.parquet"))
+    }
+
+
+@pytest.mark.parametrize("which", ["some", pytest.param("all", marks=pytest.mark.slow)])
+def test_any_order_and_any_number_of_processes_give_the_same_files(which):
+    """Every order and every number of processes at least once, or each with each."""
+    (found,) = faults("orders", *(("--every", 4) if which == "some" else ()))
+    assert found["wrong"] == []
+    assert "data/small/train-00000-of-00001.parquet" in found["files"]
+    assert not any(name.startswith(".") for name in found["files"])
+
+
+def test_kills_at_some_points_lose_nothing():
+    for found in faults("points", "--processes", 1, 2, "--every", 40, "--offset", 3):
+        assert found["wrong"] == []
+        assert found["killed"] >= 3
+
+
+@pytest.mark.slow
+def test_kills_at_every_point_lose_nothing():
+    for found in faults("points", "--processes", 1, 2, "--pictures"):
+        assert found["wrong"] == []
+        assert found["killed"] >= 60
+        assert {"in write of journal", "in write of manifest", "in write of file", "after pack"} <= set(found["kinds"])
+
+
+@pytest.mark.slow
+def test_kills_at_thirty_random_moments_lose_nothing():
+    for found in faults("moments", "--processes", 1, 2, "--count", 30, "--pictures"):
+        assert found["wrong"] == []
+        assert found["killed"] == 30
+
+
+def launched(story, out, *launcher):
+    """`generate` under a launcher, its stderr in a file, as a batch system does it."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", str(story), "--out", str(out)]
+    with (out.parent / "stderr").open("wb") as errors:
+        shown = subprocess.run(
+            [*program, "--format", "json"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            check=True,
+            timeout=600,
+        )
+    return json.loads(shown.stdout), (out.parent / "stderr").read_text()
+
+
+def test_torchrun_gives_the_files_of_one_process(tmp_path):
+    story = tmp_path / "story.yaml"
+    story.write_text(STORY)
+    alone = generate(str(story), tmp_path / "alone", progress=False)
+    summary, said = launched(
+        story, tmp_path / "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"
+    )
+    assert summary["world_size"] == 2
+    assert summary["rows_made"] == 400
+    assert 0 <= summary["network_fraction"] <= 1
+    assert json.loads((tmp_path / "two/manifests/story.json").read_text())["world_size"] == 2
+    assert parquet(tmp_path / "two") == parquet(alone.folder)
+    assert not (tmp_path / "two/.chunks").exists()
+    assert "\r" not in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.slow
+def test_accelerate_launch_gives_the_files_of_one_process(tmp_path, monkeypatch):
+    story = tmp_path / "story.yaml"
+    story.write_text(STORY)
+    alone = generate(str(story), tmp_path / "alone", progress=False)
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    accelerate = ("-m", "accelerate.commands.launch")
+    summary, _ = launched(
+        story, tmp_path / "two", *accelerate, "--multi_gpu", "--num_processes=2", "--main_process_port=0"
+    )
+    assert summary["world_size"] == 2
+    assert parquet(tmp_path / "two") == parquet(alone.folder)
+    summary, said = launched(story, tmp_path / "one", *accelerate, "--cpu", "--num_processes=2")
+    assert summary["world_size"] == 1
+    assert "started one, which does all the work" in said
+    assert parquet(tmp_path / "one") == parquet(alone.folder)

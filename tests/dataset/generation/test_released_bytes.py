@@ -1,0 +1,76 @@
+"""What rows 0 and 1 of every released configuration are, byte for byte, by digests that were taken once.
+
+`python -m tests.dataset.generation.test_released_bytes` prints them as JSON: a digest over the Arrow buffers of every
+column of a configuration, and one of all. They were taken before the package was rearranged, and hold on the hardware
+and software that the file names; elsewhere networks round otherwise, and the test is skipped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+import torch
+
+from mmmi_hf.dataset.generation.rows import hardware, load_bijections, make_rows
+from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
+
+RECORDED = Path(__file__).with_name("released_bytes.json")
+PACKAGES = ("torch", "numpy", "diffusers", "pillow")
+
+
+def circumstances() -> dict[str, str]:
+    """What the bits of a network's output depend on."""
+    return {"hardware": hardware(torch.device("cpu")), **{name: version(name).split("+")[0] for name in PACKAGES}}
+
+
+def buffers_of(array: pa.Array) -> bytes:
+    """The content of a column: its values without offsets into shared buffers or unused bits."""
+    whole = pa.concat_arrays([array.storage if isinstance(array, pa.ExtensionArray) else array])
+    return b"".join(bytes(buffer) for buffer in whole.buffers() if buffer is not None)
+
+
+def digest_of(name: str) -> str:
+    """SHA-256 over rows 0 and 1 of a released configuration: floats, views, y and pointwise information."""
+    config = get_configuration(name)
+    table = make_rows(config, 0, 2, bijections=load_bijections(config, device="cpu"))
+    digest = hashlib.sha256()
+    for column in table.column_names:
+        digest.update(column.encode())
+        digest.update(buffers_of(table[column].combine_chunks()))
+    return digest.hexdigest()
+
+
+def of_all(digests: dict[str, str]) -> str:
+    """One digest of all configurations."""
+    return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", list_configurations())
+def test_rows_are_those_that_were_released(name):
+    recorded = json.loads(RECORDED.read_text())
+    if circumstances() != recorded["circumstances"]:
+        pytest.skip(f"recorded on {recorded['circumstances']}, this is {circumstances()}")
+    torch.set_num_threads(1)
+    assert digest_of(name) == recorded["configurations"][name]
+
+
+def test_every_released_configuration_has_a_digest():
+    recorded = json.loads(RECORDED.read_text())
+    assert sorted(recorded["configurations"]) == sorted(list_configurations())
+    assert of_all(recorded["configurations"]) == recorded["all"]
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    found = {}
+    for each in list_configurations():
+        found[each] = digest_of(each)
+        print(each, found[each], file=sys.stderr, flush=True)
+    print(json.dumps({"circumstances": circumstances(), "all": of_all(found), "configurations": found}, indent=2))

@@ -1,0 +1,156 @@
+"""Cards merged in one process, and the parts of a card's text."""
+
+import pytest
+import yaml
+
+from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
+from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, dataset_card, size_category
+from mmmi_hf.dataset.cards.text import (
+    bound,
+    cell,
+    certificate_line,
+    columns_of,
+    corrections_of,
+    graph_text,
+    nats,
+    spread,
+    summary,
+)
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.registry import get_configuration
+from mmmi_hf.hub.client.errors import HubRequestError
+from mmmi_hf.hub.merging import merge_cards, split_card
+from tests.hub.hub_data import make
+
+FIELDS = "license: apache-2.0\ntags: [ours]\nconfigs: [{config_name: a, default: true}]\n"
+OURS = f"---\n{FIELDS}---\n\n{BEGIN}\nnew\n{END}\n"
+
+
+def fields(text):
+    return yaml.safe_load(text.split("---\n")[1])
+
+
+def test_nothing_there():
+    assert merge_cards("", OURS, ["a"]) == OURS
+
+
+def test_text_is_replaced_between_the_markers_only():
+    theirs = f"---\nlicense: mit\n---\nbefore\n\n{BEGIN}\nold\n{END}\n\nafter\n"
+    merged = merge_cards(theirs, OURS, ["a"])
+    assert merged.endswith(f"before\n\n{BEGIN}\nnew\n{END}\n\nafter\n")
+    assert merge_cards(merged, OURS, ["a"]) == merged
+    assert fields(merged)["license"] == "mit"
+
+
+def test_a_card_without_yaml_or_without_text():
+    assert merge_cards("Only words.\n", OURS, ["a"]).endswith(f"Only words.\n\n{BEGIN}\nnew\n{END}\n")
+    merged = merge_cards("---\nlicense: mit\n---\n", OURS, ["a"])
+    assert merged.endswith(f"---\n\n{BEGIN}\nnew\n{END}\n")
+    assert fields(merged)["configs"] == [{"config_name": "a", "default": True}]
+
+
+def test_a_single_entry_without_a_list():
+    theirs = "---\ndataset_info: {features: [], splits: [{name: train, num_examples: 5}]}\ntags: one\n---\nx\n"
+    merged = fields(merge_cards(theirs, OURS, ["a"]))
+    assert merged["dataset_info"] == [fields(theirs)["dataset_info"]]
+    assert merged["tags"] == ["one", "ours"]
+
+
+def test_unreadable_yaml_is_refused():
+    with pytest.raises(HubRequestError, match=r"README\.md has YAML that cannot be read"):
+        split_card("---\na: [\n---\nx\n")
+    with pytest.raises(HubRequestError, match="no mapping"):
+        split_card("---\n- a\n---\nx\n")
+    assert split_card("---\n# nothing\n---\nx\n") == ({}, "x\n")
+
+
+def test_numbers():
+    assert [nats(value) for value in (0.0, 1.0, 0.00012345, 12345.678)] == [
+        "0.0000",
+        "1.0000",
+        "0.0001234",
+        "1.235e+04",
+    ]
+    assert [spread(v) for v in ([], [1.0], [1.0, 1.0], [1.0, 2.0], [3.0, 1.0, 2.0])] == [
+        "–",
+        "1.0000",
+        "1.0000",
+        "1.0000, 2.0000",
+        "1.0000 … 3.0000",
+    ]
+    assert (bound(None), bound(0.49999), bound(-0.00001)) == ("not measured", "0.4999", "-0.0001")
+    assert cell("I(x1;x2|y)") == "I(x1;x2\\|y)"
+    assert [size_category(rows) for rows in (1, 1000, 10**8)] == ["n<1K", "1K<n<10K", "n>10M"]
+
+
+def test_certificate_line():
+    errors = {"x1": {"float32": {"max": 5e-6}}, "x2": {"float32": {"max": None}}, "x3": {}}
+    certificate = {"sample": {"rows": [1, 2]}, "confidence": 0.99, "round_trip": errors, "replayed": True}
+    assert certificate_line(certificate) == (
+        "2 sampled rows were inverted and gave the latents of their seed again, with relative errors of at most "
+        "5.0e-06; all bounds hold together with 99 % confidence"
+    )
+    assert "gave latents of the declared law" in certificate_line(certificate | {"replayed": False})
+
+
+def test_graphs():
+    assert "x2 = w21 T21 ũ1 + G22 û2" in graph_text(common_cause((1, 4, 4), mi=1.0))
+    many = graph_text(decaying_modalities((1, 4, 4), modalities=10))
+    assert "…" in many
+    assert max(map(len, many.splitlines())) < 100
+    assert "A u" in graph_text(CausalModel.from_matrix([[1.0, 0.0], [0.5, 1.0]], [(1,)]))
+
+
+@pytest.mark.parametrize("count", [1, 10])
+def test_card_of_one_modality_and_of_ten(tmp_path, count):
+    config = MMMIConfig(
+        name="many",
+        causal_model={"story": "common_cause", "shape": [5], "mi": 0.5, "modalities": count},
+        modalities=(Modality("identity"),) * count,
+        rows=3,
+        store_latents=True,
+    )
+    card = dataset_card(DatasetFolder(make(tmp_path / "data", config)))
+    assert ("10 of 5" if count == 10 else "| 5 |") in card
+    assert "`z1`" in card
+    assert max(len(line) for line in card.splitlines() if line.startswith("|")) < 400
+
+
+def test_corrections_are_those_of_the_configurations(two, monkeypatch):
+    entry = {
+        "date": "2026-01-31",
+        "configuration": "a",
+        "versions": "1.0.0",
+        "superseded_by": "1.1.0",
+        "what": "Wrong.",
+    }
+    monkeypatch.setattr(
+        "mmmi_hf.dataset.cards.text.yaml.safe_load", lambda text: [entry, entry | {"configuration": "z"}]
+    )
+    assert corrections_of(["a", "b"]) == [entry]
+    assert "- 2026-01-31, `a` 1.0.0: Wrong. Superseded by 1.1.0." in dataset_card(DatasetFolder(two))
+
+
+def test_a_card_says_how_a_configuration_differs_from_the_release_of_its_name(tmp_path):
+    released = get_configuration("decaying-modalities-alpha1.2-beta1.2", pipeline="identity")
+    folder = DatasetFolder(
+        make(tmp_path / "data", released.replace(rows=3, causal_model=common_cause([5], modalities=10)))
+    )
+    card = dataset_card(folder)
+    assert "rows 3 (released: 10000)" in card
+    assert "modalities 10 × identity (released: fashion-mnist class 0, fashion-mnist class 1, " in card
+    assert f"- **`{released.name}`**: Ten images" in card
+
+
+def test_summary_and_columns(two):
+    folder = DatasetFolder(two)
+    manifest = folder.manifest("a")
+    shown = summary(folder, "a", manifest)
+    assert shown["shapes"] == "2 of 1×6×6"
+    assert [entry["quantity"] for entry in shown["bounds"]] == ["I(x1;y)", "I(x2;y)", "I(x1,x2;y)", "I(x1;x2)"]
+    assert "60 sampled rows" in shown["certificate"]
+    model = CausalModel.from_json(folder.causal_model("a").read_text())
+    names = [row["name"] for row in columns_of([manifest], [model])]
+    assert names == ["`x1`, `x2`", "`x1_image`, `x2_image`", "`y`", "`pmi_x1_y`, `pmi_x2_y`, `pmi_x1_x2`", "`row`"]
+    assert 'revision="v3.0.0"' in dataset_card(folder, location="org/x", revision="v3.0.0")
