@@ -25,7 +25,7 @@ import datasets
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
-from mmmi_hf.common.files import nearest_existing, write_text
+from mmmi_hf.common.files import nearest_existing, partial_files_in, write_text
 from mmmi_hf.dataset.cards.dataset_card import render_card
 from mmmi_hf.dataset.cards.pictures import draw_for_card
 from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
@@ -258,8 +258,9 @@ class _Run:
             else:
                 raise DamagedShardError(f"files of {self.shards.data} are damaged each time they are made")
             self.shards.check()
-            self._merge(kept)
-            self._finish()
+            with partial_files_in(scratch):
+                self._merge(kept)
+                self._finish()
         except FileNotFoundError:
             if not self.standing(overwrite=overwrite).complete:  # else another run has just finished the same
                 raise
