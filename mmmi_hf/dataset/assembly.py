@@ -213,7 +213,7 @@ class _Run:
         device: str | None,
         computing: dict[str, bool],
     ) -> None:
-        self.config, self.folder, self.processes, self.before = config, folder, processes, before
+        self.config, self.folder, self.processes, self.before = config, folder, processes, set(before)
         self.network_fraction = 0.0
         self.columns: datasets.Features = features(config.model, store_latents=config.store_latents)
         ground_truth_table(config)  # what cannot be stated is refused before anything is made
@@ -318,6 +318,7 @@ class _Run:
             entry = entries[shard.name]
             if shard.name not in standing.damaged:
                 self.shards.enter(shard, entry["sha256"], entry["bytes"], 0, self.key)
+                self.before.add(shard.name)
             elif self.shards.store.sha256(shard.name) != entry["sha256"]:
                 self.shards.remove(shard)
         return manifest
@@ -472,7 +473,7 @@ def _failures_are_said(folder: DatasetFolder, config: str) -> Iterator[None]:
             cause = cause.__cause__ or cause.__context__
         if cause is not None:
             raise DiskFullError(
-                f"the disk of {folder.path} is full; finished shards are kept: free some space and run the same again"
+                f"the disk of {folder.path} is full; what is finished is kept: free some space and run the same again"
             ) from error
         gone = not folder.work(config).exists() and not folder.manifest_path(config).exists()
         if isinstance(error, FileNotFoundError) and gone:
