@@ -16,7 +16,6 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-
 _PARTIALS: ContextVar[Path | None] = ContextVar("partials", default=None)
 
 

@@ -14,7 +14,6 @@ from collections import namedtuple
 import datasets
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf.causal import CausalModel
@@ -233,7 +232,9 @@ def test_unfinished_work_of_other_settings_is_refused_unless_overwritten(small_c
         with pytest.raises(KeyboardInterrupt):
             generate(small_config, tmp_path / "out", progress=False)
     before = tree(tmp_path / "out")
-    with pytest.raises(ConfigurationError, match=r"already holds an unfinished 'small' .*\(rows 150, now 30\).*--overwrite"):
+    with pytest.raises(
+        ConfigurationError, match=r"already holds an unfinished 'small' .*\(rows 150, now 30\).*--overwrite"
+    ):
         generate(small_config, tmp_path / "out", rows=30, progress=False)
     with monkeypatch.context() as patch:
         patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")

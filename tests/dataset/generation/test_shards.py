@@ -121,7 +121,9 @@ def test_what_is_read_back_otherwise_is_never_put(shards, small_config, tmp_path
     y = other["y"].to_pylist()
     y[7] += 1.0
     other = other.set_column(other.column_names.index("y"), "y", pa.array(y))
-    with pytest.raises(DamagedShardError, match=r"column 'y' of data/small/train.* reads otherwise than it was written"):
+    with pytest.raises(
+        DamagedShardError, match=r"column 'y' of data/small/train.* reads otherwise than it was written"
+    ):
         put(shards, small_config, tmp_path, first, again=other)
     assert not (tmp_path / first.name).exists()
     assert list((tmp_path / ".shards/small/scratch").iterdir()) == []
@@ -145,5 +147,7 @@ def test_mixtures_of_hardware_are_refused_with_the_list(shards, small_config, tm
     assert list(shards.merged()) == shards.all
     record = tmp_path / ".shards/small/records/test-00000-of-00001.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | {"hardware": ["an abacus"]}))
-    with pytest.raises(Failure, match=r"different hardware.*: train-0.*; an abacus: test-00000-of-00001; make all of them"):
+    with pytest.raises(
+        Failure, match=r"different hardware.*: train-0.*; an abacus: test-00000-of-00001; make all of them"
+    ):
         shards.merged()
