@@ -16,12 +16,10 @@ imports:
 	.venv/bin/lint-imports
 
 cards:
-	for card in model_cards/*/evaluation.json; do .venv/bin/python -m mmmi_hf.flow.evaluation.model_card $$(dirname $$card); done
-	if [ -f model_cards/benchmark/README.md ]; then .venv/bin/python -m mmmi_hf.benchmark.report.card model_cards/benchmark; fi
-	.venv/bin/python -m mmmi_hf.dataset.cards.family_card model_cards --text
+	.venv/bin/python -m mmmi_hf.cli.cards
 
 pictures:
-	.venv/bin/python -m mmmi_hf.dataset.cards.family_card model_cards
+	.venv/bin/python -m mmmi_hf.cli.cards --pictures
 
 test:
 	.venv/bin/pytest

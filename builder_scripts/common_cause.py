@@ -8,13 +8,15 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family common-cause: one common cause at ten levels of information.
+"""Build the family common-cause.
+
+One common cause with a homogeneous template (the paper's eq. 2), at ten levels of information.
 
     python builder_scripts/common_cause.py --out data/common-cause --rows 100
     uv run builder_scripts/common_cause.py --out data/common-cause --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

@@ -8,13 +8,16 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family common-cause-rms: the common-cause family with latents that are scaled, not whitened.
+"""Build the family common-cause-rms.
+
+The common-cause family with latents scaled by a constant instead of whitened: the cause stays as loud as in the paper's
+data, outside of what the pipeline was trained on.
 
     python builder_scripts/common_cause_rms.py --out data/common-cause-rms --rows 100
     uv run builder_scripts/common_cause_rms.py --out data/common-cause-rms --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

@@ -8,13 +8,16 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family decaying-modalities: ten images that share ever less, for nine pairs of decays.
+"""Build the family decaying-modalities.
+
+Ten images, one per class, that see the target ever less and share each other's sources (the paper's eq. 11 and Fig. 6),
+for nine pairs of decays. Neighbours share hundreds to thousands of nats: no storage keeps them.
 
     python builder_scripts/decaying_modalities.py --out data/decaying-modalities --rows 100
     uv run builder_scripts/decaying_modalities.py --out data/decaying-modalities --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

@@ -8,13 +8,17 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family decaying-modalities-cifar10: ten images that see the target ever less, with images of CIFAR-10.
+"""Build the family decaying-modalities-cifar10.
+
+Ten images, one per class, that see the target ever less and share each other's sources (the paper's eq. 11 and Fig. 6),
+for nine pairs of decays. Neighbours share hundreds to thousands of nats: no storage keeps them. With images of
+CIFAR-10's classes.
 
     python builder_scripts/decaying_modalities_cifar10.py --out data/decaying-modalities-cifar10 --rows 100
     uv run builder_scripts/decaying_modalities_cifar10.py --out data/decaying-modalities-cifar10 --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

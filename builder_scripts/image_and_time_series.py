@@ -8,13 +8,15 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family image-and-time-series: modalities of different kind.
+"""Build the family image-and-time-series.
+
+Modalities of different kind: an image and a time series.
 
     python builder_scripts/image_and_time_series.py --out data/image-and-time-series --rows 100
     uv run builder_scripts/image_and_time_series.py --out data/image-and-time-series --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

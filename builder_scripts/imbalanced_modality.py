@@ -8,13 +8,15 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family imbalanced-modality: modalities that know unlike amounts.
+"""Build the family imbalanced-modality.
+
+Three images, of which one knows far more about the target than the others.
 
     python builder_scripts/imbalanced_modality.py --out data/imbalanced-modality --rows 100
     uv run builder_scripts/imbalanced_modality.py --out data/imbalanced-modality --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

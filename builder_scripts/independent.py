@@ -8,13 +8,15 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family independent: the null.
+"""Build the family independent.
+
+The null: images and a target that have nothing in common.
 
     python builder_scripts/independent.py --out data/independent --rows 100
     uv run builder_scripts/independent.py --out data/independent --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

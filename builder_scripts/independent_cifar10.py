@@ -8,13 +8,15 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family independent-cifar10: the null, with images of CIFAR-10.
+"""Build the family independent-cifar10.
+
+The null: images and a target that have nothing in common. With images of CIFAR-10's classes.
 
     python builder_scripts/independent_cifar10.py --out data/independent-cifar10 --rows 100
     uv run builder_scripts/independent_cifar10.py --out data/independent-cifar10 --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

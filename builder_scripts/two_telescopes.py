@@ -8,13 +8,16 @@
 # [tool.uv.sources]
 # mmmi-hf = { path = "..", editable = true }
 # ///
-"""Build the family two-telescopes: a black hole seen by two telescopes, one through an atmosphere.
+"""Build the family two-telescopes.
+
+A black hole seen by two telescopes, the first through an atmosphere (the paper's eq. 10). The inner products of the
+templates, and so all information, are those of the paper's Table 2, at two places.
 
     python builder_scripts/two_telescopes.py --out data/two-telescopes --rows 100
     uv run builder_scripts/two_telescopes.py --out data/two-telescopes --rows 100
 
 --publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
-and how to run this on Hub Jobs.
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
 """
 
 from mmmi_hf.cli.family import build_family

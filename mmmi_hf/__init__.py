@@ -43,38 +43,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_ROOMS = {
-    "causal": (
-        "CausalModel",
-        "InfiniteInformationError",
-        "Latents",
-        "common_cause",
-        "decaying_modalities",
-        "design",
-        "independent",
-        "template_ablation",
-        "templates",
-        "two_telescopes",
-    ),
-    "flow": ("Bijection", "FlowMatchODEScheduler", "FlowMatchingPipeline", "IdentityBijection"),
-    "dataset": (
-        "Certificate",
-        "Family",
-        "MMMIBuilder",
-        "MMMIConfig",
-        "Modality",
-        "certify",
-        "check_folder",
-        "generate",
-        "get_configuration",
-        "get_family",
-        "list_configurations",
-        "list_families",
-        "make_rows",
-    ),
-    "hub": ("Loaded", "Published", "load", "publish"),
-}
-
 __all__ = [
     "Bijection",
     "CausalModel",
@@ -109,4 +77,4 @@ __all__ = [
     "two_telescopes",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _ROOMS)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

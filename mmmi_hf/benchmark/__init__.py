@@ -10,33 +10,10 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mmmi_hf.benchmark.estimators.contract import (
-        Estimate,
-        Estimator,
-        Measured,
-        Pairs,
-        derangement,
-        list_estimators,
-        make_estimator,
-        register_estimator,
-    )
-    from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+    from mmmi_hf.benchmark.estimator import Estimate, Estimator, Measured, register_estimator
     from mmmi_hf.benchmark.networks.training import Training
-
-_MODULES = {
-    "estimators.contract": (
-        "Estimate",
-        "Estimator",
-        "Measured",
-        "Pairs",
-        "derangement",
-        "list_estimators",
-        "make_estimator",
-        "register_estimator",
-    ),
-    "estimators.oracles": ("ExactPairs",),
-    "networks.training": ("Training",),
-}
+    from mmmi_hf.benchmark.pairs import ExactPairs, Pairs, derangement
+    from mmmi_hf.benchmark.registry import list_estimators, make_estimator
 
 __all__ = [
     "Estimate",
@@ -51,4 +28,4 @@ __all__ = [
     "register_estimator",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -13,9 +13,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from mmmi_hf.causal.arguments import Array
 
 EPSILON = float(np.finfo(np.float64).eps)
 _GRAM_SCHMIDT_ROWS = 48

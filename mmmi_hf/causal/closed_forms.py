@@ -1,16 +1,19 @@
 """Closed forms of one common cause: from a wanted information to a coefficient, and back.
 
-Owns the formulae that stories and inverse design share. Imports the standard library and this room's errors only.
+Owns the formulae that stories and inverse design share. Imports the standard library
+and this room only.
 """
 
 from __future__ import annotations
 
 import math
 
+from mmmi_hf.causal.arguments import read_number
 from mmmi_hf.causal.errors import InvalidModelError
 
 MOST_NATS = 170.0
 """The largest information of one cause: beyond it float64 holds no noise beside the cause."""
+_EXPECTED = f"a finite number of nats, 0 ≤ mi ≤ {MOST_NATS:g}"
 
 
 def weight_for_target_information(mi: float, noise: float, norm: float) -> float:
@@ -53,10 +56,7 @@ def induced_pair_information(first: float, second: float) -> float:
 
 
 def _nats(mi: float) -> float:
-    try:
-        value = float(mi)
-    except (TypeError, ValueError):
-        value = math.nan
+    value = read_number("mi", mi, _EXPECTED)
     if not 0.0 <= value <= MOST_NATS:
-        raise InvalidModelError(f"mi is {mi!r}, expected a finite number of nats, 0 ≤ mi ≤ {MOST_NATS:g}")
+        raise InvalidModelError(f"mi is {mi!r}, expected {_EXPECTED}")
     return value

@@ -13,15 +13,30 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
-from mmmi_hf.causal.queries import Sampler
 
 STANDARDIZATIONS = ("whiten", "rms", "none")
+
+
+class Normals(Protocol):
+    """Standard normals addressed by stream and row."""
+
+    def fill(self, stream: int, rows: Sequence[int], out: Array) -> None:
+        """out[r] = the first numbers of that stream of row rows[r]."""
+
+
+class Sampler(Protocol):
+    """Turns the sources of rows into latents, every row by itself."""
+
+    rows_at_once: int
+
+    def draw(self, normals: Normals, rows: Sequence[int], out: Mapping[str, Array], target: Array) -> None:
+        """Fill `out` ((n, d_i) per modality) and `target` (n,) for n rows."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +82,6 @@ def check_kind(kind: str) -> str:
     if kind not in STANDARDIZATIONS:
         raise InvalidQueryError(f"standardize is {kind!r}, expected one of {', '.join(STANDARDIZATIONS)}")
     return kind
-
-
-def check_natural(name: str, value: object, below: int = 2**63) -> int:
-    """An integer 0 ≤ value < below. Raises InvalidQueryError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or not 0 <= int(value) < below:
-        raise InvalidQueryError(f"{name} is {value!r}, expected an integer 0 ≤ {name} < {below}")
-    return int(value)
 
 
 def check_latents(latents: Latents, shapes: Mapping[str, tuple[int, ...]]) -> int:

@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import information, serialization
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal import information
+from mmmi_hf.causal.arguments import Array, Shape, read_natural
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.information import PartialInformation
-from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_natural, check_target, draw
-from mmmi_hf.causal.laws import information_maps
-from mmmi_hf.causal.laws.dense import DenseLaw
-from mmmi_hf.causal.laws.structured import StructuredLaw
+from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
+from mmmi_hf.causal.laws import serialization
+from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
+from mmmi_hf.causal.laws.law import CausalStructure, Law
+from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
-from mmmi_hf.causal.template_bank import Shape
 
 _CHUNK_NUMBERS = 1 << 20
 
@@ -49,10 +49,11 @@ class CausalModel:
     """
 
     def __init__(self, eta: Any, weights: Any, mixing: Any, *, shape: Any, templates: Any = "ones") -> None:
-        self._law: StructuredLaw | DenseLaw = StructuredLaw(eta, weights, mixing, shape, templates)
+        self._law: Law = StructuredLaw(eta, weights, mixing, shape, templates)
 
     @classmethod
-    def _of(cls, law: StructuredLaw | DenseLaw) -> CausalModel:
+    def of_law(cls, law: Law) -> CausalModel:
+        """The model of a law of any kind."""
         model = cls.__new__(cls)
         model._law = law
         return model
@@ -68,12 +69,12 @@ class CausalModel:
         Raises:
             InvalidModelError: A defines no such model.
         """
-        return cls._of(DenseLaw(A, shapes))
+        return cls.of_law(DenseLaw(A, shapes))
 
     @classmethod
     def from_json(cls, text: str) -> CausalModel:
         """The model that `to_json` wrote. Raises InvalidModelError for unknown fields, versions and contents."""
-        return cls._of(serialization.from_json(text))
+        return cls.of_law(serialization.from_json(text))
 
     def to_json(self) -> str:
         """The model as JSON text, every float exactly."""
@@ -100,31 +101,40 @@ class CausalModel:
         return MappingProxyType(self._law.shapes)
 
     @property
+    def law(self) -> Law:
+        """The joint law of its blocks."""
+        return self._law
+
+    @property
+    def structure(self) -> CausalStructure | None:
+        """Causes and sources with their coefficients; None of a model that is not made of such, as of `from_matrix`."""
+        return self._law.structure
+
+    @property
     def eta(self) -> Array:
         """(K,), read-only."""
-        return self._structured.eta
+        return self._made_of.eta
 
     @property
     def weights(self) -> Array:
         """(M, K), read-only."""
-        return self._structured.weights
+        return self._made_of.weights
 
     @property
     def mixing(self) -> Array:
         """(M, J), read-only."""
-        return self._structured.mixing
+        return self._made_of.mixing
 
     @property
     def matrix(self) -> Array:
         """A of a model made by `from_matrix`, read-only."""
-        if not isinstance(self._law, DenseLaw):
+        if self._law.matrix is None:
             raise AttributeError("a model of causes and templates has no matrix; it has eta, weights and mixing")
         return self._law.matrix
 
     def template(self, i: int, k: int) -> Array | None:
         """T_ik, read-only, of modality number i and cause number k counted from 0; None where none was given."""
-        template = self._structured.bank.template(i, k)
-        return None if template is None else template.values.reshape(template.shape)
+        return self._made_of.template(i, k)
 
     def mutual_information(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
         """I(a; b | given) in nats.
@@ -140,11 +150,11 @@ class CausalModel:
 
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
         """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²)."""
-        return self._law.canonical_form(self._query(a, b, given)).correlations()
+        return self._law.form(self._query(a, b, given)).correlations()
 
     def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
         """Variance of the pointwise mutual information in nats²: Σ ρ² over the canonical correlations."""
-        return self._law.canonical_form(self._query(a, b, given)).squared_correlations()
+        return self._law.form(self._query(a, b, given)).variance()
 
     def pointwise_mutual_information(self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
         """ln p(a, b | given) / p(a | given) p(b | given) of every row, (n,), in nats; its mean is I(a; b | given).
@@ -157,7 +167,7 @@ class CausalModel:
             InvalidQueryError: also where a latent of the query is missing or of the wrong shape.
         """
         query = self._query(a, b, given)
-        form = self._law.canonical_form(query)
+        form = self._law.form(query)
         target = check_target(latents) if TARGET in query.names else None
         parts = [np.zeros(0)]
         for rows, values in self._parts(latents, query.modalities):
@@ -204,13 +214,13 @@ class CausalModel:
         (a,), (b,) = self._modalities(query.first), query.second
         shape = self._law.shapes[a]
         if b == TARGET:
-            return information_maps.map_of_target(self._law, a, kind).reshape(shape)
+            return self._law.map_of_target(a, kind).reshape(shape)
         if self._law.shapes[b] != shape:
             raise InvalidQueryError(
                 f"b is {b!r} of shape {self._law.shapes[b]}, but {a} has {shape}; coordinates are compared one by one: "
                 "give modalities of one shape"
             )
-        return information_maps.map_of_pair(self._law, a, b, kind).reshape(shape)
+        return self._law.map_of_pair(a, b, kind).reshape(shape)
 
     def sample(self, n: int, *, seed: int, start: int = 0, standardize: str = "whiten") -> Latents:
         """Rows start … start + n - 1 of a seed; a row is the same whatever is drawn with it, and in any process.
@@ -225,13 +235,13 @@ class CausalModel:
         Raises:
             InvalidQueryError: a number outside its range or an unknown standardisation.
         """
-        first = check_natural("start", start)
-        rows = range(first, first + check_natural("n", n))
+        first = read_natural("start", start)
+        rows = range(first, first + read_natural("n", n))
         return self._draw(rows, seed, standardize, first)
 
     def sample_rows(self, rows: Sequence[int], *, seed: int, standardize: str = "whiten") -> Latents:
         """The rows of these numbers, in this order; each is the row that `sample` gives."""
-        return self._draw([check_natural("rows", row) for row in rows], seed, standardize, None)
+        return self._draw([read_natural("rows", row) for row in rows], seed, standardize, None)
 
     def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
         """The latents z of one modality, (n, *shape), standardised; `unstandardize_latents` undoes it."""
@@ -240,6 +250,24 @@ class CausalModel:
     def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
         """Standardised latents of one modality, (n, *shape), back in the units of the model."""
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).undo(values))
+
+    def check_rows(self) -> None:
+        """Whether float64 rows carry what the model says of them: asked before any are made.
+
+        Raises:
+            BeyondFloat64Error: the noise of a latent is below rounding beside its causes.
+        """
+        self._law.check_rows()
+
+    def of_shared_causes(self, first: str, second: str) -> tuple[CausalModel, ...]:
+        """The models with a cause that two modalities share in the place of y, one for each such cause.
+
+        `decode` of them given one modality is a sufficient statistic of it for the other.
+
+        Raises:
+            InvalidQueryError: there is no such finite set of numbers.
+        """
+        return tuple(self.of_law(law) for law in self._law.of_shared_causes(first, second))
 
     @property
     def variance_y(self) -> float:
@@ -271,10 +299,10 @@ class CausalModel:
         return f"CausalModel({shapes}{more}; digest {self.digest[:12]})"
 
     @property
-    def _structured(self) -> StructuredLaw:
-        if not isinstance(self._law, StructuredLaw):
+    def _made_of(self) -> CausalStructure:
+        if self._law.structure is None:
             raise AttributeError("a model made by from_matrix has no causes and templates; it has matrix")
-        return self._law
+        return self._law.structure
 
     @cached_property
     def _known(self) -> dict[str, None]:
@@ -287,16 +315,23 @@ class CausalModel:
         return read_blocks("blocks", blocks, self._law.shapes)
 
     def _information(self, query: Query) -> float:
-        value = self._law.canonical_form(query).information()
-        if not 0.0 <= value < float("inf"):
-            raise ArithmeticError(f"{query} came out as {value!r}, which is impossible; please report this model")
-        return value
+        if query not in self._found:
+            value = self._law.form(query).information()
+            if not 0.0 <= value < float("inf"):
+                raise ArithmeticError(f"{query} came out as {value!r}, which is impossible; please report this model")
+            self._found[query] = value
+        return self._found[query]
+
+    @cached_property
+    def _found(self) -> dict[Query, float]:
+        """Values of queries that were asked, of which others are made up."""
+        return {}
 
     def _between(self, a: tuple[str, ...], b: tuple[str, ...], given: tuple[str, ...]) -> float:
         return self._information(Query(a, b, given))
 
     def _draw(self, rows: Sequence[int], seed: int, kind: str, start: int | None) -> Latents:
-        seed = check_natural("seed", seed)
+        seed = read_natural("seed", seed)
         return draw(self._law.sampler(check_kind(kind)), self._law.shapes, rows, seed=seed, kind=kind, start=start)
 
     def _mapped(self, z: Any, name: str, function: Callable[[Array], Array]) -> Array:

@@ -1,7 +1,6 @@
 """Queries: which blocks are asked about.
 
-Owns the reading of block names and the protocol that every kind of covariance answers to. Imports this room's errors
-and the canonical kernel only.
+Owns the reading of block names. Imports NumPy and this room's errors only.
 """
 
 from __future__ import annotations
@@ -9,11 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence, Sized
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
 
 TARGET = "y"
@@ -37,79 +35,6 @@ class Query:
     def modalities(self) -> tuple[str, ...]:
         """All blocks other than the target."""
         return tuple(name for name in self.names if name != TARGET)
-
-
-class CanonicalForm(Protocol):
-    """A query brought to canonical form: independent pairs of correlated unit normals."""
-
-    def information(self) -> float:
-        """Mutual information in nats."""
-
-    def correlations(self) -> Array:
-        """Canonical correlations in descending order, each as often as it occurs."""
-
-    def squared_correlations(self) -> float:
-        """Σ ρ² over all canonical pairs: the variance of the pointwise mutual information."""
-
-    def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
-        """Pointwise mutual information of every row in nats; values are (n, d_i) latents as the model defines them."""
-
-
-class Standardizer(Protocol):
-    """The linear map of one modality's latent to its standardised form, and back, on (n, d_i) arrays."""
-
-    def apply(self, latent: Array) -> Array:
-        """z to z'."""
-
-    def undo(self, latent: Array) -> Array:
-        """z' to z."""
-
-
-class Covariance(Protocol):
-    """What a causal model needs of the joint law of its blocks."""
-
-    def canonical_form(self, query: Query) -> CanonicalForm:
-        """The query in canonical form. Raises InfiniteInformationError where it has none."""
-
-    def standardizer(self, name: str, kind: str) -> Standardizer:
-        """The standardiser of one modality; kind is none, rms or whiten."""
-
-    def posterior(self, blocks: tuple[str, ...]) -> Posterior:
-        """The law of the target given modalities."""
-
-    def sampler(self, kind: str) -> Sampler:
-        """The map from one row's normal numbers to its standardised latents."""
-
-    @property
-    def target_variance(self) -> float:
-        """Var(y)."""
-
-
-class Posterior(Protocol):
-    """The normal law of the target given some modalities."""
-
-    @property
-    def variance(self) -> float:
-        """Var(y | z)."""
-
-    def mean(self, values: Mapping[str, Array]) -> Array:
-        """E[y | z] of every row, (n,); values as in CanonicalForm.pointwise."""
-
-
-class Sampler(Protocol):
-    """Turns the sources of rows into latents, every row by itself."""
-
-    rows_at_once: int
-
-    def draw(self, normals: Normals, rows: Sequence[int], out: Mapping[str, Array], target: Array) -> None:
-        """Fill `out` ((n, d_i) per modality) and `target` (n,) for n rows."""
-
-
-class Normals(Protocol):
-    """Standard normals addressed by stream and row."""
-
-    def fill(self, stream: int, rows: Sequence[int], out: Array) -> None:
-        """out[r] = the first numbers of that stream of row rows[r]."""
 
 
 def read_blocks(argument: str, blocks: Blocks, known: Mapping[str, object]) -> tuple[str, ...]:

@@ -9,20 +9,25 @@ from 1. Every function raises InvalidModelError for coefficients that define no 
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import (
+    MOST_COEFFICIENTS,
+    Array,
+    check_shape,
+    read_number,
+    read_numbers,
+    read_shapes,
+    read_whole,
+)
 from mmmi_hf.causal.closed_forms import weight_for_target_information
 from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.structured import read_shapes
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.template_bank import TemplateBank
-from mmmi_hf.causal.templates import check_shape
 
 __all__ = ["common_cause", "decaying_modalities", "independent", "template_ablation", "two_telescopes"]
 
@@ -52,7 +57,7 @@ def common_cause(
     >>> round(common_cause((1, 32, 32), mi=1.5).mutual_information("x1", "y"), 12)
     1.5
     """
-    count = _count("modalities", modalities)
+    count = _count(modalities)
     noise = _per("rho_hat", rho_hat, count)
     if mi is None:
         weights = _per("rho_tilde", rho_tilde, count)
@@ -136,7 +141,7 @@ def decaying_modalities(
         template: T, a name or an array.
         cause_mask: D^θ, (M,). source_mask: D^u, (M, M). By default 1.
     """
-    count = _count("modalities", modalities)
+    count = _count(modalities)
     noise = _per("rho_hat", rho_hat, count)
     weights = (
         _array("rho_tilde", rho_tilde, 0) * _decay_of_causes(beta, count) * _mask("cause_mask", cause_mask, (count,))
@@ -175,7 +180,7 @@ def template_ablation(
     loud, quiet, target = _array("rho_tilde", rho_tilde, 2), _array("rho_hat", rho_hat, 2), _array("eta", eta, 1)
     causes = target.shape[0] if target.ndim else loud.shape[-1] if loud.ndim else 1
     free = loud.shape[0] if loud.ndim == 2 else quiet.shape[0] if quiet.ndim == 2 else 2
-    count = free if modalities is None else _count("modalities", modalities)
+    count = free if modalities is None else _count(modalities)
     weights = _fitted("rho_tilde", loud, (count, causes))
     weights = weights * _decay_of_causes(beta, count)[:, None] * _mask("cause_mask", cause_mask, (count, causes))
     sources = quiet.shape[-1] if quiet.ndim else count
@@ -195,26 +200,17 @@ def independent(shape: Any, *, modalities: int = 2, rho_hat: ArrayLike = 1.0, et
         rho_hat: one number, or one per modality.
         eta: the target's coefficient.
     """
-    count = _count("modalities", modalities)
+    count = _count(modalities)
     noise = _per("rho_hat", rho_hat, count)
     return CausalModel([eta], np.zeros((count, 1)), np.diag(noise), shape=shape)
 
 
-def _count(name: str, value: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise InvalidModelError(f"{name} is {value!r}, expected an integer of at least 1")
-    return number
+def _count(value: int) -> int:
+    return read_whole("modalities", value, 1, MOST_COEFFICIENTS)
 
 
 def _array(name: str, values: ArrayLike, most: int) -> Array:
-    try:
-        array = np.asarray(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidModelError(f"{name} is {values!r}, expected numbers") from None
+    array = read_numbers(name, values, "numbers")
     if array.ndim > most or array.size == 0:
         expected = f"at most {most} axes, none of them zero" if most else "one number"
         raise InvalidModelError(f"{name} has shape {array.shape}, expected {expected}")
@@ -242,11 +238,8 @@ def _mask(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Array:
 
 
 def _decay(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not number > 0.0:
+    number = read_number(name, value, "a number above 0")
+    if number <= 0.0:
         raise InvalidModelError(f"{name} is {value!r}, expected a number above 0")
     return number
 

@@ -16,11 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array, Shape, read_numbers
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.templates import named
 
-Shape = tuple[int, ...]
 _DEPENDENT = 1e-13
 
 
@@ -177,12 +176,9 @@ def _template(entry: Any, shape: Shape, where: str) -> Template:
         return entry
     if isinstance(entry, str):
         return Template.of(named(entry, shape), entry)
-    try:
-        return Template.of(np.asarray(entry, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise InvalidModelError(
-            f"{where} is {type(entry).__name__}, expected a template's name or an array of numbers"
-        ) from None
+    if not isinstance(entry, (list, tuple, np.ndarray)):
+        raise InvalidModelError(f"{where} is {type(entry).__name__}, expected a template's name or an array of numbers")
+    return Template.of(read_numbers(where, entry, "a template's name or an array of numbers"))
 
 
 def _check(template: Template, shape: Shape, used: bool, where: str) -> None:

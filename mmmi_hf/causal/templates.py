@@ -10,16 +10,14 @@ so that the centre of H × W pixels is ((H - 1) / 2, (W - 1) / 2).
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Sequence
+from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from mmmi_hf.causal.arguments import Array, check_shape, read_finite, read_positive, read_whole
 from mmmi_hf.causal.errors import InvalidModelError
-
-Array = NDArray[np.float64]
 
 __all__ = [
     "checkerboard",
@@ -59,12 +57,14 @@ def single_component(shape: Sequence[int], index: Sequence[int] | int | None = N
     place: tuple[int, ...]
     if index is None:
         place = tuple(n // 2 for n in shape)
-    elif isinstance(index, (int, np.integer)):
+    elif isinstance(index, Integral) and not isinstance(index, (bool, np.bool_)):
+        index = int(index)
         if not 0 <= index < size:
             raise InvalidModelError(f"index is {index}, expected 0 ≤ index < {size} for shape {shape}")
         place = tuple(int(i) for i in np.unravel_index(index, shape))
     else:
-        place = tuple(_integer("index", i, 0) for i in index)
+        listed = index if isinstance(index, (Sequence, np.ndarray)) and not isinstance(index, str) else [index]
+        place = tuple(read_whole("index", i, 0) for i in listed)
         if len(place) != len(shape) or any(i >= n for i, n in zip(place, shape, strict=True)):
             raise InvalidModelError(f"index is {place}, expected one position inside each axis of shape {shape}")
     template = np.zeros(shape)
@@ -75,7 +75,7 @@ def single_component(shape: Sequence[int], index: Sequence[int] | int | None = N
 def gaussian(shape: Sequence[int], centre: Sequence[float] | float | None = None, width: float | None = None) -> Array:
     """exp(-r² / 2 width²), r the distance from `centre` (default: the middle; width: an eighth of the shorter side)."""
     shape = check_shape(shape, "gaussian")
-    width = _positive("width", max(_side(shape) / 8, 0.5) if width is None else width)
+    width = read_positive("width", max(_side(shape) / 8, 0.5) if width is None else width)
     return _spread(shape, np.exp(-0.5 * (_distance(shape, centre) / width) ** 2))
 
 
@@ -87,8 +87,8 @@ def ring(
 ) -> Array:
     """exp(-(r - radius)² / 2 width²) (default radius: a quarter of the shorter side; width: a sixteenth)."""
     shape = check_shape(shape, "ring")
-    radius = _positive("radius", max(_side(shape) / 4, 0.5) if radius is None else radius)
-    width = _positive("width", max(_side(shape) / 16, 0.5) if width is None else width)
+    radius = read_positive("radius", max(_side(shape) / 4, 0.5) if radius is None else radius)
+    width = read_positive("width", max(_side(shape) / 16, 0.5) if width is None else width)
     return _spread(shape, np.exp(-0.5 * ((_distance(shape, centre) - radius) / width) ** 2))
 
 
@@ -97,7 +97,7 @@ def radial_decay(
 ) -> Array:
     """exp(-r / length), r the distance from `centre` (default length: a quarter of the shorter side)."""
     shape = check_shape(shape, "radial_decay")
-    length = _positive("length", max(_side(shape) / 4, 0.5) if length is None else length)
+    length = read_positive("length", max(_side(shape) / 4, 0.5) if length is None else length)
     return _spread(shape, np.exp(-_distance(shape, centre) / length))
 
 
@@ -114,7 +114,7 @@ def half_plane(shape: Sequence[int], angle: float = 0.0, offset: float = 0.0) ->
         InvalidModelError: no pixel lies on the side that is 1.
     """
     shape = check_shape(shape, "half_plane")
-    angle, offset = _finite("angle", angle), _finite("offset", offset)
+    angle, offset = read_finite("angle", angle), read_finite("offset", offset)
     axes = _axes(shape, None)
     cosine, sine = math.cos(math.radians(angle)), math.sin(math.radians(angle))
     along = axes[-1] * cosine + (axes[0] * sine if len(axes) == 2 else 0.0)
@@ -133,7 +133,7 @@ def checkerboard(shape: Sequence[int], period: int = 8) -> Array:
         InvalidModelError: the period is not an even number of at least 2.
     """
     shape = check_shape(shape, "checkerboard")
-    period = _integer("period", period, 2)
+    period = read_whole("period", period, 2)
     if period % 2:
         raise InvalidModelError(f"period is {period}, expected an even number of pixels")
     squares = sum(
@@ -154,7 +154,7 @@ def cosine(shape: Sequence[int], waves: Sequence[int] | int = 1) -> Array:
     """
     shape = check_shape(shape)
     given = list(waves) if isinstance(waves, (Sequence, np.ndarray)) else [0] * (len(shape) - 1) + [waves]
-    numbers = [_integer("waves", k, 0) for k in given]
+    numbers = [read_whole("waves", k, 0) for k in given]
     if len(numbers) != len(shape) or any(k >= n for k, n in zip(numbers, shape, strict=True)):
         raise InvalidModelError(
             f"waves is {numbers}, expected one number per axis of shape {shape}, each below that axis's length"
@@ -173,10 +173,10 @@ def random_field(shape: Sequence[int], seed: int = 0, cutoff: float = 4.0) -> Ar
     row), so that a seed always gives the same pattern.
     """
     shape = check_shape(shape, "random_field")
-    seed = _integer("seed", seed, 0)
+    seed = read_whole("seed", seed, 0)
     if seed >= 2**63:
         raise InvalidModelError(f"seed is {seed}, expected less than 2**63")
-    cutoff = _positive("cutoff", cutoff)
+    cutoff = read_positive("cutoff", cutoff)
     plane = _plane(shape)
     if cutoff > 4 * max(plane):
         raise InvalidModelError(f"cutoff is {cutoff:g}, expected at most four times the longer side, {4 * max(plane)}")
@@ -237,25 +237,6 @@ def named(name: str, shape: Sequence[int]) -> Array:
     return _NAMED[name](shape)
 
 
-def check_shape(shape: Sequence[int], pattern: str | None = None) -> tuple[int, ...]:
-    """The shape as a tuple of positive integers; with `pattern`, of one to three axes.
-
-    Raises:
-        InvalidModelError: it is something else.
-    """
-    try:
-        checked = tuple(operator.index(n) for n in shape)
-    except TypeError:
-        checked = ()
-    if not checked or min(checked) < 1 or any(isinstance(n, bool) for n in shape):
-        raise InvalidModelError(f"shape is {shape!r}, expected a tuple of positive integers such as (1, 32, 32)")
-    if pattern is not None and len(checked) > 3:
-        raise InvalidModelError(
-            f"shape is {checked}: {pattern} is defined for (T,), (H, W) and (C, H, W); give an array"
-        )
-    return checked
-
-
 def _plane(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[-2:]
 
@@ -273,40 +254,13 @@ def _axes(shape: tuple[int, ...], centre: Sequence[float] | float | None) -> lis
     if centre is None:
         middle = [(n - 1) / 2 for n in plane]
     else:
-        given = [centre] if isinstance(centre, (int, float, np.number)) else list(centre)
+        given = list(centre) if isinstance(centre, (list, tuple, np.ndarray)) else [centre]
         if len(given) != len(plane):
             raise InvalidModelError(f"centre is {centre!r}, expected {len(plane)} positions for shape {shape}")
-        middle = [_finite("centre", c) for c in given]
+        middle = [read_finite("centre", c) for c in given]
     grids = np.ogrid[tuple(slice(n) for n in plane)] if len(plane) > 1 else [np.arange(plane[0])]
     return [np.asarray(grid, dtype=np.float64) - c for grid, c in zip(grids, middle, strict=True)]
 
 
 def _distance(shape: tuple[int, ...], centre: Sequence[float] | float | None) -> Array:
     return np.asarray(np.sqrt(sum(axis**2 for axis in _axes(shape, centre))))
-
-
-def _finite(name: str, value: float) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise InvalidModelError(f"{name} is {value!r}, expected a finite number")
-    return number
-
-
-def _positive(name: str, value: float) -> float:
-    number = _finite(name, value)
-    if number <= 0:
-        raise InvalidModelError(f"{name} is {value!r}, expected a number above 0")
-    return number
-
-
-def _integer(name: str, value: int, least: int) -> int:
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if number < least:
-        raise InvalidModelError(f"{name} is {value!r}, expected an integer of at least {least}")
-    return number

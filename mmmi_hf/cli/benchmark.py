@@ -211,7 +211,8 @@ def _tasks(text: str) -> list[str]:
 
 def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
     """Settings of the estimators asked for, by name."""
-    from mmmi_hf.benchmark.estimators.contract import estimator_class, list_estimators, make_estimator, setting_names
+    from mmmi_hf.benchmark.estimator import setting_names
+    from mmmi_hf.benchmark.registry import estimator_class, list_estimators, make_estimator
 
     names: dict[str, None] = {}
     for word in _names(text):
@@ -231,7 +232,7 @@ def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
 
 
 def _is_there(name: str) -> bool:
-    from mmmi_hf.benchmark.estimators.contract import estimator_class
+    from mmmi_hf.benchmark.registry import estimator_class
 
     try:
         estimator_class(name).require()

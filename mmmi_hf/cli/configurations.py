@@ -59,7 +59,9 @@ def info(
     config: Config,
     quantity: Annotated[
         list[str] | None,
-        typer.Option(help='Only this quantity, for any blocks, e.g. "I(x1,x2;y)" or "TC(x1,x2)"; may be repeated.'),
+        typer.Option(
+            help='Only this quantity, for any blocks, e.g. "I(x1,x2;y)" or "unique(x1;y) without x2"; may be repeated.'
+        ),
     ] = None,
     timed: Annotated[
         bool,
@@ -68,13 +70,13 @@ def info(
     form: AsFormat = Format.table,
 ) -> None:
     """Show a configuration, its exact information quantities in nats, and what it costs to make."""
-    from mmmi_hf.causal.quantities.grammar import Quantity
+    from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.generation.cost import Size
     from mmmi_hf.dataset.releases.registry import get_configuration
 
     chosen = get_configuration(config)
-    values = {q: Quantity.read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
+    values = {q: read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
     size = Size.of(chosen)
     if form is Format.json:
         summary: dict[str, Any] = {"config": chosen.name, "version": str(chosen.version), "quantities": values}

@@ -53,6 +53,9 @@ def generate(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only say how many rows, bytes and minutes it takes here; write nothing.")
     ] = False,
+    figures: Annotated[
+        bool, typer.Option("--figures/--no-figures", help="Draw the card's figures; without, the next run draws them.")
+    ] = True,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
@@ -81,7 +84,7 @@ def generate(
     if dry_run:
         _show_expected(assembly.expected(config, out, **request), form)
         return
-    result = assembly.generate(config, out, certify=certify, progress=not quiet, **request)
+    result = assembly.generate(config, out, certify=certify, figures=figures, progress=not quiet, **request)
     if result.rank != 0:
         return  # process 0 reports
     chosen, values = result.config, quantities(result.config.model)

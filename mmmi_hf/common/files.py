@@ -93,3 +93,9 @@ def sha256_of(path: Path) -> str:
 def nearest_existing(path: Path) -> Path:
     """The path itself, or the nearest folder above it that exists."""
     return next(place for place in (path.absolute(), *path.absolute().parents) if place.exists())
+
+
+def slug(text: str) -> str:
+    """Text as a part of a file name."""
+    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
+    return "-".join(part for part in kept.split("-") if part)

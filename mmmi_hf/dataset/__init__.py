@@ -13,19 +13,8 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
     from mmmi_hf.dataset.generation.rows import make_rows
     from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
-    from mmmi_hf.dataset.releases.families import Family
+    from mmmi_hf.dataset.releases.family import Family
     from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_configurations, list_families
-
-_MODULES = {
-    "certification": ("Certificate", "CertificateRefusedError", "certify"),
-    "certificate.folder_checks": ("check_folder",),
-    "releases.configuration": ("MMMIConfig", "Modality"),
-    "releases.families": ("Family",),
-    "assembly": ("generate",),
-    "generation.mmmi": ("MMMIBuilder",),
-    "generation.rows": ("make_rows",),
-    "releases.registry": ("get_configuration", "get_family", "list_configurations", "list_families"),
-}
 
 __all__ = [
     "Certificate",
@@ -44,4 +33,4 @@ __all__ = [
     "make_rows",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -38,7 +38,7 @@ from mmmi_hf.dataset.format.schema import features, is_image, row_bytes
 from mmmi_hf.dataset.generation.cost import seconds_per_row
 from mmmi_hf.dataset.generation.launcher import Processes, start
 from mmmi_hf.dataset.generation.pieces import Pieces
-from mmmi_hf.dataset.generation.rows import half_range, load_bijections, row_key
+from mmmi_hf.dataset.generation.rows import load_bijections, row_key
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
 from mmmi_hf.dataset.generation.store import LocalStore
 from mmmi_hf.dataset.generation.worker import ATTEMPTS, Maker
@@ -88,6 +88,7 @@ def generate(
     compiled: bool = False,
     overwrite: bool = False,
     certify: bool = True,
+    figures: bool = True,
     progress: bool = True,
 ) -> Generated:
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
@@ -105,6 +106,7 @@ def generate(
         overwrite: replace a configuration of this name that was made, or begun, with other settings.
         certify: also measure on the finished files that the information is there (see `mmmi_hf.certify`), unless a
             valid certificate is there already. Without it, ground truth and card say "not measured".
+        figures: also draw what the card shows. What is left out is drawn by the next call that does not leave it out.
         progress: show progress bars.
 
     Returns:
@@ -126,7 +128,7 @@ def generate(
     run = _Run(config, folder, processes, before, device, {"channels_last": channels_last, "compiled": compiled})
     # Linear algebra of several threads sums in another order, and launchers set the number of threads.
     with threadpool_limits(limits=1, user_api="blas"), _failures_are_said(folder, config.name):
-        rows_made, complete = run.made(overwrite=overwrite, progress=progress)
+        rows_made, complete = run.made(overwrite=overwrite, figures=figures, progress=progress)
         made = Generated(
             folder.path,
             config,
@@ -194,7 +196,9 @@ def _wanted(
         config = config.with_pipeline(pipeline)
     else:
         config = get_configuration(os.fspath(config), pipeline=pipeline)
-    return config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    config.model.check_rows()
+    return config
 
 
 def _store(folder: DatasetFolder, config: MMMIConfig) -> LocalStore:
@@ -222,14 +226,14 @@ class _Run:
         self.shards = Shards(_store(folder, config), config, self.columns, self.key)
         folder.check_others(config.name)
 
-    def made(self, *, overwrite: bool, progress: bool) -> tuple[int, bool]:
+    def made(self, *, overwrite: bool, figures: bool, progress: bool) -> tuple[int, bool]:
         """Make what is missing; how many rows that were, and whether the configuration is complete."""
         name = self.config.name
         restore_ground_truth(self.folder, name)
         standing = self.standing(overwrite=overwrite)
         if standing.complete:
             if self.processes.rank == 0:
-                self._finish()
+                self._finish(figures=figures)
             return 0, True
         self._check_room(standing.rows_missing)
         scratch = self.folder.work(name) / "scratch"
@@ -260,7 +264,7 @@ class _Run:
             self.shards.check()
             with partial_files_in(scratch):
                 self._merge(kept)
-                self._finish()
+                self._finish(figures=figures)
         except FileNotFoundError:
             if not self.standing(overwrite=overwrite).complete:  # else another run has just finished the same
                 raise
@@ -376,7 +380,7 @@ class _Run:
                     "pipeline": modality.pipeline,
                     "pipeline_digest": self.bijections[name].digest,
                     "class_label": modality.class_label,
-                    "view_half_range": half_range(self.bijections[name])
+                    "view_half_range": self.bijections[name].view.half_range
                     if is_image(config.model.shapes[name])
                     else None,
                 }
@@ -386,7 +390,7 @@ class _Run:
             "key": self.key,
         }
 
-    def _finish(self) -> None:
+    def _finish(self, *, figures: bool) -> None:
         """Draw what the card shows, write it for the whole folder, and drop what is no longer needed.
 
         The card is written again where another run has completed another configuration meanwhile, and all of it where
@@ -394,7 +398,8 @@ class _Run:
         """
         for attempt in range(ATTEMPTS):
             try:
-                draw_for_card(self.folder, self.config.name)
+                if figures:
+                    draw_for_card(self.folder, self.config.name)
                 listed = None
                 while listed != (now := self.folder.configurations()):
                     listed = now

@@ -47,7 +47,7 @@ from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true
 from mmmi_hf.dataset.certificate.standing import ROWS, certificate_sample, claim_reasons, sample_reasons
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.schema import from_eight_bit, latent_column
-from mmmi_hf.dataset.generation.rows import class_labels, half_range, load_bijections
+from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
@@ -232,9 +232,9 @@ class _Run:
             if bijections[entry["name"]].digest != entry["pipeline_digest"]
         ] + [
             f"the 8-bit view of {entry['name']} has the range ±{entry['view_half_range']}, its pipeline's is "
-            f"±{half_range(bijections[entry['name']])}"
+            f"±{bijections[entry['name']].view.half_range}"
             for entry in self.manifest["modalities"]
-            if entry["view_half_range"] not in (None, half_range(bijections[entry["name"]]))
+            if entry["view_half_range"] not in (None, bijections[entry["name"]].view.half_range)
         ]
         if problems:
             return self._refused(problems)

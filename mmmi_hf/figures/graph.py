@@ -52,7 +52,7 @@ class Graph:
 
 def has_causes(model: CausalModel) -> bool:
     """Whether a model is made of causes and sources; one of `from_matrix` is not."""
-    return hasattr(model, "eta")
+    return model.structure is not None
 
 
 def causal_structure(model: CausalModel) -> Graph:

@@ -10,21 +10,16 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from mmmi_hf.flow.bijection import Bijection, BijectionOutput, IdentityBijection, load_bijection
+    from mmmi_hf.flow.bijection import Bijection, BijectionOutput, InversionError, NotFiniteError, View
     from mmmi_hf.flow.bundled import bundled_pipelines
+    from mmmi_hf.flow.catalogue import elementwise_bijections, load_bijection
     from mmmi_hf.flow.diagnostics import RoundTripReport, StepCertificate, round_trip, step_certificate
-    from mmmi_hf.flow.elementwise.maps import AsinhBijection, HalfCubeBijection, NormalCdfBijection
+    from mmmi_hf.flow.elementwise.asinh import AsinhBijection
+    from mmmi_hf.flow.elementwise.half_cube import HalfCubeBijection
+    from mmmi_hf.flow.elementwise.identity import IdentityBijection
+    from mmmi_hf.flow.elementwise.normal_cdf import NormalCdfBijection
     from mmmi_hf.flow.pipeline import FlowMatchingOutput, FlowMatchingPipeline
-    from mmmi_hf.flow.scheduler import FlowMatchODEScheduler, InversionError
-
-_MODULES = {
-    "bijection": ("Bijection", "BijectionOutput", "IdentityBijection", "load_bijection"),
-    "bundled": ("bundled_pipelines",),
-    "diagnostics": ("RoundTripReport", "StepCertificate", "round_trip", "step_certificate"),
-    "elementwise.maps": ("AsinhBijection", "HalfCubeBijection", "NormalCdfBijection"),
-    "pipeline": ("FlowMatchingOutput", "FlowMatchingPipeline"),
-    "scheduler": ("FlowMatchODEScheduler", "InversionError"),
-}
+    from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
 __all__ = [
     "AsinhBijection",
@@ -37,12 +32,15 @@ __all__ = [
     "IdentityBijection",
     "InversionError",
     "NormalCdfBijection",
+    "NotFiniteError",
     "RoundTripReport",
     "StepCertificate",
+    "View",
     "bundled_pipelines",
+    "elementwise_bijections",
     "load_bijection",
     "round_trip",
     "step_certificate",
 ]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -1,29 +1,38 @@
-"""The contract of every bijection between latents and images, the identity, and loading a bijection by its name.
+"""The contract of every bijection between latents and images, series or sounds; abstract only.
 
-Owns the protocol that generation, certificates and diagnostics are written against. Imports neither torch nor
-diffusers until a bijection is used; the element-wise bijections and the flow fulfil the contract in their own modules.
+Owns the base class that generation, certificates and diagnostics are written against, what a bijection says of its
+output, and the check of its input. Imports nothing of this room, and torch only where it computes. The bijections are
+in modules of their own; `catalogue.py` finds one by its name.
 
 The contract, in prose. A bijection f acts on each row of a batch independently: no statistic of a batch, no clamping.
 Shape, dtype and device of the images are those of the latents, and f⁻¹(f(z)) = z up to rounding of the *discrete* map
 that is used (relative error ‖z − ẑ‖ / ‖z‖ of a row at most 2e-5 in float32 and 1e-10 in float64). Mutual information is
 invariant under f, so whatever holds for the latents holds for the images.
+
+`mmmi_hf.testing.bijections` checks all of it. Nothing outside this room asks of what class a bijection is.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
-import os
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import torch
 
     Labels = int | Sequence[int] | torch.Tensor | None
+    OnFailure = Literal["raise", "nan"]
+
+
+class NotFiniteError(ValueError, ArithmeticError):
+    """Finite values became NaN or infinite under a bijection; the message names rows and a remedy."""
+
+
+class InversionError(RuntimeError):
+    """A row could not be inverted to its tolerance; the message names where, the residual and a remedy."""
 
 
 @dataclass(frozen=True)
@@ -33,173 +42,125 @@ class BijectionOutput:
     images: torch.Tensor
 
 
-@runtime_checkable
-class Bijection(Protocol):
-    """A row-wise invertible map between latents and images.
+@dataclass(frozen=True)
+class View:
+    """What the values of a bijection are, and the range in which they are shown. The values themselves are unbounded.
 
     Attributes:
-        latent_shape: shape of one latent, and of one image.
-        num_classes: number of class labels that the map is conditioned on; None for a map without labels.
-        digest: sha256 in hexadecimal of what defines the map; equal digests mean the same map.
-        device: where latents and images should be.
+        kind: "image" (grey or RGB, channels first: shown in 8 bits), "series" (one-dimensional: a curve), "sound", or
+            "array" (anything else: not shown).
+        half_range: h; a view shows −h … h and clips the rest. A constant of the map, never of data.
     """
 
-    @property
-    def latent_shape(self) -> tuple[int, ...]: ...
+    kind: Literal["image", "series", "sound", "array"]
+    half_range: float
+
+    @classmethod
+    def of_shape(cls, shape: Sequence[int], half_range: float) -> View:
+        """The view of values about which nothing is known but their shape."""
+        if len(shape) == 3 and shape[0] in (1, 3):
+            return cls("image", half_range)
+        return cls("series" if len(shape) == 1 else "array", half_range)
+
+
+class Bijection(ABC):
+    """A row-wise invertible map between latents and images (or series, or sounds: `view` says what they are)."""
 
     @property
-    def num_classes(self) -> int | None: ...
-
-    @property
-    def digest(self) -> str: ...
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def __call__(self, latents: torch.Tensor, class_labels: Labels = None) -> Any:
-        """Latents (n, *latent_shape) → an object whose `.images` is (n, *latent_shape)."""
-        ...
-
-    def invert(self, images: torch.Tensor, class_labels: Labels = None) -> torch.Tensor:
-        """Images (n, *latent_shape) → latents (n, *latent_shape)."""
-        ...
-
-
-class UnlabelledBijection:
-    """What bijections without class labels and weights share: shape, digest, and the checks of their input.
-
-    They act wherever their input is, in float32 or float64. A subclass gives `name`, `definition` (its formula, which
-    enters the digest) and the two maps `_forward` and `_inverse` of tensors.
-
-    Args:
-        latent_shape: shape of one latent, of any number of dimensions: (1, 32, 32), or (128,) for a time series.
-
-    Raises:
-        ValueError: latent_shape is not made of positive integers.
-    """
-
-    name: str
-    definition: str
-
-    def __init__(self, latent_shape: Sequence[int]) -> None:
-        self._shape = tuple(latent_shape)
-        if not self._shape or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in self._shape):
-            raise ValueError(f"latent_shape must be positive integers, got {latent_shape!r}; (1, 32, 32) for example")
-
-    @property
+    @abstractmethod
     def latent_shape(self) -> tuple[int, ...]:
-        return self._shape
+        """Shape of one latent, and of one image."""
 
     @property
-    def num_classes(self) -> None:
+    @abstractmethod
+    def view(self) -> View:
+        """What the output is, and the fixed range in which it is shown."""
+
+    @property
+    @abstractmethod
+    def digest(self) -> str:
+        """sha256 in hexadecimal of what defines the map; equal digests mean the same map."""
+
+    @property
+    @abstractmethod
+    def device(self) -> torch.device:
+        """Where latents and images should be."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> torch.dtype | None:
+        """The only dtype that latents and images may have; None for float32 and float64 alike."""
+
+    @property
+    def num_classes(self) -> int | None:
+        """Number of class labels that the map is conditioned on, 0 … num_classes − 1; None for a map without labels."""
         return None
 
     @property
-    def digest(self) -> str:
-        record = {"bijection": self.name, "definition": self.definition, "latent_shape": self._shape}
-        return hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()
+    def class_names(self) -> tuple[str, ...] | None:
+        """A name per class, for messages and cards; None if there are no classes or they have no names."""
+        return None
 
     @property
-    def device(self) -> torch.device:
-        """The CPU, whose results do not depend on the accelerator at hand; inputs elsewhere stay where they are."""
-        import torch
+    def batch_invariant(self) -> bool:
+        """Whether the bits of a row are the same in every batch; otherwise they depend on batch_size and its place."""
+        return True
 
-        return torch.device("cpu")
+    @property
+    def network(self) -> torch.nn.Module | None:
+        """What is evaluated, several times for each row; None for a map that is a formula."""
+        return None
 
-    def __call__(self, latents: torch.Tensor, class_labels: Labels = None) -> BijectionOutput:
-        """Images of latents (n, *latent_shape), float32 or float64.
+    @abstractmethod
+    def __call__(self, latents: torch.Tensor, class_labels: Labels = None, *, batch_size: int | None = None) -> Any:
+        """Latents (n, *latent_shape) → an object whose `.images` is (n, *latent_shape), finite.
+
+        Args:
+            latents: finite, of `dtype` and on `device`.
+            class_labels: an int for all rows, or n of them; None without classes.
+            batch_size: rows that are computed together; None: all of them.
 
         Raises:
-            ValueError: class labels given; latents of another shape or dtype, not finite, or too large for the map.
+            ValueError: arguments that are not as above.
+            NotFiniteError: images that would not be finite.
         """
-        return BijectionOutput(self._checked("latents", latents, class_labels, self._forward))
 
-    def invert(self, images: torch.Tensor, class_labels: Labels = None) -> torch.Tensor:
-        """Latents of images (n, *latent_shape), float32 or float64.
+    @abstractmethod
+    def invert(
+        self,
+        images: torch.Tensor,
+        class_labels: Labels = None,
+        *,
+        batch_size: int | None = None,
+        tolerance: float | None = None,
+        on_failure: OnFailure = "raise",
+    ) -> torch.Tensor:
+        """Images (n, *latent_shape) → latents (n, *latent_shape).
+
+        Args:
+            images, class_labels, batch_size: as in `__call__`.
+            tolerance: relative residual at which an iteration may stop; by default rounding. A formula needs none.
+            on_failure: "raise", or "nan" to return NaN in the rows that cannot be inverted.
 
         Raises:
-            ValueError: class labels given; images of another shape or dtype, not finite, or too large for the map.
+            ValueError: arguments that are not as above.
+            InversionError, NotFiniteError: a row cannot be inverted and on_failure is "raise".
         """
-        return self._checked("images", images, class_labels, self._inverse)
 
-    def _checked(self, argument: str, values: torch.Tensor, class_labels: object, function: Any) -> torch.Tensor:
-        if class_labels is not None:
-            raise ValueError(
-                f"class_labels must be None: the {self.name} bijection has no classes, got {class_labels!r}"
-            )
-        check_rows(argument, values, self._shape)
-        result: torch.Tensor = function(values)
-        if not bool(result.isfinite().all()):
-            raise ValueError(
-                f"{argument} must stay finite under the {self.name} bijection in {values.dtype}, got values up to "
-                f"{float(values.abs().max()):.3g} in size; standardize the latents, or use float64"
-            )
-        return result
+    @abstractmethod
+    def in_precision(self, dtype: torch.dtype) -> Bijection:
+        """The same map for values of `dtype`, float32 or float64: silent, with no state that this one shares.
 
-    def _forward(self, z: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        Weights are copied only if they must change. ValueError for another dtype.
+        """
 
-    def _inverse(self, x: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+    def set_up(self, *, channels_last: bool = False, compiled: bool = False) -> None:
+        """How a network is to compute, which changes the last bits of its output. Nothing without a network."""
+        del channels_last, compiled
 
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self._shape})"
-
-
-class IdentityBijection(UnlabelledBijection):
-    """f(z) = z, exactly, for latents of any shape: images that are the latents themselves."""
-
-    name = "identity"
-    definition = "x = z"
-
-    def _forward(self, z: torch.Tensor) -> torch.Tensor:
-        return z.clone()
-
-    def _inverse(self, x: torch.Tensor) -> torch.Tensor:
-        return x.clone()
-
-
-def load_bijection(
-    name: str | os.PathLike[str], latent_shape: Sequence[int], *, device: str | torch.device | None = None
-) -> Bijection:
-    """The bijection of a name, for latents of a shape.
-
-    Args:
-        name: "identity"; an element-wise bijection ("asinh", "normal-cdf", "half-cube"); or a pipeline: a bundled
-            name, a folder, or the owner/name of a Hub repository.
-        latent_shape: shape of one latent.
-        device: where a pipeline is put; by default it stays on the CPU. Bijections without weights act wherever their
-            input is.
-
-    Raises:
-        ValueError: an unknown name, a repository that cannot be had, or a pipeline that makes another shape.
-    """
-    from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines, unknown
-    from mmmi_hf.flow.elementwise.maps import ELEMENTWISE
-
-    name = os.fspath(name)
-    simple: dict[str, type[UnlabelledBijection]] = {"identity": IdentityBijection, **ELEMENTWISE}
-    if name in simple:
-        return simple[name](latent_shape)
-    if not (name in bundled_pipelines() or os.path.isdir(name) or REPOSITORY.fullmatch(name)):
-        raise ValueError(unknown(name, [*simple, *bundled_pipelines()]))
-    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-
-    try:
-        pipeline = FlowMatchingPipeline.from_pretrained(name)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        known = ", ".join([*simple, *bundled_pipelines()])
-        raise ValueError(f"pipeline {name!r} cannot be loaded ({reason}); available offline: {known}") from error
-    if pipeline.latent_shape != tuple(latent_shape):
-        raise ValueError(
-            f"latent_shape must be {pipeline.latent_shape}: {name!r} makes {pipeline.latent_shape}, "
-            f"got {tuple(latent_shape)}; give latents of that shape or another pipeline"
-        )
-    pipeline.unet.eval().requires_grad_(False)
-    pipeline.set_progress_bar_config(disable=True)
-    loaded: Bijection = pipeline if device is None else pipeline.to(device)
-    return loaded
+    def warm_up(self, batch_size: int, class_label: int | None = None) -> None:
+        """Do now, in one thread, what the first call on batch_size rows would do once. Nothing if there is nothing."""
+        del batch_size, class_label
 
 
 def check_rows(argument: str, values: torch.Tensor, shape: tuple[int, ...]) -> None:
@@ -214,9 +175,30 @@ def check_rows(argument: str, values: torch.Tensor, shape: tuple[int, ...]) -> N
             f"{argument} must have shape ({', '.join(map(str, wanted))}) with n ≥ 1, got {tuple(values.shape)}; "
             f"reshape to {math.prod(shape)} values per row"
         )
-    if values.dtype not in (torch.float32, torch.float64):
-        raise ValueError(f"{argument} must be float32 or float64, got {values.dtype}; cast with .to(torch.float32)")
-    finite = values.flatten(1).isfinite().all(dim=1)
-    if not bool(finite.all()):
-        rows = (~finite).nonzero()[:8, 0].tolist()
+    check_precision(argument, values.dtype)
+    if rows := rows_not_finite(values):
         raise ValueError(f"{argument} must be finite, got NaN or infinity in rows {rows}; remove or repair those rows")
+
+
+def check_precision(argument: str, dtype: torch.dtype) -> None:
+    """Refuse a dtype in which an inverse cannot be had."""
+    import torch
+
+    if dtype not in (torch.float32, torch.float64):
+        raise ValueError(f"{argument} must be float32 or float64, got {dtype}; cast with .to(torch.float32)")
+
+
+def check_options(batch_size: int | None, tolerance: float | None = None, on_failure: str = "raise") -> None:
+    """Refuse options of a call or an inverse that are none."""
+    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+        raise ValueError(f"batch_size must be a positive integer or None, got {batch_size!r}")
+    if tolerance is not None and not tolerance > 0:
+        raise ValueError(f"tolerance must be positive, got {tolerance}; leave it out for the default of the dtype")
+    if on_failure not in ("raise", "nan"):
+        raise ValueError(f"on_failure must be 'raise' or 'nan', got {on_failure!r}")
+
+
+def rows_not_finite(values: torch.Tensor) -> list[int]:
+    """The first eight rows that hold NaN or infinity."""
+    finite = values.flatten(1).isfinite().all(dim=1)
+    return [] if bool(finite.all()) else (~finite).nonzero()[:8, 0].tolist()

@@ -1,16 +1,16 @@
 """Where a pipeline's files come from: bundled with the package, a local folder, or a Hub repository.
 
-Owns the resolution of a name to a folder and the refusal of anything but JSON and safetensors. Knows nothing of what
-is in the network. The bundled checkpoints are the folders beside this module, under `pretrained/`.
+Owns the resolution of a name to a folder and what is ever downloaded: JSON and safetensors. Knows nothing of what is
+in the files. The bundled checkpoints are the folders beside this module, under `pretrained/`.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from mmmi_hf.common.hub_ids import is_repository
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,7 +20,6 @@ RELEASED = ("cifar10", "fashion-mnist")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
 
 INDEX = "model_index.json"
-REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 # Everything that is ever downloaded: no code, no pickles.
 PATTERNS = [INDEX, "*/config.json", "*/scheduler_config.json", "*/*.safetensors", "*/*.safetensors.index.json"]
 
@@ -54,7 +53,7 @@ def resolve(
         if revision is not None:
             raise ValueError(f"revision must be None for a bundled or local pipeline, got {revision!r} for {name!r}")
         return local
-    if not REPOSITORY.fullmatch(name):
+    if not is_repository(name):
         raise ValueError(unknown(name, bundled_pipelines()))
     from huggingface_hub import snapshot_download
 
@@ -75,47 +74,3 @@ def unknown(name: str, known: Iterable[str]) -> str:
     reason = " (this installation comes without its weights)" if name in RELEASED else ""
     remedy = "a pipeline's folder, or its owner/name on the Hub"
     return f"no pipeline {name!r}{reason}: give one of {', '.join(known) or '(none is bundled)'}, {remedy}"
-
-
-def latent_shape_of(name_or_path_or_repo: str | os.PathLike[str]) -> tuple[int, int, int]:
-    """(channels, height, width) of the images that a pipeline makes, read from its files without loading its weights.
-
-    Raises:
-        ValueError: no such pipeline, or files that do not describe one.
-        OSError: a repository that cannot be reached.
-    """
-    folder = resolve(name_or_path_or_repo)
-    try:
-        index = json.loads((folder / INDEX).read_text())
-        unet = json.loads((folder / "unet" / "config.json").read_text())
-        patch, channels, size = index["patch_size"], unet["in_channels"], unet["sample_size"]
-        height, width = (size, size) if isinstance(size, int) else size
-        return channels // patch**2, height * patch, width * patch
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(
-            f"{folder} holds no pipeline whose shape can be read ({type(error).__name__}: {error}); "
-            "give a folder made by save_pretrained"
-        ) from error
-
-
-def check_folder(folder: Path, class_name: str) -> None:
-    """Refuse a folder that is not a pipeline of `class_name` or that has no safetensors weights.
-
-    Raises:
-        ValueError: says what is missing.
-    """
-    index = folder / INDEX
-    if not index.is_file():
-        raise ValueError(f"{folder} holds no pipeline: {INDEX} is missing; give a folder made by save_pretrained")
-    try:
-        stored = json.loads(index.read_text())
-    except ValueError as error:
-        raise ValueError(f"{index} is not valid JSON ({error}); save the pipeline again") from error
-    found = stored.get("_class_name") if isinstance(stored, dict) else None
-    if found != class_name:
-        raise ValueError(f"{folder} holds a {found}, not a {class_name}; give a folder saved by {class_name}")
-    if not any((folder / "unet").glob("*.safetensors")):
-        raise ValueError(
-            f"{folder / 'unet'} holds no *.safetensors weights; pickled weights are never loaded: save them again "
-            "with save_pretrained"
-        )

@@ -7,25 +7,24 @@ measured on a copy.
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import math
 import statistics
 import time
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+from mmmi_hf.flow.precision import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mmmi_hf.flow.bijection import Bijection
+    from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
     LinearMap = Callable[[torch.Tensor], torch.Tensor]
 
@@ -92,12 +91,8 @@ def round_trip(
     _positive(per_class=per_class, batch_size=batch_size)
     if dtype not in (torch.float32, torch.float64):
         raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}; inverses need at least float32")
-    pipe = _private(bijection, dtype) if isinstance(bijection, FlowMatchingPipeline) else None
-    run: Callable[..., Any] = bijection
-    undo: Callable[..., torch.Tensor] = bijection.invert
-    if pipe is not None:
-        run, undo = partial(pipe, batch_size=batch_size), partial(pipe.invert, batch_size=batch_size, on_failure="nan")
-    evaluations = _Counter(pipe)
+    private = bijection.in_precision(dtype)
+    evaluations = _Counter(private.network)
     errors: list[float] = []
     forward: list[int] = []
     inverse: list[int] = []
@@ -111,11 +106,11 @@ def round_trip(
             latents = _latents(seed, label or 0, per_class, bijection.latent_shape)
             for z in latents.to(bijection.device, dtype).split(batch_size):
                 started = time.perf_counter()
-                images = run(z, label).images
+                images = private(z, label, batch_size=batch_size).images
                 seconds[0] += _elapsed(started, images)
                 forward.append(evaluations.taken())
                 started = time.perf_counter()
-                back = undo(images, label)
+                back = private.invert(images, label, batch_size=batch_size, on_failure="nan")
                 seconds[1] += _elapsed(started, back)
                 inverse.append(evaluations.taken())
                 difference = (back.double() - z.double()).flatten(1).norm(dim=1)
@@ -211,14 +206,17 @@ def step_certificate(
         ValueError: samples or iterations below 1.
     """
     _positive(samples=samples, iterations=iterations)
-    private = _private(pipe, torch.float64)
+    private = pipe.in_precision(torch.float64)
     scheduler = private.scheduler
     scheduler.set_timesteps()
     times = scheduler.times
     generator = torch.Generator().manual_seed(seed)
     evidence: list[list[tuple[float, float, float]]] = [[] for _ in times[1:]]
     drawn = _latents(seed, 0, 2 * samples, pipe.latent_shape).to(pipe.device).unflatten(0, (samples, 2))
-    with tqdm(total=samples * len(evidence), desc="step certificate", unit="step", disable=not progress) as bar:
+    with (
+        exact(private.unet, private.device),
+        tqdm(total=samples * len(evidence), desc="step certificate", unit="step", disable=not progress) as bar,
+    ):
         for start in range(0, samples, CERTIFIED_TOGETHER):
             x, other = drawn[start : start + CERTIFIED_TOGETHER].unbind(1)
             labels = None
@@ -308,16 +306,6 @@ def _latents(seed: int, label: int, n: int, shape: tuple[int, ...]) -> torch.Ten
     return torch.from_numpy(stream.standard_normal((n, *shape)))
 
 
-def _private(pipe: FlowMatchingPipeline, dtype: torch.dtype) -> FlowMatchingPipeline:
-    """The same map in `dtype`, silent, with its own scheduler; the network is copied only if it must change."""
-    network = pipe.unet
-    if network.dtype != dtype or network.training:
-        network = torch.nn.Module.to(copy.deepcopy(network).eval(), dtype)  # diffusers' own `to` warns without cause
-    private = FlowMatchingPipeline(network, copy.deepcopy(pipe.scheduler), patch_size=pipe.config.patch_size)
-    private.set_progress_bar_config(disable=True)
-    return private
-
-
 def _elapsed(started: float, result: torch.Tensor) -> float:
     if result.is_cuda:
         torch.cuda.synchronize(result.device)
@@ -331,10 +319,10 @@ def _positive(**numbers: int) -> None:
 
 
 class _Counter:
-    """Counts the evaluations of a pipeline's network inside a with block; none for other bijections."""
+    """Counts the evaluations of a network inside a with block; none where there is none."""
 
-    def __init__(self, pipe: FlowMatchingPipeline | None) -> None:
-        self._network = None if pipe is None else pipe.unet
+    def __init__(self, network: torch.nn.Module | None) -> None:
+        self._network = network
         self._handle: Any = None
         self._count = 0
 

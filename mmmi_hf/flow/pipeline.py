@@ -1,7 +1,8 @@
 """FlowMatchingPipeline: latents to images by a class-conditional flow, and back.
 
 Owns the pairing of a UNet with a scheduler, the checks of what goes in, micro-batches, and saving and loading. Knows
-nothing of causal models or datasets. May import torch and diffusers; no training code.
+nothing of causal models or datasets. May import torch and diffusers; no training code. `loading.py` checks its
+files, `diffusers_arguments.py` says what of diffusers' arguments is taken.
 
 Nothing here depends on a batch: no clamping, no min–max, no cast. Guidance is off, and there is none: the networks
 have no label for "no class", and guidance would buy no mutual information.
@@ -9,32 +10,48 @@ have no label for "no class", and guidance would buy no mutual information.
 
 from __future__ import annotations
 
-import contextlib
+import copy
 import hashlib
 import json
-import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import diffusers
 import torch
 from diffusers import DiffusionPipeline, UNet2DModel
+from diffusers.configuration_utils import FrozenDict
+from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.utils import BaseOutput
-from diffusers.utils import logging as diffusers_logging
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
-from mmmi_hf.flow.bijection import check_rows
-from mmmi_hf.flow.bundled import check_folder, resolve
+from mmmi_hf.flow.bijection import (
+    Bijection,
+    NotFiniteError,
+    View,
+    check_options,
+    check_precision,
+    check_rows,
+    rows_not_finite,
+)
+from mmmi_hf.flow.bundled import resolve
+from mmmi_hf.flow.description import class_names_of
+from mmmi_hf.flow.diffusers_arguments import CALL, LOAD, SAVE, pil_images, refuse
+from mmmi_hf.flow.loading import check_folder, silent_loading
+from mmmi_hf.flow.precision import exact
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
 from mmmi_hf.flow.stopping import check_stop
 
 if TYPE_CHECKING:
     import os
 
+    from PIL.Image import Image
+
     from mmmi_hf.flow.scheduler import Velocity
 
 Labels = int | Sequence[int] | torch.Tensor | None
+HALF_RANGE = 1.0
+"""Views show −1 … 1, the range of the images that networks are trained on."""
 
 
 @dataclass
@@ -44,7 +61,14 @@ class FlowMatchingOutput(BaseOutput):
     images: torch.Tensor
 
 
-class FlowMatchingPipeline(DiffusionPipeline):
+@dataclass
+class PictureOutput(BaseOutput):
+    """Pictures for looking, one for each image: clamped to the view, in 8 bits."""
+
+    images: list[Image]
+
+
+class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     """The discrete flow from latents z ~ N(0, I) to images of a class, and its inverse.
 
     Args:
@@ -52,10 +76,11 @@ class FlowMatchingPipeline(DiffusionPipeline):
             class labels, and returns the velocity in the same unshuffled layout.
         scheduler: the steps; its configuration fixes the map.
         patch_size: side of the patches that become channels before the network.
-        class_names: a name per class, for messages and cards; they do not touch the map.
+        class_names: a name per class, for messages and cards; they do not touch the map. Files have {"0": name, …}.
 
     Raises:
-        ValueError: a UNet whose channels do not fit patch_size, or class_names that do not fit its classes.
+        ValueError: another kind of network or scheduler, a UNet whose channels do not fit patch_size, or class_names
+            that do not fit its classes.
 
     Example:
         >>> from mmmi_hf import FlowMatchingPipeline                                        # doctest: +SKIP
@@ -71,24 +96,34 @@ class FlowMatchingPipeline(DiffusionPipeline):
         unet: UNet2DModel,
         scheduler: FlowMatchODEScheduler,
         patch_size: int = 1,
-        class_names: list[str] | None = None,
+        class_names: list[str] | dict[str, str] | None = None,
     ) -> None:
         super().__init__()
-        channels, size = unet.config.in_channels, unet.config.sample_size
-        if patch_size < 1 or channels % patch_size**2 or unet.config.out_channels != channels:
+        if not isinstance(unet, UNet2DModel):
+            raise ValueError(f"unet must be a UNet2DModel, got {type(unet).__name__}; others see no class labels")
+        if not isinstance(scheduler, FlowMatchODEScheduler):
+            raise ValueError(
+                f"scheduler must be a FlowMatchODEScheduler, got {type(scheduler).__name__}: the steps of others "
+                "cannot be undone; FlowMatchODEScheduler(num_inference_steps=8) for example"
+            )
+        if isinstance(patch_size, bool) or not isinstance(patch_size, int) or patch_size < 1:
+            raise ValueError(f"patch_size must be a positive integer, got {patch_size!r}")
+        channels, size, classes = unet.config.in_channels, unet.config.sample_size, unet.config.num_class_embeds or 0
+        if channels % patch_size**2 or unet.config.out_channels != channels:
             raise ValueError(
                 f"unet must have equal in_channels and out_channels, a multiple of patch_size² = {patch_size**2}, "
                 f"got {channels} and {unet.config.out_channels}; give the patch_size that it was trained with"
             )
         if size is None:
             raise ValueError("unet must have a sample_size, got None; set it to the size of its input")
-        if class_names is not None and len(class_names) != (unet.config.num_class_embeds or 0):
-            raise ValueError(
-                f"class_names must name the {unet.config.num_class_embeds or 0} classes of the unet, "
-                f"got {len(class_names)} names"
-            )
+        names = class_names_of(class_names)
+        if names is None and class_names is not None:
+            raise ValueError(f"class_names must be a name for each class, got {class_names!r}")
+        if names is not None and len(names) != classes:
+            raise ValueError(f"class_names must name the {classes} classes of the unet, got {len(names)} names")
         self.register_modules(unet=unet, scheduler=scheduler)
-        self.register_to_config(patch_size=patch_size, class_names=class_names)
+        stored = None if names is None else {str(label): name for label, name in enumerate(names)}
+        self.register_to_config(patch_size=patch_size, class_names=stored)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -102,6 +137,39 @@ class FlowMatchingPipeline(DiffusionPipeline):
         """Number of class labels, 0 … num_classes − 1; None for a network without classes."""
         classes: int | None = self.unet.config.num_class_embeds
         return classes
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """A name per class, or None."""
+        return class_names_of(self.config.class_names)
+
+    @property
+    def view(self) -> View:
+        """Images from −1 to 1."""
+        return View.of_shape(self.latent_shape, HALF_RANGE)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the network is."""
+        device: torch.device = self.unet.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the network's weights; latents and images have the same."""
+        dtype: torch.dtype = self.unet.dtype
+        return dtype
+
+    @property
+    def batch_invariant(self) -> bool:
+        """False: the kernels of a network round by the size of a micro-batch, and a row's place in it."""
+        return False
+
+    @property
+    def network(self) -> torch.nn.Module:
+        """The velocity network."""
+        network: torch.nn.Module = self.unet
+        return network
 
     @property
     def digest(self) -> str:
@@ -121,30 +189,73 @@ class FlowMatchingPipeline(DiffusionPipeline):
             digest.update(tensor.detach().to("cpu", torch.float64).contiguous().numpy().astype("<f8").tobytes())
         return digest.hexdigest()
 
+    @overload
+    def __call__(
+        self,
+        latents: torch.Tensor | None = ...,
+        class_labels: Labels = ...,
+        *,
+        output_type: Literal["pt"] = ...,
+        **options: Any,
+    ) -> FlowMatchingOutput: ...
+
+    @overload
+    def __call__(
+        self,
+        latents: torch.Tensor | None = ...,
+        class_labels: Labels = ...,
+        *,
+        output_type: Literal["pil"],
+        **options: Any,
+    ) -> PictureOutput: ...
+
     @torch.no_grad()
     def __call__(
-        self, latents: torch.Tensor, class_labels: Labels = None, *, batch_size: int | None = None
-    ) -> FlowMatchingOutput:
-        """Images of latents.
+        self,
+        latents: torch.Tensor | None = None,
+        class_labels: Labels = None,
+        *,
+        batch_size: int | None = None,
+        num_images: int | None = None,
+        generator: torch.Generator | None = None,
+        output_type: Literal["pt", "pil"] = "pt",
+        **others: Any,
+    ) -> FlowMatchingOutput | PictureOutput:
+        """Images of latents, or of latents that are drawn here.
 
         Args:
-            latents: (n, *latent_shape), float32 or float64, of the pipeline's dtype and on its device.
+            latents: (n, *latent_shape), float32 or float64, of the pipeline's dtype and on its device; None to draw
+                num_images of them from N(0, I).
             class_labels: an int for all rows, or n of them, each in 0 … num_classes − 1; None without classes.
             batch_size: rows per evaluation of the network; a last short micro-batch is padded, so that a row's bits
                 depend on its place in its micro-batch only. None evaluates all rows at once.
+            num_images: how many latents to draw; by default one for each of class_labels.
+            generator: what draws them, on its own device in float32; by default torch's.
+            output_type: "pt" for tensors; "pil" for pictures, clamped to the view, which is for looking only.
+            others: further arguments of diffusers' pipelines have one meaning here, or none; the message says why.
 
         Returns:
-            `.images` (n, *latent_shape).
+            `.images`: (n, *latent_shape), or n pictures.
 
         Raises:
-            ValueError: latents, labels or batch_size that are not as above; the message says what would be.
+            ValueError: arguments that are not as above; the message says what would be.
+            NotFiniteError: images that are not finite.
         """
-        labels = self._check("latents", latents, class_labels, batch_size)
+        refuse(others, CALL)
+        if output_type not in ("pt", "pil"):
+            raise ValueError(f"output_type must be 'pt' (tensors) or 'pil' (pictures, clamped), got {output_type!r}")
+        if latents is None:
+            latents = self._drawn(class_labels, num_images, generator)
+        elif num_images is not None or generator is not None:
+            given = "num_images" if num_images is not None else "generator"
+            raise ValueError(f"{given} must be None where latents are given: they are of latents that are drawn here")
+        check_options(batch_size)
+        labels = self._check("latents", latents, class_labels)
         images = torch.empty_like(latents, memory_format=torch.contiguous_format)
         self.scheduler.set_timesteps(device=latents.device)
         batches = list(_micro_batches(len(latents), batch_size, latents.device))
         steps = len(self.scheduler.times) - 1
-        with _exact(self.unet), self.progress_bar(total=len(batches) * steps) as bar:
+        with exact(self.unet, latents.device), self.progress_bar(total=len(batches) * steps) as bar:
             for rows, kept in batches:
                 velocity = self.velocity(None if labels is None else labels[rows])
                 x = latents[rows]
@@ -152,6 +263,13 @@ class FlowMatchingPipeline(DiffusionPipeline):
                     x = self.scheduler.step(velocity, k, x)
                     bar.update()
                 images[rows[:kept]] = x[:kept]
+        if bad := rows_not_finite(images):
+            raise NotFiniteError(
+                f"images must be finite, got NaN or infinity in rows {bad} of latents up to "
+                f"{float(latents.abs().max()):.3g} in size; give latents of N(0, I), or use float64"
+            )
+        if output_type == "pil":
+            return PictureOutput(images=pil_images(images, self.view))
         return FlowMatchingOutput(images=images)
 
     @torch.no_grad()
@@ -178,12 +296,13 @@ class FlowMatchingPipeline(DiffusionPipeline):
             InversionError: a row did not converge and on_failure is "raise".
             ValueError: as in `__call__`.
         """
-        labels = self._check("images", images, class_labels, batch_size)
+        check_options(batch_size, tolerance, on_failure)
+        labels = self._check("images", images, class_labels)
         latents = torch.empty_like(images, memory_format=torch.contiguous_format)
         self.scheduler.set_timesteps(device=images.device)
         batches = list(_micro_batches(len(images), batch_size, images.device))
         steps = len(self.scheduler.times) - 1
-        with _exact(self.unet), self.progress_bar(total=len(batches) * steps) as bar:
+        with exact(self.unet, images.device), self.progress_bar(total=len(batches) * steps) as bar:
             for rows, kept in batches:
                 velocity = self.velocity(None if labels is None else labels[rows])
                 x = images[rows]
@@ -193,6 +312,35 @@ class FlowMatchingPipeline(DiffusionPipeline):
                     bar.update()
                 latents[rows[:kept]] = x[:kept]
         return latents
+
+    def in_precision(self, dtype: torch.dtype) -> FlowMatchingPipeline:
+        """The same map in `dtype`, silent, with its own scheduler; the network is copied only if it must change."""
+        check_precision("dtype", dtype)
+        network = self.unet
+        if network.dtype != dtype or network.training:
+            # diffusers' own `to` warns without cause
+            network = torch.nn.Module.to(copy.deepcopy(network).eval(), dtype)
+        private = FlowMatchingPipeline(
+            network, copy.deepcopy(self.scheduler), self.config.patch_size, self.config.class_names
+        )
+        private.set_progress_bar_config(disable=True)
+        return private
+
+    def set_up(self, *, channels_last: bool = False, compiled: bool = False) -> None:
+        """How the network computes: another layout in memory, or compiled at its first call."""
+        if channels_last:
+            self.unet.to(memory_format=torch.channels_last)
+        if compiled:
+            import torch._inductor.config as inductor
+
+            if hasattr(inductor, "deterministic"):
+                inductor.deterministic = True  # no choice of kernels by timing
+            self.unet.compile()
+
+    def warm_up(self, batch_size: int, class_label: int | None = None) -> None:
+        """A network that is compiled compiles itself now, which several threads at once must not ask of it."""
+        if self.unet._compiled_call_impl is not None:
+            self(torch.zeros(batch_size, *self.latent_shape, dtype=self.dtype, device=self.device), class_label)
 
     def velocity(self, class_labels: torch.Tensor | None) -> Velocity:
         """The velocity field (x, t) → v of rows with these labels (B,), in the layout of images."""
@@ -206,9 +354,20 @@ class FlowMatchingPipeline(DiffusionPipeline):
 
         return field
 
-    def _check(
-        self, argument: str, values: torch.Tensor, class_labels: Labels, batch_size: int | None
-    ) -> torch.Tensor | None:
+    def _drawn(self, class_labels: Labels, num_images: int | None, generator: torch.Generator | None) -> torch.Tensor:
+        """N(0, I) latents of the pipeline's dtype and on its device."""
+        if num_images is None:
+            many = isinstance(class_labels, Sequence) or (isinstance(class_labels, torch.Tensor) and class_labels.ndim)
+            num_images = len(class_labels) if many else 1  # type: ignore[arg-type]
+        if isinstance(num_images, bool) or not isinstance(num_images, int) or num_images < 1:
+            raise ValueError(f"num_images must be a positive integer, got {num_images!r}")
+        if generator is not None and not isinstance(generator, torch.Generator):
+            raise ValueError(f"generator must be one torch.Generator for all images, got {type(generator).__name__}")
+        where = self.device if generator is None else generator.device
+        drawn = torch.randn(num_images, *self.latent_shape, generator=generator, device=where)
+        return drawn.to(self.device, self.dtype)
+
+    def _check(self, argument: str, values: torch.Tensor, class_labels: Labels) -> torch.Tensor | None:
         """Labels as an int64 tensor on the device, or None; ValueError for anything that does not fit."""
         check_rows(argument, values, self.latent_shape)
         if values.dtype != self.unet.dtype:
@@ -221,8 +380,6 @@ class FlowMatchingPipeline(DiffusionPipeline):
                 f"{argument} must be on the pipeline's device {self.unet.device}, got {values.device}; "
                 f"move the pipeline with .to('{values.device}')"
             )
-        if batch_size is not None and (isinstance(batch_size, bool) or batch_size < 1):
-            raise ValueError(f"batch_size must be a positive integer or None, got {batch_size!r}")
         return self._labels(class_labels, len(values), values.device)
 
     def _labels(self, class_labels: Labels, n: int, device: torch.device) -> torch.Tensor | None:
@@ -233,7 +390,10 @@ class FlowMatchingPipeline(DiffusionPipeline):
         valid = f"integers in 0 … {self.num_classes - 1}, one for all rows or one for each of the {n}"
         if class_labels is None:
             raise ValueError(f"class_labels must be {valid}, got None")
-        labels = torch.as_tensor(class_labels)
+        try:
+            labels = torch.as_tensor(class_labels)
+        except (TypeError, ValueError, RuntimeError):
+            raise ValueError(f"class_labels must be {valid}, got {class_labels!r}") from None
         if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
             raise ValueError(f"class_labels must be {valid}, got dtype {labels.dtype}")
         if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n):
@@ -248,11 +408,16 @@ class FlowMatchingPipeline(DiffusionPipeline):
     ) -> None:
         """Save configuration and weights, as safetensors only; further arguments are those of diffusers.
 
+        Where a pipeline was loaded from is not stored.
+
         Raises:
-            ValueError: safe_serialization is False.
+            ValueError: safe_serialization is False, or a variant: what would be saved could not be loaded.
         """
         if not safe_serialization:
             raise ValueError("safe_serialization must be True, got False: weights are saved as safetensors only")
+        refuse({name: kwargs.pop(name) for name in SAVE if name in kwargs}, SAVE)
+        for part in (self, self.unet, self.scheduler):
+            part._internal_dict = FrozenDict({k: v for k, v in part.config.items() if k != "_name_or_path"})
         super().save_pretrained(save_directory, safe_serialization=True, **kwargs)
 
     @classmethod
@@ -261,23 +426,34 @@ class FlowMatchingPipeline(DiffusionPipeline):
         name_or_path_or_repo: str | os.PathLike[str],
         *,
         revision: str | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
         cache_dir: str | os.PathLike[str] | None = None,
         token: str | bool | None = None,
         local_files_only: bool = False,
+        torch_dtype: torch.dtype | None = None,
+        **others: Any,
     ) -> FlowMatchingPipeline:
         """Load a bundled pipeline ("fashion-mnist"), a folder, or a Hub repository; safetensors only, no remote code.
 
         Args:
             name_or_path_or_repo: a bundled name wins over a folder of that name, a folder over a repository.
             revision: commit, tag or branch of a repository.
-            dtype: what the weights are converted to; they may be stored in less.
-            cache_dir: download cache of the Hub client; so are the remaining arguments the Hub client's.
+            dtype: what the weights are converted to, by default float32; they may be stored in less.
+            cache_dir: download cache of the Hub client; so are the next two arguments the Hub client's.
+            torch_dtype: what diffusers calls dtype as well.
+            others: further arguments of diffusers have one meaning here, or none; the message says why.
 
         Raises:
-            ValueError: an unknown name, or a folder without a pipeline of this class or without safetensors weights.
+            ValueError: an unknown name, arguments that are not as above, or a folder that holds no pipeline of this
+                class; names the file and the field.
             OSError: a repository or revision that cannot be reached.
         """
+        refuse(others, LOAD)
+        if dtype is not None and torch_dtype is not None and dtype != torch_dtype:
+            raise ValueError(f"torch_dtype must be dtype, or be left out, got {torch_dtype} and {dtype}")
+        dtype = dtype or torch_dtype or torch.float32
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise ValueError(f"dtype must be a floating-point torch.dtype, got {dtype!r}; torch.float32 for example")
         folder = resolve(
             name_or_path_or_repo,
             revision=revision,
@@ -285,8 +461,8 @@ class FlowMatchingPipeline(DiffusionPipeline):
             token=token,
             local_files_only=local_files_only,
         )
-        check_folder(folder, cls.__name__)
-        with _silent_loading():
+        with silent_loading():
+            check_folder(folder)
             pipe: FlowMatchingPipeline = super().from_pretrained(str(folder), dtype=dtype, use_safetensors=True)
         return pipe
 
@@ -294,23 +470,8 @@ class FlowMatchingPipeline(DiffusionPipeline):
 # diffusers looks for the class that a model_index.json names among its own attributes. With this one there,
 # DiffusionPipeline.from_pretrained(folder) finds it; the scheduler is found through the module that it names.
 diffusers.FlowMatchingPipeline = FlowMatchingPipeline
-
-# diffusers 0.42 warns at every change of dtype of modules to be kept in float32, even where it has none to name.
-logging.getLogger("diffusers.models.modeling_utils").addFilter(
-    lambda record: "should be kept in float32: []" not in record.getMessage()
-)
-
-
-@contextlib.contextmanager
-def _silent_loading() -> Iterator[None]:
-    """No progress bar for two small components."""
-    shown = diffusers_logging.is_progress_bar_enabled()
-    diffusers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if shown:
-            diffusers_logging.enable_progress_bar()
+# From the Hub it downloads components of libraries that it knows only.
+LOADABLE_CLASSES[FlowMatchODEScheduler.__module__] = {"SchedulerMixin": ["save_pretrained", "from_pretrained"]}
 
 
 def _micro_batches(n: int, batch_size: int | None, device: torch.device) -> Iterator[tuple[torch.Tensor, int]]:
@@ -319,25 +480,3 @@ def _micro_batches(n: int, batch_size: int | None, device: torch.device) -> Iter
     for start in range(0, n, size):
         rows = torch.arange(start, start + size, device=device).clamp(max=n - 1)
         yield rows, min(size, n - start)
-
-
-@contextlib.contextmanager
-def _exact(network: torch.nn.Module) -> Iterator[None]:
-    """The network in evaluation mode and, on CUDA, no TF32 and no choice of kernels by timing; restored after."""
-    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
-    settings: list[tuple[Any, str, Any]] = [(cudnn, "benchmark", False), (cudnn, "deterministic", True)]
-    if hasattr(cudnn, "conv"):
-        settings += [(matmul, "fp32_precision", "ieee"), (cudnn.conv, "fp32_precision", "ieee")]
-    else:  # torch before 2.9
-        settings += [(matmul, "allow_tf32", False), (cudnn, "allow_tf32", False)]
-    before = [getattr(module, name) for module, name, _ in settings]
-    training = network.training
-    network.eval()
-    try:
-        for module, name, value in settings:
-            setattr(module, name, value)
-        yield
-    finally:
-        for (module, name, _), value in zip(settings, before, strict=True):
-            setattr(module, name, value)
-        network.train(training)

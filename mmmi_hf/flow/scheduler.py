@@ -1,7 +1,8 @@
 """The discrete steps of a flow-matching ODE, forward and exactly back.
 
 Owns the time grid, the step formulae and their inversion. Knows nothing of networks, classes or image layout: a
-velocity field is any callable (x, t) → v. May import torch and diffusers' scheduler base classes, nothing else.
+velocity field is any callable (x, t) → v. May import torch and diffusers' scheduler base classes, and
+of this room the contract's error and the solver.
 
 The mutual information of a dataset is claimed for the composition of the steps below, not for the ODE that they
 approximate; so what is inverted is the step that was made, to rounding.
@@ -17,6 +18,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
+from mmmi_hf.flow.bijection import InversionError
 from mmmi_hf.flow.inversion import solve
 
 if TYPE_CHECKING:
@@ -27,10 +29,6 @@ if TYPE_CHECKING:
 # Relative residual of one step: where a row is finished, and what is accepted where rounding stops all progress.
 TOLERANCE = {torch.float32: 1e-7, torch.float64: 2e-13}
 ACCEPTED = {torch.float32: 3e-7, torch.float64: 1e-12}
-
-
-class InversionError(RuntimeError):
-    """A discrete step could not be undone to its tolerance; the message names the step, the residual and a remedy."""
 
 
 @dataclass(frozen=True)

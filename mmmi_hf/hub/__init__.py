@@ -11,12 +11,6 @@ if TYPE_CHECKING:
     from mmmi_hf.hub.publishing.publish import publish
     from mmmi_hf.hub.publishing.release import Published
 
-_MODULES = {
-    "loading.load": ("Loaded", "load"),
-    "publishing.publish": ("publish",),
-    "publishing.release": ("Published",),
-}
-
 __all__ = ["Loaded", "Published", "load", "publish"]
 
-__getattr__, __dir__ = lazy_names(__name__, _MODULES)
+__getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -91,7 +91,7 @@ into_card() { # SECTION; it is put together beside the card's and takes its plac
     mv "$new" "$card/$1"
     rm -rf "$old"
     rendered=yes
-    "$python" -m mmmi_hf.benchmark.report.card "$card" || rendered=no # other parts of an older version may be in the card
+    "$python" -m mmmi_hf.cli.cards "$card" || rendered=no # other parts of an older version may be in the card
 }
 
 perceptrons=(--encoder mlp --width 32 --layers 2 --batch-size 256 --steps 2000 --learning-rate 0.004 --patience 6)

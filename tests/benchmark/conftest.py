@@ -2,7 +2,8 @@
 
 import pytest
 
-from mmmi_hf import CausalModel, MMMIConfig, Modality, common_cause, generate
+from mmmi_hf import CausalModel, MMMIConfig, Modality, common_cause
+from tests.support import generate
 
 ROWS = 500
 
@@ -23,5 +24,5 @@ def folder(tmp_path_factory):
         configuration("shared", shared, 2, standardize="rms"),
     ]
     for config in configs:
-        generate(config, out, progress=False)
+        generate(config, out)
     return out

@@ -159,7 +159,7 @@ def test_an_impossible_value_is_raised_with_the_number(monkeypatch, value):
             return value
 
     model = CausalModel(**GOOD)
-    monkeypatch.setattr(model._law, "canonical_form", lambda query: Broken())
+    monkeypatch.setattr(model._law, "form", lambda query: Broken())
     with pytest.raises(ArithmeticError, match=str(value)):
         model.mutual_information("x1", "y")
 
@@ -209,8 +209,10 @@ def test_dense_infinite_queries():
     model = CausalModel.from_matrix(rows, [(2, 2), (3,)])
     with pytest.raises(InfiniteInformationError, match="rows of A of x1, x2 are linearly dependent"):
         model.mutual_information("x1", "x2")
+    fitted = np.linalg.lstsq(rows[1:].T, rows[0], rcond=None)[0] @ rows[1:]  # the dependent rows say nothing of y
+    assert model.residual_variance(["x1", "x2"]) == pytest.approx(np.sum((rows[0] - fitted) ** 2), rel=1e-12)
     with pytest.raises(InfiniteInformationError):
-        model.residual_variance(["x1", "x2"])
+        model.mutual_information("x2", ["x1", "y"])
     assert model.mutual_information("x1", "y") > 0
     assert model.mutual_information("x2", "y") > 0
     rows[7] = rows[6]

@@ -7,11 +7,11 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
-from mmmi_hf import MMMIConfig, Modality, common_cause, generate
-from mmmi_hf.benchmark import register_estimator
-from mmmi_hf.benchmark.estimators import contract as estimators
+from mmmi_hf import MMMIConfig, Modality, common_cause
+from mmmi_hf.benchmark import estimator as estimators
+from mmmi_hf.benchmark import list_estimators, register_estimator
 from mmmi_hf.benchmark.report.card import benchmark_card
-from tests.support import ROOT
+from tests.support import ROOT, generate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "--workers", "1", "--quiet")
@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
             rows=240,
             seed=seed,
         )
-        generate(config, out, progress=False)
+        generate(config, out)
     return out
 
 
@@ -120,7 +120,7 @@ def test_a_dry_run_counts(run, folder, tmp_path):
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """A file with a text, given as a plugin; what it registers is gone after the test."""
-    estimators.list_estimators()  # ours are there before
+    list_estimators()  # ours are there before
     monkeypatch.setattr(estimators, "_REGISTERED", dict(estimators._REGISTERED))
 
     def write(text):

@@ -65,18 +65,29 @@ def test_info_needs_no_heavy_library():
 
 def test_generate_prints_the_table_and_how_to_load(run, story, tmp_path):
     out = tmp_path / "out"
-    code, shown, _ = run("generate", story, "--out", out, "--quiet")
+    code, shown, _ = run("generate", story, "--out", out, "--no-figures", "--quiet")
     assert code == 0
     assert "I(x1;x2)" in shown
     assert f'load_dataset("{out}", "story", split="train")' in shown
-    code, shown, _ = run("generate", story, "--out", out, "--quiet")
+    code, shown, _ = run("generate", story, "--out", out, "--no-figures", "--quiet")
     assert code == 0
     assert "it was complete already" in shown
 
 
 def test_generate_as_json(run, story, tmp_path):
     code, shown, _ = run(
-        "generate", story, "--out", tmp_path / "out", "--rows", 20, "--seed", 4, "--quiet", "--format", "json"
+        "generate",
+        story,
+        "--out",
+        tmp_path / "out",
+        "--rows",
+        20,
+        "--seed",
+        4,
+        "--no-figures",
+        "--quiet",
+        "--format",
+        "json",
     )
     summary = json.loads(shown)
     assert code == 0
@@ -127,7 +138,7 @@ def write(tmp_path, text):
 )
 def test_a_wrong_configuration_is_one_line_and_writes_nothing(run, tmp_path, change, says):
     path = write(tmp_path, YAML.replace(*change))
-    code, out, err = run("generate", path, "--out", tmp_path / "out", "--quiet")
+    code, out, err = run("generate", path, "--out", tmp_path / "out", "--no-figures", "--quiet")
     assert code == 2
     assert says in err
     assert len(err.splitlines()) == 1
@@ -161,7 +172,7 @@ def test_a_wrong_request_is_one_line_and_exit_code_two(run, tmp_path, monkeypatc
 
 def test_a_model_too_loud_for_float64_is_a_wrong_request(run, tmp_path):
     path = write(tmp_path, YAML.replace("mi: 0.5", "rho_tilde: 1.0e+120"))
-    for arguments in (("info", path), ("generate", path, "--out", tmp_path / "out", "--quiet")):
+    for arguments in (("info", path), ("generate", path, "--out", tmp_path / "out", "--no-figures", "--quiet")):
         code, _, err = run(*arguments)
         assert code == 2
         assert "x1" in err
@@ -189,7 +200,7 @@ def test_a_full_disk(run, story, tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
+    code, _, err = run("generate", story, "--out", tmp_path / "out", "--no-figures", "--quiet")
     assert code == 1
     assert "is full" in err
     assert len(err.splitlines()) == 1
@@ -200,7 +211,7 @@ def test_failures_are_one_line_and_exit_code_one(run, story, tmp_path, monkeypat
         raise RuntimeError("the\ncat")
 
     monkeypatch.setattr("mmmi_hf.dataset.assembly.generate", broken)
-    code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
+    code, _, err = run("generate", story, "--out", tmp_path / "out", "--no-figures", "--quiet")
     assert (code, err) == (1, "mmmi-hf: failed: RuntimeError: the cat (MMMI_HF_TRACEBACK=1 shows where)\n")
     monkeypatch.setenv("MMMI_HF_TRACEBACK", "1")
     with pytest.raises(RuntimeError):
@@ -221,7 +232,9 @@ def test_no_arguments_show_the_help(run):
 
 def test_released_configurations_run_on_the_identity(run, tmp_path):
     out = tmp_path / "out"
-    code, _, _ = run("generate", "common-cause-1.0", "--out", out, "--rows", 4, "--pipeline", "identity", "--quiet")
+    code, _, _ = run(
+        "generate", "common-cause-1.0", "--out", out, "--rows", 4, "--pipeline", "identity", "--no-figures", "--quiet"
+    )
     assert code == 0
 
 
@@ -234,13 +247,23 @@ def test_an_installation_without_some_weights(run, tmp_path, monkeypatch):
     monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "pretrained")
     name, out = "common-cause-1.0-cifar10", tmp_path / "out"
     assert run("info", name)[0] == 0
-    code, _, err = run("generate", name, "--out", out, "--rows", 3, "--quiet")
+    code, _, err = run("generate", name, "--out", out, "--rows", 3, "--no-figures", "--quiet")
     assert code == 2
     assert "no pipeline 'cifar10' (this installation comes without its weights): give one of identity" in err
     assert "fashion-mnist, a pipeline's folder, or its owner/name on the Hub" in err
     assert not out.exists()
     code, _, _ = run(
-        "generate", name, "--out", out, "--rows", 3, "--pipeline", "fashion-mnist", "--quiet", "--no-certify"
+        "generate",
+        name,
+        "--out",
+        out,
+        "--rows",
+        3,
+        "--pipeline",
+        "fashion-mnist",
+        "--no-figures",
+        "--quiet",
+        "--no-certify",
     )
     assert code == 0
 

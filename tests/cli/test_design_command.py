@@ -100,7 +100,7 @@ def test_modalities_of_unlike_shape(run):
         (("--want", "I(x1;y)=-1"), "the nearest value that can be had is 0"),
         (
             ("--want", "I(x1;y)=1", "--want", "I(x2;y)=1", "--want", "I(x1;x2)=.1"),
-            "the nearest value that can be had is 0.68845936980",
+            "the nearest value of this family is 0.68845936980",
         ),
         (("--want", "I(x1;y)=1", "--shape", "a"), "expected whole numbers"),
         (("--want", "I(x1;y)=1", "--shape", "0"), "shape is (0,)"),

@@ -38,7 +38,6 @@ def header(script):
 
 def test_there_is_a_script_for_every_family():
     called = {script.stem: ast.parse(script.read_text()).body[-1].body[0].value for script in SCRIPTS}
-    assert sorted(called) == sorted(name.replace("-", "_") for name in list_families())
     assert {stem: call.args[0].value for stem, call in called.items()} == {
         name.replace("-", "_"): name for name in list_families()
     }

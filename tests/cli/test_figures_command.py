@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from mmmi_hf.dataset.assembly import generate
+from tests.support import generate
 
 STORY = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
@@ -23,7 +23,7 @@ def story(tmp_path):
 
 @pytest.fixture
 def folder(story, tmp_path):
-    return generate(story, tmp_path / "data", progress=False).folder
+    return generate(story, tmp_path / "data").folder
 
 
 def test_a_yaml_file(run, story, tmp_path):

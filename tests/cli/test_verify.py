@@ -18,7 +18,17 @@ causal_model: {story: common_cause, shape: [1, 8, 8], mi: 1.0}
 def folder(tmp_path, capsys):
     (tmp_path / "story.yaml").write_text(STORY)
     with pytest.raises(SystemExit) as exit_:
-        main(["generate", str(tmp_path / "story.yaml"), "--out", str(tmp_path / "out"), "--no-certify", "--quiet"])
+        main(
+            [
+                "generate",
+                str(tmp_path / "story.yaml"),
+                "--out",
+                str(tmp_path / "out"),
+                "--no-certify",
+                "--no-figures",
+                "--quiet",
+            ]
+        )
     assert exit_.value.code == 0
     capsys.readouterr()
     return tmp_path / "out"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.benchmark import ExactPairs, Pairs, Training, list_estimators, make_estimator
-from mmmi_hf.benchmark.estimators.contract import estimator_class
+from mmmi_hf.benchmark.registry import estimator_class
 from mmmi_hf.causal import CausalModel
 
 SMALL = Training(width=32, embedding=8, batch_size=64, steps=250, learning_rate=8e-3, evaluate_every=50)

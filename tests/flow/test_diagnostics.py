@@ -4,34 +4,21 @@ import json
 
 import pytest
 import torch
-from diffusers import UNet2DModel
 
 from mmmi_hf.flow import (
     AsinhBijection,
     FlowMatchingPipeline,
-    FlowMatchODEScheduler,
     IdentityBijection,
     round_trip,
     step_certificate,
 )
 from mmmi_hf.flow.diagnostics import _extremes, _latents
+from tests.networks import tiny_flow
 
 
 @pytest.fixture(scope="module")
 def flow():
-    torch.manual_seed(1)
-    network = UNet2DModel(
-        sample_size=4,
-        in_channels=1,
-        out_channels=1,
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        block_out_channels=(8,),
-        layers_per_block=1,
-        norm_num_groups=4,
-        num_class_embeds=2,
-    )
-    return FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=2))
+    return tiny_flow((1, 4, 4), widths=(8,), classes=2, seed=1, patch_size=1, num_inference_steps=2)
 
 
 def test_the_identity_comes_back_exactly():

@@ -4,13 +4,16 @@ import copy
 import json
 
 import huggingface_hub
+import numpy as np
 import pytest
 import torch
-from diffusers import DiffusionPipeline, UNet2DModel
+from diffusers import DDIMScheduler, DiffusionPipeline
 from safetensors.torch import load_file
 
-from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler, InversionError
+from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler, InversionError, NotFiniteError, View
 from mmmi_hf.flow.bundled import PATTERNS
+from mmmi_hf.flow.diffusers_arguments import pil_images
+from tests.networks import tiny_flow
 
 
 @pytest.fixture(scope="module")
@@ -82,18 +85,7 @@ def test_tf32_is_off_inside_and_restored_after(pipe):
 
 
 def test_a_network_without_classes():
-    network = UNet2DModel(
-        sample_size=(4, 8),
-        in_channels=2,
-        out_channels=2,
-        down_block_types=("DownBlock2D",),
-        up_block_types=("UpBlock2D",),
-        block_out_channels=(8,),
-        layers_per_block=1,
-        norm_num_groups=4,
-    )
-    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=1))
-    pipe.set_progress_bar_config(disable=True)
+    pipe = tiny_flow((2, 4, 8), widths=(8,), classes=None, patch_size=1, num_inference_steps=1)
     assert (pipe.latent_shape, pipe.num_classes) == ((2, 4, 8), None)
     z = torch.randn(2, 2, 4, 8, generator=torch.Generator().manual_seed(0))
     assert torch.allclose(pipe.invert(pipe(z).images), z, atol=1e-5)
@@ -165,7 +157,7 @@ def test_what_was_saved_is_loaded_to_the_bit(tiny_pipeline, saved, load):
     assert type(loaded) is FlowMatchingPipeline
     assert type(loaded.scheduler) is FlowMatchODEScheduler
     assert loaded.scheduler.config.num_inference_steps == 4
-    assert loaded.config.class_names == ["shirt", "shoe", "bag"]
+    assert loaded.class_names == ("shirt", "shoe", "bag")
     assert loaded.digest == tiny_pipeline.digest
     loaded.set_progress_bar_config(disable=True)
     assert torch.equal(loaded(_latents(3), 1).images, tiny_pipeline(_latents(3), 1).images)
@@ -232,3 +224,163 @@ def test_names_are_resolved_or_refused(saved):
         FlowMatchingPipeline.from_pretrained("nothing")
     with pytest.raises(ValueError, match="revision must be None for a bundled or local pipeline"):
         FlowMatchingPipeline.from_pretrained(saved, revision="main")
+
+
+def test_autocast_is_off_inside(tiny_pipeline):
+    expected = tiny_pipeline(_latents(2), 0).images
+    with torch.autocast("cpu", torch.bfloat16):
+        images = tiny_pipeline(_latents(2), 0).images
+        back = tiny_pipeline.invert(images, 0)
+        assert torch.is_autocast_enabled("cpu"), "and on again after"
+    assert torch.equal(images, expected)
+    assert torch.equal(back, tiny_pipeline.invert(expected, 0))
+
+
+def test_images_that_are_not_finite_are_refused(tiny_pipeline):
+    z = _latents(3)
+    z[1] *= 1e38
+    with pytest.raises(NotFiniteError, match=r"images must be finite, got NaN or infinity in rows \[1\]") as caught:
+        tiny_pipeline(z, 0)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("labels", ["7", ["a", "b"], {1}, [None, None]])
+def test_labels_that_are_no_numbers(tiny_pipeline, labels):
+    with pytest.raises(ValueError, match=r"class_labels must be integers in 0 … 2, one for all rows or one for each"):
+        tiny_pipeline(_latents(2), labels)
+
+
+def test_latents_are_drawn_where_none_are_given(tiny_pipeline):
+    def drawn(**options):
+        return tiny_pipeline(generator=torch.Generator().manual_seed(3), **options).images
+
+    z = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(3))
+    assert torch.equal(drawn(class_labels=2, num_images=4), tiny_pipeline(z, 2).images)
+    assert torch.equal(drawn(class_labels=[0, 1, 2, 0]), tiny_pipeline(z, [0, 1, 2, 0]).images)
+    assert torch.equal(drawn(class_labels=torch.tensor(2)), tiny_pipeline(z[:1], 2).images)
+    assert tiny_pipeline.in_precision(torch.float64)(class_labels=1, num_images=2).images.dtype == torch.float64
+
+
+def test_pictures_are_clamped_and_for_looking_only(tiny_pipeline):
+    z = 20 * _latents(2)
+    pictures = tiny_pipeline(z, 0, output_type="pil").images
+    expected = ((tiny_pipeline(z, 0).images.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    assert [(picture.mode, picture.size) for picture in pictures] == [("L", (8, 8))] * 2
+    assert torch.equal(torch.stack([torch.from_numpy(np.array(picture)) for picture in pictures]), expected[:, 0])
+    assert expected.min() == 0 and expected.max() == 255  # noqa: PT018
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(3, "RGB"), (2, None)])
+def test_pictures_have_colours_or_are_refused(channels, mode):
+    images = torch.zeros(1, channels, 4, 4)
+    if mode is None:
+        with pytest.raises(ValueError, match="output_type must be 'pt': images of 2 channels are neither grey nor RGB"):
+            pil_images(images, View.of_shape((channels, 4, 4), 1.0))
+    else:
+        (picture,) = pil_images(images, View.of_shape((channels, 4, 4), 1.0))
+        assert (picture.mode, picture.getpixel((0, 0))) == (mode, (128, 128, 128))
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"num_inference_steps": 50}, "num_inference_steps must be None, got 50: the steps are the map; make another"),
+        ({"return_dict": False}, r"return_dict must be True, got False: the result has one form, \.images"),
+        ({"callback_on_step_end": print}, "callback_on_step_end must be None, .* nothing may change a sample"),
+        ({"guidance_scale": 7.5}, "guidance_scale must be None, got 7.5: there is no guidance"),
+        ({"output_type": "np"}, r"output_type must be 'pt' \(tensors\) or 'pil'"),
+        ({"latents": _latents(2), "generator": torch.Generator()}, "generator must be None where latents are given"),
+        ({"latents": _latents(2), "num_images": 2}, "num_images must be None where latents are given"),
+        ({"num_images": 0}, "num_images must be a positive integer, got 0"),
+        ({"num_images": True}, "num_images must be a positive integer, got True"),
+        ({"generator": [torch.Generator()]}, "generator must be one torch.Generator for all images, got list"),
+    ],
+)
+def test_arguments_of_diffusers_that_have_no_meaning_here(tiny_pipeline, options, match):
+    with pytest.raises(ValueError, match=match) as caught:
+        tiny_pipeline(class_labels=0, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_that_ask_for_nothing_are_taken_and_nobodys_are_not(tiny_pipeline):
+    z = _latents(1)
+    assert torch.equal(
+        tiny_pipeline(z, 0, return_dict=True, num_inference_steps=None).images, tiny_pipeline(z, 0).images
+    )
+    with pytest.raises(TypeError, match="wobble is no argument of a flow-matching pipeline"):
+        tiny_pipeline(z, 0, wobble=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"variant": "fp16"}, "variant must be None, got 'fp16': a pipeline has one set of weights"),
+        (
+            {"device_map": "balanced"},
+            r"device_map must be None, got 'balanced': load it, then move it with \.to\(device\)",
+        ),
+        ({"use_safetensors": False}, "use_safetensors must be True, got False"),
+        ({"trust_remote_code": True}, "trust_remote_code must be False, got True: no code of a repository is run"),
+        ({"torch_dtype": torch.float64, "dtype": torch.float32}, "torch_dtype must be dtype, or be left out"),
+        ({"dtype": "float64"}, "dtype must be a floating-point torch.dtype, got 'float64'"),
+        ({"dtype": torch.int64}, "dtype must be a floating-point torch.dtype"),
+    ],
+)
+def test_arguments_of_loading_that_have_no_meaning_here(saved, options, match):
+    with pytest.raises(ValueError, match=match):
+        FlowMatchingPipeline.from_pretrained(saved, **options)
+
+
+def test_diffusers_name_of_the_dtype_is_taken(saved):
+    assert FlowMatchingPipeline.from_pretrained(saved, torch_dtype=torch.float64, variant=None).dtype == torch.float64
+
+
+def test_a_variant_is_not_saved(tiny_pipeline, tmp_path):
+    with pytest.raises(ValueError, match=r"variant must be None, got 'fp16': it could not be loaded again"):
+        tiny_pipeline.save_pretrained(tmp_path, variant="fp16")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("load", [FlowMatchingPipeline.from_pretrained, DiffusionPipeline.from_pretrained])
+def test_where_a_pipeline_was_loaded_from_is_not_stored(saved, tmp_path, load):
+    load(str(saved)).save_pretrained(tmp_path)
+    for path in tmp_path.rglob("*.json"):
+        assert "_name_or_path" not in path.read_text()
+        assert str(saved) not in path.read_text()
+
+
+def test_another_scheduler_or_network_is_refused(tiny_pipeline, saved):
+    match = "scheduler must be a FlowMatchODEScheduler, got DDIMScheduler"
+    with pytest.raises(ValueError, match=match):
+        FlowMatchingPipeline(tiny_pipeline.unet, DDIMScheduler(), patch_size=2)
+    with pytest.raises(ValueError, match=match):
+        DiffusionPipeline.from_pretrained(str(saved), scheduler=DDIMScheduler())
+    with pytest.raises(ValueError, match="unet must be a UNet2DModel, got NoneType"):
+        FlowMatchingPipeline(None, tiny_pipeline.scheduler)
+
+
+@pytest.mark.parametrize(("patch", "names"), [("2", None), (True, None), (2, 5), (2, ["a", "b", 3])])
+def test_settings_of_other_types_are_refused(tiny_pipeline, patch, names):
+    with pytest.raises(ValueError, match=r"(patch_size|class_names) must be a"):
+        FlowMatchingPipeline(tiny_pipeline.unet, tiny_pipeline.scheduler, patch_size=patch, class_names=names)
+
+
+def test_another_precision_is_a_map_of_its_own(pipe):
+    same, wide = pipe.in_precision(torch.float32), pipe.in_precision(torch.float64)
+    assert same.unet is pipe.unet, "weights are shared where they stay"
+    assert same.scheduler is not pipe.scheduler
+    assert (pipe.dtype, wide.dtype, wide.class_names) == (torch.float32, torch.float64, pipe.class_names)
+    pipe.unet.train()
+    assert not pipe.in_precision(torch.float32).unet.training
+    assert pipe.unet.training
+
+
+def test_the_set_up_of_a_network(pipe):
+    expected = pipe(_latents(2), 0).images
+    pipe.set_up(channels_last=True)
+    assert pipe.unet.conv_in.weight.is_contiguous(memory_format=torch.channels_last)
+    assert torch.allclose(pipe(_latents(2), 0).images, expected, atol=1e-5)
+    called = []
+    pipe.unet._compiled_call_impl = lambda *given, **named: called.append(1) or pipe.unet._call_impl(*given, **named)
+    pipe.warm_up(2, 0)
+    assert called, "what is compiled at the first call is compiled now"

@@ -1,9 +1,7 @@
 """Small configurations and folders, and the program that publishes them in a client."""
 
-from unittest import mock
-
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from tests.support import generate
 
 TOKEN = "hf_thistokenmustnevershowup"
 
@@ -37,7 +35,6 @@ def configuration(name, *, seed=11, mi=1.0, rows=60, version="1.0.0", **fields):
 
 def make(folder, *configs):
     """Generate configurations into a folder, without the card's figures."""
-    with mock.patch("mmmi_hf.dataset.assembly.draw_for_card", return_value=[]):
-        for config in configs:
-            generate(config, folder, progress=False)
+    for config in configs:
+        generate(config, folder)
     return folder

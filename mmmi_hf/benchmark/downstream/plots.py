@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from mmmi_hf.benchmark.downstream.regression import BINS
 from mmmi_hf.benchmark.downstream.ssl import METHODS
 from mmmi_hf.benchmark.downstream.tasks import input_names, learned
-from mmmi_hf.benchmark.report.plots import slug
+from mmmi_hf.common.files import slug
 from mmmi_hf.figures import style
 
 Record = dict[str, Any]

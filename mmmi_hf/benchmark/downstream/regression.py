@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmmi_hf.benchmark.estimators.contract import derangement
 from mmmi_hf.benchmark.networks.critics import Standardize, encoder
 from mmmi_hf.benchmark.networks.training import Training, fit_network, seeded
+from mmmi_hf.benchmark.pairs import derangement
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import seed_rows
 

@@ -1,1 +1,1 @@
-"""Estimators of mutual information: the contract, and one file for each kind."""
+"""Estimators of mutual information: one file for each kind, found by listing this folder."""

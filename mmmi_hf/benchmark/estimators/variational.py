@@ -1,6 +1,6 @@
 """Variational estimators: a critic is trained, and its objective is read off on rows that it never saw.
 
-Owns the training loop and the estimators by name. Imports torch.
+Owns the estimators that differ in their objective alone: one line each at the end. Imports torch.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from mmmi_hf.benchmark.estimators.contract import Estimator, History, Measured, Pairs, register_estimator
-from mmmi_hf.benchmark.networks.critics import Standardize, critic, encoder
+from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
+from mmmi_hf.benchmark.networks.critics import Standardize, critic
 from mmmi_hf.benchmark.networks.objectives import (
     NWJ,
     DonskerVaradhan,
@@ -28,7 +28,9 @@ from mmmi_hf.benchmark.networks.objectives import (
     Smile,
     influence,
 )
+from mmmi_hf.benchmark.networks.tensors import tensors
 from mmmi_hf.benchmark.networks.training import Training, batches, fit_network, optimizer_of, seeded
+from mmmi_hf.benchmark.pairs import Pairs
 
 _PAIRS_AT_ONCE = {"separable": 2048, "joint": 128}  # rows whose pairs are scored together
 
@@ -36,6 +38,7 @@ _PAIRS_AT_ONCE = {"separable": 2048, "joint": 128}  # rows whose pairs are score
 class Variational(Estimator):
     """A critic trained on an objective; subclasses name the objective."""
 
+    order = 100
     training: Training
 
     @abstractmethod
@@ -126,13 +129,6 @@ class _Standardized(nn.Module):
         return scores
 
 
-def tensors(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
-    """Both blocks in float32; a block of single numbers becomes (n, 1)."""
-    blocks = [torch.from_numpy(np.ascontiguousarray(block, dtype=np.float32)) for block in (pairs.a, pairs.b)]
-    a, b = (block[:, None] if block.ndim == 1 else block for block in blocks)
-    return a, b
-
-
 def _named(name: str, objective: Callable[[], Objective], what: str) -> type[Variational]:
     """A registered variational estimator."""
 
@@ -161,63 +157,3 @@ SMILE = _named("smile-inf", lambda: Smile(math.inf), "SMILE, τ = ∞.")
 
 PAPER_TABLE_1 = ("dv", "js", "infonce", "mine", "nwj", "smile-1", "smile-5", "smile-inf")
 """The eight estimators of the paper's Table 1, in its order."""
-
-
-@register_estimator("ba")
-@final
-@dataclass
-class BarberAgakov(Estimator):
-    """E[ln q(b|a) − ln q(b)] with normal q of diagonal covariance (Barber and Agakov 2003).
-
-    The smaller of the two blocks is predicted. q(b) is fitted to the training rows, and its mean of ln q(b) stands for
-    −H(b): a lower bound where b is normal with independent coordinates, as whitened latents and y are, and a difference
-    of entropies without a sign elsewhere.
-    """
-
-    training: Training = field(default_factory=Training)
-
-    def __post_init__(self) -> None:
-        if not self.training.split:
-            raise ValueError("'ba' is not of the paper and has no recipe without a split; leave --paper out")
-
-    def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
-        recipe = self.training
-        a, b = self._sides(train)
-        outputs = b[0].numel()
-        with seeded(seed):
-            predict = encoder(a.shape[1:], recipe.encoder, width=recipe.width, layers=recipe.layers, outputs=outputs)
-        self._network = _Conditional(Standardize(a), Standardize(b), predict, outputs)
-        held = self._sides(validation)
-        return fit_network(
-            self._network,
-            lambda rows: -self._network(a[rows], b[rows]).mean(),
-            lambda: {"criterion": (now := float(self._network(*held).mean())), "value": now},
-            len(a),
-            recipe,
-            seed,
-        )
-
-    def measure(self, test: Pairs) -> Measured:
-        with torch.no_grad():
-            gains = self._network(*self._sides(test)).double()
-        return Measured(float(gains.mean()), float(gains.std() / math.sqrt(len(gains))))
-
-    @staticmethod
-    def _sides(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
-        a, b = tensors(pairs)
-        return (a, b) if a[0].numel() >= b[0].numel() else (b, a)
-
-
-class _Conditional(nn.Module):
-    """ln q(b|a) − ln q(b) of every row, in standardised coordinates (the Jacobian cancels)."""
-
-    def __init__(self, first: Standardize, second: Standardize, predict: nn.Module, outputs: int) -> None:
-        super().__init__()
-        self.first, self.second, self.predict = first, second, predict
-        self.log_deviation = nn.Parameter(torch.zeros(outputs))
-
-    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        target = self.second(b).flatten(1)
-        residual = (target - self.predict(self.first(a))) * (-self.log_deviation).exp()
-        gains: torch.Tensor = (0.5 * target.square() - 0.5 * residual.square() - self.log_deviation).sum(dim=1)
-        return gains

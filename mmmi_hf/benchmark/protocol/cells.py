@@ -7,7 +7,6 @@ what failed is tried again. A cell is computed on one thread, so that bits do no
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import importlib
 import importlib.util
@@ -29,13 +28,14 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from mmmi_hf.benchmark.estimators.contract import SOURCE, Pairs, estimator_class, make_estimator
-from mmmi_hf.benchmark.estimators.oracles import ExactPairs
+from mmmi_hf.benchmark.estimator import SOURCE
 from mmmi_hf.benchmark.networks.training import Training, one_thread
+from mmmi_hf.benchmark.pairs import ExactPairs, Pairs
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
-from mmmi_hf.common.failures import FolderInUseError
+from mmmi_hf.benchmark.registry import estimator_class, make_estimator
 from mmmi_hf.common.files import write_text
+from mmmi_hf.common.locks import locked_folder
 
 Record = dict[str, Any]
 
@@ -55,13 +55,8 @@ class CellStore:
     def locked(self) -> Iterator[None]:
         """Hold the folder for one run. Raises FolderInUseError if another run holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / ".lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise FolderInUseError(
-                    f"another run is writing {self.folder.parent}; wait for it or stop it first"
-                ) from None
+        refusal = f"another run is writing {self.folder.parent}; wait for it or stop it first"
+        with locked_folder(self.folder, refusal=refusal):
             yield
 
     def read(self, cell: Cell) -> dict[str, Any] | None:

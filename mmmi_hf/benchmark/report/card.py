@@ -1,30 +1,23 @@
 """Cards of benchmark results: README.md rendered from the results files below the same folder.
 
-Owns the text of the card and the check that it is up to date. Every folder that `mmmi-hf benchmark` wrote, the card's
+Owns the text of the card. Every folder that `mmmi-hf benchmark` wrote, the card's
 own or one below it, is a section: `results.json`, `summary.json`, `benchmark.json`, `seconds.json`, and `plots/`, which
 are shown. `remarks.md`, if it is there, is what somebody read off them, and the only text that is typed. Sections stand
 in the order of their paths. `make.sh`, if it is there, is named as the command that made everything.
-
-    python -m mmmi_hf.benchmark.report.card model_cards/benchmark          # write README.md
-    python -m mmmi_hf.benchmark.report.card model_cards/benchmark --check  # exit 1 and show the difference if stale
 """
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import json
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summarize_downstream
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.report.report import versions_of
+from mmmi_hf.common.cards import Card, environment
 
 CARD = "README.md"
 _KINDS = {
@@ -50,20 +43,16 @@ def benchmark_card(folder: Path) -> str:
             sections.append(_section(place, folder))
         except KeyError as error:
             raise ValueError(f"{place}: the results have no {error}; run the benchmark command again") from error
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mmmi_hf.benchmark.report", "."),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.get_template("benchmark_card.md.j2").render(
-        sections=sections,
-        beside_paper=beside_paper([(each["part"], each["seen"], each["estimates"]) for each in sections]),
-        hours=sum(section["seconds"] for section in sections) / 3600.0,
-        versions=versions_of([section["about"]["versions"] for section in sections]),
-        script=(folder / "make.sh").is_file(),
+    return (
+        environment(__package__)
+        .get_template("benchmark_card.md.j2")
+        .render(
+            sections=sections,
+            beside_paper=beside_paper([(each["part"], each["seen"], each["estimates"]) for each in sections]),
+            hours=sum(section["seconds"] for section in sections) / 3600.0,
+            versions=versions_of([section["about"]["versions"] for section in sections]),
+            script=(folder / "make.sh").is_file(),
+        )
     )
 
 
@@ -131,18 +120,9 @@ def _span(names: Sequence[str]) -> str:
     return ", ".join(names) if len(names) <= 3 else f"{names[0]} … {names[-1]}"
 
 
-def write_card(folder: Path) -> Path:
-    """Write README.md; returns where it is."""
-    (folder / CARD).write_text(benchmark_card(folder))
-    return folder / CARD
-
-
-def stale_lines(folder: Path) -> list[str]:
-    """The difference between the card that is there and the one that would be written; empty where they agree."""
-    there = (folder / CARD).read_text() if (folder / CARD).is_file() else ""
-    return list(
-        difflib.unified_diff(there.splitlines(), benchmark_card(folder).splitlines(), "there", "rendered", lineterm="")
-    )
+def card_of(folder: Path) -> Card:
+    """The card of a folder, `README.md`."""
+    return Card(folder / CARD, lambda: benchmark_card(folder))
 
 
 def _read(path: Path) -> Any:
@@ -166,29 +146,3 @@ def _sizes(rows: Sequence[dict[str, Any]]) -> dict[str, str]:
         )
         for split in ("train", "validation", "test")
     }
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Render or check cards; 0 done, 1 a card is stale, 2 a card cannot be rendered."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mmmi_hf.benchmark.report.card", description="Render or check cards."
-    )
-    parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/benchmark")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference if stale")
-    options = parser.parse_args(arguments)
-    code = 0
-    for folder in options.folders:
-        try:
-            if not options.check:
-                print(write_card(folder))
-            elif difference := stale_lines(folder):
-                print("\n".join(difference))
-                code = max(code, 1)
-        except ValueError as error:
-            print(error, file=sys.stderr)
-            code = 2
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,12 +22,6 @@ LOUD = 4.0
 """A value that many times the median of all would hide the others on a linear axis."""
 
 
-def slug(text: str) -> str:
-    """Text as a part of a file name."""
-    kept = "".join(letter if letter.isalnum() else "-" for letter in text.lower())
-    return "-".join(part for part in kept.split("-") if part)
-
-
 @style.look
 def truth_figure(rows: Sequence[Record], title: str) -> Figure:
     """Estimate against truth, a panel per estimator: one point per cell with its interval, nulls as crosses.

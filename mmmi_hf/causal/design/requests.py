@@ -10,16 +10,20 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from mmmi_hf.causal.arguments import read_whole
 from mmmi_hf.causal.closed_forms import induced_pair_information
 from mmmi_hf.causal.design.results import TOLERANCE, read_nats
 from mmmi_hf.causal.design.search import joint_information, search_target
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
+from mmmi_hf.causal.quantities.quantity import Quantity
 from mmmi_hf.causal.queries import TARGET
 
 Pair = tuple[int, int]
 _LARGEST_CHOICE = 15.0
 _CLOSE = TOLERANCE / 4
+MOST_MODALITIES = 64
+"""Of a design: every pair may have a cause of its own, and all pairs are reported."""
 
 
 @dataclass
@@ -62,8 +66,8 @@ class Wanted:
             excess = self._excesses(known, nearest, reasons)
         if reasons:
             raise InfeasibleError(
-                f"{'; '.join(reasons)} (a design adds causes on orthogonal templates with independent noise, so that "
-                "modalities never share less than what y induces)",
+                f"{'; '.join(reasons)} (the family: one cause of y, others on orthogonal templates, independent "
+                "noise, so that modalities never share less than y induces; models outside of it may)",
                 self.wanted,
                 nearest,
             )
@@ -94,7 +98,7 @@ class Wanted:
                 name = self.names["target", blocks]
                 nearest[name] = have
                 reasons.append(
-                    f"{name} cannot be {value:g} beside the other wanted values: the nearest value that can be had is "
+                    f"{name} cannot be {value:g} beside the other wanted values: the nearest value of this family is "
                     f"{have!r}"
                 )
         found = ", ".join(f"I(x{i + 1};y) = {known[i]:.6g}" for i in sorted(known.keys() - fixed.keys()))
@@ -131,7 +135,7 @@ class Wanted:
             known |= dict.fromkeys(free, 0.0)
             reasons.append(
                 f"{name} cannot be {value:g}: with independent noise the I(xi;y) that were asked for {what} {least!r}, "
-                "the nearest value that can be had"
+                "the nearest value of this family"
             )
 
     def _tie(
@@ -172,11 +176,11 @@ class Wanted:
             nearest[name] = least
             reasons.append(
                 f"{name} cannot be {value:g} beside {self.names['given', pair]} = {asked:g}: {cause}, so that the "
-                f"nearest value that can be had is {least!r}"
+                f"nearest value of this family is {least!r}"
             )
         elif asked is None and value < induced and not _close(value, induced):
             nearest[name] = induced
-            reasons.append(f"{name} cannot be {value:g}: {cause}, and the nearest value that can be had is {induced!r}")
+            reasons.append(f"{name} cannot be {value:g}: {cause}, and the nearest value of this family is {induced!r}")
         return asked if asked is not None else max(value - induced, 0.0)
 
 
@@ -193,12 +197,12 @@ def read_wanted(wanted: Mapping[str, float], modalities: int | None) -> Wanted:
     """
     if not wanted:
         raise InvalidModelError("wanted is empty; ask for at least one quantity such as I(x1;y)")
-    quantities = {name: Quantity.read(name) for name in wanted}
+    quantities = {name: read(name) for name in wanted}
     highest = max(max((_number(b) for b in blocks), default=-1) for q in quantities.values() for blocks in q.blocks) + 1
-    count = max(2, highest) if modalities is None else modalities
-    if isinstance(count, bool) or not isinstance(count, int) or count < max(1, highest):
-        raise InvalidModelError(f"modalities is {modalities!r}, expected a whole number of at least {max(1, highest)}")
-    request = Wanted(count)
+    least = max(1, highest)
+    request = Wanted(
+        read_whole("modalities", max(2, highest) if modalities is None else modalities, least, MOST_MODALITIES)
+    )
     for name, quantity in quantities.items():
         value = read_nats(name, wanted[name])
         kind, key = _kind(name, quantity)
@@ -216,7 +220,7 @@ def read_wanted(wanted: Mapping[str, float], modalities: int | None) -> Wanted:
 def _kind(name: str, quantity: Quantity) -> tuple[str, tuple[int, ...]]:
     """target, pair or given, and the modalities, ascending."""
     sides = [tuple(sorted(_number(block) for block in blocks)) for blocks in quantity.blocks]
-    if quantity.kind == "I" and all(sides) and all(len(set(side)) == len(side) for side in sides):
+    if quantity.kind.word == "I" and all(sides) and all(len(set(side)) == len(side) for side in sides):
         targets = [side for side in sides if side == (-1,)]
         others = [side for side in sides if -1 not in side]
         if len(targets) == len(others) == 1 and not quantity.given:

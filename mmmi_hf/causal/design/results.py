@@ -9,11 +9,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
+import numpy as np
+
+from mmmi_hf.causal.arguments import shown
 from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
 
 LARGEST_WISH = 160.0
 """nats; what the coefficients of some designs carry is a little more, and float64 ends soon after."""
@@ -61,7 +65,7 @@ def checked(
     Raises:
         ArithmeticError: it has not, to `TOLERANCE`: nothing else is ever returned in silence.
     """
-    achieved = {name: Quantity.read(name).of(model) for name in wanted}
+    achieved = {name: read(name).of(model) for name in wanted}
     for name, value in wanted.items():
         if not abs(achieved[name] - value) <= TOLERANCE * max(1.0, abs(value)):
             raise ArithmeticError(
@@ -77,12 +81,9 @@ def read_nats(name: str, value: object) -> float:
         InvalidModelError: not a number.
         InfeasibleError: negative, or above `LARGEST_WISH`, where float64 holds no noise beside the causes.
     """
-    try:
-        number = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        number = math.nan
-    if math.isnan(number):
-        raise InvalidModelError(f"{name} is wanted to be {value!r}, expected a number of nats")
+    if not isinstance(value, Real) or isinstance(value, (bool, np.bool_)) or math.isnan(value):
+        raise InvalidModelError(f"{name} is wanted to be {shown(value)}, expected a number of nats")
+    number = float(value)
     if not 0.0 <= number <= LARGEST_WISH:
         nearest = 0.0 if number < 0.0 else LARGEST_WISH
         reason = "information is never negative" if number < 0.0 else f"more than {LARGEST_WISH:g} nats leave float64"

@@ -12,16 +12,19 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 
 from mmmi_hf.causal import stories
+from mmmi_hf.causal.arguments import read_finite
 from mmmi_hf.causal.canonical import EPSILON
 from mmmi_hf.causal.design.results import TOLERANCE, Design, checked
 from mmmi_hf.causal.errors import InfeasibleError, InfiniteInformationError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
+from mmmi_hf.causal.quantities.quantity import Quantity
 
 DECAYS = ("alpha", "beta")
 COEFFICIENTS = (
@@ -65,7 +68,7 @@ def solve(
     roots = search.roots(points)
     if not roots:
         raise search.refusal(points)
-    if isinstance(root, bool) or not isinstance(root, int) or not 0 <= root < len(roots):
+    if isinstance(root, bool) or not isinstance(root, Integral) or not 0 <= root < len(roots):
         raise InvalidModelError(f"root is {root!r}, expected 0 … {len(roots) - 1}: {len(roots)} solution(s) were found")
     values = [{parameter: value} for value in roots]
     arguments = {**fixed, parameter: roots[root]}
@@ -118,16 +121,11 @@ class _Search:
             if name not in known or name in (parameter, "shape"):
                 raise InvalidModelError(f"{name} is no further argument of {story}; it takes {', '.join(known)}")
         ((name, value),) = wanted.items()
-        try:
-            number = float(value)
-        except (TypeError, ValueError):
-            number = math.nan
-        if not math.isfinite(number):
-            raise InvalidModelError(f"{name} is wanted to be {value!r}, expected a finite number of nats")
+        number = read_finite(f"the wanted {name}", value)
         low, high = _range(parameter, within)
         return cls(
             lambda at: function(shape, **fixed, **{parameter: at}),
-            Quantity.read(name),
+            read(name),
             parameter,
             name,
             number,
@@ -271,7 +269,7 @@ class _Search:
             f"{'above' if best.value > self.value else 'below'} that"
         )
         return InfeasibleError(
-            f"{self.name} cannot be {self.value:g}: {reason}; the nearest value that can be had is {best.value!r}, "
+            f"{self.name} cannot be {self.value:g}: {reason}; the nearest value of this story is {best.value!r}, "
             f"with {self.parameter} = {self.parameter_at(best.at)!r}",
             self.wanted,
             {self.name: best.value},

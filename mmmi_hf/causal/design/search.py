@@ -13,7 +13,7 @@ from itertools import product
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.closed_forms import induced_pair_information
 
 Pair = tuple[int, int]

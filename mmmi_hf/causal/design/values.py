@@ -7,8 +7,7 @@ I_i = I(x_i; y) and E_ij = I(x_i; x_j | y),
     I(x_i; x_j) = -½ ln[1 - (1 - e^{-2 I_i}) (1 - e^{-2 I_j})] + E_ij,    I(x_S; y) = ½ ln[1 + Σ_S (e^{2 I_i} - 1)],
 
 so that every I_i ≥ 0 and E_ij ≥ 0 can be had, in any combination; where wanted values leave several I_i open that
-depend on each other, these are searched for. One parameter of any story is found by `solve`.
-Imports this room only.
+depend on each other, these are searched for. Imports this room only.
 """
 
 from __future__ import annotations
@@ -20,32 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmmi_hf.causal.canonical import Array
-from mmmi_hf.causal.closed_forms import (
-    induced_pair_information,
-    signal_for_pair_information,
-    weight_for_target_information,
-)
+from mmmi_hf.causal.arguments import Array, Shape, read_shapes
+from mmmi_hf.causal.closed_forms import signal_for_pair_information, weight_for_target_information
+from mmmi_hf.causal.design.opposed import opposed
 from mmmi_hf.causal.design.requests import Wanted, read_wanted
 from mmmi_hf.causal.design.results import Design, checked
-from mmmi_hf.causal.design.roots import solve
-from mmmi_hf.causal.errors import InvalidModelError
-from mmmi_hf.causal.laws.structured import read_shapes
+from mmmi_hf.causal.errors import InfeasibleError, InvalidModelError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.stories import common_cause
-from mmmi_hf.causal.template_bank import Shape
 from mmmi_hf.causal.templates import cosine
-
-__all__ = [
-    "Design",
-    "for_matrix",
-    "for_values",
-    "induced_pair_information",
-    "orthonormal_templates",
-    "signal_for_pair_information",
-    "solve",
-    "weight_for_target_information",
-]
 
 _DEPENDENT = 1e-8
 ONE_CAUSE, ORTHOGONAL = "one common cause", "orthogonal templates"
@@ -54,7 +36,8 @@ ONE_CAUSE, ORTHOGONAL = "one common cause", "orthogonal templates"
 def for_values(shape: Any, wanted: Mapping[str, float], *, modalities: int | None = None) -> Design:
     """A model with some wanted quantities.
 
-    One wanted value is met by one common cause that all modalities share alike; several by orthogonal templates.
+    One wanted value is met by one common cause that all modalities share alike; several by orthogonal templates; and
+    what these cannot have, of two modalities, by a second cause of opposite sign.
 
     Args:
         shape: of every modality, or one per modality.
@@ -65,7 +48,7 @@ def for_values(shape: Any, wanted: Mapping[str, float], *, modalities: int | Non
         Design, its values checked against `CausalModel.mutual_information` to 1e-9 of max(1, |value|).
 
     Raises:
-        InfeasibleError: values that this family cannot have, with the nearest that it can.
+        InfeasibleError: values that these families cannot have, with the nearest of orthogonal templates.
         InvalidModelError: something that is no such request.
 
     >>> design = for_values((1, 8, 8), {"I(x1;y)": 1.0, "I(x2;y)": 0.5, "I(x1;x2)": 2.0})
@@ -75,8 +58,14 @@ def for_values(shape: Any, wanted: Mapping[str, float], *, modalities: int | Non
     request = read_wanted(wanted, modalities)
     if len(request.wanted) == 1 and not request.given_target:
         return _alike(shape, request)
-    target, excess, choices = request.resolved()
-    return _orthogonal(shape, request, target, excess, choices)
+    try:
+        resolved = request.resolved()
+    except InfeasibleError:
+        found = opposed(read_shapes(shape, request.modalities), request)
+        if found is None:
+            raise
+        return found
+    return _orthogonal(shape, request, *resolved)
 
 
 def for_matrix(shape: Any, pairs: ArrayLike, *, target: ArrayLike = 0.0) -> Design:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 
 
 def combine(rows: Array, matrix: Array) -> Array:

@@ -1,1 +1,39 @@
-"""Quantities of information by name."""
+"""Quantities of information by name, and the one registry of their kinds.
+
+A file in `kinds` defines `KIND`; it is found by listing that folder, and with it the grammar, the ground truth of a
+model, the command line and figures know it. Imports this room only.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.causal.quantities import kinds
+from mmmi_hf.causal.quantities.quantity import Kind, Quantity, read_name
+
+__all__ = ["Kind", "Quantity", "all_kinds", "read", "reported"]
+
+
+@cache
+def all_kinds() -> tuple[Kind, ...]:
+    """All kinds, by the names of their files."""
+    modules = sorted(module.name for module in iter_modules(kinds.__path__))
+    return tuple(import_module(f"{kinds.__name__}.{name}").KIND for name in modules)
+
+
+def read(name: str) -> Quantity:
+    """The quantity of a name, such as "I(x1,x2;y)", "I(x1;x2|y)", "TC(x1,x2,y)" or "unique(x1;y) without x2".
+
+    Raises:
+        InvalidQueryError: not a quantity.
+    """
+    return read_name(name, all_kinds())
+
+
+def reported(model: CausalModel) -> list[Quantity]:
+    """All quantities that the ground truth of a model lists, in its order."""
+    places = [entry for kind in all_kinds() for entry in kind.reported(model)]
+    return [found for _, found in sorted(places, key=lambda entry: entry[0])]

@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.statistics.confidence import pseudo_values, unseen_share, upper_limit
 
 MIXED = 1e-2

@@ -20,7 +20,7 @@ from itertools import combinations
 
 import numpy as np
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.causal.statistics.p_values import (
     ROWS_AT_ONCE,
@@ -37,8 +37,7 @@ from mmmi_hf.causal.statistics.p_values import (
     unit,
 )
 from mmmi_hf.causal.statistics.projections import bases
-from mmmi_hf.causal.statistics.residuals import Regressions
-from mmmi_hf.causal.template_bank import Shape
+from mmmi_hf.causal.statistics.regressions import Regressions
 
 CROSSWISE = 1 << 32
 """Multiplications for comparing all coordinates with all; where this is too few for FEWEST_CROSSWISE rows, none are."""

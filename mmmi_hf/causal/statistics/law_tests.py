@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import linalg, stats
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.statistics.dependence import beside_target, between_modalities, crosswise
 from mmmi_hf.causal.statistics.p_values import (
@@ -30,8 +30,7 @@ from mmmi_hf.causal.statistics.p_values import (
     unit,
 )
 from mmmi_hf.causal.statistics.projections import bases, declared_covariance, probing_directions
-from mmmi_hf.causal.statistics.residuals import Regressions
-from mmmi_hf.causal.template_bank import Shape
+from mmmi_hf.causal.statistics.regressions import Regressions
 
 FAMILY_WISE_LEVEL = 1e-4
 SMALLEST_DEVIATION = 5e-4

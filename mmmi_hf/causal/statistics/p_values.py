@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from mmmi_hf.causal.canonical import EPSILON, Array
+from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.canonical import EPSILON
 
 ROUNDING = 4.0 * EPSILON
 """Of a squared sine, for every entry of the vectors: smaller ones count as this, which is conservative."""

@@ -12,9 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy import fft
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.template_bank import Shape
 
 FREQUENCIES = 3
 RANDOM_DIRECTIONS = 4
@@ -32,7 +31,9 @@ def probing_directions(model: CausalModel, name: str, kind: str, generator: np.r
     """
     shape = model.shapes[name]
     size = math.prod(shape)
-    candidates = [*_declared(model, name, kind), *_smooth(shape), *generator.standard_normal((RANDOM_DIRECTIONS, size))]
+    shown = [row.reshape(1, *shape) for row in model.law.moments.directions(name)]
+    declared = [model.standardize_latents(row, name, kind).ravel() for row in shown]
+    candidates = [*declared, *_smooth(shape), *generator.standard_normal((RANDOM_DIRECTIONS, size))]
     basis: list[Array] = []
     for candidate in candidates:
         length = math.sqrt(float(candidate @ candidate))
@@ -63,38 +64,7 @@ def declared_covariance(model: CausalModel, directions: Mapping[str, Array], kin
         name: model.standardize_latents(rows.reshape(len(rows), *model.shapes[name]), name, kind).reshape(rows.shape)
         for name, rows in directions.items()
     }
-    if is_dense(model):
-        matrix, begin = model.matrix, 1
-        factors = [matrix[:1]]
-        for name, shape in model.shapes.items():
-            end = begin + math.prod(shape)
-            if name in loadings:
-                factors.append(loadings[name] @ matrix[begin:end])
-            begin = end
-        factor = np.concatenate(factors)
-        return np.asarray(factor @ factor.T)
-    position = {name: i for i, name in enumerate(model.modalities)}
-    causes = [model.eta[None, :]]
-    for name, rows in loadings.items():
-        block = np.zeros((len(rows), len(model.eta)))
-        for k in range(len(model.eta)):
-            template = model.template(position[name], k)
-            if template is not None:
-                block[:, k] = model.weights[position[name], k] * (rows @ template.ravel())
-        causes.append(block)
-    factor = np.concatenate(causes)
-    covariance = factor @ factor.T
-    noise = model.mixing @ model.mixing.T
-    at = 1
-    for first, rows in loadings.items():
-        column = 1
-        for second, others in loadings.items():
-            shared = noise[position[first], position[second]]
-            if shared != 0.0:
-                covariance[at : at + len(rows), column : column + len(others)] += shared * (rows @ others.T)
-            column += len(others)
-        at += len(rows)
-    return np.asarray(covariance)
+    return model.law.moments.covariance(loadings)
 
 
 def bases(values: Array, shape: Shape) -> dict[str, Array]:
@@ -104,29 +74,6 @@ def bases(values: Array, shape: Shape) -> dict[str, Array]:
         return {"coordinate": values}
     cosines = fft.dctn(values.reshape(-1, *shape), axes=axes, norm="ortho").reshape(values.shape)
     return {"coordinate": values, "cosine coefficient": cosines}
-
-
-def is_dense(model: CausalModel) -> bool:
-    """Whether the model was given as a matrix."""
-    try:
-        _ = model.matrix
-    except AttributeError:
-        return False
-    return True
-
-
-def _declared(model: CausalModel, name: str, kind: str) -> list[Array]:
-    """Directions of the common causes in the standardised latent; for dense models that of y."""
-    shape = model.shapes[name]
-    if is_dense(model):
-        begin = 1 + sum(math.prod(model.shapes[other]) for other in model.modalities[: model.modalities.index(name)])
-        block = model.matrix[begin : begin + math.prod(shape)]
-        found = [block @ model.matrix[0]]
-    else:
-        position = model.modalities.index(name)
-        templates = [model.template(position, k) for k in range(len(model.eta)) if model.weights[position, k] != 0.0]
-        found = [template.ravel() for template in templates if template is not None]
-    return [model.standardize_latents(row.reshape(1, *shape), name, kind).ravel() for row in found]
 
 
 def _smooth(shape: tuple[int, ...]) -> list[Array]:

@@ -10,30 +10,21 @@ from __future__ import annotations
 from typing import Any
 
 import datasets
-import jinja2
 import pyarrow.parquet as pq
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.cards import environment
 from mmmi_hf.common.files import write_text
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 
-HOMEPAGE = "https://arxiv.org/abs/2510.21686"
-LICENSE = "apache-2.0"
-CITATION = """\
-@misc{hashmani2025multimodal,
-  title = {Multimodal Datasets with Controllable Mutual Information},
-  author = {Hashmani and Merz and Qu and Pettee and Cranmer},
-  year = {2025},
-  eprint = {2510.21686},
-  archivePrefix = {arXiv}
-}"""
 TITLE = "Multimodal data with known mutual information"
 ANYWHERE = "PATH_OR_ID"
 BEGIN = "<!-- mmmi_hf: generated from here on; changes are lost when the next release is published -->"
@@ -61,34 +52,29 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
     """
     manifests = {name: _complete(folder, name) for name in folder.configurations()}
     models = {name: CausalModel.from_json(folder.causal_model(name).read_text()) for name in manifests}
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mmmi_hf.dataset.cards", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters |= FILTERS
     summaries = [summary(folder, name, manifest) for name, manifest in manifests.items()]
     first = next(iter(manifests.values()))
-    return environment.get_template("dataset_card.md.j2").render(
-        begin=BEGIN,
-        end=END,
-        title=TITLE,
-        front_matter=_front_matter(folder, manifests, models),
-        configurations=summaries,
-        measured=[entry for entry in summaries if entry["certificate"]],
-        bounded=[entry for entry in summaries if entry["bounds"]],
-        unbounded=", ".join(f"`{entry['config']}`" for entry in summaries if not entry["bounds"]),
-        models=models_of(models),
-        columns=columns_of(manifests.values(), models.values()),
-        location=location,
-        pinned=f', revision="{revision}"' if revision else "",
-        example={"config": first["config"], "split": next(iter(first["splits"]))},
-        corrections=corrections_of(manifests),
-        citation=CITATION,
-        figures={name: shown_in_card(folder, name) for name in manifests},
+    return (
+        environment(__package__, FILTERS)
+        .get_template("dataset_card.md.j2")
+        .render(
+            begin=BEGIN,
+            end=END,
+            title=TITLE,
+            front_matter=_front_matter(folder, manifests, models),
+            configurations=summaries,
+            measured=[entry for entry in summaries if entry["certificate"]],
+            bounded=[entry for entry in summaries if entry["bounds"]],
+            unbounded=", ".join(f"`{entry['config']}`" for entry in summaries if not entry["bounds"]),
+            models=models_of(models),
+            columns=columns_of(manifests.values(), models.values()),
+            location=location,
+            pinned=f', revision="{revision}"' if revision else "",
+            example={"config": first["config"], "split": next(iter(first["splits"]))},
+            corrections=corrections_of(manifests),
+            citation=CITATION,
+            figures={name: shown_in_card(folder, name) for name in manifests},
+        )
     )
 
 

@@ -1,26 +1,19 @@
 """Cards of the released families: model_cards/FAMILY/README.md and its pictures, rendered from configurations.
 
-Owns what such a card says and the check that it is up to date. Every number is computed from the released
-configurations, the tuples are rows of the first of them through its pipelines; what the paper prints is cited.
-
-    python -m mmmi_hf.dataset.cards.family_card model_cards                       # write all cards and their pictures
-    python -m mmmi_hf.dataset.cards.family_card model_cards --family independent  # one of them
-    python -m mmmi_hf.dataset.cards.family_card model_cards --check               # exit 1 with the difference if stale
+Owns what such a card says. Every number is computed from the released configurations, the tuples are rows of the first
+of them through its pipelines; what the paper prints is cited.
 """
 
 from __future__ import annotations
 
-import argparse
-import difflib
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import jinja2
 import yaml
 
+from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.dataset.cards.pictures import (
     CAPTIONS,
     ROWS_SHOWN,
@@ -31,9 +24,8 @@ from mmmi_hf.dataset.cards.pictures import (
     tuples_figure,
 )
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
-from mmmi_hf.dataset.releases.families import Family
-from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
-from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.releases.family import Family
+from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -54,62 +46,41 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def family_card(name: str, *, builder_script: str | None = None) -> str:
+def family_card(name: str) -> str:
     """The text of a family's card.
 
     Args:
         name: of the family.
-        builder_script: path of its script from the repository's root, if there is one.
 
     Raises:
         ConfigurationError: no such family.
     """
     family = get_family(name)
     configs = [get_configuration(one) for one in family.configurations]
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mmmi_hf.dataset.cards", "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    return environment.get_template(TEMPLATE).render(
-        front_matter=_front_matter(family),
-        family=family,
-        configs=configs,
-        lead=configs[0],
-        shapes={one: "×".join(map(str, shape)) for one, shape in configs[0].model.shapes.items()},
-        information=_information(configs),
-        tables=_tables(family),
-        image_pipeline=family.releases[0].images.pipeline,
-        pictures=[{"name": one, "caption": CAPTIONS[one]} for one in _pictures_of(family)],
-        builder_script=builder_script,
+    return (
+        environment(__package__)
+        .get_template(TEMPLATE)
+        .render(
+            front_matter=_front_matter(family),
+            family=family,
+            configs=configs,
+            lead=configs[0],
+            shapes={one: "×".join(map(str, shape)) for one, shape in configs[0].model.shapes.items()},
+            information=_information(configs),
+            tables=_tables(family),
+            image_pipeline=family.releases[0].images.pipeline,
+            pictures=[{"name": one, "caption": CAPTIONS[one]} for one in _pictures_of(family)],
+            builder_script=f"builder_scripts/{family.module}.py",
+        )
     )
 
 
-def write_family_card(root: Path, name: str, *, pictures: bool = True) -> list[Path]:
-    """Write the card of a family, and its pictures unless told otherwise, under `root`; returns the files."""
-    family = get_family(name)
+def card_of(root: Path, name: str) -> Card:
+    """The card of a family, in a folder of its name below `root`."""
+    family, folder = get_family(name), root / name
+    pictures = tuple(folder / f"{one}.png" for one in _pictures_of(family))
     lead = get_configuration(family.configurations[0])
-    folder = root / name
-    written = draw(_drawn(family, lead), folder) if pictures else []
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / CARD
-    path.write_text(family_card(name, builder_script=_builder_script(root, name)))
-    return [path, *written]
-
-
-def stale_lines(root: Path, name: str) -> list[str]:
-    """In what the card in `root` differs from what it should be, missing pictures included; empty if in nothing."""
-    path = root / name / CARD
-    found = path.read_text() if path.exists() else ""
-    wanted = family_card(name, builder_script=_builder_script(root, name))
-    difference = list(
-        difflib.unified_diff(found.splitlines(), wanted.splitlines(), str(path), f"{path} (rendered)", lineterm="")
-    )
-    pictures = (root / name / f"{one}.png" for one in _pictures_of(get_family(name)))
-    return difference + [f"{one} is missing" for one in pictures if not one.is_file()]
+    return Card(folder / CARD, lambda: family_card(name), pictures, lambda: draw(_drawn(family, lead), folder))
 
 
 def _pictures_of(family: Family) -> list[str]:
@@ -135,7 +106,7 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
     from mmmi_hf.dataset.format.schema import is_image
-    from mmmi_hf.dataset.generation.rows import half_range, load_bijections, make_rows
+    from mmmi_hf.dataset.generation.rows import load_bijections, make_rows
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
@@ -144,16 +115,11 @@ def _tuples(config: MMMIConfig) -> Figure:
         {
             "pipeline": modality.pipeline,
             "class_label": modality.class_label,
-            "view_half_range": half_range(bijections[name]) if is_image(config.model.shapes[name]) else None,
+            "view_half_range": bijections[name].view.half_range if is_image(config.model.shapes[name]) else None,
         }
         for name, modality in zip(config.model.modalities, config.modalities, strict=True)
     ]
     return tuples_figure(config.name, config.model, modalities, rows)
-
-
-def _builder_script(root: Path, name: str) -> str | None:
-    script = f"builder_scripts/{name.replace('-', '_')}.py"
-    return script if (root.resolve().parent / script).is_file() else None
 
 
 def _front_matter(family: Family) -> str:
@@ -244,34 +210,3 @@ def _nats(value: float) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3f}" if value < 100 else f"{value:,.1f}"
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Write or check cards; 0 done, 1 a card is stale, 2 a card cannot be made."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mmmi_hf.dataset.cards.family_card", description="Write or check the cards of released families."
-    )
-    parser.add_argument("root", type=Path, help="the folder that holds one folder per family: model_cards")
-    parser.add_argument("--family", action="append", help="only this family; may be repeated")
-    parser.add_argument(
-        "--check", action="store_true", help="write nothing; exit 1 with the difference if one is stale"
-    )
-    parser.add_argument("--text", action="store_true", help="write README.md and leave the pictures as they are")
-    options = parser.parse_args(arguments)
-    code = 0
-    for name in options.family or list_families():
-        try:
-            if not options.check:
-                written = write_family_card(options.root, name, pictures=not options.text)
-                print("\n".join(map(str, written)), flush=True)
-            elif difference := stale_lines(options.root, name):
-                print("\n".join(difference))
-                code = 1
-        except ConfigurationError as error:
-            print(error, file=sys.stderr)
-            return 2
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -100,8 +100,8 @@ def models_of(models: Mapping[str, CausalModel]) -> list[dict[str, str]]:
 
 def graph_text(model: CausalModel) -> str:
     """The structural equations with the terms that are not zero: who listens to whom."""
-    if not hasattr(model, "weights"):
-        return "(y, x1, …) = A u,  u ~ N(0, I),  A in causal_models/"
+    if model.structure is None:
+        return model.law.summary
     equations = [f"y  = {_sum([f'η{k} ũ{k}' for k in _nonzero(model.eta)])}"]
     comma = "," if max(*model.weights.shape, *model.mixing.shape) > 9 else ""
     for name, weights, mixing in zip(model.modalities, model.weights, model.mixing, strict=True):

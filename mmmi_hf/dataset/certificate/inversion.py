@@ -1,17 +1,16 @@
 """Recovering latents from stored values: the inverse of every modality's bijection, a few rows at a time.
 
-Owns the inversions of the certificate and what a failed one becomes. Imports torch where it computes; knows nothing of
-folders or information.
+Owns how many rows are inverted at a time, and what a failed inversion becomes. Imports torch where it computes; knows
+nothing of folders or information.
 
 The networks' threads invert a few rows each, see `threads.py`.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from concurrent.futures import as_completed
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -37,7 +36,7 @@ def recover(
     """Latents (n, *shape) in float64 of stored values; NaN in rows that cannot be inverted.
 
     Args:
-        bijection: of the modality; a pipeline of another dtype is used as a copy in that of the values.
+        bijection: of the modality; used in the precision of the values.
         class_label: what the images show; None without classes.
         values: (n, *shape), float32 or float64, in which the inverse is computed.
         coarse: invert steps only as far as 8-bit values deserve.
@@ -45,16 +44,8 @@ def recover(
     """
     import torch
 
-    from mmmi_hf.flow import FlowMatchingPipeline
-
-    options: dict[str, Any] = {}
-    if isinstance(bijection, FlowMatchingPipeline):
-        options = {"on_failure": "nan"}
-        if coarse:
-            options["tolerance"] = COARSE_TOLERANCE
-        dtype = torch.float64 if values.dtype == np.float64 else torch.float32
-        if bijection.unet.dtype != dtype:
-            bijection = copy.deepcopy(bijection).to(dtype)
+    private = bijection.in_precision(torch.float64 if values.dtype == np.float64 else torch.float32)
+    tolerance = COARSE_TOLERANCE if coarse else None
     found = np.full(values.shape, np.nan)
     together = TOGETHER[values.dtype.itemsize]
 
@@ -62,23 +53,12 @@ def recover(
         part = torch.from_numpy(np.ascontiguousarray(values[start : start + together]))
         finite = part.flatten(1).isfinite().all(dim=1)
         if bool(finite.any()):
-            inverse = _inverse(bijection, class_label, part[finite].to(bijection.device), options)
-            found[start : start + together][finite.numpy()] = inverse.numpy()
+            given = part[finite].to(private.device)
+            inverse = private.invert(given, class_label, tolerance=tolerance, on_failure="nan")
+            found[start : start + together][finite.numpy()] = inverse.double().cpu().numpy()
         return len(part)
 
-    with network_threads(bijection.device.type == "cpu") as (pool, _):
+    with network_threads(private.device.type == "cpu") as (pool, _):
         for part in as_completed([pool.submit(recover_part, start) for start in range(0, len(values), together)]):
             tick(part.result())
     return found
-
-
-def _inverse(bijection: Any, class_label: int | None, values: Any, options: dict[str, Any]) -> Any:
-    """The inverse of finite rows; a map without a failure mode of its own is asked row by row once it refuses."""
-    import torch
-
-    try:
-        return bijection.invert(values, class_label, **options).double().cpu()
-    except ValueError:
-        if len(values) == 1:
-            return torch.full(values.shape, torch.nan, dtype=torch.float64)
-        return torch.cat([_inverse(bijection, class_label, row[None], options) for row in values])

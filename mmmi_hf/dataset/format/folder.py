@@ -14,7 +14,6 @@ Owns the layout on disk, which is also the layout on the Hub:
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmi_hf.common.files import nearest_existing, sha256_of, sync, write_json
+from mmmi_hf.common.locks import locked_folder
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 MANIFEST_FORMAT = 1
@@ -123,12 +123,8 @@ class DatasetFolder:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder while files are put in place; another run waits its turn."""
-        descriptor = os.open(self.path, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with locked_folder(self.path):
             yield
-        finally:
-            os.close(descriptor)
 
     def damaged_files(self, manifest: Mapping[str, Any]) -> list[str]:
         """The files of a manifest that are missing or whose SHA-256 differs."""

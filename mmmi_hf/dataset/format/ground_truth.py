@@ -7,13 +7,13 @@ each time; `info`, the `ground_truth` table, cards and descriptions all come fro
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import combinations
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal.quantities import reported
 from mmmi_hf.common.files import write_bytes
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
@@ -37,37 +37,12 @@ SCHEMA = pa.schema(
 def quantities(model: CausalModel) -> dict[str, float]:
     """Every reported quantity of a model by name, in nats.
 
-    For modalities x1 … xM and the target y: I(xi;y) for each, I(x1,…,xM;y) together, I(xi;xj) and I(xi;xj|y) for each
-    pair, total correlation TC, dual total correlation DTC and O-information O of all blocks, and for each pair the
-    interaction information I(xi;xj) − I(xi;xj|y) and the partial information decomposition about y.
+    Which they are, and in which order, is said by the registry of quantities.
 
     Raises:
         InfiniteInformationError: the model has a quantity that is infinite.
     """
-    names = list(model.modalities)
-    together = ",".join(names)
-    values = {f"I({name};y)": model.mutual_information(name, "y") for name in names}
-    if len(names) > 1:
-        values[f"I({together};y)"] = model.mutual_information(names, "y")
-    pairs = list(combinations(names, 2))
-    for a, b in pairs:
-        values[f"I({a};{b})"] = model.mutual_information(a, b)
-    for a, b in pairs:
-        values[f"I({a};{b}|y)"] = model.mutual_information(a, b, given="y")
-    blocks = [*names, "y"]
-    listed = ",".join(blocks)
-    values[f"TC({listed})"] = model.total_correlation(blocks)
-    values[f"DTC({listed})"] = model.dual_total_correlation(blocks)
-    values[f"O({listed})"] = model.o_information(blocks)
-    for a, b in pairs:
-        values[f"II({a};{b};y)"] = model.interaction_information(a, b, "y")
-    for a, b in pairs:
-        parts = model.partial_information_decomposition(a, b)
-        values[f"redundant({a},{b};y)"] = parts.redundant
-        values[f"unique({a};y) without {b}"] = parts.unique_a
-        values[f"unique({b};y) without {a}"] = parts.unique_b
-        values[f"synergistic({a},{b};y)"] = parts.synergistic
-    return values
+    return {str(quantity): quantity.of(model) for quantity in reported(model)}
 
 
 def ground_truth_table(config: MMMIConfig, bounds: Mapping[str, Mapping[str, float | None]] | None = None) -> pa.Table:

@@ -16,10 +16,10 @@ import datasets
 import pyarrow as pa
 from datasets.builder import Key
 
-from mmmi_hf.dataset.cards.dataset_card import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH, load_bijections, make_rows, row_key
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.releases.registry import get_configuration
 
 SPANS_TOGETHER = 8

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
 MICRO_BATCH = 32
-PIPELINE_HALF_RANGE = 1.0
-LATENT_HALF_RANGE = 4.0
 
 
 def load_bijections(
@@ -45,13 +43,17 @@ def load_bijections(
     CPU: 3.8e-6 without either, 5.9e-6 with channels_last, 6.0e-6 compiled, 6.1e-6 with both. bfloat16 is not offered:
     9e-2. Neither is TF32, whose mantissa is only three bits longer.
 
-    Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks.
+    Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks,
+    and ValueError for a device that cannot be used here, whatever the bijections.
     """
     import torch
 
     from mmmi_hf.flow import load_bijection
+    from mmmi_hf.flow.devices import check_device
 
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if device is None:
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    check_device(device)
     loaded: dict[tuple[str, Any], Bijection] = {}
     result = {}
     for index, (name, modality) in enumerate(zip(config.model.modalities, config.modalities, strict=True)):
@@ -60,7 +62,7 @@ def load_bijections(
         if (modality.pipeline, shape) not in loaded:
             try:
                 loaded[modality.pipeline, shape] = load_bijection(modality.pipeline, shape, device=device)
-                _set_up(loaded[modality.pipeline, shape], channels_last=channels_last, compiled=compiled)
+                loaded[modality.pipeline, shape].set_up(channels_last=channels_last, compiled=compiled)
             except (ValueError, OSError) as error:
                 raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
         bijection = loaded[modality.pipeline, shape]
@@ -74,23 +76,6 @@ def load_bijections(
             )
         result[name] = bijection
     return result
-
-
-def _set_up(bijection: Bijection, *, channels_last: bool, compiled: bool) -> None:
-    """How the network of a pipeline computes; bijections without one stay as they are."""
-    import torch
-
-    network = getattr(bijection, "unet", None)
-    if network is None:
-        return
-    if channels_last:
-        network.to(memory_format=torch.channels_last)
-    if compiled:
-        import torch._inductor.config as inductor
-
-        if hasattr(inductor, "deterministic"):
-            inductor.deterministic = True  # no choice of kernels by timing
-        network.compile()
 
 
 def row_key(
@@ -141,11 +126,6 @@ def _vendor() -> str:
     return platform.processor()
 
 
-def half_range(bijection: Bijection) -> float:
-    """The fixed range ±h that the 8-bit view of a modality shows: 1 for pipelines, 4 for maps of bare latents."""
-    return LATENT_HALF_RANGE if bijection.num_classes is None else PIPELINE_HALF_RANGE
-
-
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """What a range of rows has before its images are made.
@@ -180,11 +160,17 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
 
 
 def images_of(bijection: Bijection, class_label: int | None, latents: np.ndarray) -> np.ndarray:
-    """One micro-batch through a bijection."""
+    """One micro-batch through a bijection. ArithmeticError for images that are not finite."""
     import torch
 
-    images: np.ndarray = bijection(torch.from_numpy(latents).to(bijection.device), class_label).images.cpu().numpy()
-    return images
+    from mmmi_hf.flow import NotFiniteError
+
+    try:
+        images = bijection(torch.from_numpy(latents).to(bijection.device), class_label).images
+    except NotFiniteError as error:
+        raise ArithmeticError(str(error)) from error  # latents of a causal model are no wrong request
+    made: np.ndarray = images.cpu().numpy()
+    return made
 
 
 def finish(
@@ -204,7 +190,7 @@ def finish(
             raise ArithmeticError(f"a pipeline made values that are not finite for {name}, rows {prepared.rows}")
         columns[name] = values
         if is_image(shapes[name]):
-            columns[f"{name}_image"] = png_views(values, half_range(bijections[name]))
+            columns[f"{name}_image"] = png_views(values, bijections[name].view.half_range)
         if config.store_latents:
             columns[latent_column(name)] = prepared.latents[name][:count]
     return to_table(columns, features(config.model, store_latents=config.store_latents))
@@ -234,6 +220,7 @@ def make_rows(
         ConfigurationError: a configuration that cannot be used, or numbers that are no range of rows.
     """
     config = config if isinstance(config, MMMIConfig) else get_configuration(config)
+    config.model.check_rows()
     if not 0 <= start <= stop:
         raise ConfigurationError(f"rows {start} … {stop} are no range; give 0 ≤ start ≤ stop")
     used = load_bijections(config, device=device) if bijections is None else bijections

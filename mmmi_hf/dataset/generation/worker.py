@@ -128,9 +128,7 @@ class Maker:
     def _warm_up(self) -> None:
         """A network compiles itself when it is first called, which several threads at once must not ask of it."""
         for name, bijection in self.bijections.items():
-            if getattr(getattr(bijection, "unet", None), "_compiled_call_impl", None) is not None:
-                zeros = np.zeros((MICRO_BATCH, *bijection.latent_shape), dtype=np.float32)
-                self._networks.submit(images_of, bijection, self._labels[name], zeros).result()
+            self._networks.submit(bijection.warm_up, MICRO_BATCH, self._labels[name]).result()
 
     def _make(self, own: Iterable[Shard], others: Iterable[Shard], most: int) -> None:
         """Make some shards with at most `most` pieces in hand."""

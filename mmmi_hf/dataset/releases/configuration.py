@@ -1,7 +1,8 @@
 """MMMIConfig: everything that determines the rows of one dataset configuration.
 
-Owns the configuration object, its validation and its YAML form. May import `datasets` and causal/; never torch, so that
-`mmmi-hf info` stays quick. Ground truth is computed from the causal model and never stored here.
+Owns the configuration object, its validation and its YAML form. May import `datasets`, causal/ and the names of
+bijections; never torch, so that `mmmi-hf info` stays quick. Ground truth is computed from the causal model and never
+stored here.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ import datasets
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.flow.catalogue import elementwise_bijections
 
 DEFAULT_PIPELINE = "fashion-mnist"
 CIFAR10_PIPELINE = "cifar10"
-WITHOUT_CLASSES = ("identity", "asinh", "normal-cdf", "half-cube")
+WITHOUT_CLASSES = tuple(elementwise_bijections())
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")
 SPLITS = ("train", "validation", "test")

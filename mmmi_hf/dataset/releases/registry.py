@@ -1,29 +1,22 @@
 """Released configurations and families by name.
 
-Owns looking them up, and what of them may be replaced. What is released stands in `families`.
+Owns looking them up, and what of them may be replaced. What is released stands in the files of `families/`, which are
+listed here when something is asked for the first time.
 """
 
 from __future__ import annotations
 
 import difflib
+import importlib
+import pkgutil
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig
-from mmmi_hf.dataset.releases.families import COMMON_CAUSE_LEVELS, Family, Release, Shape, released_families
+from mmmi_hf.dataset.releases.family import Family, Release, Shape
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
-
-__all__ = [
-    "COMMON_CAUSE_LEVELS",
-    "Family",
-    "family_of",
-    "get_configuration",
-    "get_family",
-    "list_configurations",
-    "list_families",
-    "pipeline_shape",
-]
 
 
 def list_configurations() -> list[str]:
@@ -96,10 +89,10 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         return None
     if pipeline in _shapes():
         return _shapes()[pipeline]
-    from mmmi_hf.flow.bundled import latent_shape_of
+    from mmmi_hf.flow.description import described
 
     try:
-        return latent_shape_of(pipeline)
+        return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
 
@@ -120,7 +113,9 @@ def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
 
 @cache
 def _families() -> dict[str, Family]:
-    return {family.name: family for family in released_families()}
+    names = [each.name for each in pkgutil.iter_modules(families.__path__)]
+    found: list[Family] = [importlib.import_module(f"{families.__name__}.{name}").family() for name in names]
+    return {family.name: family for family in sorted(found, key=lambda family: family.order)}
 
 
 @cache

@@ -6,7 +6,7 @@ Owns reading and writing YAML for configurations. Knows nothing of what the fiel
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -111,13 +111,11 @@ def check_fields(data: Mapping[str, Any], known: tuple[str, ...], path: FieldPat
 class _Dumper(yaml.SafeDumper):
     """Block style for mappings, flow style for lists of numbers."""
 
-
-def _represent_list(dumper: _Dumper, values: list[Any]) -> yaml.SequenceNode:
-    flat = not any(isinstance(value, Mapping) for value in values)
-    return dumper.represent_sequence("tag:yaml.org,2002:seq", values, flow_style=flat)
-
-
-_Dumper.add_representer(list, _represent_list)
+    def represent_sequence(
+        self, tag: str, sequence: Iterable[Any], flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
+        flat = not any(isinstance(value, Mapping) for value in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=flat)
 
 
 def dump_yaml(data: Mapping[str, Any]) -> str:

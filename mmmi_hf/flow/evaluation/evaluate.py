@@ -260,7 +260,8 @@ def _placed(
     """The pipeline on its device; ValueError if it has no classes, or there is no such device."""
     if not isinstance(pipeline, FlowMatchingPipeline):
         pipeline = FlowMatchingPipeline.from_pretrained(pipeline)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
     if not pipeline.num_classes:
         raise ValueError("pipeline must have classes, got one without; only class-conditional pipelines are evaluated")
     if device is None:
@@ -336,7 +337,7 @@ def _described(pipeline: FlowMatchingPipeline) -> dict[str, Any]:
         "digest": pipeline.digest,
         "latent_shape": list(pipeline.latent_shape),
         "num_classes": pipeline.num_classes,
-        "class_names": pipeline.config.class_names,
+        "class_names": None if pipeline.class_names is None else list(pipeline.class_names),
         "parameters": sum(p.numel() for p in pipeline.unet.parameters()),
         "scheduler": scheduler,
     }

@@ -1,32 +1,26 @@
 """Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
 
-Owns the template's data and the check that a card is up to date. Reads `recipe.yaml`, `training.json`,
-`evaluation.json` and, where they are, the recipes of earlier legs of the training, `seen.md`, which tells what the
-samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different pipelines.
+Owns the data of the template. Reads `recipe.yaml`, `training.json`, `evaluation.json` and, where they are, the recipes
+of earlier legs of the training, `seen.md`, which tells what the samples look like, and `speed-*.txt`, of a folder, and
+refuses to render when they speak of different pipelines.
 Imports neither torch nor diffusers by itself.
-
-    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist  # write README.md
-    python -m mmmi_hf.flow.evaluation.model_card model_cards/fashion-mnist --check  # exit 1 and the difference if stale
 """
 
 from __future__ import annotations
 
-import argparse
-import difflib
 import json
 import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import yaml
 
-from mmmi_hf.flow.bundled import REPOSITORY, bundled_pipelines
+from mmmi_hf.common.cards import Card, environment
+from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.flow.bundled import bundled_pipelines
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Sequence
 
 RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
 EARLIER_RECIPES = "recipe-*.yaml"
@@ -66,70 +60,44 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
     parts = evaluation["parts"]
     scheduler = evaluation["pipeline"]["scheduler"]
     name = folder.resolve().name
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,
-    )
-    environment.filters |= {
-        "accuracy": _accuracy,
-        "count": lambda value: f"{value:,}",
-        "duration": _duration,
-        "machine": _machine,
-        "percent": lambda value: f"{100 * value:.1f} %",
-        "sci": _scientific,
-        "versions": lambda versions: ", ".join(f"{package} {number}" for package, number in versions.items()),
-    }
-    return environment.get_template(TEMPLATE).render(
-        front_matter=_front_matter(stated["dataset"], name),
-        title=name,
-        load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
-        pinned=f', revision="{revision}"' if revision else "",
-        dataset_name=stated["dataset"],
-        recipe=recipe,
-        training=training,
-        shape=evaluation["pipeline"]["latent_shape"],
-        scheduler=scheduler,
-        network_evaluations=scheduler["num_inference_steps"] * (2 if scheduler["solver"] == "midpoint" else 1),
-        attention=_attention(recipe),
-        epochs=round(training["images_seen"] / training["num_images"], 1),
-        earlier=_earlier(training),
-        seen=(folder / SEEN).read_text().strip() if (folder / SEEN).is_file() else "",
-        far_from_real=_far_from_real(parts.get("samples")),
-        precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
-        samples=parts.get("samples"),
-        cas=parts.get("classification_accuracy_score"),
-        judge=_network(_classifier(parts, "samples")),
-        pupil=_pupil(parts),
-        trained_on=_trained_on(training),
-        speed=[text for path in sorted(folder.glob(SPEED)) if (text := path.read_text().strip())],
-        round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
-        certificate=parts.get("certificate"),
-        storage=parts.get("storage"),
-        commands=_commands(folder, stated, training, parts),
-        measured=[part | {"title": _TITLES[key]} for key, part in parts.items()],
-    )
-
-
-def write_model_card(folder: str | os.PathLike[str]) -> Path:
-    """Render the card into `folder/README.md`; raises what `model_card` does."""
-    path = Path(folder) / CARD
-    path.write_text(model_card(folder))
-    return path
-
-
-def stale_lines(folder: str | os.PathLike[str]) -> list[str]:
-    """The difference between the card in `folder` and what it should be; empty if there is none."""
-    path = Path(folder) / CARD
-    found = path.read_text() if path.exists() else ""
-    return list(
-        difflib.unified_diff(
-            found.splitlines(), model_card(folder).splitlines(), str(path), f"{path} (rendered)", lineterm=""
+    return (
+        environment(__package__, _FILTERS)
+        .get_template(TEMPLATE)
+        .render(
+            front_matter=_front_matter(stated["dataset"], name),
+            title=name,
+            load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
+            pinned=f', revision="{revision}"' if revision else "",
+            dataset_name=stated["dataset"],
+            recipe=recipe,
+            training=training,
+            shape=evaluation["pipeline"]["latent_shape"],
+            scheduler=scheduler,
+            network_evaluations=scheduler["num_inference_steps"] * (2 if scheduler["solver"] == "midpoint" else 1),
+            attention=_attention(recipe),
+            epochs=round(training["images_seen"] / training["num_images"], 1),
+            earlier=_earlier(training),
+            seen=(folder / SEEN).read_text().strip() if (folder / SEEN).is_file() else "",
+            far_from_real=_far_from_real(parts.get("samples")),
+            precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
+            samples=parts.get("samples"),
+            cas=parts.get("classification_accuracy_score"),
+            judge=_network(_classifier(parts, "samples")),
+            pupil=_pupil(parts),
+            trained_on=_trained_on(training),
+            speed=[text for path in sorted(folder.glob(SPEED)) if (text := path.read_text().strip())],
+            round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
+            certificate=parts.get("certificate"),
+            storage=parts.get("storage"),
+            commands=_commands(folder, stated, training, parts),
+            measured=[part | {"title": _TITLES[key]} for key, part in parts.items()],
         )
     )
+
+
+def card_of(folder: Path) -> Card:
+    """The card of a folder, `README.md`."""
+    return Card(folder / CARD, lambda: model_card(folder))
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -174,7 +142,7 @@ def _front_matter(dataset: str, name: str) -> str:
             "arxiv:2510.21686",
         ],
     }
-    if REPOSITORY.fullmatch(dataset):
+    if is_repository(dataset):
         data["datasets"] = [dataset]
     data["model_name"] = name
     return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
@@ -289,27 +257,12 @@ def _duration(seconds: float) -> str:
     return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Render or check cards; 0 done, 1 a card is stale, 2 a card cannot be rendered."""
-    parser = argparse.ArgumentParser(
-        prog="python -m mmmi_hf.flow.evaluation.model_card", description="Render or check model cards."
-    )
-    parser.add_argument("folders", nargs="+", type=Path, help="folders such as model_cards/fashion-mnist")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 with the difference if stale")
-    options = parser.parse_args(arguments)
-    code = 0
-    for folder in options.folders:
-        try:
-            if not options.check:
-                print(write_model_card(folder))
-            elif difference := stale_lines(folder):
-                print("\n".join(difference))
-                code = max(code, 1)
-        except ValueError as error:
-            print(error, file=sys.stderr)
-            code = 2
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+_FILTERS = {
+    "accuracy": _accuracy,
+    "count": lambda value: f"{value:,}",
+    "duration": _duration,
+    "machine": _machine,
+    "percent": lambda value: f"{100 * value:.1f} %",
+    "sci": _scientific,
+    "versions": lambda versions: ", ".join(f"{package} {number}" for package, number in versions.items()),
+}

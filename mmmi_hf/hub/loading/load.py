@@ -16,19 +16,19 @@ import datasets
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.cards.dataset_card import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, statement_problems
 from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.schema import features
-from mmmi_hf.flow.bundled import REPOSITORY
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.hub.client.bars import progress_bars_of_the_client
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.client.remote import check_address
 from mmmi_hf.hub.client.retries import Backoff
 from mmmi_hf.hub.loading import batches
 from mmmi_hf.hub.loading.arrow_cache import map_parquet
 from mmmi_hf.hub.loading.revisions import Repository, Snapshot
-from mmmi_hf.hub.publishing.release import progress_bars_of_the_client
 
 if TYPE_CHECKING:
     import torch
@@ -216,7 +216,7 @@ def _repository(
         if revision is not None:
             raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
         return None
-    if not REPOSITORY.fullmatch(name):
+    if not is_repository(name):
         raise HubRequestError(f"there is no folder {name!r}, and it is not owner/name of a repository")
     check_address(name, token)
     if revision == "":

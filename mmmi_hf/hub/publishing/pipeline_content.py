@@ -5,14 +5,14 @@ Owns which files belong to a pipeline's repository. Reads files only; imports ne
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
 import yaml
 
-from mmmi_hf.flow.bundled import INDEX, PATTERNS, check_folder
+from mmmi_hf.flow.bundled import PATTERNS
+from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.model_card import (
     CLASSIFIERS,
     EARLIER_RECIPES,
@@ -44,7 +44,7 @@ class PipelineContent:
     """
 
     def __init__(self, folder: Path, repo: str, results: Path | None) -> None:
-        check_folder(folder, "FlowMatchingPipeline")
+        self.description = describe(folder)
         self.folder, self.repo, self.results = folder, repo, results
         self.names = (repo.split("/")[1],)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
@@ -70,11 +70,8 @@ class PipelineContent:
         return written.read_bytes() if written.is_file() else self._short_card(version).encode()
 
     def _short_card(self, version: Version) -> str:
-        config = json.loads((self.folder / "unet" / "config.json").read_text())
-        index = json.loads((self.folder / INDEX).read_text())
-        classes = config.get("num_class_embeds")
+        classes, names = self.description.num_classes, self.description.class_names or ()
         label = ", class_labels=0" if classes else ""
-        names = index.get("class_names") or []
         front = {
             "license": "apache-2.0",
             "library_name": "diffusers",

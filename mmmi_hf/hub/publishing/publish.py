@@ -14,14 +14,16 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
+from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.flow.bundled import BUNDLED, INDEX, REPOSITORY, bundled_pipelines
+from mmmi_hf.flow.bundled import BUNDLED, INDEX, bundled_pipelines
+from mmmi_hf.hub.client.bars import progress_bars_of_the_client
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.remote import Kind, SmallFiles, check_address
 from mmmi_hf.hub.client.retries import Backoff
 from mmmi_hf.hub.client.versions import parse_version
 from mmmi_hf.hub.publishing.dataset_content import DatasetContent
-from mmmi_hf.hub.publishing.release import Content, Published, Release, progress_bars_of_the_client
+from mmmi_hf.hub.publishing.release import Content, Published, Release
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -75,7 +77,7 @@ def publish(
         HubUnavailableError: the Hub did not answer as it should, several times; the same call continues.
     """
     wanted = None if version == "auto" else parse_version(version)
-    if not REPOSITORY.fullmatch(repo):
+    if not is_repository(repo):
         raise HubRequestError(f"repo must be owner/name, got {repo!r}")
     check_address(repo, token)
     if HF_HUB_OFFLINE:

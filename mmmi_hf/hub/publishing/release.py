@@ -10,17 +10,15 @@ kills: the commit's title claims the version and its description holds the diges
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
-from huggingface_hub.utils.tqdm import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 
 from mmmi_hf.hub.client.errors import HubRequestError, VersionExistsError, status_of
 from mmmi_hf.hub.client.remote import DIGEST_LABEL, Kind, ReleaseCommit, State, read_state
@@ -316,16 +314,3 @@ def _addition(file: LocalFile) -> CommitOperationAdd:
 def _listed(names: Sequence[str], most: int = 4) -> str:
     shown = ", ".join(names[:most])
     return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
-@contextlib.contextmanager
-def progress_bars_of_the_client(shown: bool) -> Iterator[None]:
-    """Show or hide the upload bars of huggingface_hub."""
-    if shown or are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()

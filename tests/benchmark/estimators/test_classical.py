@@ -10,8 +10,8 @@ from scipy.special import digamma
 
 from mmmi_hf import CausalModel, common_cause
 from mmmi_hf.benchmark import ExactPairs, Pairs, derangement, make_estimator, register_estimator
-from mmmi_hf.benchmark.estimators.classical import ksg, subsample_error
-from mmmi_hf.benchmark.estimators.contract import Estimator
+from mmmi_hf.benchmark.estimator import Estimator
+from mmmi_hf.benchmark.neighbours import ksg, subsample_error
 
 
 def test_ksg_is_its_formula():

@@ -5,10 +5,11 @@ import sys
 import pytest
 
 from mmmi_hf.benchmark import Estimator, Measured, list_estimators, make_estimator, register_estimator
-from mmmi_hf.benchmark.estimators import contract as estimators
+from mmmi_hf.benchmark import estimator as estimators
 from mmmi_hf.benchmark.protocol.cells import load_plugins, run_cell, run_plan
 from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan
+from mmmi_hf.benchmark.registry import estimator_class
 
 PLUGIN = """\
 from mmmi_hf.benchmark import Estimator, Measured, register_estimator
@@ -87,7 +88,7 @@ def test_a_file_that_changed_during_the_run_is_refused(folder, tmp_path):
 
 def test_our_own_estimators_are_known_by_their_settings_alone():
     for name in list_estimators():
-        if estimators.estimator_class(name).__module__.startswith("mmmi_hf."):
+        if estimator_class(name).__module__.startswith("mmmi_hf."):
             assert set(make_estimator(name).settings) <= {
                 "estimator", "training", "neighbours", "components", "rounds", "dimensions", "epochs"
             }  # fmt: skip
@@ -120,9 +121,9 @@ def test_files_of_one_name_are_told_apart_by_where_they_lie(tmp_path, monkeypatc
     load_plugins([first, second])
     assert {"first", "second"} <= set(list_estimators())
     monkeypatch.chdir(tmp_path)
-    kind = estimators.estimator_class("first")
+    kind = estimator_class("first")
     load_plugins(["a/mine.py", "b/../a/mine.py"])
-    assert estimators.estimator_class("first") is kind, "the same file is loaded once"
+    assert estimator_class("first") is kind, "the same file is loaded once"
 
 
 @pytest.mark.parametrize("form", ["module", "file"])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from mmmi_hf.benchmark import Pairs, Training, make_estimator
-from mmmi_hf.benchmark.estimators import latentmi_adapter
-from mmmi_hf.benchmark.estimators.classical import Scaling
+from mmmi_hf.benchmark.estimators import latentmi
+from mmmi_hf.benchmark.neighbours import Scaling
 
 
 def parts(*rows, seed=0):
@@ -39,9 +39,9 @@ def test_latentmi_standardises_with_training_rows_alone(monkeypatch):
 
     def watched(a, b, neighbours):
         seen.extend((a, b))
-        return latentmi_adapter.Measured(0.0)
+        return latentmi.Measured(0.0)
 
-    monkeypatch.setattr(latentmi_adapter, "measured_ksg", watched)
+    monkeypatch.setattr(latentmi, "measured_ksg", watched)
     train, validation, test = parts(100, 30, 50)
     train = Pairs(4.0 * train.a + 1.0, train.b)
     make_estimator("latentmi").fit(train, validation).estimate(test)

@@ -30,7 +30,7 @@ from mmmi_hf.benchmark.protocol.cells import (
 from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
 from mmmi_hf.benchmark.report.report import write_report
-from mmmi_hf.common.failures import FolderInUseError
+from mmmi_hf.common.locks import FolderInUseError
 from mmmi_hf.hub.client.errors import DamagedFilesError
 
 QUICK = Training(width=8, layers=1, embedding=4, batch_size=16, steps=20, evaluate_every=10)

@@ -7,8 +7,10 @@ import pytest
 
 from mmmi_hf.benchmark.estimators.variational import PAPER_TABLE_1 as EIGHT
 from mmmi_hf.benchmark.protocol.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
-from mmmi_hf.benchmark.report.card import benchmark_card, main, stale_lines, write_card
-from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, slug, truth_figure
+from mmmi_hf.benchmark.report.card import benchmark_card, card_of
+from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, truth_figure
+from mmmi_hf.cli.cards import main
+from mmmi_hf.common.files import slug
 from mmmi_hf.figures.style import save
 
 
@@ -186,7 +188,7 @@ def write_section(folder, **about):
 
 def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, capsys):
     write_section(tmp_path)
-    write_card(tmp_path)
+    card_of(tmp_path).write()
     text = (tmp_path / "README.md").read_text()
     assert "## Estimators of mutual information\n" in text
     assert "| dv | 8 |" in text
@@ -196,7 +198,7 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
     assert "- Rows of a cell: 100 to train, 20 to stop or to choose, 20 to judge.\n" in text
     assert "Note: something about the data." in text
     assert "took 0.5 hours in sum" in text
-    assert stale_lines(tmp_path) == []
+    assert card_of(tmp_path).stale_lines() == []
     assert main([str(tmp_path), "--check"]) == 0
     (tmp_path / "README.md").write_text(text.replace("| dv | 8 |", "| dv | 9 |"))
     assert main([str(tmp_path), "--check"]) == 1
@@ -211,7 +213,7 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
             with pytest.raises(ValueError, match="is not the summary of"):
                 benchmark_card(tmp_path)
         else:
-            assert stale_lines(tmp_path) == []
+            assert card_of(tmp_path).stale_lines() == []
     (tmp_path / "summary.json").write_text(summary)
     changed = [*ROWS[1:], ROWS[1]]
     (tmp_path / "results.json").write_text(json.dumps(changed))

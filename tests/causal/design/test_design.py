@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmmi_hf.causal import InfeasibleError, InvalidModelError, design, templates
+from mmmi_hf.causal import InfeasibleError, InvalidModelError, InvalidQueryError, design, templates
 from mmmi_hf.causal.design.results import checked
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
+from tests.causal.causal_oracles import dense_information
 
 SHAPE = (1, 4, 4)
 nats = st.floats(0.0, 8.0)
@@ -21,7 +22,7 @@ def holds(made, wanted):
     """Every wanted value, by the model's own information, to 1e-9 of max(1, |value|)."""
     assert made.wanted == wanted
     for name, value in wanted.items():
-        found = Quantity.read(name).of(made.model)
+        found = read(name).of(made.model)
         assert found == made.achieved[name]
         assert abs(found - value) <= 1e-9 * max(1.0, abs(value)), (name, value, found)
 
@@ -98,6 +99,14 @@ def test_less_than_y_induces_is_refused_with_what_y_induces(one, two, part):
     induced = design.induced_pair_information(one, two)
     wanted = {"I(x1;y)": one, "I(x2;y)": two, "I(x1;x2)": part * induced}
     if induced * (1 - part) < 1e-8:
+        return
+    gains = math.expm1(2 * one), math.expm1(2 * two)
+    shared = (math.sqrt(gains[0] * gains[1]) - 1.0) / math.sqrt((1.0 + gains[0]) * (1.0 + gains[1]))
+    opposed = -0.5 * math.log1p(-(max(shared, 0.0) ** 2))  # what a second cause of opposite sign tends to
+    if abs(part * induced - opposed) < 1e-6 * (1.0 + opposed):
+        return
+    if part * induced > opposed:
+        holds(design.for_values(SHAPE, wanted), wanted)
         return
     with pytest.raises(InfeasibleError) as refused:
         design.for_values(SHAPE, wanted)
@@ -281,3 +290,44 @@ def test_requests_that_are_wrong(wanted, says):
 def test_models_that_cannot_be_built(build, says):
     with pytest.raises(InvalidModelError, match=says):
         build()
+
+
+@pytest.mark.parametrize(
+    ("more", "joint", "pair"),
+    [({"I(x1,x2;y)": 2.0}, 2.0, 0.434), ({"I(x1;x2)": 0.43380}, 2.0, 0.434), ({"I(x1,x2;y)": 8.18}, 8.18, 0.3796)],
+)
+def test_synergy_on_demand_by_a_second_cause_of_opposite_sign(more, joint, pair):
+    wanted = {"I(x1;y)": 1.0, "I(x2;y)": 1.0, **more}
+    for shape in (SHAPE, [(3, 4), (5,)]):
+        made = design.for_values(shape, wanted)
+        holds(made, wanted)
+        assert "opposite sign" in made.family
+        assert dense_information(made.model, ["x1", "x2"], "y") == pytest.approx(joint, abs=0.02)
+        assert dense_information(made.model, "x1", "x2") == pytest.approx(pair, abs=1e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.0, 4.0), st.floats(0.0, 4.0), st.floats(0.01, 4.0))
+def test_any_more_than_both_know_alone_can_be_had_together(one, two, more):
+    least = 0.5 * math.log1p(math.expm1(2 * one) + math.expm1(2 * two))
+    wanted = {"I(x1;y)": one, "I(x2;y)": two, "I(x1,x2;y)": least + more}
+    if max(one, two) < 1e-3:
+        return
+    holds(design.for_values(SHAPE, wanted), wanted)
+
+
+@pytest.mark.parametrize("count", [9999, 10**30, True, 2.0, "3"])
+def test_modalities_that_are_no_small_number(count):
+    with pytest.raises((InvalidModelError, InvalidQueryError), match=r"modalities is .*expected an integer"):
+        design.for_values(SHAPE, {"I(x1;y)": 1.0}, modalities=count)
+
+
+def test_a_modality_of_a_great_number_is_refused_at_once():
+    for name in ("I(x9999;y)", "I(x99999999999999999999;y)"):
+        with pytest.raises(InvalidModelError, match=r"modalities is .*expected an integer of at most"):
+            design.for_values((1, 4, 4), {name: 1.0})
+    made = design.for_values(SHAPE, {"I(x1;y)": np.float64(1.0)}, modalities=np.int64(3))
+    assert len(made.model.modalities) == 3
+    for value in (True, "1", np.True_):
+        with pytest.raises(InvalidModelError, match="expected a number of nats"):
+            design.for_values(SHAPE, {"I(x1;y)": value})

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mmmi_hf.causal import InfeasibleError, InvalidModelError, decaying_modalities, design, two_telescopes
-from mmmi_hf.causal.quantities.grammar import Quantity
+from mmmi_hf.causal.quantities import read
 
 SHAPE = (8,)
 
@@ -21,7 +21,7 @@ def decays(wanted, parameter, **fixed):
 
 def met(made):
     ((name, value),) = made.wanted.items()
-    assert abs(Quantity.read(name).of(made.model) - value) <= 1e-9 * max(1.0, abs(value))
+    assert abs(read(name).of(made.model) - value) <= 1e-9 * max(1.0, abs(value))
     return made
 
 
@@ -30,7 +30,7 @@ def met(made):
 def test_values_of_a_known_model_are_found_again(alpha, beta, i, kind):
     model = decaying_modalities(SHAPE, alpha=alpha, beta=beta)
     name = f"I(x{i};y)" if kind == "target" else f"I(x1;x{i})"
-    wanted = {name: Quantity.read(name).of(model)}
+    wanted = {name: read(name).of(model)}
     made = met(decays(wanted, "beta", alpha=alpha))
     met(decays(wanted, "alpha", beta=beta))
     if kind == "target":  # falls monotonically in beta

@@ -65,7 +65,7 @@ def test_rows_are_the_same_alone_and_among_others(name, kind):
 def test_chunks_do_not_change_rows(monkeypatch):
     model = two_telescopes((3, 8, 8), eta_2=0.5)
     whole = model.sample(50, seed=5)
-    monkeypatch.setattr("mmmi_hf.causal.laws.structured_latents._CHUNK_NUMBERS", 1000)
+    monkeypatch.setattr("mmmi_hf.causal.laws.structured.latents._CHUNK_NUMBERS", 1000)
     again = model.sample(50, seed=5)
     assert all(again.z[name].tobytes() == whole.z[name].tobytes() for name in model.modalities)
 

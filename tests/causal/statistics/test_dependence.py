@@ -10,7 +10,7 @@ from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, indep
 from mmmi_hf.causal.statistics.dependence import CROSSWISE, FEWEST_CROSSWISE, _geometry, _spanned
 from mmmi_hf.causal.statistics.law_tests import law_tests, refused
 from mmmi_hf.causal.statistics.p_values import largest_cosine, likest_rows, unit
-from mmmi_hf.causal.statistics.residuals import Regressions
+from mmmi_hf.causal.statistics.regressions import Regressions
 
 MODEL = common_cause((1, 8, 8), mi=1.0)
 MATRIX = np.random.default_rng(0).standard_normal((14, 20))

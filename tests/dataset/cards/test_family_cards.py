@@ -5,9 +5,11 @@ import re
 import pytest
 from huggingface_hub import DatasetCard
 
+from mmmi_hf.cli.cards import main
 from mmmi_hf.dataset.cards import family_card as family_cards
-from mmmi_hf.dataset.cards.family_card import family_card, main, stale_lines, write_family_card
+from mmmi_hf.dataset.cards.family_card import card_of, family_card
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.figures import decay_series
 from tests.support import ROOT
 
@@ -53,7 +55,7 @@ def test_a_card_says_what_the_configurations_say(name):
 
 @pytest.mark.parametrize("name", list_families())
 def test_the_committed_cards_are_up_to_date(name):
-    assert stale_lines(CARDS, name) == []
+    assert card_of(CARDS, name).stale_lines() == []
     assert all(path.stat().st_size < 300_000 for path in (CARDS / name).iterdir())
 
 
@@ -106,32 +108,27 @@ def without_networks(monkeypatch):
 
 def test_writing_and_checking(without_networks, tmp_path, capsys):
     root = tmp_path / "model_cards"
-    assert main([str(root), "--family", "independent", "--check"]) == 1, "there is no card yet"
-    assert main([str(root), "--family", "independent"]) == 0
+    folder = str(root / "independent")
+    assert main([folder, "--check"]) == 1, "there is no card yet"
+    assert main([folder, "--pictures"]) == 0
     there = sorted(path.name for path in (root / "independent").iterdir())
     assert there == ["README.md", "causal_graph.png", "information.png", "templates.png", "tuples.png"]
-    assert main([str(root), "--family", "independent", "--check"]) == 0
+    assert main([folder, "--check"]) == 0
     card = root / "independent" / "README.md"
     card.write_text(card.read_text().replace("0.0000", "0.1000"))
     (root / "independent" / "tuples.png").unlink()
     capsys.readouterr()
-    assert main([str(root), "--family", "independent", "--check"]) == 1
+    assert main([folder, "--check"]) == 1
     shown = capsys.readouterr().out
     assert "-| `independent` | 0.1000" in shown
     assert "tuples.png is missing" in shown
     assert "0.1000" in card.read_text(), "checking writes nothing"
-    assert main([str(root), "--family", "independent", "--text"]) == 0
+    assert main([folder]) == 0
     assert capsys.readouterr().out == f"{card}\n", "no picture is drawn"
     assert "0.1000" not in card.read_text()
+    assert "builder_scripts/independent.py --help" in card.read_text()
 
 
-def test_an_unknown_family_is_refused(tmp_path, capsys):
-    assert main([str(tmp_path), "--family", "common-caus"]) == 2
-    assert "unknown family 'common-caus'" in capsys.readouterr().err
-
-
-def test_a_builder_script_is_named_where_there_is_one(without_networks, tmp_path):
-    (tmp_path / "builder_scripts").mkdir()
-    (tmp_path / "builder_scripts" / "independent.py").write_text("")
-    write_family_card(tmp_path / "model_cards", "independent", pictures=False)
-    assert "builder_scripts/independent.py --help" in (tmp_path / "model_cards/independent/README.md").read_text()
+def test_an_unknown_family_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="unknown family 'common-caus'"):
+        card_of(tmp_path, "common-caus")

@@ -51,7 +51,7 @@ def small_config(made_once):
 
 
 @pytest.fixture
-def made(pictures, made_once, tmp_path):
+def made(made_once, tmp_path):
     """A folder of one's own, pictures included."""
     return shutil.copytree(made_once[1], tmp_path / "out")
 
@@ -97,6 +97,15 @@ def test_only_what_is_missing_is_drawn_again(made, small_config):
     assert draw_for_card(DatasetFolder(made), "small") == []
 
 
+def test_what_was_left_out_is_drawn_by_the_next_run(made, small_config, tmp_path):
+    folder = generate(small_config, tmp_path / "plain", figures=False, progress=False).folder
+    assert not (folder / "figures").exists()
+    assert "Pictures" not in (folder / "README.md").read_text()
+    generate(small_config, folder, progress=False)
+    assert files(folder) == files(made)
+    assert "figures/small/tuples.png" in (folder / "README.md").read_text()
+
+
 def test_pictures_of_replaced_rows_are_replaced(made, small_config):
     before = files(made)
     generate(small_config.replace(seed=12), made, overwrite=True, progress=False)
@@ -126,12 +135,12 @@ def test_the_first_rows_are_those_of_the_data_whatever_the_files(made):
     assert across["row"] == [*range(135, 150), 120, 121, 122], "the test split has 15 rows, the rest is validation's"
 
 
-def test_one_row_has_tuples_but_no_histogram(pictures, small_config, tmp_path):
+def test_one_row_has_tuples_but_no_histogram(small_config, tmp_path):
     folder = generate(small_config.replace(rows=1), tmp_path / "one", progress=False).folder
     assert sorted(files(folder)) == ["causal_graph", "information", "templates", "tuples"]
 
 
-def test_modalities_of_every_kind(pictures, tmp_path):
+def test_modalities_of_every_kind(tmp_path):
     model = {"story": "common_cause", "shape": [[1, 4, 4], [3, 4, 4], [12], [2, 3]], "modalities": 4, "mi": 0.5}
     config = MMMIConfig(name="small", causal_model=model, modalities=(Modality("identity"),) * 4, rows=8)
     assert sorted(files(generate(config, tmp_path / "out", progress=False).folder)) == sorted(OF_A_FOLDER)

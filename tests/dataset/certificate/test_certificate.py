@@ -10,13 +10,13 @@ import pytest
 import mmmi_hf
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
 from mmmi_hf.dataset import certification as module
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certificate import placing
 from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
 from mmmi_hf.dataset.certification import CertificateRefusedError, certify
 from mmmi_hf.dataset.format.folder import DatasetFolder, write_json
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests.dataset.certificate import forgeries
+from tests.support import generate
 
 IDENTITY = (Modality("identity"), Modality("identity"))
 
@@ -38,7 +38,7 @@ def configuration(name="small", **changes):
 def honest(tmp_path_factory):
     """A certified folder. Tests that change it take a copy."""
     folder = tmp_path_factory.mktemp("honest") / "out"
-    generate(configuration(), folder, progress=False)
+    generate(configuration(), folder, figures=True)
     return folder
 
 
@@ -169,7 +169,7 @@ def test_another_seed_is_refused(honest, tmp_path):
 )
 def test_statistics_alone_refuse_where_the_seed_is_not_told(tmp_path, change, rows):
     honest = tmp_path / "honest"
-    generate(configuration(rows=400), honest, certify=False, progress=False)
+    generate(configuration(rows=400), honest, certify=False)
     folder = forgeries.forge(honest, tmp_path / "forged", "small", change, manifest_changes=forgeries.without_seed)
     result = one(folder, rows=rows)
     print(result.reasons)
@@ -231,12 +231,11 @@ def test_ground_truth_must_be_the_models(copied):
     assert any("by the causal model" in each for each in check_folder(copied, "small"))
 
 
-@pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("point", range(1, 6))
 def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(honest, tmp_path, monkeypatch, point):
     """Die before the n-th step; whatever is left counts as not certified or is whole, and the next run completes it."""
     folder = tmp_path / "out"
-    generate(configuration(), folder, certify=False, progress=False)
+    generate(configuration(), folder, certify=False, figures=True)
     assert bound_certificate(DatasetFolder(folder), "small") is None
     steps = iter(range(1, 100))
 
@@ -257,7 +256,7 @@ def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(honest, tm
     certificate = bound_certificate(DatasetFolder(folder), "small")
     if certificate is not None:
         assert check_folder(folder, "small") == []
-    again = generate(configuration(), folder, progress=False)
+    again = generate(configuration(), folder, figures=True)
     assert again.rows_made == 0
     assert bound_certificate(DatasetFolder(folder), "small") is not None
     assert {p.name: c for p, c in bytes_of(folder).items()} == {p.name: c for p, c in bytes_of(honest).items()}
@@ -266,14 +265,14 @@ def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(honest, tm
 def test_generate_refuses_what_the_certificate_refuses(tmp_path, monkeypatch):
     monkeypatch.setitem(module.TOLERANCE, "float32", 1e-12)
     with pytest.raises(CertificateRefusedError, match="sampled rows are not the images"):
-        generate(configuration(), tmp_path / "out", progress=False)
+        generate(configuration(), tmp_path / "out")
     assert not (tmp_path / "out/certificates/small.json").exists()
     assert "**Not measured** yet: `small`." in (tmp_path / "out/README.md").read_text()
 
 
 def test_fewer_rows_than_the_rules_ask_for_are_shown_and_not_written(tmp_path):
     folder = tmp_path / "out"
-    generate(configuration(), folder, certify=False, progress=False)
+    generate(configuration(), folder, certify=False)
     result = one(folder, rows=16)
     assert result.valid
     assert not result.written
@@ -283,7 +282,7 @@ def test_fewer_rows_than_the_rules_ask_for_are_shown_and_not_written(tmp_path):
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_tiny_datasets(tmp_path, rows):
-    generate(configuration(rows=rows), tmp_path / "out", progress=False)
+    generate(configuration(rows=rows), tmp_path / "out")
     record = forgeries.certificate_of(tmp_path / "out", "small")
     assert record["valid"]
     assert record["lower_bounds"] == {}
@@ -311,7 +310,7 @@ MATRIX = np.random.default_rng(0).standard_normal((1 + 16 + 9, 60))
 )
 def test_every_kind_of_configuration(tmp_path, changes):
     config = configuration(rows=80, **changes)
-    generate(config, tmp_path / "out", progress=False)
+    generate(config, tmp_path / "out")
     record = forgeries.certificate_of(tmp_path / "out", "small")
     for quantity, bounds in record["lower_bounds"].items():
         share = bounds["float32"] / record["upper_bounds"][quantity] if record["upper_bounds"][quantity] else 1.0
@@ -342,7 +341,7 @@ def test_a_folder_of_something_else(tmp_path):
 
 
 def test_a_name_that_differs_from_its_release_is_said(tmp_path):
-    generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity", progress=False)
+    generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity")
     record = forgeries.certificate_of(tmp_path / "out", "common-cause-0.5")
     said = " ".join(record["differs_from_release"])
     assert "rows 3 (released: 10000)" in said

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certification import certify
-from mmmi_hf.dataset.releases.registry import COMMON_CAUSE_LEVELS
+from mmmi_hf.dataset.releases.families.common_cause import COMMON_CAUSE_LEVELS
 from tests.dataset.certificate import forgeries
+from tests.support import generate
 
 pytestmark = pytest.mark.slow
 ROWS = 64
@@ -18,7 +18,7 @@ def folder_of(name, tmp_path_factory):
     """One folder for all levels; MMMI_HF_LEVELS keeps it between runs, which then go on where they stopped."""
     kept = os.environ.get("MMMI_HF_LEVELS")
     folder = Path(kept) if kept else tmp_path_factory.getbasetemp() / "levels"
-    generate(name, folder, rows=ROWS, progress=False)
+    generate(name, folder, rows=ROWS)
     return folder
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from mmmi_hf.causal import common_cause
 from mmmi_hf.dataset import certification as certificate
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certificate import standing as claims
 from mmmi_hf.dataset.certificate.bounds import Plan, bounds_without_failures, lower_bounds
 from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
@@ -19,6 +18,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import write_ground_truth
 from tests.dataset.certificate import forgeries
 from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, rewritten, without
+from tests.support import generate
 
 
 @pytest.mark.parametrize(
@@ -319,7 +319,7 @@ def test_another_machines_rounding(tmp_path, monkeypatch, information):
 
     recovering(monkeypatch, rounding)
     config = dataclasses.replace(SMALL, causal_model=common_cause((1, 8, 8), mi=information))
-    place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
+    place = DatasetFolder(generate(config, tmp_path / "out").folder)
     assert bound_certificate(place, "small") is not None
     for _ in range(3):
         assert reasons_of(place, rows_float64=None) == ""

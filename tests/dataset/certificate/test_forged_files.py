@@ -14,7 +14,6 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from mmmi_hf.causal import Latents, common_cause
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certificate.bounds import Plan, lower_bounds
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
@@ -25,6 +24,7 @@ from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
 from tests.dataset.certificate import forgeries
 from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
+from tests.support import generate
 
 VIEW_OF_X2 = ("modalities", 1, "view_half_range")
 
@@ -219,7 +219,7 @@ def test_columns_must_be_those_of_the_configuration(place):
 @pytest.mark.parametrize("replayed", [True, False])
 def test_stored_latents_are_those_of_the_images(tmp_path, replayed):
     config = dataclasses.replace(SMALL, store_latents=True)
-    place = DatasetFolder(generate(config, tmp_path / "out", progress=False).folder)
+    place = DatasetFolder(generate(config, tmp_path / "out").folder)
     assert reasons_of(place, use_seed=replayed) == ""
     for path in sorted((place.path / "data/small").iterdir()):
         table = pq.read_table(path)
@@ -236,7 +236,7 @@ def test_much_information_is_no_forgery(tmp_path, shape, information):
     """Pointwise information of float32 images is that of their latents to about e^I times their rounding, and the
     residuals that tests of the law look at are smaller than it."""
     config = dataclasses.replace(SMALL, causal_model=common_cause(shape, mi=information))
-    place = DatasetFolder(generate(config, tmp_path / "out", certify=False, progress=False).folder)
+    place = DatasetFolder(generate(config, tmp_path / "out", certify=False).folder)
     assert reasons_of(place) == ""
 
 
@@ -291,4 +291,4 @@ def test_no_bound_is_published_above_the_analytic_information():
 def test_generate_says_that_a_manifest_is_damaged(place):
     place.manifest_path("small").write_text('{"format": 1}')
     with pytest.raises(ConfigurationError, match=r"small\.json is damaged .*; remove it and generate again"):
-        generate(SMALL, place.path, progress=False)
+        generate(SMALL, place.path)

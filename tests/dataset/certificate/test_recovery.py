@@ -6,11 +6,12 @@ import torch
 
 from mmmi_hf.dataset.certificate.inversion import TOGETHER, recover
 from mmmi_hf.flow import AsinhBijection
+from tests.networks import smaller_flow
 
 
 @pytest.fixture(scope="module")
-def pipeline(small_pipeline):
-    return small_pipeline(2)
+def pipeline():
+    return smaller_flow(2)
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf.causal import common_cause
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.format.parquet import group_rows, parquet_options, regrouped, shard_lengths, write_shard
 from mmmi_hf.dataset.format.schema import features, png_views, row_bytes, to_table
+from tests.support import generate
 
 
 def rows_of(count, shape=(3, 16, 16), seed=0):
@@ -88,7 +88,7 @@ def test_flat_columns_have_options_too():
 def test_many_shards_load_as_one_split(small_config, tmp_path, monkeypatch):
     monkeypatch.setattr("mmmi_hf.dataset.generation.mmmi.SHARD_BYTES", 20_000)
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 10_000)
-    folder = generate(small_config, tmp_path / "out", progress=False).folder
+    folder = generate(small_config, tmp_path / "out").folder
     assert len(list((folder / "data/small").glob("train-*-of-*.parquet"))) > 3
     rows = datasets.load_dataset(str(folder), "small", split="train")
     assert rows["row"] == list(range(120))

@@ -38,13 +38,15 @@ import torch
 from accelerate import PartialState
 
 from mmmi_hf.dataset import assembly as generation
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.generation.launcher import Processes
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from tests.support import generate
 
 ROWS = 300
+FIGURES = "FIGURES"
+"""Set in the environment where every run draws the card's figures too."""
 
 
 def config(rows: int) -> MMMIConfig:
@@ -161,7 +163,7 @@ def start(
                 faults.install()
             if order is not None:
                 Processes.order = order
-            generate(config(rows), folder, certify=False, progress=False)
+            generate(config(rows), folder, certify=False, figures=FIGURES in os.environ)
             if report is not None:
                 os.write(os.open(f"{report}-{rank}", os.O_CREAT | os.O_WRONLY), json.dumps(faults.events).encode())
             status = 0
@@ -313,13 +315,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--pictures", action="store_true", help="Draw the card's figures too, in every run.")
     chosen = parser.parse_args()
-    if not chosen.pictures:
-        generation.draw_for_card = lambda folder, config: []
+    if chosen.pictures:
+        os.environ[FIGURES] = "1"
     datasets.disable_progress_bars()
     parquet.ROW_GROUP_BYTES, shards.SMALLEST_BYTES = 8_000, 16_000  # so that a few rows are several files
     generation.start = functools.partial(started, 0, 1)
     with tempfile.TemporaryDirectory() as place:
-        generate(config(1), Path(place) / "first", progress=False)  # imports what the forks would import each time
+        generate(config(1), Path(place) / "first")  # imports what the forks would import each time
     for processes in chosen.processes:
         with tempfile.TemporaryDirectory() as place:
             if chosen.how == "points":

@@ -8,6 +8,7 @@ import pytest
 import mmmi_hf
 from mmmi_hf.dataset.generation.rows import make_rows
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
+from tests.networks import tiny_flow
 
 
 def rows_of(folder, split):
@@ -19,7 +20,7 @@ def test_parquet_has_the_rows_of_generate(tmp_path, num_proc):
     builder = mmmi_hf.MMMIBuilder("common-cause-1.0", str(tmp_path / "cache"), rows=64, pipeline="identity")
     builder.download_and_prepare(str(tmp_path / "out"), file_format="parquet", num_proc=num_proc)
     config = mmmi_hf.get_configuration("common-cause-1.0", rows=64, pipeline="identity")
-    folder = mmmi_hf.generate(config, tmp_path / "generated", certify=False, progress=False).folder
+    folder = mmmi_hf.generate(config, tmp_path / "generated", certify=False, figures=False, progress=False).folder
     for split, rows in config.split_rows.items():
         found = rows_of(tmp_path / "out", split)
         assert found.equals(make_rows(config, rows.start, rows.stop))
@@ -38,11 +39,11 @@ def test_arrow_gives_a_dataset(small_config, tmp_path):
     assert data["train"].info.description == "A small test configuration."
 
 
-def test_what_lies_in_the_cache_is_told_apart_by_pipeline_and_rows(small_config, small_pipeline, tmp_path):
+def test_what_lies_in_the_cache_is_told_apart_by_pipeline_and_rows(small_config, tmp_path):
     """`datasets` returns what it finds under an id."""
     ids = {mmmi_hf.MMMIBuilder(small_config, rows=rows).config_id for rows in (3, 4)}
     for steps in (1, 2):
-        small_pipeline(steps).save_pretrained(tmp_path / "pipeline")
+        tiny_flow(num_inference_steps=steps).save_pretrained(tmp_path / "pipeline")
         config = small_config.with_pipeline(str(tmp_path / "pipeline"))
         labelled = tuple(mmmi_hf.Modality(each.pipeline, 1) for each in config.modalities)
         ids.add(mmmi_hf.MMMIBuilder(config.replace(modalities=labelled)).config_id)

@@ -18,13 +18,13 @@ import pytest
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
-from mmmi_hf.dataset import assembly as generation
 from mmmi_hf.dataset.format.ground_truth import quantities
 from mmmi_hf.dataset.generation.pieces import Pieces
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
+from tests import support
 
 # Certificates have tests of their own.
-generate = functools.partial(generation.generate, certify=False)
+generate = functools.partial(support.generate, certify=False)
 
 
 def tree(folder):
@@ -38,7 +38,7 @@ def parquet(folder):
 
 @pytest.fixture
 def made(small_config, tmp_path):
-    return generate(small_config, tmp_path / "out", progress=False, store_latents=True).folder
+    return generate(small_config, tmp_path / "out", store_latents=True).folder
 
 
 def load(folder, config, split):
@@ -126,7 +126,7 @@ def test_the_first_configuration_is_the_default(made):
 
 def test_running_again_changes_nothing(made, small_config):
     before = tree(made)
-    again = generate(small_config, made, progress=False, store_latents=True)
+    again = generate(small_config, made, store_latents=True)
     assert again.rows_made == 0
     assert tree(made) == before
 
@@ -137,14 +137,14 @@ def test_a_damaged_file_is_made_again(made, small_config):
     content = bytearray(target.read_bytes())
     content[100] ^= 1
     target.write_bytes(bytes(content))
-    assert generate(small_config, made, progress=False, store_latents=True).rows_made == 128  # 120, in micro-batches
+    assert generate(small_config, made, store_latents=True).rows_made == 128  # 120, in micro-batches
     assert tree(made) == before
 
 
 def test_a_second_configuration_joins_the_first(made, small_config):
     before = parquet(made)
     other = small_config.replace(name="other", rows=20, seed=12)
-    generate(other, made, progress=False)
+    generate(other, made)
     after = parquet(made)
     assert {name: after[name] for name in before} == before
     assert datasets.get_dataset_config_names(str(made)) == ["ground_truth", "other", "small"]
@@ -155,15 +155,15 @@ def test_a_second_configuration_joins_the_first(made, small_config):
 def test_other_settings_are_refused_unless_overwritten(made, small_config):
     before = tree(made)
     with pytest.raises(ConfigurationError, match=r"already holds 'small' with other settings \(rows 150, now 30\)"):
-        generate(small_config, made, rows=30, store_latents=True, progress=False)
+        generate(small_config, made, rows=30, store_latents=True)
     assert tree(made) == before
-    generate(small_config, made, rows=30, overwrite=True, progress=False)
+    generate(small_config, made, rows=30, overwrite=True)
     assert len(load(made, "small", "train")) == 24
 
 
 def test_rows_do_not_depend_on_how_many_there_are(small_config, tmp_path):
-    few = load(generate(small_config, tmp_path / "few", rows=5, progress=False).folder, "small", "train")
-    many = load(generate(small_config, tmp_path / "many", rows=100, progress=False).folder, "small", "train")
+    few = load(generate(small_config, tmp_path / "few", rows=5).folder, "small", "train")
+    many = load(generate(small_config, tmp_path / "many", rows=100).folder, "small", "train")
     assert few.equals(many.slice(0, len(few)))
 
 
@@ -180,24 +180,24 @@ def stop_at(number, error, monkeypatch):
 
 
 def test_interrupted_work_is_continued_to_the_same_bytes(small_config, tmp_path, monkeypatch):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     folder = tmp_path / "cut"
     with monkeypatch.context() as patch:
         stop_at(2, KeyboardInterrupt(), patch)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, folder, progress=False)
+            generate(small_config, folder)
     assert not (folder / "manifests").exists()
-    assert generate(small_config, folder, progress=False).rows_made == 150 - 64
+    assert generate(small_config, folder).rows_made == 150 - 64
     assert tree(folder) == tree(undisturbed)
 
 
 @pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
 def test_rows_damaged_while_interrupted_are_made_again(small_config, tmp_path, monkeypatch, damage, caplog):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     with monkeypatch.context() as patch:
         stop_at(3, KeyboardInterrupt(), patch)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, tmp_path / "cut", progress=False)
+            generate(small_config, tmp_path / "cut")
     pieces = sorted((tmp_path / "cut/.shards/small/scratch").glob("*/*.rows"))
     assert [path.name for path in pieces] == ["00000000.rows", "00000001.rows", "00000002.rows"]
     content = bytearray(pieces[1].read_bytes())
@@ -206,14 +206,14 @@ def test_rows_damaged_while_interrupted_are_made_again(small_config, tmp_path, m
         pieces[1].unlink()
     else:
         pieces[1].write_bytes(bytes(content[:300] if damage == "cut" else content))
-    assert generate(small_config, tmp_path / "cut", progress=False).rows_made == 150 - 64
+    assert generate(small_config, tmp_path / "cut").rows_made == 150 - 64
     assert ("is damaged" in caplog.text) == (damage != "gone")
     assert tree(tmp_path / "cut") == tree(undisturbed)
 
 
 @pytest.mark.parametrize("step", ["write_manifest", "remove_work"])
 def test_a_kill_while_merging_is_repaired(small_config, tmp_path, monkeypatch, step):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -221,8 +221,8 @@ def test_a_kill_while_merging_is_repaired(small_config, tmp_path, monkeypatch, s
     with monkeypatch.context() as patch:
         patch.setattr(f"mmmi_hf.dataset.format.folder.DatasetFolder.{step}", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, tmp_path / "cut", progress=False)
-    assert generate(small_config, tmp_path / "cut", progress=False).rows_made == 0
+            generate(small_config, tmp_path / "cut")
+    assert generate(small_config, tmp_path / "cut").rows_made == 0
     assert tree(tmp_path / "cut") == tree(undisturbed)
 
 
@@ -230,19 +230,19 @@ def test_unfinished_work_of_other_settings_is_refused_unless_overwritten(small_c
     with monkeypatch.context() as patch:
         stop_at(2, KeyboardInterrupt(), patch)
         with pytest.raises(KeyboardInterrupt):
-            generate(small_config, tmp_path / "out", progress=False)
+            generate(small_config, tmp_path / "out")
     before = tree(tmp_path / "out")
     with pytest.raises(
         ConfigurationError, match=r"already holds an unfinished 'small' .*\(rows 150, now 30\).*--overwrite"
     ):
-        generate(small_config, tmp_path / "out", rows=30, progress=False)
+        generate(small_config, tmp_path / "out", rows=30)
     with monkeypatch.context() as patch:
         patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")
         with pytest.raises(ConfigurationError, match=r"\(hardware .*, now an abacus\)"):
-            generate(small_config, tmp_path / "out", progress=False)
+            generate(small_config, tmp_path / "out")
     assert tree(tmp_path / "out") == before
-    folder = generate(small_config, tmp_path / "out", rows=30, overwrite=True, progress=False).folder
-    assert tree(folder) == tree(generate(small_config, tmp_path / "new", rows=30, progress=False).folder)
+    folder = generate(small_config, tmp_path / "out", rows=30, overwrite=True).folder
+    assert tree(folder) == tree(generate(small_config, tmp_path / "new", rows=30).folder)
 
 
 @pytest.mark.parametrize("after", [0, 2])
@@ -256,17 +256,17 @@ def test_a_removed_folder_is_said(small_config, tmp_path, monkeypatch, after):
 
     monkeypatch.setattr(Pieces, "write", write)
     with pytest.raises(FolderRemovedError, match="the folder was removed while 'small' was made"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(ConfigurationError, match="holds something else"):
-        generate(small_config, tmp_path, progress=False)
+        generate(small_config, tmp_path)
     assert tree(tmp_path) == {"notes.txt": b"mine"}
     with pytest.raises(ConfigurationError, match="is a file; give a folder"):
-        generate(small_config, tmp_path / "notes.txt", progress=False)
+        generate(small_config, tmp_path / "notes.txt")
 
 
 @pytest.mark.parametrize(
@@ -276,20 +276,20 @@ def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path
 def test_a_manifest_that_cannot_be_read(small_config, made, content, says):
     (made / "manifests/small.json").write_text(content)
     with pytest.raises(ConfigurationError, match=says):
-        generate(small_config, made, progress=False)
+        generate(small_config, made)
 
 
 def test_no_room_is_said_before_anything_is_written(small_config, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
     with pytest.raises(DiskFullError, match=r"150 rows need about .* MB .* free"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("where", ["piece", "shard"])
 def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch, where):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     with monkeypatch.context() as patch:
         if where == "piece":
@@ -301,8 +301,8 @@ def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch,
 
             patch.setattr("pyarrow.parquet.ParquetWriter.write_table", write_table)
         with pytest.raises(DiskFullError, match="is full; what is finished is kept"):
-            generate(small_config, tmp_path / "out", progress=False)
-    again = generate(small_config, tmp_path / "out", progress=False)
+            generate(small_config, tmp_path / "out")
+    again = generate(small_config, tmp_path / "out")
     assert again.rows_made == 150 - 64 if where == "piece" else again.rows_made <= 22
     assert tree(tmp_path / "out") == tree(undisturbed)
 
@@ -317,36 +317,54 @@ def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch,
 def test_modalities_that_cannot_be_had(small_config, tmp_path, modality, says):
     config = small_config.replace(modalities=(Modality("identity"), modality))
     with pytest.raises(ConfigurationError, match=says):
-        generate(config, tmp_path / "out", progress=False)
+        generate(config, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_values_that_are_not_finite_are_never_stored(small_config, tmp_path, monkeypatch):
-    from mmmi_hf.flow.bijection import IdentityBijection
+    from mmmi_hf.flow import IdentityBijection
 
     original = IdentityBijection.__call__
 
-    def broken(self, latents, class_labels=None):
-        output = original(self, latents, class_labels)
+    def broken(self, latents, class_labels=None, **options):
+        output = original(self, latents, class_labels, **options)
         output.images[0] = math.nan
         return output
 
     monkeypatch.setattr(IdentityBijection, "__call__", broken)
     with pytest.raises(ArithmeticError, match="not finite for x1"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
+
+
+@pytest.mark.parametrize("device", ["nonsense", "", "cuda:9"])
+def test_a_device_that_cannot_be_used(small_config, tmp_path, device):
+    with pytest.raises(ValueError, match="device must be one that torch can use here, got "):
+        generate(small_config, tmp_path / "out", device=device)
+
+
+def test_images_that_a_bijection_refuses_are_a_failure(small_config, tmp_path, monkeypatch):
+    from mmmi_hf.flow import IdentityBijection, NotFiniteError
+
+    def refuses(self, latents, class_labels=None, **options):
+        raise NotFiniteError("images must be finite")
+
+    monkeypatch.setattr(IdentityBijection, "__call__", refuses)
+    with pytest.raises(ArithmeticError, match="images must be finite") as caught:
+        generate(small_config, tmp_path / "out")
+    assert not isinstance(caught.value, ValueError), "not a wrong request"
 
 
 def test_other_kinds_of_modality(tmp_path):
     model = CausalModel([1.0], [[0.5], [0.4]], np.eye(2), shape=[(3, 4, 4), (9,)])
     config = MMMIConfig(name="kinds", causal_model=model, modalities=(Modality("identity"), Modality("asinh")), rows=40)
-    table = load(generate(config, tmp_path / "out", progress=False).folder, "kinds", "train")
+    table = load(generate(config, tmp_path / "out").folder, "kinds", "train")
     latents = model.sample(32, seed=0)
     np.testing.assert_allclose(array(table, "x2", (9,)), np.arcsinh(latents.z["x2"]), rtol=1e-6, atol=1e-7)
     assert "x2_image" not in table.column_names
 
 
 def test_a_single_row(small_config, tmp_path):
-    folder = generate(small_config, tmp_path / "one", rows=1, progress=False).folder
+    folder = generate(small_config, tmp_path / "one", rows=1).folder
     assert datasets.load_dataset(str(folder), "small").num_rows == {"train": 1}
 
 
@@ -356,7 +374,7 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
         "modalities: [{pipeline: identity}, {pipeline: identity}]\nrows: 2000\n"
         "causal_model: {story: common_cause, shape: [1, 32, 32], mi: 1.0}\n"
     )
-    undisturbed = generate(str(config), tmp_path / "whole", progress=False).folder
+    undisturbed = generate(str(config), tmp_path / "whole").folder
     command = [sys.executable, "-m", "mmmi_hf", "generate", str(config), "--out", str(tmp_path / "cut"), "--quiet"]
     run = subprocess.Popen(command, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
@@ -365,7 +383,7 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
     run.kill()
     run.communicate()
     assert not (tmp_path / "cut/manifests").exists()
-    again = generate(str(config), tmp_path / "cut", progress=False)
+    again = generate(str(config), tmp_path / "cut")
     assert again.rows_made < 2000
     assert tree(tmp_path / "cut") == tree(undisturbed)
 
@@ -373,16 +391,16 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
 def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigurationError, match="file is a file; give a folder"):
-        generate(small_config, tmp_path / "file/below", progress=False)
+        generate(small_config, tmp_path / "file/below")
     with pytest.raises(ConfigurationError, match="cannot read from a path with"):
-        generate(small_config, tmp_path / "d[1]", progress=False)
+        generate(small_config, tmp_path / "d[1]")
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "hf-cache") == ["file"]
 
 
 def test_a_folder_that_cannot_be_written_is_refused(small_config, tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     with pytest.raises(ConfigurationError, match="cannot be written to"):
-        generate(small_config, tmp_path / "out", progress=False)
+        generate(small_config, tmp_path / "out")
 
 
 @pytest.mark.parametrize("damage", ["manifests/small.json", "ground_truth/small.parquet", "causal_models/small.json"])
@@ -391,5 +409,5 @@ def test_a_damaged_neighbour_is_noticed_before_anything_is_made(made, small_conf
     if damage.startswith("manifests"):
         (made / damage).write_text("{")
     with pytest.raises(ConfigurationError, match=r"is damaged|is missing"):
-        generate(small_config.replace(name="other"), made, progress=False)
+        generate(small_config.replace(name="other"), made)
     assert not (made / "data/other").exists()

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certificate.inversion import recover
+from tests.networks import smaller_flow
+from tests.support import generate
 
 SAID = "mmmi-hf: interrupted; run the same command again to continue"
 SECONDS_OF_AN_EVALUATION = 1.0
@@ -39,9 +40,9 @@ main()
 
 
 @pytest.fixture
-def story(tmp_path, small_pipeline):
+def story(tmp_path):
     """Images of a small network, as a file for the command line."""
-    small_pipeline(8).save_pretrained(tmp_path / "pipeline")
+    smaller_flow(8).save_pretrained(tmp_path / "pipeline")
     path = tmp_path / "story.yaml"
     path.write_text(
         f"rows: 200\nmodalities: [{{pipeline: {tmp_path / 'pipeline'}, class_label: 1}}]\n"
@@ -78,13 +79,13 @@ def test_generate_leaves_soon_and_continues(story, tmp_path):
     assert said.splitlines()[-1] == SAID
     assert "Traceback" not in said
     assert seconds < PATIENCE
-    again = generate(str(story), tmp_path / "out", certify=False, progress=False)
-    whole = generate(str(story), tmp_path / "whole", certify=False, progress=False)
+    again = generate(str(story), tmp_path / "out", certify=False)
+    whole = generate(str(story), tmp_path / "whole", certify=False)
     assert content(again.folder) == content(whole.folder)
 
 
 def test_verify_shows_a_beginning_and_leaves_soon(story, tmp_path):
-    folder = generate(str(story), tmp_path / "out", certify=False, progress=False).folder
+    folder = generate(str(story), tmp_path / "out", certify=False).folder
     code, said, seconds = interrupted("verify", folder)
     assert code == 130
     assert said.splitlines()[-1] == SAID
@@ -94,9 +95,9 @@ def test_verify_shows_a_beginning_and_leaves_soon(story, tmp_path):
     assert not (folder / "certificates").exists()
 
 
-def test_no_evaluation_begins_after_an_interrupt_and_no_thread_stays(small_pipeline):
+def test_no_evaluation_begins_after_an_interrupt_and_no_thread_stays():
     """What a caller of the library gets, in a notebook for example."""
-    pipeline, threads = small_pipeline(8), 2
+    pipeline, threads = smaller_flow(8), 2
     evaluations = []
     after = threading.Event()
 

@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from mmmi_hf.dataset.assembly import generate
-from tests.support import ROOT
+from tests.support import ROOT, generate
 
 STORY = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
@@ -66,7 +65,7 @@ def test_kills_at_thirty_random_moments_lose_nothing():
 def launched(story, out, *launcher):
     """`generate` under a launcher, its stderr in a file, as a batch system does it."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", str(story), "--out", str(out)]
+    program = [sys.executable, *launcher, "-m", "mmmi_hf", "generate", str(story), "--out", str(out), "--no-figures"]
     with (out.parent / "stderr").open("wb") as errors:
         shown = subprocess.run(
             [*program, "--format", "json"],
@@ -82,7 +81,7 @@ def launched(story, out, *launcher):
 def test_torchrun_gives_the_files_of_one_process(tmp_path):
     story = tmp_path / "story.yaml"
     story.write_text(STORY)
-    alone = generate(str(story), tmp_path / "alone", progress=False)
+    alone = generate(str(story), tmp_path / "alone")
     summary, said = launched(
         story, tmp_path / "two", "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"
     )
@@ -100,7 +99,7 @@ def test_torchrun_gives_the_files_of_one_process(tmp_path):
 def test_accelerate_launch_gives_the_files_of_one_process(tmp_path, monkeypatch):
     story = tmp_path / "story.yaml"
     story.write_text(STORY)
-    alone = generate(str(story), tmp_path / "alone", progress=False)
+    alone = generate(str(story), tmp_path / "alone")
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
     accelerate = ("-m", "accelerate.commands.launch")
     summary, _ = launched(

@@ -7,7 +7,8 @@ import pytest
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
-from mmmi_hf.dataset.releases.registry import COMMON_CAUSE_LEVELS, get_configuration, list_configurations
+from mmmi_hf.dataset.releases.families.common_cause import COMMON_CAUSE_LEVELS
+from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
 
 STORY = """\
 name: mine
@@ -303,7 +304,7 @@ def test_the_registry_takes_overrides_and_refuses_unknown_names(tmp_path):
 
 def test_the_names_without_classes_are_those_of_flow():
     from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES
-    from mmmi_hf.flow.bijection import load_bijection
+    from mmmi_hf.flow import load_bijection
 
     assert all(load_bijection(name, (3,)).num_classes is None for name in WITHOUT_CLASSES)
 

@@ -9,8 +9,9 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from mmmi_hf.cli.cards import main
 from mmmi_hf.flow.evaluation import model_card as cards
-from mmmi_hf.flow.evaluation.model_card import main, model_card, stale_lines, write_model_card
+from mmmi_hf.flow.evaluation.model_card import card_of, model_card
 
 RECIPE = {
     "dataset": "owner/pictures",
@@ -339,7 +340,7 @@ def test_markdown_is_well_formed(folder):
 
 
 def test_the_template_types_no_number():
-    text = Path(cards.__file__).with_name(cards.TEMPLATE).read_text()
+    text = (Path(cards.__file__).parent / "templates" / cards.TEMPLATE).read_text()
     prose = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|```.*?```|\(https?://\S+|arXiv:\d+\.\d+", "", text, flags=re.DOTALL)
     numbers = set(re.findall(r"\d+(?:\.\d+)?", prose))
     # N(0, I), [−1, 1], 1 − (1−σ), "95 %", x_1, (1 + s)/(10 + s), float16/32/64, bf16, TF32, 8-bit, a year, λ_min/2
@@ -378,7 +379,7 @@ def test_check_finds_stale_cards(folder, capsys):
     assert main([str(folder), "--check"]) == 1, "there is no card yet"
     assert main([str(folder)]) == 0
     assert main([str(folder), "--check"]) == 0
-    assert stale_lines(folder) == []
+    assert card_of(folder).stale_lines() == []
     card = folder / "README.md"
     card.write_text(card.read_text().replace("85.3 %", "99.9 %"))
     capsys.readouterr()
@@ -387,16 +388,16 @@ def test_check_finds_stale_cards(folder, capsys):
     assert "-| class accuracy, with 95 % interval | 99.9 %" in printed
     assert "+| class accuracy, with 95 % interval | 85.3 %" in printed
     assert "99.9" in card.read_text(), "checking writes nothing"
-    write_model_card(folder)
+    card_of(folder).write()
     assert main([str(folder), "--check"]) == 0
 
 
 def test_any_change_of_a_measured_number_makes_the_card_stale(folder):
-    write_model_card(folder)
+    card_of(folder).write()
     evaluation = copy.deepcopy(EVALUATION)
     evaluation["parts"]["storage"]["results"]["formats"]["float32"]["relative_error"] = 3.3e-7
     _write(folder, TRAINING, evaluation)
-    assert any("3.3e-7" in line for line in stale_lines(folder))
+    assert any("3.3e-7" in line for line in card_of(folder).stale_lines())
 
 
 def test_files_that_do_not_belong_together_are_refused(folder):

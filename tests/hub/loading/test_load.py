@@ -3,6 +3,7 @@
 import copy
 import json
 import multiprocessing
+import os
 import shutil
 
 import datasets
@@ -11,13 +12,13 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.format.folder import file_entry
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading.load import load
-from tests.hub.clients import Nursery, environment
+from tests.hub.clients import Nursery, environment, run_alone
 from tests.hub.hub_data import configuration
+from tests.support import ROOT, generate
 
 DIGEST = """
 import hashlib
@@ -257,6 +258,18 @@ def test_a_folder(two):
     assert again.dataset._fingerprint == found.dataset["train"]._fingerprint
 
 
+def test_loading_reaches_neither_flow_nor_torch(two):
+    program = """
+        import sys
+        from mmmi_hf.benchmark.protocol.data import Source
+        from mmmi_hf.hub import load
+        load(args[0], "a", progress=False)
+        assert Source.open(args[0]).configurations == ["a", "b"]
+        print_json([name for name in sys.modules if name.startswith("mmmi_hf.flow") or name == "torch"])
+    """
+    assert run_alone(program, two, env={**os.environ, "PYTHONPATH": str(ROOT)}).value == []
+
+
 def test_a_read_only_folder(two, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(two, copy)
@@ -339,7 +352,7 @@ def test_statements_that_contradict_each_other(two, tmp_path, change, says, stre
 
 def test_a_certificate_of_other_files_is_refused(two, tmp_path):
     folder = tmp_path / "bare"
-    generate(configuration("a"), folder, certify=False, progress=False)
+    generate(configuration("a"), folder, certify=False)
     (folder / "certificates").mkdir()
     shutil.copy(two / "certificates/a.json", folder / "certificates")
     with pytest.raises(DamagedFilesError, match="not a certificate of this manifest"):

@@ -21,24 +21,9 @@ RESULTS = ROOT / "model_cards" / "fashion-mnist"
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """A pipeline's folder: 1×8×8, two classes, random weights."""
-    from diffusers import UNet2DModel
+    from tests.networks import tiny_flow
 
-    from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
-
-    torch.manual_seed(0)
-    network = UNet2DModel(
-        sample_size=4,
-        in_channels=4,
-        out_channels=4,
-        down_block_types=("DownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "UpBlock2D"),
-        block_out_channels=(8, 8),
-        layers_per_block=1,
-        norm_num_groups=4,
-        num_class_embeds=2,
-    ).eval()
-    names = ["shirt", "shoe"]
-    pipe = FlowMatchingPipeline(network, FlowMatchODEScheduler(num_inference_steps=2), patch_size=2, class_names=names)
+    pipe = tiny_flow(widths=(8, 8), classes=2, class_names=["shirt", "shoe"], num_inference_steps=2)
     folder = tmp_path_factory.mktemp("tiny") / "pipe"
     pipe.save_pretrained(folder)
     (folder / "evil.py").write_text("raise SystemExit('remote code ran')")
@@ -98,6 +83,28 @@ def test_publish_and_load_by_revision(hub, published, tiny, repo, tmp_path):
     assert seen["object"] == ["v1.0.0", changed.digest]
     assert not [path for _, path in hub.requests if path.endswith((".py", ".bin"))]
     assert published(tiny, repo, version="1.1.0")["refused"] == "VersionExistsError"
+
+
+BY_DIFFUSERS = """
+import torch
+import mmmi_hf.flow.pipeline
+from diffusers import DiffusionPipeline
+pipe = DiffusionPipeline.from_pretrained(args[0])
+pipe.set_progress_bar_config(disable=True)
+print_json([type(pipe).__name__, pipe.digest, pipe.class_names, pipe(class_labels=1, num_images=2).images.shape])
+"""
+
+
+def test_diffusers_loads_what_was_published(hub, published, tiny, repo, tmp_path):
+    """Without remote code: this package is imported, and the class names are no component."""
+    from mmmi_hf.flow import FlowMatchingPipeline
+
+    published(tiny, repo)
+    hub.requests.clear()
+    seen = run_alone(BY_DIFFUSERS, repo, env=environment(hub, tmp_path / "home", token=TOKEN)).value
+    digest = FlowMatchingPipeline.from_pretrained(tiny).digest
+    assert seen == ["FlowMatchingPipeline", digest, ["shirt", "shoe"], [2, 1, 8, 8]]
+    assert not [path for _, path in hub.requests if path.endswith((".py", ".bin"))]
 
 
 def test_the_card_is_rendered_from_results(hub, published, repo):

@@ -7,10 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.hub.publishing.publish import publish
 from tests.dataset.certificate import forgeries
 from tests.hub.hub_data import TOKEN, configuration, make
+from tests.support import generate
 
 
 def front_matter(hub, repo, revision="main"):
@@ -192,7 +192,7 @@ def test_files_of_an_earlier_version_are_removed(hub, published, two, tmp_path, 
         (folder / path).write_text("picture")
     published(folder, repo)
     newer = tmp_path / "newer"
-    generate(configuration("a", rows=2, version="1.1.0"), newer, certify=False, progress=False)
+    generate(configuration("a", rows=2, version="1.1.0"), newer, certify=False)
     result = published(newer, repo)
     gone = {change["path"] for change in result["changes"] if change["action"] == "delete"}
     splits = ("validation", "test")
@@ -253,7 +253,7 @@ def test_a_forgery_that_is_consistent_is_refused(hub, published, tmp_path, repo)
 
 def test_an_unmeasured_configuration_is_measured_and_certified(hub, published, tmp_path, repo):
     folder = tmp_path / "unmeasured"
-    generate(configuration("unmeasured", seed=79, rows=80), folder, certify=False, progress=False)
+    generate(configuration("unmeasured", seed=79, rows=80), folder, certify=False)
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     plan = published(folder, repo, dry_run=True, measure=True)
     assert not plan["commit"]
@@ -269,7 +269,7 @@ def test_an_unmeasured_configuration_is_measured_and_certified(hub, published, t
 def test_a_certificate_is_not_lost_with_data_that_stay(hub, published, two, three, tmp_path, repo):
     published(two, repo)
     bare = tmp_path / "bare"
-    generate(configuration("a"), bare, certify=False, progress=False)
+    generate(configuration("a"), bare, certify=False)
     assert (
         json.loads((bare / "manifests/a.json").read_text())["files"][0]
         == (json.loads((two / "manifests/a.json").read_text())["files"][0])
@@ -279,7 +279,7 @@ def test_a_certificate_is_not_lost_with_data_that_stay(hub, published, two, thre
     assert refused["refused"] == "ReleaseChangedError"
     assert "'a' with a certificate, and this folder has the same data without one; measure it first" in refused["why"]
     assert hub.repo(repo).history == before
-    generate(configuration("c", seed=13, mi=0.25), bare, certify=False, progress=False)
+    generate(configuration("c", seed=13, mi=0.25), bare, certify=False)
     assert published(bare, repo, configs=["c"])["version"] == "1.1.0"
     assert published(three, repo)["version"] == "1.2.0"  # a certificate that is new
     assert {"certificates/a.json", "certificates/c.json"} < set(hub.repo(repo).files())

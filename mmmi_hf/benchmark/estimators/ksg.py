@@ -1,0 +1,31 @@
+"""KSG on all coordinates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
+from mmmi_hf.benchmark.neighbours import Scaling, check_natural, flat, measured_ksg
+from mmmi_hf.benchmark.pairs import Pairs
+
+
+@register_estimator("ksg")
+@final
+@dataclass
+class KSG(Estimator):
+    """Nearest neighbours of all coordinates, standardised with constants of the training rows."""
+
+    order = 200
+    neighbours: int = 3
+
+    def __post_init__(self) -> None:
+        check_natural("neighbours", self.neighbours)
+
+    def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
+        self._scalings = [Scaling.of(flat(block)) for block in (train.a, train.b)]
+        return []
+
+    def measure(self, test: Pairs) -> Measured:
+        a, b = (scaling(flat(block)) for scaling, block in zip(self._scalings, (test.a, test.b), strict=True))
+        return measured_ksg(a, b, self.neighbours)

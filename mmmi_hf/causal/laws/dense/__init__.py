@@ -1,0 +1,1 @@
+"""The law of an arbitrary matrix. Imports NumPy and this room only."""

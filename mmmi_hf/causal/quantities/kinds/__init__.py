@@ -1,0 +1,1 @@
+"""Kinds of quantities, one file each. Imports this room only."""

@@ -1,0 +1,135 @@
+"""How far recovered latents are off, as floors count it.
+
+Owns the measures by which a row is called good: the loss of pointwise information for a target, and for a pair the
+length of the error of the canonical variates, measured or bounded. NumPy only; knows nothing of shares or files.
+
+E[y | z] and the canonical variates of a pair are linear in the latents, so that they are applied to errors as they are
+to latents. With b = 0 the pointwise information of an error u is I - ½ Σ κ_c² u_c², κ = ρ/√(1 - ρ²): it measures the
+errors of canonical variates without naming these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.latents import Latents
+from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.causal.queries import TARGET
+
+_PAIRED = 1e-12
+"""Canonical correlations up to this are none."""
+
+
+def losses(model: CausalModel, names: tuple[str, ...], recovered: Latents, true: Latents) -> Array:
+    """i(y; z) - i(y; ẑ) of every row, (n,), in nats; inf where a latent could not be recovered.
+
+    Args:
+        model: the causal model.
+        names: modalities.
+        recovered: latents from stored values; not finite where they could not be had.
+        true: the latents and the target of the same rows.
+    """
+    finite = _recovered(names, recovered)
+    z = {name: np.where(_column(finite, recovered.z[name]), recovered.z[name], 0.0) for name in names}
+    have = model.pointwise_mutual_information(Latents(z, true.y, recovered.standardize), names, TARGET)
+    return np.where(finite, model.pointwise_mutual_information(true, names, TARGET) - have, np.inf)
+
+
+def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, true: Latents) -> Array:
+    """Length of the error of the recovered canonical variates of a pair, (n,): the larger of the two sides.
+
+    With several canonical pairs it is an upper bound: the whole error of the whitened latent, or what the pointwise
+    information says of it. inf where a latent could not be recovered.
+
+    Args:
+        model: the causal model.
+        pair: two modalities.
+        recovered: latents from stored values; not finite where they could not be had.
+        true: the latents of the same rows, standardised alike.
+
+    Raises:
+        InvalidQueryError: the two are standardised differently.
+    """
+    kind = true.standardize
+    if recovered.standardize != kind:
+        raise InvalidQueryError(
+            f"recovered latents are standardised by {recovered.standardize!r}, true ones by {kind!r}"
+        )
+    finite = _recovered(pair, recovered)
+    errors = {name: np.where(_column(finite, true.z[name]), recovered.z[name] - true.z[name], 0.0) for name in pair}
+    correlations = model.canonical_correlations(*pair)
+    paired = correlations[correlations > _PAIRED]
+    information = model.mutual_information(*pair)
+    none = np.zeros(len(finite))
+    sides = []
+    for name, other in (pair, pair[::-1]):
+        natural = model.unstandardize_latents(errors[name], name, kind)
+        length = np.linalg.norm(_rows(model.standardize_latents(natural, name, "whiten")), axis=1)
+        if paired.size:
+            z = {name: errors[name], other: np.zeros_like(errors[other])}
+            lost = information - model.pointwise_mutual_information(Latents(z, none, kind), *pair)
+            ratio = paired.min() / np.sqrt((1.0 - paired.min()) * (1.0 + paired.min()))
+            length = np.minimum(length, np.sqrt(2.0 * np.maximum(lost, 0.0)) / ratio)
+        sides.append(length)
+    return np.where(finite, np.max(sides, axis=0), np.inf)
+
+
+def _recovered(names: tuple[str, ...], latents: Latents) -> NDArray[np.bool_]:
+    """Which rows, (n,) of bool."""
+    return np.asarray(np.logical_and.reduce([np.isfinite(_rows(latents.z[name])).all(axis=1) for name in names]))
+
+
+def _column(rows: NDArray[np.bool_], like: Array) -> NDArray[np.bool_]:
+    return np.asarray(rows.reshape(len(rows), *[1] * (like.ndim - 1)))
+
+
+def reach(model: CausalModel, blocks: tuple[str, ...]) -> float:
+    """The deviation of a quantity, at most, where the whitened latent of each modality is off by a length of √d."""
+    names = tuple(name for name in blocks if name != TARGET)
+    lengths = {name: float(np.sqrt(np.prod(model.shapes[name]))) for name in names}
+    if TARGET not in blocks:
+        return max(lengths.values())
+    if len(names) == 1:
+        return lengths[names[0]]
+    scale = np.sqrt(model.variance_y - model.residual_variance(names))
+    return sum(lengths[name] * _norm(model, names, name) for name in names) / float(scale) if scale > 0.0 else 0.0
+
+
+def _norm(model: CausalModel, names: tuple[str, ...], name: str) -> float:
+    """Length of the functional by which E[y | names] reads the whitened latent of one of them.
+
+    It lies in the span of the templates of modalities of that size: whitening one modality and what vector sources
+    share do not leave it.
+    """
+    basis = _templates(model, names, name)
+    z = {other: np.zeros((len(basis), *model.shapes[other])) for other in names}
+    z[name] = basis.reshape(len(basis), *model.shapes[name])
+    return float(np.linalg.norm(model.decode(Latents(z, np.zeros(len(basis)), "whiten"), names)))
+
+
+def _templates(model: CausalModel, names: tuple[str, ...], name: str) -> Array:
+    """Orthonormal rows (p, d) that span the templates; all of ℝᵈ for a dense model, which has none."""
+    size = int(np.prod(model.shapes[name]))
+    try:
+        causes = len(model.eta)
+    except AttributeError:
+        return np.eye(size)
+    order = list(model.modalities)
+    found = [
+        template.ravel()
+        for other in names
+        if int(np.prod(model.shapes[other])) == size
+        for template in (model.template(order.index(other), k) for k in range(causes))
+        if template is not None
+    ]
+    if not found:
+        return np.zeros((0, size))
+    _, lengths, rows = np.linalg.svd(np.asarray(found, dtype=np.float64), full_matrices=False)
+    return np.asarray(rows[lengths > 1e-12 * lengths[0]])
+
+
+def _rows(values: Array) -> Array:
+    return values.reshape(len(values), -1)

@@ -1,0 +1,255 @@
+"""Upper confidence limits for the share of bad rows, and the floors that follow for every quantity of a model.
+
+Owns the counting: from rows that were looked at to shares that hold together with a stated probability, and how that
+probability is divided. The bounds themselves are in `floors`. NumPy and SciPy only; knows nothing of images or files.
+
+A row is good or bad at a level fixed beforehand: by the error of its latents (`floors`: deviations), or by what its
+recovered latents lose of the pointwise information. Counts are of rows chosen at random, independently of their
+content. Two kinds of evidence:
+
+- Replays and a map. A stored row that equals the image of its latent is as good as the blind inverse is at that latent.
+  The share of rows that do not is one of the folder: its rows are a finite population (hypergeometric), and it is
+  known exactly once all of them were replayed. The share of latents at which the inverse is off by more than a
+  tolerance is one of the map under N(0, I) (Clopper and Pearson), measured once for each map and added over the
+  modalities. It says nothing about other laws of the latents.
+- Inverses of the folder's own rows, compared with their latents. This serves any law, any map and 8-bit values.
+
+A share of a folder is one of its own rows: a floor that rests on it is about rules that damage that share of the rows
+as this folder shows them, and not about what the same maker would do to other folders.
+
+One event "the share of bad rows is at most s", bad in any quantity, serves all quantities of a kind, so that their
+number costs no confidence; the numbers of levels and of maps do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from scipy import stats
+
+from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.causal.queries import TARGET
+from mmmi_hf.causal.statistics.deviations import reach
+from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, target_floor, target_slack
+
+Quantities = Mapping[str, tuple[str, ...]]
+"""Name of a quantity → its blocks: ("x1", "x2", "y") for I(x1,x2;y), ("x1", "x2") for I(x1;x2)."""
+Grades = Mapping[str, Sequence["Grade"]]
+"""Name of a quantity → grades, which all hold together with the stated probability."""
+
+
+EXACT_LEVELS = (1e-3,)
+"""Losses in nats, and deviations, at which rows of float32 are counted: far above rounding, far below what matters."""
+VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Losses in nats at which rows of 8 or 16 bits are counted."""
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Of `rows` rows `seen` were looked at, chosen at random, and `bad` of these were bad."""
+
+    bad: int
+    seen: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class MapCounts:
+    """Blind inverses of images of independent N(0, I) latents.
+
+    Attributes:
+        map: what was measured (digest and class); equal names share one limit.
+        seen: number of latents.
+        bad: tolerance τ → latents whose error ‖ẑ - z‖ exceeds τ √d, or whose inverse failed.
+    """
+
+    map: str
+    seen: int
+    bad: Mapping[float, int]
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What good rows lose on average is at most `slack` (δ, nats), and at most a share `share` of the rows is bad."""
+
+    slack: float
+    share: float
+
+
+def binomial_limit(bad: int, seen: int, error: float) -> float:
+    """The largest share of which `seen` independent draws show `bad` or fewer with probability `error` or more.
+
+    Clopper and Pearson; 1 - error^(1/n) where none is bad.
+
+    Raises:
+        InvalidQueryError: counts or a probability that make no sense.
+    """
+    _check_counts(bad, seen, seen, error)
+    return 1.0 if bad == seen else float(stats.beta.isf(error, bad + 1, seen - bad))
+
+
+@lru_cache(maxsize=4096)
+def folder_limit(counted: Counted, error: float) -> float:
+    """The same for `seen` different rows of a folder of `rows`: the exact share where all were seen.
+
+    Raises:
+        InvalidQueryError: counts or a probability that make no sense.
+    """
+    bad, seen, rows = counted.bad, counted.seen, counted.rows
+    _check_counts(bad, seen, rows, error)
+    possible, impossible = bad, rows - (seen - bad) + 1
+    while impossible - possible > 1:
+        middle = (possible + impossible) // 2
+        if stats.hypergeom.cdf(bad, rows, middle, seen) >= error:
+            possible = middle
+        else:
+            impossible = middle
+    return possible / rows
+
+
+def grades_of_replays(
+    model: CausalModel, quantities: Quantities, folder: Counted, maps: Mapping[str, MapCounts], error: float
+) -> Grades:
+    """Quantity → grades that all hold together but for probability `error`, from replays and measured maps.
+
+    While rows of the folder are unseen, the error is divided between it and the maps in the ratio that makes the sum of
+    the shares smallest if no row is bad; it depends on numbers of rows alone. That of the maps is divided among maps
+    and tolerances.
+
+    Args:
+        model: the causal model; latents are whitened, the law that the maps were measured under.
+        quantities: those whose modalities have no map are left out.
+        folder: rows whose stored values were compared with the images of their latents, in all modalities.
+        maps: modality → counts, all at the same tolerances.
+        error: in (0, ½).
+
+    Raises:
+        InvalidQueryError: impossible counts, or maps with different tolerances.
+    """
+    if not maps:
+        return {}
+    tolerances = sorted(next(iter(maps.values())).bad)
+    if any(sorted(counts.bad) != tolerances for counts in maps.values()) or not tolerances:
+        raise InvalidQueryError(f"maps must all be counted at the same tolerances, got {dict(maps)}")
+    looked = min(counts.seen for counts in maps.values())
+    part = looked / (looked + len(maps) * folder.seen) if folder.seen < folder.rows else 0.0
+    of_folder = folder_limit(folder, part * error if part else error)
+    distinct = len({counts.map for counts in maps.values()})
+    each = (1.0 - part) * error / (distinct * len(tolerances))
+    limits = {
+        (name, tolerance): binomial_limit(counts.bad[tolerance], counts.seen, each)
+        for name, counts in maps.items()
+        for tolerance in tolerances
+    }
+    grades: dict[str, list[Grade]] = {}
+    for quantity, blocks in quantities.items():
+        names = _modalities(blocks)
+        if not all(name in maps for name in names):
+            continue
+        length = reach(model, blocks)
+        grades[quantity] = [
+            Grade(
+                _slack(model, blocks, tolerance * length),
+                min(1.0, of_folder + sum(limits[name, tolerance] for name in names)),
+            )
+            for tolerance in tolerances
+        ]
+    return grades
+
+
+def grades_of_losses(losses: Mapping[str, Array], rows: int, levels: Sequence[float], error: float) -> Grades:
+    """Quantity → grades of targets that all hold together but for probability `error`, from the folder's own inverses.
+
+    With s_k the limit of the share of rows that lose more than level δ_k in any quantity, those that lose at most δ_m
+    lose δ_0 + Σ_{k<m} (δ_{k+1} - δ_k) s_k on average at most, and a share s_m is bad: a grade for every m.
+
+    Args:
+        losses: quantity → (n,) of `deviations.losses`, of the same n rows, chosen at random.
+        rows: of the folder.
+        levels: δ_0 < δ_1 < … > 0, nats, fixed before the rows are seen; the error is divided among them.
+        error: in (0, ½).
+
+    Raises:
+        InvalidQueryError: levels that do not ascend from above 0, or impossible counts.
+    """
+    shares = _shares(losses, rows, levels, error)
+    slacks = levels[0] + np.cumsum([0.0, *np.diff(levels) * shares[:-1]])
+    grades = [Grade(float(slack), share) for slack, share in zip(slacks, shares, strict=True)]
+    return dict.fromkeys(losses, grades)
+
+
+def grades_of_deviations(
+    model: CausalModel,
+    quantities: Quantities,
+    deviations: Mapping[str, Array],
+    rows: int,
+    levels: Sequence[float],
+    error: float,
+) -> Grades:
+    """Quantity → grades of pairs that all hold together but for probability `error`, from the folder's own inverses.
+
+    Args:
+        model: the causal model.
+        quantities: the blocks of the pairs.
+        deviations: quantity → (n,) of `deviations.deviations`, of the same n rows, chosen at random.
+        rows, levels, error: as in `grades_of_losses`; levels are lengths.
+
+    Raises:
+        InvalidQueryError: as there.
+    """
+    shares = _shares(deviations, rows, levels, error)
+    return {
+        quantity: [
+            Grade(_slack(model, quantities[quantity], level), share)
+            for level, share in zip(levels, shares, strict=True)
+        ]
+        for quantity in deviations
+    }
+
+
+def _shares(values: Mapping[str, Array], rows: int, levels: Sequence[float], error: float) -> list[float]:
+    """Limits for the share of rows of which any value exceeds a level, or is not a number."""
+    if not levels or levels[0] <= 0.0 or any(not a < b for a, b in pairwise(levels)):
+        raise InvalidQueryError(f"levels must ascend from above 0, got {levels!r}")
+    worst = np.max(list(values.values()), axis=0)
+    counts = [Counted(int(np.count_nonzero(~(worst <= level))), len(worst), rows) for level in levels]
+    return [folder_limit(counted, error / len(levels)) for counted in counts]
+
+
+def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[str, Floor]:
+    """Quantity → its highest floor over the grades; quantities without a grade are left out."""
+    return {
+        quantity: max((_floor(model, blocks, grade) for grade in grades[quantity]), key=lambda floor: floor.value)
+        for quantity, blocks in quantities.items()
+        if grades.get(quantity)
+    }
+
+
+def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
+    if TARGET in blocks:
+        return target_floor(model.mutual_information(_modalities(blocks), TARGET), grade.share, grade.slack)
+    information, correlations = model.mutual_information(*blocks), model.canonical_correlations(*blocks)
+    return pair_floor(information, correlations, grade.share, grade.slack)
+
+
+def _slack(model: CausalModel, blocks: tuple[str, ...], deviation: float) -> float:
+    if TARGET in blocks:
+        return target_slack(model.mutual_information(_modalities(blocks), TARGET), deviation)
+    return pair_slack(model.canonical_correlations(*blocks), deviation)
+
+
+def _modalities(blocks: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in blocks if name != TARGET)
+
+
+def _check_counts(bad: int, seen: int, rows: int, error: float) -> None:
+    if not 0 <= bad <= seen <= rows or seen < 1:
+        raise InvalidQueryError(f"expected 0 ≤ bad ≤ seen ≤ rows and a row seen, got {bad} of {seen} of {rows}")
+    if not 0.0 < error < 0.5:
+        raise InvalidQueryError(f"error is {error!r}, expected a probability between 0 and 0.5")

@@ -1,0 +1,119 @@
+"""Everything that is generated: cards of families, pipelines and benchmarks, builder scripts, the README's families.
+
+Owns which generated files there are, and the program that writes or checks them. What a card says is its room's.
+
+    python -m mmmi_hf.cli.cards                            # write the text of all, from the root of the repository
+    python -m mmmi_hf.cli.cards --check                    # write nothing; exit 1 with the difference if one is stale
+    python -m mmmi_hf.cli.cards --pictures                 # also draw the pictures of the families (minutes)
+    python -m mmmi_hf.cli.cards model_cards/fashion-mnist  # one card, by its folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmmi_hf.common.cards import Card, environment, write_or_check
+
+CARDS, README = "model_cards", "README.md"
+BEGIN, END = "<!-- families: written by `python -m mmmi_hf.cli.cards` -->\n", "<!-- end of families -->"
+
+
+def all_cards(root: Path) -> Iterator[Card]:
+    """Every generated file of the repository at `root`."""
+    from mmmi_hf.dataset.releases.registry import list_families
+
+    families = list_families()
+    others = sorted(folder for folder in (root / CARDS).iterdir() if folder.is_dir() and folder.name not in families)
+    for folder in [*(root / CARDS / name for name in families), *others]:
+        yield card_of(folder)
+    for name in families:
+        yield builder_script(root, name)
+    yield Card(root / README, lambda: readme(root))
+
+
+def card_of(folder: Path) -> Card:
+    """The card of a folder, by what lies in it.
+
+    Raises:
+        ValueError: nothing that a card is made of.
+    """
+    from mmmi_hf.benchmark.report import card as benchmark
+    from mmmi_hf.dataset.cards import family_card
+    from mmmi_hf.dataset.releases.registry import list_families
+    from mmmi_hf.flow.evaluation import model_card
+
+    folder = folder.absolute()
+    if folder.name in list_families():
+        return family_card.card_of(folder.parent, folder.name)
+    if any((folder / name).is_file() for name in (model_card.RECIPE, model_card.TRAINING, model_card.EVALUATION)):
+        return model_card.card_of(folder)
+    if any(folder.rglob("benchmark.json")):
+        return benchmark.card_of(folder)
+    raise ValueError(
+        f"{folder} is the folder of no card; give one that is called like a family, that holds the recipe, training "
+        "and evaluation of a pipeline, or that `mmmi-hf benchmark` wrote"
+    )
+
+
+def builder_script(root: Path, family: str) -> Card:
+    """The program of a family; the versions that its header names are the repository's."""
+
+    def render() -> str:
+        from mmmi_hf.dataset.releases.registry import get_family
+
+        (torch,) = [line for line in (root / "constraints.txt").read_text().splitlines() if line.startswith("torch==")]
+        python = tomllib.loads((root / "pyproject.toml").read_text())["project"]["requires-python"]
+        template = environment("mmmi_hf.cli").get_template("builder_script.py.j2")
+        chosen = get_family(family)
+        description = textwrap.fill(chosen.description, 120)
+        return template.render(family=chosen, description=description, python=python, torch=torch)
+
+    return Card(root / "builder_scripts" / f"{family.replace('-', '_')}.py", render)
+
+
+def readme(root: Path) -> str:
+    """The README with its table of families as the registry has them.
+
+    Raises:
+        ValueError: the README has no place for it.
+    """
+    from mmmi_hf.dataset.releases.registry import get_family, list_families
+
+    text = (root / README).read_text()
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"{root / README} must have the lines {BEGIN.strip()!r} and {END!r} around its families")
+    families = [get_family(name) for name in list_families()]
+    rows = "".join(f"| `{one.name}` | {len(one.releases)} | {one.summary} |\n" for one in families)
+    return f"{before}{begin}\n| family | configurations | what it is |\n|---|---:|---|\n{rows}\n{end}{after}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write or check; 0 done, 1 a file is stale, 2 one cannot be made."""
+    parser = argparse.ArgumentParser(
+        prog="python -m mmmi_hf.cli.cards", description="Write or check everything that is generated."
+    )
+    parser.add_argument(
+        "folders", nargs="*", type=Path, help="folders of cards; default: all of the repository that you are in"
+    )
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 1 with the difference if a file is stale"
+    )
+    parser.add_argument("--pictures", action="store_true", help="also draw the pictures of families")
+    options = parser.parse_args(arguments)
+    try:
+        cards = [card_of(folder) for folder in options.folders] or list(all_cards(Path()))
+    except (ValueError, FileNotFoundError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    return write_or_check(cards, check=options.check, draw=options.pictures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

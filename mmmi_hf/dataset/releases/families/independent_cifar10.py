@@ -1,0 +1,11 @@
+"""The null: images and a target that have nothing in common, with images of CIFAR-10's classes."""
+
+from __future__ import annotations
+
+from mmmi_hf.dataset.releases.families.independent import with_images
+from mmmi_hf.dataset.releases.family import CIFAR10, Family
+
+
+def family() -> Family:
+    """The family."""
+    return with_images(CIFAR10, 110, "the null of these")

@@ -1,0 +1,61 @@
+"""Loading a pipeline with diffusers: what is refused before, and without a word where there is nothing to say.
+
+Owns the checks of a folder that need the network and the scheduler themselves; `description.py` owns the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from diffusers import UNet2DModel
+from diffusers.utils import logging as diffusers_logging
+
+from mmmi_hf.flow.description import SCHEDULER, UNET, check_weights, describe, read_object
+from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+
+# diffusers 0.42 warns at every change of dtype of modules to be kept in float32, even where it has none to name.
+logging.getLogger("diffusers.models.modeling_utils").addFilter(
+    lambda record: "should be kept in float32: []" not in record.getMessage()
+)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse files that are no pipeline, before diffusers reads them: it would warn, and fill in weights at random.
+
+    Raises:
+        ValueError: names the file and what is wrong with it.
+    """
+    describe(folder)
+    given = {name: value for name, value in read_object(folder / SCHEDULER).items() if not name.startswith("_")}
+    try:
+        FlowMatchODEScheduler(**given)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{folder / SCHEDULER}: {_one_line(error)}") from error
+    try:
+        with torch.device("meta"):
+            network = UNet2DModel.from_config(read_object(folder / UNET))
+    except Exception as error:  # whatever diffusers says of a configuration that makes no network
+        raise ValueError(f"{folder / UNET} makes no network ({type(error).__name__}: {_one_line(error)})") from error
+    check_weights(folder, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
+
+
+@contextlib.contextmanager
+def silent_loading() -> Iterator[None]:
+    """No progress bar for two small components, and no warnings about files that have been checked."""
+    shown, verbosity = diffusers_logging.is_progress_bar_enabled(), diffusers_logging.get_verbosity()
+    diffusers_logging.disable_progress_bar()
+    diffusers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        diffusers_logging.set_verbosity(verbosity)
+        if shown:
+            diffusers_logging.enable_progress_bar()

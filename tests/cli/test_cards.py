@@ -1,0 +1,60 @@
+"""The command that writes or checks everything that is generated."""
+
+import shutil
+
+import pytest
+
+from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme
+from mmmi_hf.dataset.releases.registry import get_family, list_families
+from tests.support import ROOT
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """What the program reads besides the package, and no cards but the families'."""
+    for name in ("README.md", "constraints.txt", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "model_cards").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_every_generated_file_of_the_repository_is_known():
+    there = set((ROOT / "builder_scripts").glob("*.py")) | set((ROOT / "model_cards").glob("*/README.md"))
+    assert {card.path for card in all_cards(ROOT)} == there | {ROOT / "README.md"}
+
+
+@pytest.mark.parametrize("name", list_families())
+def test_the_committed_builder_scripts_are_up_to_date(name):
+    assert builder_script(ROOT, name).stale_lines() == []
+
+
+def test_the_readme_has_a_row_for_every_family(repository, capsys):
+    text = (repository / "README.md").read_text()
+    assert readme(repository) == text
+    for name in list_families():
+        family = get_family(name)
+        assert f"\n| `{name}` | {len(family.configurations)} | {family.summary} |\n" in text
+    (repository / "README.md").write_text(text.replace("the null: every", "the null: not every"))
+    assert main(["--check"]) == 1
+    assert "+| `independent` | 1 | the null: every information is zero |" in capsys.readouterr().out
+    (repository / "README.md").write_text(text.replace(BEGIN, ""))
+    assert main(["--check"]) == 2
+    assert "must have the lines" in capsys.readouterr().err
+
+
+def test_a_new_repository_gets_everything(repository):
+    assert main([]) == 0
+    assert main([]) == 0
+    written = {path.relative_to(repository).as_posix() for path in repository.rglob("*") if path.is_file()}
+    for name in list_families():
+        assert {f"model_cards/{name}/README.md", f"builder_scripts/{name.replace('-', '_')}.py"} <= written
+
+
+def test_folders_without_a_card_are_refused(tmp_path, monkeypatch, capsys):
+    with pytest.raises(ValueError, match="is the folder of no card"):
+        card_of(tmp_path)
+    assert main([str(tmp_path)]) == 2
+    monkeypatch.chdir(tmp_path)
+    assert main([]) == 2
+    assert "model_cards" in capsys.readouterr().err

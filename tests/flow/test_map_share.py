@@ -1,0 +1,136 @@
+"""Counting latents that a blind inverse does not give back: what is counted, and how a killed run goes on."""
+
+import json
+import math
+
+import pytest
+import torch
+
+from mmmi_hf.flow import load_bijection
+from mmmi_hf.flow.evaluation.sample_store import latents_of_class
+from mmmi_hf.flow.map_share import TOLERANCES, measure_map_share, read_map_share
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "shares" / "shirts.json"
+
+
+def measured(pipeline, path, rows=8, **options):
+    return measure_map_share(pipeline, 1, rows, path, batch_size=4, progress=False, **options)
+
+
+def test_a_good_map_has_no_bad_rows(tiny_pipeline, path):
+    found = measured(tiny_pipeline, path, rows=6)
+    assert found == read_map_share(path)
+    assert (found.rows, found.failed, list(found.bad_rows)) == (8, 0, [])
+    assert found.bad == dict.fromkeys(TOLERANCES, 0)
+    assert 0.0 < found.largest < 5e-6
+    assert found.pipeline == tiny_pipeline.digest
+
+
+def test_errors_are_those_of_a_round_trip_by_hand(tiny_pipeline, path):
+    z = latents_of_class(3, 1, range(4), tiny_pipeline.latent_shape, purpose="map share")
+    back = tiny_pipeline.invert(tiny_pipeline(z.float(), 1).images, 1).double()
+    by_hand = (back - z).flatten(1).norm(dim=1) / math.sqrt(64)
+    assert measured(tiny_pipeline, path, rows=4, seed=3).largest == pytest.approx(float(by_hand.max()))
+
+
+class Damaged:
+    """The pipeline with an inverse that is wrong in some rows: row number → factor of the latent."""
+
+    def __init__(self, pipeline, factors):
+        self._pipeline, self._factors, self.inverted = pipeline, factors, 0
+
+    def __getattr__(self, name):
+        return getattr(self._pipeline, name)
+
+    def in_precision(self, dtype):
+        assert dtype == torch.float32
+        return self
+
+    def __call__(self, *arguments):
+        return self._pipeline(*arguments)
+
+    def invert(self, images, label, on_failure):
+        assert on_failure == "nan"
+        back = self._pipeline.invert(images, label, on_failure=on_failure)
+        for place in range(len(back)):
+            back[place] *= self._factors.get(self.inverted + place, 1.0)
+        self.inverted += len(back)
+        return back
+
+
+def test_bad_rows_are_counted_at_each_tolerance_and_named(tiny_pipeline, path):
+    found = measured(Damaged(tiny_pipeline, {1: 1.000015, 2: math.nan, 5: 1.01}), path)
+    assert found.failed == 1
+    assert found.bad == {1e-5: 3, 2e-5: 2}
+    assert list(found.bad_rows) == [2, 5]
+    assert 1e-5 < found.largest < 2e-5
+
+
+def test_a_killed_run_goes_on_where_it_was(tiny_pipeline, path):
+    whole = measured(tiny_pipeline, path.with_name("whole.json"), rows=12)
+
+    class Killed(Exception):
+        pass
+
+    class Dying(Damaged):
+        def invert(self, images, label, on_failure):
+            if self.inverted == 8:
+                raise Killed
+            return super().invert(images, label, on_failure)
+
+    with pytest.raises(Killed):
+        measured(Dying(tiny_pipeline, {}), path, rows=12)
+    assert read_map_share(path).rows == 8
+    going_on = Damaged(tiny_pipeline, {})
+    assert measured(going_on, path, rows=12) == whole
+    assert going_on.inverted == 4
+    assert measured(Damaged(tiny_pipeline, {}), path, rows=5) == whole
+
+
+def test_a_file_of_something_else_is_not_continued(tiny_pipeline, path):
+    measured(tiny_pipeline, path)
+    with pytest.raises(ValueError, match="another file"):
+        measured(tiny_pipeline, path, seed=1)
+    with pytest.raises(ValueError, match="another file"):
+        measure_map_share(tiny_pipeline, 2, 8, path, batch_size=4, progress=False)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 2},
+        {"rows": 1, "failed": 2},
+        {"failed": -1},
+        {"bad": {"2e-05": 1}},
+        {"bad": []},
+        {"unknown": 1},
+    ],
+)
+def test_a_forged_file_is_refused(tiny_pipeline, path, change):
+    measured(tiny_pipeline, path, rows=4)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    with pytest.raises(ValueError, match="measure them again"):
+        read_map_share(path)
+
+
+@pytest.mark.parametrize("numbers", [{"rows": 0}, {"batch_size": 0}])
+def test_numbers_below_one_are_refused(tiny_pipeline, path, numbers):
+    with pytest.raises(ValueError, match="at least 1"):
+        measure_map_share(tiny_pipeline, 1, **{"rows": 4, "path": path, **numbers})
+
+
+def test_a_class_that_the_map_has_not_is_refused(tiny_pipeline, path):
+    with pytest.raises(ValueError, match="class_labels"):
+        measure_map_share(tiny_pipeline, 3, 4, path, batch_size=4, progress=False)
+    assert not path.exists()
+
+
+def test_any_bijection_in_any_precision_is_measured_in_float32(tiny_pipeline, path):
+    exact = tiny_pipeline.in_precision(torch.float64)
+    assert measured(exact, path, rows=4) == measured(tiny_pipeline, path.with_name("same.json"), rows=4)
+    formula = load_bijection("asinh", (5,))
+    found = measure_map_share(formula, None, 50, path.with_name("formula.json"), batch_size=50, progress=False)
+    assert (found.rows, found.label, found.bad[1e-5]) == (50, None, 0)
