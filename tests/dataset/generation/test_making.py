@@ -59,9 +59,7 @@ def test_rows_are_what_generate_stores(small_config, tmp_path, many_files):
 def test_rows_of_a_released_name_go_on_beyond_its_end():
     config = mmmi_hf.get_configuration("common-cause-1.0", pipeline="identity")
     assert make_rows(config, 10**6, 10**6 + 3)["row"].to_pylist() == [10**6, 10**6 + 1, 10**6 + 2]
-    with pytest.raises(
-        ConfigurationError, match="did you mean common-cause"
-    ):
+    with pytest.raises(ConfigurationError, match="did you mean common-cause"):
         make_rows("comon-cause-1.0", 0, 1)
 
 
