@@ -1,6 +1,6 @@
 """What all commands share: the application, options, and printing.
 
-Owns the form of what is printed. Imports no room.
+Owns the form of what is printed.
 """
 
 from __future__ import annotations
@@ -9,9 +9,12 @@ import math
 import os
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from mmmi_hf.dataset.format.certificate_record import QuantityBounds
 
 app = typer.Typer(
     help="Multimodal datasets whose mutual information is known.",
@@ -47,28 +50,24 @@ def _options(
         typer.echo(context.get_help())
 
 
-def print_quantities(
-    values: Mapping[str, float], bounds: Mapping[str, Mapping[str, float | None]] | None = None
-) -> None:
-    """Exact values and, where something was measured, the lower bounds of what was stored."""
+def print_quantities(values: Mapping[str, float], bounds: Mapping[str, QuantityBounds] | None = None) -> None:
+    """Exact values and, where something was measured, the measured lower bounds of what was stored."""
     rows = [(name, _nats(value)) for name, value in values.items()]
-    if not bounds:
+    if not bounds or not any(each.columns for each in bounds.values()):
         print_table(("quantity", "nats"), rows, right=(1,))
         return
-    measured = [(bounds.get(name, {}).get("float32"), bounds.get(name, {}).get("8bit")) for name in values]
     print_table(
         ("quantity", "nats", "in floats ≥", "in 8 bits ≥"),
-        [
-            (*row, *(map(bound_text, pair) if row[0] in bounds else ("", "")))
-            for row, pair in zip(rows, measured, strict=True)
-        ],
+        [(*row, *(bound_texts(bounds[row[0]]) if row[0] in bounds else ("", ""))) for row in rows],
         right=(1, 2, 3),
     )
 
 
-def bound_text(value: float | None) -> str:
-    """Rounded down: a bound must not be stated above what was found."""
-    return "–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}"
+def bound_texts(bounds: QuantityBounds) -> tuple[str, str]:
+    """The measured bounds of floats and views, rounded down: none must be stated above what was found."""
+    measured = (None if bound is None else bound.measured for bound in (bounds.float32, bounds.view))
+    first, second = ("–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}" for value in measured)
+    return first, second
 
 
 def _nats(value: float) -> str:

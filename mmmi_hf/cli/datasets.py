@@ -66,7 +66,7 @@ def generate(
     """
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
-    from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
+    from mmmi_hf.dataset.format.certificate_record import bound_certificate
     from mmmi_hf.dataset.format.folder import DatasetFolder
     from mmmi_hf.dataset.format.ground_truth import quantities
 
@@ -89,7 +89,7 @@ def generate(
         return  # process 0 reports
     chosen, values = result.config, quantities(result.config.model)
     certificate = bound_certificate(DatasetFolder(result.folder, reading=True), chosen.name)
-    bounds = certificate["lower_bounds"] if certificate else {}
+    bounds = certificate.bounds if certificate else {}
     if form is Format.json:
         summary = {
             "folder": str(result.folder),
@@ -102,7 +102,7 @@ def generate(
             "world_size": result.world_size,
             "network_fraction": round(result.network_fraction, 3),
             "quantities": values,
-            "lower_bounds": bounds,
+            "bounds": {name: each.model_dump(mode="json", exclude_none=True) for name, each in bounds.items()},
         }
         typer.echo(json.dumps(summary, indent=2))
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, bound_text, print_table, quieten_libraries
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, bound_texts, print_table, quieten_libraries
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.certification import Certificate
@@ -61,9 +61,7 @@ def verify(
         progress=not quiet,
     )
     if form is Format.json:
-        typer.echo(
-            json.dumps({name: {**each.record, "written": each.written} for name, each in results.items()}, indent=2)
-        )
+        typer.echo(json.dumps({name: each.to_dict() for name, each in results.items()}, indent=2))
     else:
         for position, certificate in enumerate(results.values()):
             if position:
@@ -76,40 +74,40 @@ def verify(
 def print_certificate(certificate: Certificate) -> None:
     """The verdict, then errors and bounds, or the reasons."""
     record = certificate.record
-    if not certificate.valid:
+    if not certificate.valid or record is None:
         typer.echo(f"{certificate.config}: REFUSED")
         for reason in certificate.reasons:
             typer.echo(f"  - {reason}")
         return
-    sample = record["sample"]
-    how = "compared with the latents of (seed, row)" if record["replayed"] else "tested without the seed"
-    picked = "" if sample["chosen_seed"] is None else f", picked with the number {sample['chosen_seed']},"
-    typer.echo(f"{certificate.config}: valid. {len(sample['rows'])} sampled rows{picked} inverted and {how}.")
-    for difference in record["differs_from_release"]:
+    sample = record.sample
+    how = "compared with the latents of (seed, row)" if record.replayed else "tested without the seed"
+    picked = "" if sample.chosen_seed is None else f", picked with the number {sample.chosen_seed},"
+    typer.echo(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
+    for difference in certificate.differs_from_release:
         typer.echo(f"  differs from the release: {difference}")
     typer.echo()
     errors = [
-        (name, kind, _error(entry["median"]), _error(entry["max"]), f"{entry['failed']} of {entry['rows']}")
-        for name, kinds in record["round_trip"].items()
+        (name, kind, _error(entry.median), _error(entry.max), f"{entry.failed} of {entry.rows}")
+        for name, kinds in record.round_trip.items()
         for kind, entry in kinds.items()
     ]
     print_table(("latents of", "from", "median error", "largest", "not inverted"), errors, right=(2, 3, 4))
     typer.echo()
     bounds = [
-        (
-            quantity,
-            f"{record['upper_bounds'][quantity]:.6f}",
-            *(bound_text(kinds.get(kind)) for kind in ("float32", "8bit")),
-        )
-        for quantity, kinds in record["lower_bounds"].items()
+        (quantity, f"{found.analytic:.6f}", *bound_texts(found))
+        for quantity, found in record.bounds.items()
+        if found.columns
     ]
     if bounds:
-        typer.echo(f"Lower bounds in nats; all of them hold together with {record['confidence']:.4g} confidence.\n")
+        typer.echo(
+            f"Measured lower bounds in nats; all of them hold together with {record.confidence:.4g} confidence\n"
+            "if the rows outside the sample err as those in it do.\n"
+        )
         print_table(("quantity", "analytic", "float column", "8-bit view"), bounds, right=(1, 2, 3))
     else:
         typer.echo("No lower bounds: that takes at least 32 rows.")
-    share = record["sample"]["unseen_share"]
-    typer.echo(f"\nBad rows that this sample could have missed at that confidence: up to {share:.2%} of all.")
+    share = f"{sample.unseen_share:.2%}"
+    typer.echo(f"\nBad rows that this sample could have missed at that confidence: up to {share} of all.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

@@ -1,7 +1,7 @@
 """Files that are there whole or not at all, and their digests.
 
-Owns the one way in which this package writes a file: under a temporary name, synced, renamed, the folder synced.
-Imports the standard library only.
+Owns the one way in which this package writes a file – under a temporary name, synced, renamed, the folder synced – and
+the bounded reading of files that others made. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,6 +31,49 @@ def partial_files_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         _PARTIALS.reset(token)
+
+
+MOST_BYTES = 64 << 20
+"""Of a file that is read as a whole: manifests, certificates, causal models, cards, stories."""
+
+
+class UnusableFileError(ValueError):
+    """Something at a path that is not read: no regular file, or one larger than anything that belongs there."""
+
+
+def check_regular(path: Path, most: int | None = None) -> None:
+    """Refuse what never ends, hangs, or is too large, before it is opened. Links are followed.
+
+    Args:
+        path: what is to be read.
+        most: bytes; None for any number.
+
+    Raises:
+        UnusableFileError: a folder, pipe, device or socket, or more bytes than that.
+        OSError: nothing is there, or it cannot be looked at.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+        raise UnusableFileError(
+            f"{path} is {kinds.get(stat.S_IFMT(found.st_mode), 'a device')}, expected a regular file"
+        )
+    if most is not None and found.st_size > most:
+        raise UnusableFileError(f"{path} has {found.st_size:,} bytes, expected at most {most:,}")
+
+
+def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
+    """The content of a regular file of at most `most` bytes; see `check_regular` for what is raised.
+
+    It is not waited for a writer of a pipe, and no more than `most` bytes are read, whatever becomes of the file
+    between the check and the reading.
+    """
+    check_regular(path, most)
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as stream:
+        content = stream.read(most + 1)
+    if len(content) > most:
+        raise UnusableFileError(f"{path} has more than {most:,} bytes, expected at most that many")
+    return content
 
 
 @contextmanager
@@ -85,7 +129,8 @@ def sync(path: Path) -> None:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
+    """SHA-256 of a regular file, hexadecimal; see `check_regular` for what is raised."""
+    check_regular(path)
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 

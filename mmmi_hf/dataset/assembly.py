@@ -1,8 +1,8 @@
 """`generate`: from a configuration to a finished dataset folder.
 
-Owns the order of the work: check everything, enter the plan, make the missing shards, merge their records into
-manifest, ground truth and card. A killed run is continued by running it again. Nothing here locks or waits: of two that
-do the same, both succeed.
+Owns the order of the work: check everything, enter the plan, make the missing shards, merge their records into a
+manifest, measure, and write ground truth and card, which follow from these. A killed run is continued by running it
+again. Making waits for nobody and locks nothing: of two runs that do the same, both succeed.
 """
 
 from __future__ import annotations
@@ -26,19 +26,18 @@ from threadpoolctl import threadpool_limits
 
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
 from mmmi_hf.common.files import nearest_existing, partial_files_in, write_text
-from mmmi_hf.dataset.cards.dataset_card import render_card
 from mmmi_hf.dataset.cards.pictures import draw_for_card
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate
-from mmmi_hf.dataset.certificate.placing import restore_ground_truth
-from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError
-from mmmi_hf.dataset.certification import certify as measure
+from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify_new
+from mmmi_hf.dataset.derived import write_derived
+from mmmi_hf.dataset.format.certificate_record import bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
-from mmmi_hf.dataset.format.ground_truth import ground_truth_table, write_ground_truth
-from mmmi_hf.dataset.format.schema import features, is_image, row_bytes
+from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.dataset.format.manifest import Computing, FileEntry, Manifest, Split, Statements
+from mmmi_hf.dataset.format.schema import features, row_bytes
 from mmmi_hf.dataset.generation.cost import seconds_per_row
 from mmmi_hf.dataset.generation.launcher import Processes, start
 from mmmi_hf.dataset.generation.pieces import Pieces
-from mmmi_hf.dataset.generation.rows import load_bijections, row_key
+from mmmi_hf.dataset.generation.rows import load_bijections, modality_entries, row_key
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
 from mmmi_hf.dataset.generation.store import LocalStore
 from mmmi_hf.dataset.generation.worker import ATTEMPTS, Maker
@@ -139,9 +138,12 @@ def generate(
             complete,
             run.network_fraction,
         )
-        if not (certify and made.complete and made.rank == 0):
+        if not made.complete or made.rank != 0:
             return made
-        return _certified(made, processes.device(device), progress=progress)
+        try:
+            return _certified(made, processes.device(device), progress=progress) if certify else made
+        finally:  # also of data that do not bear out their claim, and after Ctrl-C
+            _derive(folder, config.name)
 
 
 @dataclass(frozen=True)
@@ -220,7 +222,7 @@ class _Run:
         self.config, self.folder, self.processes, self.before = config, folder, processes, set(before)
         self.network_fraction = 0.0
         self.columns: datasets.Features = features(config.model, store_latents=config.store_latents)
-        ground_truth_table(config)  # what cannot be stated is refused before anything is made
+        quantities(config.model)  # refuses what has no ground truth
         self.bijections = load_bijections(config, device=processes.device(device), **computing)
         self.key = row_key(config, self.bijections, **computing)
         self.shards = Shards(_store(folder, config), config, self.columns, self.key)
@@ -229,11 +231,10 @@ class _Run:
     def made(self, *, overwrite: bool, figures: bool, progress: bool) -> tuple[int, bool]:
         """Make what is missing; how many rows that were, and whether the configuration is complete."""
         name = self.config.name
-        restore_ground_truth(self.folder, name)
         standing = self.standing(overwrite=overwrite)
         if standing.complete:
-            if self.processes.rank == 0:
-                self._finish(figures=figures)
+            if figures and self.processes.rank == 0:
+                draw_for_card(self.folder, name)
             return 0, True
         self._check_room(standing.rows_missing)
         scratch = self.folder.work(name) / "scratch"
@@ -264,7 +265,8 @@ class _Run:
             self.shards.check()
             with partial_files_in(scratch):
                 self._merge(kept)
-                self._finish(figures=figures)
+                if figures:
+                    draw_for_card(self.folder, name)
         except FileNotFoundError:
             if not self.standing(overwrite=overwrite).complete:  # else another run has just finished the same
                 raise
@@ -282,12 +284,8 @@ class _Run:
             self._refuse(self.shards.differences(), "an unfinished ", overwrite=overwrite)
             recorded = self.shards.recorded() if not self.shards.differences() else set()
             return _Standing(None, [], sum(len(each.rows) for each in self.shards.all if each.name not in recorded))
-        try:
-            differences = _differences(manifest, self.key, self.config)
-            damaged = [] if differences else self.folder.damaged_files(manifest)
-        except (KeyError, TypeError) as error:
-            path = self.folder.manifest_path(name)
-            raise ConfigurationError(f"{path} is damaged ({error!r}); remove it and generate again") from error
+        differences = _differences(manifest, self.key, self.config)
+        damaged = [] if differences else self.folder.damaged_files(manifest)
         self._refuse(differences, "", overwrite=overwrite)
         if differences:
             return _Standing(manifest, [], every)
@@ -302,16 +300,15 @@ class _Run:
                 f"({'; '.join(differences)}); give another folder, or overwrite it (--overwrite)"
             )
 
-    def _begin(self, standing: _Standing) -> dict[str, Any] | None:
+    def _begin(self, standing: _Standing) -> Manifest | None:
         """Enter the plan, and records of what is intact of a damaged configuration, whose manifest is returned then."""
         manifest, name = standing.manifest, self.config.name
-        entries = {entry["path"]: entry for entry in manifest["files"]} if manifest else {}
-        planned = {shard.name for shard in self.shards.all}
+        entries = {entry.path: entry for entry in manifest.data} if manifest else {}
         kept = (
             manifest is not None
             and bool(standing.damaged)
-            and manifest["key"] == self.key
-            and planned == {path for path in entries if path.startswith("data/")}
+            and manifest.statements.computing == (self._computing(),)
+            and entries.keys() == {shard.name for shard in self.shards.all}
         )
         if manifest is not None and not kept and self.folder.manifest(name) == manifest:
             self.folder.remove(name)
@@ -321,94 +318,71 @@ class _Run:
         for shard in self.shards.all:
             entry = entries[shard.name]
             if shard.name not in standing.damaged:
-                self.shards.enter(shard, entry["sha256"], entry["bytes"], 0, self.key)
+                self.shards.enter(shard, entry.sha256, entry.bytes, 0, self.key)
                 self.before.add(shard.name)
-            elif self.shards.store.sha256(shard.name) != entry["sha256"]:
+            elif self.shards.store.sha256(shard.name) != entry.sha256:
                 self.shards.remove(shard)
         return manifest
 
-    def _merge(self, kept: dict[str, Any] | None) -> None:
-        """Write ground truth, causal model and manifest, from the records of the shards.
+    def _merge(self, kept: Manifest | None) -> None:
+        """Write causal model and manifest, from the records of the shards.
 
         Args:
             kept: the manifest of which damaged files were made again; a certificate goes on binding it where they are
                 what they were.
         """
-        folder, name, shards = self.folder, self.config.name, self.shards
+        folder, config, shards = self.folder, self.config, self.shards
         records = shards.merged()
         for stale in shards.store.list(shards.data).keys() - {shard.name for shard in records}:
             shards.store.remove(stale)
-        splits: dict[str, Any] = {
-            split: {
-                "rows": len(rows),
-                "bytes": sum(record["bytes_in_memory"] for shard, record in records.items() if shard.split == split),
-                "files": [shard.name for shard in records if shard.split == split],
-            }
-            for split, rows in self.config.split_rows.items()
+        splits = {
+            split: Split(
+                rows=len(rows),
+                bytes=sum(record["bytes_in_memory"] for shard, record in records.items() if shard.split == split),
+                files=tuple(shard.name for shard in records if shard.split == split),
+            )
+            for split, rows in config.split_rows.items()
         }
-        truth, model = folder.ground_truth(name), folder.causal_model(name)
-        others = [path.relative_to(folder.path).as_posix() for path in (model, truth)]
-        if kept is None or set(others) & set(folder.damaged_files(kept)):
-            write_text(model, self.config.model.to_json() + "\n")
-            write_ground_truth(self.config, truth, None)
+        model = folder.causal_model(config.name)
+        write_text(model, config.model.to_json() + "\n")
         files = [
-            {"path": shard.name, "bytes": record["bytes"], "sha256": record["sha256"]}
+            FileEntry(
+                path=shard.name,
+                bytes=record["bytes"],
+                sha256=record["sha256"],
+                rows=(shard.rows.start, shard.rows.stop),
+            )
             for shard, record in records.items()
         ]
-        files = sorted([*files, *(file_entry(folder.path, path) for path in others)], key=lambda entry: entry["path"])
-        if kept is not None and kept["files"] == files:
-            return
-        folder.certificate_path(name).unlink(missing_ok=True)
-        folder.write_manifest(name, {**(kept or self._manifest(splits)), "files": files})
+        files.append(file_entry(folder.path, model.relative_to(folder.path).as_posix()))
+        manifest = Manifest(
+            config=config.name,
+            version=str(config.version),
+            rows=config.rows,
+            splits=splits if kept is None else kept.splits,
+            seed=config.seed,
+            standardize=config.standardize,
+            store_latents=config.store_latents,
+            causal_model=config.model.digest,
+            configuration=self.key["configuration"],
+            modalities=modality_entries(config, self.bijections),
+            files=tuple(sorted(files, key=lambda entry: entry.path)),
+            statements=Statements(
+                description=config.description or None,
+                world_size=self.processes.world_size,
+                computing=(self._computing(),),
+            ),
+        )
+        if kept is None or kept.files != manifest.files:
+            folder.certificate_path(config.name).unlink(missing_ok=True)
+            folder.write_manifest(config.name, manifest)
 
-    def _manifest(self, splits: dict[str, Any]) -> dict[str, Any]:
-        config = self.config
-        return {
-            "config": config.name,
-            "version": str(config.version),
-            "description": config.description,
-            "rows": config.rows,
-            "splits": splits,
-            "seed": config.seed,
-            "standardize": config.standardize,
-            "store_latents": config.store_latents,
-            "causal_model": config.model.digest,
-            "modalities": [
-                {
-                    "name": name,
-                    "shape": list(config.model.shapes[name]),
-                    "pipeline": modality.pipeline,
-                    "pipeline_digest": self.bijections[name].digest,
-                    "class_label": modality.class_label,
-                    "view_half_range": self.bijections[name].view.half_range
-                    if is_image(config.model.shapes[name])
-                    else None,
-                }
-                for name, modality in zip(config.model.modalities, config.modalities, strict=True)
-            ],
-            "world_size": self.processes.world_size,
-            "key": self.key,
-        }
-
-    def _finish(self, *, figures: bool) -> None:
-        """Draw what the card shows, write it for the whole folder, and drop what is no longer needed.
-
-        The card is written again where another run has completed another configuration meanwhile, and all of it where
-        another run that finishes the same takes a file away while it is written.
-        """
-        for attempt in range(ATTEMPTS):
-            try:
-                if figures:
-                    draw_for_card(self.folder, self.config.name)
-                listed = None
-                while listed != (now := self.folder.configurations()):
-                    listed = now
-                    render_card(self.folder)
-                break
-            except FileNotFoundError:
-                if attempt == ATTEMPTS - 1:
-                    raise
-        self.folder.remove_work(self.config.name)
+    def _computing(self) -> Computing:
+        names = ("dtype", "micro_batch", "channels_last", "compiled", "machine", "versions")
+        key = self.key
+        return Computing(
+            device=tuple(key["device"]), hardware=tuple(key["hardware"]), **{name: key[name] for name in names}
+        )
 
     def _check_room(self, rows: int) -> None:
         """Refuse before anything is written if the missing rows, and what each process has on the way, cannot fit."""
@@ -432,7 +406,7 @@ class _Standing:
         rows_missing: rows of files that are not there, or damaged.
     """
 
-    manifest: dict[str, Any] | None
+    manifest: Manifest | None
     damaged: list[str]
     rows_missing: int
 
@@ -446,23 +420,45 @@ def _certified(made: Generated, device: str | None, *, progress: bool) -> Genera
     folder, name = DatasetFolder(made.folder, reading=True), made.config.name
     if bound_certificate(folder, name) is not None:
         return made
-    (certificate,) = measure(made.folder, name, device=device, write=True, progress=progress).values()
+    certificate = certify_new(folder, name, device=device, progress=progress)
     if not certificate.valid:
         raise CertificateRefusedError(f"{name} in {made.folder} is refused: {'; '.join(certificate.reasons)}")
     return dataclasses.replace(made, certificate=certificate)
 
 
-def _differences(existing: dict[str, Any], key: dict[str, Any], config: MMMIConfig) -> list[str]:
+def _derive(folder: DatasetFolder, config: str) -> None:
+    """Write ground truth and card, and drop what making the configuration left.
+
+    They are written again where another run has completed another configuration meanwhile, or has removed the folder
+    in which they were being written.
+    """
+    scratch = folder.work(config) / "scratch"
+    for attempt in range(ATTEMPTS):
+        scratch.mkdir(parents=True, exist_ok=True)
+        try:
+            with partial_files_in(scratch):
+                listed = None
+                while listed != (now := folder.configurations()):
+                    listed = now
+                    write_derived(folder)
+            break
+        except FileNotFoundError:
+            if attempt == ATTEMPTS - 1:
+                raise
+    folder.remove_work(config)
+
+
+def _differences(existing: Manifest, key: dict[str, Any], config: MMMIConfig) -> list[str]:
     """In what a complete configuration differs from the one wanted; other software versions make no difference."""
     pairs = {
-        "rows": (existing["rows"], config.rows),
-        "seed": (existing["seed"], config.seed),
-        "version": (existing["version"], str(config.version)),
+        "rows": (existing.rows, config.rows),
+        "seed": (existing.seed, config.seed),
+        "version": (existing.version, str(config.version)),
     }
     changed = [f"{name} {old}, now {new}" for name, (old, new) in pairs.items() if old != new]
-    if existing["key"]["bijections"] != key["bijections"]:
+    if {entry.name: entry.pipeline_digest for entry in existing.modalities} != key["bijections"]:
         changed.append("another pipeline")
-    if not changed and existing["key"]["configuration"] != key["configuration"]:
+    if not changed and existing.configuration != key["configuration"]:
         changed.append("another causal model, class, standardization or choice of columns")
     return changed
 

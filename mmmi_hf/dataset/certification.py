@@ -1,7 +1,7 @@
 """The certificate: what was measured on the stored bytes of a configuration, and whether it bears out the claim.
 
-Owns `certify`: the order of the measurement, the verdict, the record `certificates/CONFIG.json`, and putting it in
-place. Reads the packed Parquet, never the chunks.
+Owns `certify`: the order of the measurement, the verdict, and putting the record `certificates/CONFIG.json` in place.
+Reads the packed Parquet, never the chunks.
 
 What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and 8-bit
 view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the
@@ -26,7 +26,6 @@ import numpy as np
 from mmmi_hf.causal import Latents
 from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.certificate import placing
 from mmmi_hf.dataset.certificate.bounds import (
     FEWEST_ROWS,
     Plan,
@@ -36,16 +35,22 @@ from mmmi_hf.dataset.certificate.bounds import (
     relative_errors,
     with_failures,
 )
-from mmmi_hf.dataset.certificate.folder_checks import (
-    bound_certificate,
-    problems_of,
-    read_manifest,
-    rebuilt_configuration,
-)
+from mmmi_hf.dataset.certificate.folder_checks import problems_of
 from mmmi_hf.dataset.certificate.inversion import recover
+from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true_latents
 from mmmi_hf.dataset.certificate.standing import ROWS, certificate_sample, claim_reasons, sample_reasons
+from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
+from mmmi_hf.dataset.format.certificate_record import (
+    CertificateRecord,
+    QuantityBounds,
+    RoundTrip,
+    Sample,
+    bound_certificate,
+)
+from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import from_eight_bit, latent_column
 from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -71,21 +76,33 @@ class Certificate:
         config: its name.
         valid: whether the stored data bear out the claim.
         reasons: why not; empty if valid.
-        record: the content of `certificates/CONFIG.json`.
-        written: whether that file is there with this content.
+        record: what was measured; None where the data were refused before. A valid one may be written.
+        differs_from_release: in what a configuration of a released name differs from the release.
+        written: whether `certificates/CONFIG.json` is there with this content.
     """
 
     config: str
     valid: bool
     reasons: tuple[str, ...]
-    record: dict[str, Any]
+    record: CertificateRecord | None = None
+    differs_from_release: tuple[str, ...] = ()
     written: bool = False
 
     @property
-    def lower_bounds(self) -> dict[str, dict[str, float | None]]:
-        """Quantity → {"float32": nats, "8bit": nats}; empty where nothing was measured or the data were refused."""
-        bounds: dict[str, dict[str, float | None]] = self.record.get("lower_bounds", {})
-        return bounds
+    def bounds(self) -> dict[str, QuantityBounds]:
+        """Quantity → its analytic value and lower bounds; empty where the data were refused."""
+        return self.record.bounds if self.valid and self.record is not None else {}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Verdict and record in plain values."""
+        record = {} if self.record is None else self.record.model_dump(mode="json", exclude_none=True)
+        return record | {
+            "config": self.config,
+            "valid": self.valid,
+            "reasons": list(self.reasons),
+            "differs_from_release": list(self.differs_from_release),
+            "written": self.written,
+        }
 
 
 class CertificateRefusedError(RuntimeError):
@@ -133,7 +150,7 @@ def certify(
     names = place.configurations() if configs is None else [configs] if isinstance(configs, str) else list(configs)
     _check(rows, rows_float64, confidence)
     for name in names:
-        read_manifest(place, name)
+        place.known_manifest(name)
     if write and not place.writable:
         raise ConfigurationError(f"{place.path} cannot be written to; leave out the request to write")
     if write and sample_seed is not None:
@@ -142,20 +159,20 @@ def certify(
         )
     results = {}
     for name in names:
-        if write is not False:
-            placing.restore_ground_truth(place, name)
-        manifest = read_manifest(place, name)
         standing = bound_certificate(place, name)
-        sample = standing["sample"] if standing else {"rows": [], "rows_float64": []}
         run = _Run(
             place,
             name,
-            manifest,
-            rows=rows or max(ROWS, len(sample["rows"])),
+            place.known_manifest(name),
+            rows=rows or max(ROWS, len(standing.sample.rows) if standing else 0),
             rows_float64=(
-                rows_float64 if rows_float64 is not None else len(sample["rows_float64"]) if standing else ROWS_FLOAT64
+                rows_float64
+                if rows_float64 is not None
+                else len(standing.sample.rows_float64)
+                if standing
+                else ROWS_FLOAT64
             ),
-            confidence=confidence or (standing["confidence"] if standing else CONFIDENCE),
+            confidence=confidence or (standing.confidence if standing else CONFIDENCE),
             chosen_seed=sample_seed,
             use_seed=use_seed,
             pipeline=pipeline,
@@ -163,19 +180,47 @@ def certify(
             progress=progress,
         )
         result = run.measure(standing)
-        # A weaker certificate than the rules ask for is shown and not written.
-        worthy = (
-            result.valid
-            and run.rows >= ROWS
-            and run.replay == (manifest["seed"] is not None)
-            and run.chosen_seed is None
-        )
-        if worthy and (write or (write is None and standing is None and place.writable)):
-            result = placing.put_certificate(place, run.config, manifest, result)
-        elif result.valid and standing is not None and result.record == standing:
-            result = dataclasses.replace(result, written=True)
+        record = result.record
+        if result.valid and record is not None:
+            if run.is_worthy and (write or (write is None and standing is None and place.writable)):
+                _put(place, run.config, record)
+                result = dataclasses.replace(result, written=True)
+            elif standing is not None and _is_same(record, standing):
+                result = dataclasses.replace(result, written=True)
+                if write is None and place.writable and not is_stated(place, name, standing):
+                    with place.locked():
+                        write_derived(place)
         results[name] = result
     return results
+
+
+def certify_new(place: DatasetFolder, name: str, *, device: str | None = None, progress: bool = True) -> Certificate:
+    """`certify`, for rows that were just made: what is derived from them is not there yet, and not written here.
+
+    Returns:
+        The certificate; a valid one is in place.
+    """
+    run = _Run(place, name, place.known_manifest(name), device=device, progress=progress, derived=False)
+    result = run.measure(None)
+    if not (result.valid and result.record is not None):
+        return result
+    with place.locked():
+        result.record.write(place.certificate_path(name))
+    return dataclasses.replace(result, written=True)
+
+
+def _is_same(record: CertificateRecord, standing: CertificateRecord) -> bool:
+    """Whether they differ in nothing but the form of the file and what nobody checks."""
+    kept = {"format": standing.format, "statements": standing.statements}
+    return record.model_copy(update=kept) == standing
+
+
+def _put(place: DatasetFolder, config: MMMIConfig, record: CertificateRecord) -> None:
+    """Put a certificate in place, of an older one too, and then what follows from it."""
+    with place.locked():
+        take_back_bounds(place, config)
+        record.write(place.certificate_path(config.name))
+        write_derived(place)
 
 
 def _check(rows: int | None, rows_float64: int | None, confidence: float | None) -> None:
@@ -192,15 +237,16 @@ class _Run:
 
     folder: DatasetFolder
     name: str
-    manifest: dict[str, Any]
-    rows: int
-    rows_float64: int
-    confidence: float
-    chosen_seed: int | None
-    use_seed: bool
-    pipeline: str | None
-    device: str | None
-    progress: bool
+    manifest: Manifest
+    rows: int = ROWS
+    rows_float64: int = ROWS_FLOAT64
+    confidence: float = CONFIDENCE
+    chosen_seed: int | None = None
+    use_seed: bool = True
+    pipeline: str | None = None
+    device: str | None = None
+    progress: bool = True
+    derived: bool = True
 
     @cached_property
     def config(self) -> MMMIConfig:
@@ -208,11 +254,16 @@ class _Run:
 
     @property
     def replay(self) -> bool:
-        return self.use_seed and self.manifest["seed"] is not None
+        return self.use_seed and self.manifest.seed is not None
 
-    def measure(self, claimed: dict[str, Any] | None) -> Certificate:
+    @property
+    def is_worthy(self) -> bool:
+        """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
+        return self.rows >= ROWS and self.replay == (self.manifest.seed is not None) and self.chosen_seed is None
+
+    def measure(self, claimed: CertificateRecord | None) -> Certificate:
         """The certificate, before it is written."""
-        problems = problems_of(self.folder, self.name, self.manifest)
+        problems = problems_of(self.folder, self.name, self.manifest, derived=self.derived)
         if problems:
             return self._refused(problems)
         sample = certificate_sample(
@@ -226,21 +277,20 @@ class _Run:
             where = "" if self.pipeline else "; if it is elsewhere, say where (--pipeline)"
             raise FieldError(error.path, error.message + where) from error
         problems = [
-            f"{entry['name']} was made by the pipeline {entry['pipeline_digest'][:12]}, {entry['pipeline']!r} is "
-            f"{bijections[entry['name']].digest[:12]} here"
-            for entry in self.manifest["modalities"]
-            if bijections[entry["name"]].digest != entry["pipeline_digest"]
+            f"{entry.name} was made by the pipeline {entry.pipeline_digest[:12]}, {entry.pipeline!r} is "
+            f"{bijections[entry.name].digest[:12]} here"
+            for entry in self.manifest.modalities
+            if bijections[entry.name].digest != entry.pipeline_digest
         ] + [
-            f"the 8-bit view of {entry['name']} has the range ±{entry['view_half_range']}, its pipeline's is "
-            f"±{bijections[entry['name']].view.half_range}"
-            for entry in self.manifest["modalities"]
-            if entry["view_half_range"] not in (None, bijections[entry["name"]].view.half_range)
+            f"the view of {name} has the range ±{stated}, its pipeline's is ±{bijections[name].view.half_range}"
+            for name, stated in self.manifest.half_ranges.items()
+            if stated != bijections[name].view.half_range
         ]
         if problems:
             return self._refused(problems)
         with progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress) as bar:
             stored = read_rows(
-                self.folder, self.config, self.manifest, sample["rows"], replay=self.replay, tick=bar.update
+                self.folder, self.config, self.manifest, sample.rows, replay=self.replay, tick=bar.update
             )
         problems = stored.problems
         if claimed is not None and not problems:
@@ -254,19 +304,19 @@ class _Run:
         return dict(load_bijections(wanted, device=self.device))
 
     def _judge(
-        self, stored: StoredRows, bijections: dict[str, Any], sample: dict[str, Any], claimed: dict[str, Any] | None
+        self, stored: StoredRows, bijections: dict[str, Any], sample: Sample, claimed: CertificateRecord | None
     ) -> Certificate:
         config, model = self.config, self.config.model
         true = true_latents(config, stored.rows) if self.replay else None
-        few = np.searchsorted(stored.rows, sample["rows_float64"])
+        few = np.searchsorted(stored.rows, sample.rows_float64)
         found, found64, coarse = self._recovered(stored, bijections, few)
         reasons: list[str] = []
-        round_trip: dict[str, Any] = {name: {} for name in model.modalities}
+        round_trip: dict[str, dict[str, RoundTrip]] = {name: {} for name in model.modalities}
         everything = np.arange(len(stored.rows))
         for kind, recovered, which in (
             ("float32", found, everything),
             ("float64", found64, few),
-            ("8bit", coarse, everything),
+            ("view", coarse, everything),
         ):
             for name, latents in recovered.items() if len(which) else ():
                 wanted = None if true is None else true.z[name][which]
@@ -277,7 +327,7 @@ class _Run:
         tests = []
         if len(stored.rows) > 1:
             usable = {name: with_failures(values) for name, values in found.items()}
-            generator = np.random.default_rng([int(sample["seed"]) % 2**63, 2])
+            generator = np.random.default_rng([int(sample.seed) % 2**63, 2])
             tests = law_tests(model, usable, stored.y, config.standardize, generator)
             reasons += [
                 f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})"
@@ -286,35 +336,26 @@ class _Run:
             reasons += self._pmi_reasons(stored, usable)
             reasons += self._latent_reasons(stored, usable)
         plan = Plan.of(model, 2 if coarse else 1, self.confidence)
-        measured: dict[str, Any] = {}
+        measured: dict[str, dict[str, dict[str, float]]] = {}
         if len(stored.rows) >= FEWEST_ROWS and not reasons:  # bounds are stated of data that bear out the claim
-            for kind, recovered_of in (("float32", found), ("8bit", coarse)):
+            for kind, recovered_of in (("float32", found), ("view", coarse)):
                 if recovered_of:
                     measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
-        bounds = {
-            quantity: {
-                kind: found_here[quantity]["bound"] for kind, found_here in measured.items() if quantity in found_here
-            }
-            for quantity in (*plan.targets, *plan.pairs)
-            if measured
-        }
-        record = placing.record_of(
+        record = record_of(
             self.folder,
-            config,
             self.manifest,
             bijections,
+            analytic={quantity: model.mutual_information(names, "y") for quantity, names in plan.targets.items()}
+            | {quantity: model.mutual_information(*pair) for quantity, pair in plan.pairs.items()},
+            found=measured,
             sample=sample,
             replayed=self.replay,
             confidence=self.confidence,
             single_error=plan.error,
             looks=plan.looks,
-            upper_bounds={q: model.mutual_information(names, "y") for q, names in plan.targets.items()}
-            | {q: model.mutual_information(*pair) for q, pair in plan.pairs.items()},
-            bounds=bounds,
-            detail=measured,
             round_trip=round_trip,
             tolerance=TOLERANCE,
-            tests=[{"name": test.name, "p_value": test.p_value, "where": test.where} for test in tests],
+            tests={test.name: test.p_value for test in tests},
             tests_level=FAMILY_WISE_LEVEL,
         )
         if claimed is not None and not reasons:
@@ -322,14 +363,14 @@ class _Run:
             reasons = claim_reasons(claimed, record, config, self.manifest, without_failures)
         if reasons:
             return self._refused(reasons, record)
-        return Certificate(self.name, True, (), record)
+        return Certificate(self.name, True, (), record, tuple(release_differences(config, self.manifest)))
 
     def _recovered(
         self, stored: StoredRows, bijections: dict[str, Any], few: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Latents from the float column in float32 and in float64, and from the 8-bit view, by modality."""
         labels = class_labels(self.config)
-        half_range = {entry["name"]: entry["view_half_range"] for entry in self.manifest["modalities"]}
+        half_range = self.manifest.half_ranges
         found: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
         total = (
             sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
@@ -381,9 +422,8 @@ class _Run:
                 )
         return reasons
 
-    def _refused(self, reasons: Sequence[str], record: dict[str, Any] | None = None) -> Certificate:
-        kept = {**(record or {"config": self.name}), "valid": False, "reasons": list(reasons), "lower_bounds": {}}
-        return Certificate(self.name, False, tuple(reasons), kept)
+    def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:
+        return Certificate(self.name, False, tuple(reasons), record)
 
 
 def _round_trip_reasons(name: str, kind: str, errors: np.ndarray, rows: list[int]) -> list[str]:

@@ -157,7 +157,8 @@ def main() -> None:
         print(
             f"  generate, {summary['world_size']} process(es): {images / summary['seconds']:.2f} images/s by the wall "
             f"({images / passed:.2f} with start-up), {images / used:.2f} per processor second; "
-            f"{summary['network_fraction']:.1%} of the time of making rows inside the network (goal 90 %){same}; at most {peak:.2f} of the final bytes on disk",
+            f"{summary['network_fraction']:.1%} of the time of making rows inside the network (goal 90 %){same}; "
+            f"at most {peak:.2f} of the final bytes on disk",
             flush=True,
         )
     if not torch.cuda.is_available():

@@ -54,7 +54,7 @@ def downstream_cells(
     if kind not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {kind!r}")
     chosen = source.choose(configs)
-    names = {config: [entry["name"] for entry in source.manifest(config)["modalities"]] for config in chosen}
+    names = {config: [entry.name for entry in source.manifest(config).modalities] for config in chosen}
     truths = {config: source.truth(config, names[config][0], TARGET) for config in chosen}
     largest = {series_of(source.manifest(config)): config for config in sorted(chosen, key=lambda c: truths[c])}
     cells = []

@@ -263,7 +263,9 @@ def pairs_of(source: Source, cell: Cell, split: str, *, exact: bool) -> Pairs:
     known = None
     if exact:
         model, manifest = source.model(config), source.manifest(config)
-        latents = model.sample_rows(columns["row"].tolist(), seed=manifest["seed"], standardize=manifest["standardize"])
+        if manifest.seed is None:
+            raise ValueError(f"{config!r} does not tell its seed, which the oracles need; leave them out")
+        latents = model.sample_rows(columns["row"].tolist(), seed=manifest.seed, standardize=manifest.standardize)
         if not np.array_equal(
             latents.y, source.rows(config, split, [TARGET], range(*cell.settings["rows"][split]))["y"]
         ):

@@ -13,12 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.hub.loading.batches import numpy_batches
 from mmmi_hf.hub.loading.load import Loaded, load, locate
 
@@ -71,12 +71,9 @@ class Source:
             chosen |= dict.fromkeys(matching)
         return list(chosen)
 
-    def manifest(self, config: str) -> dict[str, Any]:
+    def manifest(self, config: str) -> Manifest:
         """The manifest of a configuration."""
-        manifest = DatasetFolder(self.folder, reading=True).manifest(config)
-        if manifest is None:
-            raise ValueError(f"no configuration {config!r} in {self.place}")
-        return manifest
+        return DatasetFolder(self.folder, reading=True).known_manifest(config)
 
     def digest(self, config: str) -> str:
         """SHA-256 of the manifest, which names the digest of every data file."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
+from mmmi_hf.dataset.format.manifest import Manifest
 
 FORMAT = 1
 LEAST_ROWS = 20
@@ -94,7 +95,9 @@ class Plan:
         """What a reader of the results must know about the data."""
         seeds: dict[int, list[str]] = {}
         for config in self.source.choose(self.configs):
-            seeds.setdefault(self.source.manifest(config)["seed"], []).append(config)
+            seed = self.source.manifest(config).seed
+            if seed is not None:
+                seeds.setdefault(seed, []).append(config)
         return [
             f"{', '.join(names)} were generated with the same seed {seed}: their rows are not independent of each other"
             for seed, names in seeds.items()
@@ -102,7 +105,7 @@ class Plan:
         ]
 
     def _truth(self, config: str, first: str, second: str) -> float:
-        known = [entry["name"] for entry in self.source.manifest(config)["modalities"]]
+        known = [entry.name for entry in self.source.manifest(config).modalities]
         for block in (first, second):
             if block not in (*known, TARGET):
                 raise ValueError(f"{config!r} has no block {block!r}; it has {', '.join([*known, TARGET])}")
@@ -143,7 +146,7 @@ class Plan:
         ]
 
 
-def seed_rows(manifest: dict[str, Any], config: str, seed: int, seeds: int) -> dict[str, list[int]]:
+def seed_rows(manifest: Manifest, config: str, seed: int, seeds: int) -> dict[str, list[int]]:
     """Split → first row and end of the block that a seed uses, numbered from the split's start.
 
     Raises:
@@ -151,7 +154,7 @@ def seed_rows(manifest: dict[str, Any], config: str, seed: int, seeds: int) -> d
     """
     blocks = {}
     for split in SPLITS:
-        there = manifest["splits"].get(split, {"rows": 0})["rows"]
+        there = manifest.splits[split].rows if split in manifest.splits else 0
         length = there // seeds
         if length < LEAST_ROWS:
             raise ValueError(
@@ -162,10 +165,10 @@ def seed_rows(manifest: dict[str, Any], config: str, seed: int, seeds: int) -> d
     return blocks
 
 
-def series_of(manifest: dict[str, Any]) -> str:
+def series_of(manifest: Manifest) -> str:
     """Pipelines and standardisation of a configuration, as one label."""
-    pipelines = dict.fromkeys(entry["pipeline"] for entry in manifest["modalities"])
-    return f"{'+'.join(pipelines)}, {manifest['standardize']}"
+    pipelines = dict.fromkeys(entry.pipeline for entry in manifest.modalities)
+    return f"{'+'.join(pipelines)}, {manifest.standardize}"
 
 
 def read_pairs(text: str) -> list[tuple[str, str]]:

@@ -108,9 +108,10 @@ def _about(source: Source, configs: Sequence[str], records: Sequence[Record], co
         "configurations": {
             name: {
                 "manifest": source.digest(name),
-                **{key: manifest[key] for key in ("version", "rows", "seed", "standardize")},
+                **manifest.model_dump(include={"version", "rows", "seed", "standardize"}),
                 "modalities": [
-                    {key: entry[key] for key in ("name", "shape", "pipeline")} for entry in manifest["modalities"]
+                    entry.model_dump(mode="json", include={"name", "shape", "pipeline"})
+                    for entry in manifest.modalities
                 ],
             }
             for name, manifest in manifests.items()

@@ -1,27 +1,25 @@
 """The dataset card: README.md of a dataset folder, rendered from what the folder holds.
 
 Owns the YAML front matter (which makes plain `load_dataset` find the configurations) and the text below it. Every
-number comes from the folder's own manifests, causal models, ground-truth tables and certificates; data files are not
-read, so that a card can be rendered from the small files of a repository. May import `datasets`; never torch.
+number comes from the folder's own manifests, causal models and certificates; data files are not read, so
+that a card can be rendered from the small files of a repository. May import `datasets`; never torch.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import datasets
-import pyarrow.parquet as pq
+import pyarrow as pa
 from datasets.info import DatasetInfosDict
 from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.cards import environment
-from mmmi_hf.common.files import write_text
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 
@@ -38,22 +36,19 @@ _SIZES = (
 )
 
 
-def render_card(folder: DatasetFolder) -> None:
-    """Write README.md for all complete configurations of a folder (again, if it is there already)."""
-    write_text(folder.card, dataset_card(folder))
-
-
 def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: str | None = None) -> str:
     """The text of the card.
 
     Args:
-        folder: its manifests, causal models, ground-truth tables and certificates; the data files need not be there.
+        folder: its manifests, causal models and certificates; the data files need not be there. Of the tables of
+            ground truth, which follow from these, only the sizes of the files are taken.
         location, revision: what the card tells people to load.
     """
-    manifests = {name: _complete(folder, name) for name in folder.configurations()}
-    models = {name: CausalModel.from_json(folder.causal_model(name).read_text()) for name in manifests}
+    manifests = {name: folder.known_manifest(name) for name in folder.configurations()}
+    models = {name: folder.model(name) for name in manifests}
     summaries = [summary(folder, name, manifest) for name, manifest in manifests.items()]
     first = next(iter(manifests.values()))
+    truths = {one["config"]: one["truth"] for one in summaries}
     return (
         environment(__package__, FILTERS)
         .get_template("dataset_card.md.j2")
@@ -61,7 +56,7 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
             begin=BEGIN,
             end=END,
             title=TITLE,
-            front_matter=_front_matter(folder, manifests, models),
+            front_matter=_front_matter(folder, manifests, models, truths),
             configurations=summaries,
             measured=[entry for entry in summaries if entry["certificate"]],
             bounded=[entry for entry in summaries if entry["bounds"]],
@@ -70,7 +65,7 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
             columns=columns_of(manifests.values(), models.values()),
             location=location,
             pinned=f', revision="{revision}"' if revision else "",
-            example={"config": first["config"], "split": next(iter(first["splits"]))},
+            example={"config": first.config, "split": next(iter(first.splits))},
             corrections=corrections_of(manifests),
             citation=CITATION,
             figures={name: shown_in_card(folder, name) for name in manifests},
@@ -78,30 +73,28 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
     )
 
 
-def _complete(folder: DatasetFolder, name: str) -> dict[str, Any]:
-    manifest = folder.manifest(name)
-    if manifest is None:
-        raise FileNotFoundError(f"{folder.manifest_path(name)} disappeared while the card was rendered")
-    return manifest
-
-
-def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]], models: dict[str, CausalModel]) -> str:
+def _front_matter(
+    folder: DatasetFolder,
+    manifests: dict[str, Manifest],
+    models: dict[str, CausalModel],
+    truths: dict[str, pa.Table],
+) -> str:
     configs = MetadataConfigs()
     infos: dict[str, datasets.DatasetInfo] = {}
     for index, (name, manifest) in enumerate(manifests.items()):
         configs[name] = {
-            "version": manifest["version"],
-            "description": manifest["description"] or "",
-            "data_files": data_files(name, manifest["splits"]),
+            "version": manifest.version,
+            "description": manifest.description,
+            "data_files": data_files(name, manifest.splits),
             **({"default": True} if index == 0 else {}),
         }
         infos[name] = _info(name, manifest, models[name])
     configs[GROUND_TRUTH] = {"data_files": GROUND_TRUTH_FILES}
-    infos[GROUND_TRUTH] = _ground_truth_info(folder, manifests)
+    infos[GROUND_TRUTH] = _ground_truth_info(folder, truths)
     data = DatasetCardData(
         license=LICENSE,
         pretty_name=TITLE,
-        size_categories=[size_category(sum(manifest["rows"] for manifest in manifests.values()))],
+        size_categories=[size_category(sum(manifest.rows for manifest in manifests.values()))],
         task_categories=["feature-extraction", "image-feature-extraction"],
         tags=["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
     )
@@ -114,28 +107,26 @@ def _front_matter(folder: DatasetFolder, manifests: dict[str, dict[str, Any]], m
     return f"{data.to_yaml()}\n"
 
 
-def _info(name: str, manifest: dict[str, Any], model: CausalModel) -> datasets.DatasetInfo:
-    size_on_disk = sum(entry["bytes"] for entry in manifest["files"] if entry["path"].startswith("data/"))
+def _info(name: str, manifest: Manifest, model: CausalModel) -> datasets.DatasetInfo:
     return datasets.DatasetInfo(
         config_name=name,
-        description=manifest["description"] or "",
-        version=manifest["version"],
-        features=features(model, store_latents=manifest["store_latents"]),
-        splits=_splits({split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}),
-        download_size=size_on_disk,
-        dataset_size=sum(entry["bytes"] for entry in manifest["splits"].values()),
+        description=manifest.description,
+        version=manifest.version,
+        features=features(model, store_latents=manifest.store_latents),
+        splits=_splits({split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}),
+        download_size=sum(entry.bytes for entry in manifest.data),
+        dataset_size=sum(entry.bytes for entry in manifest.splits.values()),
     )
 
 
-def _ground_truth_info(folder: DatasetFolder, manifests: dict[str, dict[str, Any]]) -> datasets.DatasetInfo:
-    tables = [pq.read_table(folder.ground_truth(name)) for name in manifests]
-    rows, size = sum(table.num_rows for table in tables), sum(table.nbytes for table in tables)
+def _ground_truth_info(folder: DatasetFolder, truths: dict[str, pa.Table]) -> datasets.DatasetInfo:
+    rows, size = (sum(sizes) for sizes in zip(*((len(one), one.nbytes) for one in truths.values()), strict=True))
     return datasets.DatasetInfo(
         config_name=GROUND_TRUTH,
         description="Ground truth in nats: one row per configuration and quantity.",
         features=datasets.Features.from_arrow_schema(SCHEMA),
         splits=_splits({"train": (rows, size)}),
-        download_size=sum(folder.ground_truth(name).stat().st_size for name in manifests),
+        download_size=sum(folder.ground_truth(name).stat().st_size for name in truths),
         dataset_size=size,
     )
 

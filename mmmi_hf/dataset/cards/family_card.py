@@ -105,21 +105,12 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
-    from mmmi_hf.dataset.format.schema import is_image
-    from mmmi_hf.dataset.generation.rows import load_bijections, make_rows
+    from mmmi_hf.dataset.generation.rows import load_bijections, make_rows, modality_entries
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
     rows = {column: table.column(column).to_pylist() for column in table.column_names if "_image" not in column}
-    modalities = [
-        {
-            "pipeline": modality.pipeline,
-            "class_label": modality.class_label,
-            "view_half_range": bijections[name].view.half_range if is_image(config.model.shapes[name]) else None,
-        }
-        for name, modality in zip(config.model.modalities, config.modalities, strict=True)
-    ]
-    return tuples_figure(config.name, config.model, modalities, rows)
+    return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows)
 
 
 def _front_matter(family: Family) -> str:

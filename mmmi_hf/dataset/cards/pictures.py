@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -65,19 +66,16 @@ def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
     Raises:
         ConfigurationError: the configuration is not there, or a file of it is missing or cannot be read.
     """
-    manifest = folder.manifest(name)
-    if manifest is None:
-        there = ", ".join(folder.configurations()) or "none is complete"
-        raise ConfigurationError(f"{folder.path} holds no configuration {name!r} (there: {there})")
-    path = folder.causal_model(name)
+    manifest = folder.known_manifest(name)
     try:
-        model = CausalModel.from_json(path.read_text())
+        model = folder.model(name)
     except OSError as error:
+        path = folder.causal_model(name)
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}); generate {name!r} again") from error
-    yield from configuration_pictures(name, model, standardize=manifest["standardize"])
-    files = [folder.path / file for split in manifest["splits"].values() for file in split["files"]]
-    yield Picture("tuples", lambda: tuples_figure(name, model, manifest["modalities"], first_rows(files)))
-    if manifest["rows"] > 1:
+    yield from configuration_pictures(name, model, standardize=manifest.standardize)
+    files = [folder.path / file for split in manifest.splits.values() for file in split.files]
+    yield Picture("tuples", lambda: tuples_figure(name, model, manifest.modalities, first_rows(files)))
+    if manifest.rows > 1:
         yield Picture("pointwise", lambda: _pointwise_figure(name, model, files))
 
 
@@ -146,14 +144,14 @@ def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
 
 
 def tuples_figure(
-    name: str, model: CausalModel, modalities: Sequence[Mapping[str, Any]], rows: Mapping[str, Any]
+    name: str, model: CausalModel, modalities: Sequence[ModalityEntry], rows: Mapping[str, Any]
 ) -> Figure:
     """Rows as a grid of tuples.
 
     Args:
         name: of the configuration.
         model: its causal model.
-        modalities: as a manifest lists them: pipeline, class_label and view_half_range of each.
+        modalities: as a manifest lists them.
         rows: column → the values of a few rows.
     """
     from mmmi_hf.figures import style, tuple_grid
@@ -173,9 +171,12 @@ def tuples_figure(
     return tuple_grid(
         data,
         numbers,
-        half_ranges={one: entry["view_half_range"] or float(np.abs(data[one]).max()) for one, entry in shown.items()},
+        half_ranges={
+            one: float(np.abs(data[one]).max()) if entry.view is None else entry.view.half_range
+            for one, entry in shown.items()
+        },
         captions={
-            one: entry["pipeline"] if entry["class_label"] is None else f"class {entry['class_label']}"
+            one: entry.pipeline if entry.class_label is None else f"class {entry.class_label}"
             for one, entry in shown.items()
         },
         title=f"{name}{part}\n{exact} nats",

@@ -1,7 +1,7 @@
 """The parts of a dataset card's text: what is said of each configuration, in the form that the template prints.
 
-Owns the wording of tables. Every number comes from manifests, ground-truth tables, causal models and certificates. May
-import causal/ and pyarrow; never torch.
+Owns the wording of tables. Every number comes from manifests, causal models and certificates. May import causal/ and
+pyarrow; never torch.
 """
 
 from __future__ import annotations
@@ -13,73 +13,81 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import yaml
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, rebuilt_configuration, release_differences
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
+from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
+from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.format.schema import pmi_pairs
 
 NOT_MEASURED = "not measured"
 _LISTED = 3
 
 
-def summary(folder: DatasetFolder, name: str, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What the card says of one configuration: its manifest, and the entries that the template prints."""
-    rows = pq.read_table(folder.ground_truth(name)).to_pylist()
+def summary(folder: DatasetFolder, name: str, manifest: Manifest) -> dict[str, Any]:
+    """What the card says of one configuration: the entries that the template prints, and its ground truth."""
+    config, certificate = rebuilt_configuration(folder, name, manifest), bound_certificate(folder, name)
+    truth = ground_truth_table(config, certificate)
+    rows = truth.to_pylist()
     values = {row["quantity"]: row["value"] for row in rows}
-    names = [modality["name"] for modality in manifest["modalities"]]
+    names = [modality.name for modality in manifest.modalities]
     pairs = list(combinations(names, 2))
-    certificate = bound_certificate(folder, name)
     return {
-        **manifest,
-        "shapes": _shapes(manifest["modalities"]),
+        "config": name,
+        "version": manifest.version,
+        "description": manifest.description,
+        "rows": manifest.rows,
+        "seed": manifest.seed,
+        "standardize": manifest.standardize,
+        "truth": truth,
+        "shapes": _shapes(manifest.modalities),
         "each": [values[f"I({x};y)"] for x in names],
         "together": [values[f"I({','.join(names)};y)"]] if len(names) > 1 else [values["I(x1;y)"]],
         "pairs": [values[f"I({a};{b})"] for a, b in pairs],
         "pairs_given_y": [values[f"I({a};{b}|y)"] for a, b in pairs],
-        "bounds": [
-            row for row in rows if row["lower_bound_float32"] is not None or row["lower_bound_8bit"] is not None
-        ],
+        "bounds": [row for row in rows if any(row[column] is not None for column in BOUNDS)],
         "certificate": certificate_line(certificate) if certificate else "",
-        "differs": "; ".join(release_differences(rebuilt_configuration(folder, name, manifest), manifest)),
-        "maps": _maps(manifest["modalities"]),
-        "versions": _versions(manifest["key"]["versions"]),
+        "differs": "; ".join(release_differences(config, manifest)),
+        "maps": _maps(manifest.modalities),
+        "versions": _versions(manifest.statements.versions),
     }
 
 
-def certificate_line(certificate: Mapping[str, Any]) -> str:
+def certificate_line(certificate: CertificateRecord) -> str:
     """A certificate in one line: rows inverted, how well their latents came back, confidence of all bounds together."""
-    rows = len(certificate["sample"]["rows"])
-    errors = [kinds["float32"] for kinds in certificate["round_trip"].values() if "float32" in kinds]
-    if certificate["replayed"]:
-        worst = max((error["max"] for error in errors if error["max"] is not None), default=0.0)
+    rows = len(certificate.sample.rows)
+    errors = [kinds["float32"].max for kinds in certificate.round_trip.values() if "float32" in kinds]
+    if certificate.replayed:
+        worst = max((error for error in errors if error is not None), default=0.0)
         what = f"gave the latents of their seed again, with relative errors of at most {worst:.1e}"
     else:
         what = "gave latents of the declared law"
-    together = f"all bounds hold together with {100 * certificate['confidence']:g} % confidence"
+    confidence = f"{100 * certificate.confidence:g} % confidence"
+    together = f"measured bounds hold together with {confidence} if the other rows err as these do"
     return f"{rows} sampled rows were inverted and {what}; {together}"
 
 
-def _shapes(modalities: Sequence[Mapping[str, Any]]) -> str:
+def _shapes(modalities: Sequence[ModalityEntry]) -> str:
     """Two modalities of 1×32×32 as "2 × (1×32×32)"; different shapes are listed."""
-    shapes = ["×".join(map(str, modality["shape"])) for modality in modalities]
+    shapes = ["×".join(map(str, modality.shape)) for modality in modalities]
     if len(set(shapes)) == 1:
         return shapes[0] if len(shapes) == 1 else f"{len(shapes)} of {shapes[0]}"
     return ", ".join(shapes)
 
 
-def _maps(modalities: Sequence[Mapping[str, Any]]) -> str:
+def _maps(modalities: Sequence[ModalityEntry]) -> str:
     """The pipelines with their classes: "x1, x2: fashion-mnist (`f968557e76e5`), classes 7, 8"."""
-    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    groups: dict[tuple[str, str], list[ModalityEntry]] = {}
     for modality in modalities:
-        groups.setdefault((modality["pipeline"], modality["pipeline_digest"]), []).append(modality)
+        groups.setdefault((modality.pipeline, modality.pipeline_digest), []).append(modality)
     parts = []
     for (pipeline, digest), members in groups.items():
-        labels = [str(member["class_label"]) for member in members if member["class_label"] is not None]
+        labels = [str(member.class_label) for member in members if member.class_label is not None]
         classes = f", class{'es' if len(labels) > 1 else ''} {', '.join(labels)}" if labels else ""
-        names = [member["name"] for member in members]
+        names = [member.name for member in members]
         shown = ", ".join(names) if len(names) <= _LISTED else f"{names[0]} … {names[-1]}"
         parts.append(f"{shown}: {pipeline} (`{digest[:12]}`){classes}")
     return "; ".join(parts)
@@ -124,18 +132,18 @@ def _sum(*kinds: list[str]) -> str:
     return " + ".join(term for terms in short for term in terms) or "0"
 
 
-def columns_of(manifests: Iterable[Mapping[str, Any]], models: Iterable[CausalModel]) -> list[dict[str, str]]:
+def columns_of(manifests: Iterable[Manifest], models: Iterable[CausalModel]) -> list[dict[str, str]]:
     """The rows of the table of columns, over all configurations."""
     shapes: dict[str, list[str]] = {}
     ranges: dict[str, list[str]] = {}
     latents = False
     for manifest in manifests:
-        latents = latents or manifest["store_latents"]
-        for modality in manifest["modalities"]:
-            shape = "×".join(map(str, modality["shape"]))
-            _once(shapes.setdefault(modality["name"], []), shape)
-            if modality["view_half_range"] is not None:
-                _once(ranges.setdefault(modality["name"], []), f"±{modality['view_half_range']:g}")
+        latents = latents or manifest.store_latents
+        for modality in manifest.modalities:
+            shape = "×".join(map(str, modality.shape))
+            _once(shapes.setdefault(modality.name, []), shape)
+            if modality.view is not None:
+                _once(ranges.setdefault(modality.name, []), f"±{modality.view.half_range:g}")
     rows = []
     for members, kinds in _grouped(shapes):
         rows.append(

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from mmmi_hf.causal.statistics.bounds import (
     residual_bound,
     submodular_bound,
 )
+from mmmi_hf.dataset.format.certificate_record import RoundTrip
 
 FEWEST_ROWS = 32
 MOST_NATS_OF_PRODUCT = 6.0
@@ -81,16 +81,16 @@ def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarra
     return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
 
 
-def error_summary(errors: np.ndarray, *, replayed: bool) -> dict[str, Any]:
+def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
     """Median and maximum over the rows that could be inverted (None without replay), and the number of the others."""
     known = errors[np.isfinite(errors)]
     stated = replayed and len(known) > 0
-    return {
-        "median": float(np.median(known)) if stated else None,
-        "max": float(known.max()) if stated else None,
-        "failed": len(errors) - len(known),
-        "rows": len(errors),
-    }
+    return RoundTrip(
+        median=float(np.median(known)) if stated else None,
+        max=float(known.max()) if stated else None,
+        failed=len(errors) - len(known),
+        rows=len(errors),
+    )
 
 
 def could_be_inverted(recovered: np.ndarray) -> np.ndarray:

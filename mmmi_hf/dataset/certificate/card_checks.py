@@ -8,19 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
+import pyarrow as pa
 import yaml
 from datasets import DatasetInfo, Features
 from datasets.config import DATASETDICT_INFOS_FILENAME, REPOYAML_FILENAME
 from datasets.info import DatasetInfosDict
 from datasets.load import LocalDatasetModuleFactory
 from datasets.utils.metadata import MetadataConfigs
-from huggingface_hub import DatasetCardData, metadata_load
+from huggingface_hub import DatasetCardData
+from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from mmmi_hf.common.files import MOST_BYTES, read_regular
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
-from mmmi_hf.dataset.format.ground_truth import SCHEMA
+from mmmi_hf.dataset.format.ground_truth import stored_ground_truth
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.releases.configuration import SPLITS, MMMIConfig, is_name
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -35,7 +39,7 @@ UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, Runti
 """What `datasets` and YAML raise of cards that say nothing sensible; RecursionError is a RuntimeError."""
 
 
-def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[str, Any]) -> list[str]:
+def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest) -> list[str]:
     """What is wrong with the card as far as a configuration goes, and with entries that may be read in its place.
 
     Args:
@@ -43,7 +47,7 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[s
         config, manifest: the configuration as its manifest describes it.
     """
     try:
-        data = DatasetCardData(**metadata_load(folder.card))  # type: ignore[arg-type]
+        data = DatasetCardData(**front_matter_of(folder.card))
         entries = data["configs"]
         found = {entry["config_name"]: entry for entry in entries}
         infos = DatasetInfosDict.from_dataset_card_data(data)
@@ -55,16 +59,24 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Mapping[s
         for name in OVERRIDING
         if (folder.path / name).exists()
     ]
-    own = data_files(config.name, manifest["splits"])
+    own = data_files(config.name, manifest.splits)
     for name, wanted in ((config.name, own), (GROUND_TRUTH, GROUND_TRUTH_FILES)):
         entry = found.get(name, {})
         if entry.get("data_files") != wanted or not set(entry) <= FIELDS or len(found) != len(entries):
             problems.append(f"README.md makes `load_dataset` read something else as {name!r} than the manifest's files")
-    said = {"version": manifest["version"], "description": manifest["description"] or ""}
+    said = {"version": manifest.version, "description": manifest.description}
     if {field: found.get(config.name, {}).get(field) for field in said} != said:
         problems.append(f"README.md gives {config.name!r} another version or description than the manifest")
-    problems += _entry_problems(folder, found, default) + _info_problems(config, manifest, infos) + _stray(folder)
+    tables = {path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("*.parquet"))}
+    problems += _entry_problems(folder, found, default) + _info_problems(config, manifest, infos, tables[config.name])
+    problems += _stray(folder, tables)
     return problems or _kind_problems(folder, entries[0]["config_name"])
+
+
+def front_matter_of(card: Path) -> dict[str, Any]:
+    """The YAML of a card; one of the `UNREADABLE` where there is none."""
+    found: dict[str, Any] = yaml.safe_load(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2))  # type: ignore[union-attr]
+    return found
 
 
 def _read_by_default(data: DatasetCardData, infos: Mapping[str, DatasetInfo]) -> str | None:
@@ -99,7 +111,7 @@ def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any]) -> bool
     try:
         manifest = folder.manifest(name)
         if manifest is not None:
-            return files == data_files(name, manifest["splits"])
+            return files == data_files(name, manifest.splits)
     except (ConfigurationError, LookupError, TypeError):  # that manifest says nothing, which is not this one's fault
         return False
     return all(each in possible for each in files) and not folder.data(name).exists()
@@ -144,12 +156,14 @@ def _kind_problems(folder: DatasetFolder, first: str) -> list[str]:
     return [f"README.md names {first!r} first, which makes `load_dataset` take all files for {kind}"]
 
 
-def _info_problems(config: MMMIConfig, manifest: Mapping[str, Any], infos: Mapping[str, DatasetInfo]) -> list[str]:
+def _info_problems(
+    config: MMMIConfig, manifest: Manifest, infos: Mapping[str, DatasetInfo], truth: pa.Table
+) -> list[str]:
     """Types of columns and sizes of splits."""
     problems = []
-    columns = features(config.model, store_latents=manifest["store_latents"])
-    sizes = {split: (entry["rows"], entry["bytes"]) for split, entry in manifest["splits"].items()}
-    for name, kinds in ((config.name, columns), (GROUND_TRUTH, Features.from_arrow_schema(SCHEMA))):
+    columns = features(config.model, store_latents=manifest.store_latents)
+    sizes = {split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}
+    for name, kinds in ((config.name, columns), (GROUND_TRUTH, Features.from_arrow_schema(truth.schema))):
         info = infos.get(name, DatasetInfo())
         stated = {split: (each.num_examples, each.num_bytes) for split, each in (info.splits or {}).items()}
         if info.features not in (None, kinds) or (name == config.name and stated not in ({}, sizes)):
@@ -157,19 +171,22 @@ def _info_problems(config: MMMIConfig, manifest: Mapping[str, Any], infos: Mappi
     return problems
 
 
-def _stray(folder: DatasetFolder) -> list[str]:
-    """Data and ground truth of configurations that the folder does not have, and ground truth that speaks of others."""
-    tables = {path.stem: path for path in (folder.path / GROUND_TRUTH).glob("*.parquet")}
-    claimed = {name: f"{GROUND_TRUTH}/{path.name}" for name, path in tables.items()}
+def _stray(folder: DatasetFolder, tables: Mapping[str, pa.Table]) -> list[str]:
+    """Data and ground truth of configurations that the folder does not have, and ground truth that speaks of others, or
+    that `load_dataset` could not read together with the other tables."""
+    claimed = {name: f"{GROUND_TRUTH}/{name}.parquet" for name in tables}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").glob("[!.]*")}
     being_made = {name for name in claimed if folder.work(name).exists()}
     known = set(folder.configurations())
-    return [
-        f"{where} belongs to no configuration of the folder"
+    problems = [
+        f"{where} belongs to no configuration of the folder; remove it"
         for name, where in claimed.items()
         if name not in known | being_made
     ] + [
         f"{claimed[name]} lists quantities of another configuration"
-        for name, path in tables.items()
-        if set(pq.read_table(path, columns=["config"])["config"].to_pylist()) != {name}
+        for name, table in tables.items()
+        if set(table["config"].to_pylist()) != {name}
     ]
+    if len({tuple(table.schema.names) for table in tables.values()}) > 1:
+        problems.append(f"the tables of {GROUND_TRUTH}/ have different columns; generate or verify again with --write")
+    return problems

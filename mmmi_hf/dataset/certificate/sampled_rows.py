@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +16,7 @@ from datasets import Features
 
 from mmmi_hf.causal import Latents
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches, pixels
 from mmmi_hf.dataset.format.schema import eight_bit, features, is_image, latent_column, pmi_pairs
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -50,15 +50,15 @@ class StoredRows:
     latents: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def sample_seed(manifest: Mapping[str, Any], chosen: int | None) -> int:
+def sample_seed(manifest: Manifest, chosen: int | None) -> int:
     """The seed of the sample: SHA-256 of the configuration's name and the digests of its data files.
 
     Whoever makes the folder learns it only once the data are finished, so that rows cannot be made good for being
     looked at (the idea of Fiat and Shamir). A maker who tries many folders can still look for a lucky one: a reader who
     wants to exclude that mixes in a number of the reader's own.
     """
-    text = ["mmmi_hf certificate 1", manifest["config"], str(chosen)]
-    text += [f"{entry['path']} {entry['sha256']}" for entry in manifest["files"] if entry["path"].startswith("data/")]
+    text = ["mmmi_hf certificate 1", manifest.config, str(chosen)]
+    text += [f"{entry.path} {entry.sha256}" for entry in manifest.data]
     return int.from_bytes(hashlib.sha256("\n".join(text).encode()).digest()[:16], "big")
 
 
@@ -84,7 +84,7 @@ def sampled_rows(splits: Mapping[str, range], count: int, seed: int) -> list[int
 def read_rows(
     folder: DatasetFolder,
     config: MMMIConfig,
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     sample: Sequence[int],
     *,
     replay: bool,
@@ -101,7 +101,7 @@ def read_rows(
     reader = _Reader(config, manifest, sample, replay=replay)
     for split, rows in config.split_rows.items():
         position = rows.start
-        paths = [folder.path / path for path in manifest["splits"][split]["files"]]
+        paths = [folder.path / path for path in manifest.splits[split].files]
         try:
             for batch in batches(paths):
                 if position + len(batch) > rows.stop:
@@ -118,11 +118,11 @@ def read_rows(
 
 
 class _Reader:
-    def __init__(self, config: MMMIConfig, manifest: Mapping[str, Any], sample: Sequence[int], *, replay: bool) -> None:
+    def __init__(self, config: MMMIConfig, manifest: Manifest, sample: Sequence[int], *, replay: bool) -> None:
         self.config, self.model, self.replay = config, config.model, replay
         self.features = features(config.model, store_latents=config.store_latents)
         self.schema = self.features.arrow_schema
-        self.half_range = {entry["name"]: entry["view_half_range"] for entry in manifest["modalities"]}
+        self.half_range = manifest.half_ranges
         self.sample = np.asarray(sample)
         self.found = StoredRows(list(sample))
         self.kept: dict[str, list[np.ndarray]] = {}

@@ -2,32 +2,35 @@
 
 Owns the layout on disk, which is also the layout on the Hub:
 
-    README.md                            card
     data/CONFIG/{train,validation,test}-*.parquet
-    ground_truth/CONFIG.parquet          the configuration `ground_truth`, one row per quantity
     causal_models/CONFIG.json
-    figures/CONFIG/*.png                 pictures of the card; no part of the manifest
-    manifests/CONFIG.json                a configuration is complete when its manifest is there
+    manifests/CONFIG.json                a configuration is there when its manifest is
     certificates/CONFIG.json             what was measured on these very bytes; names the manifest's SHA-256
+    ground_truth/CONFIG.parquet          derived: the configuration `ground_truth`, one row per quantity
+    README.md                            derived: the card
+    figures/CONFIG/*.png                 pictures of the card
     .shards/CONFIG                       only while a configuration is being made
+
+They are written in this order, each once. A kill in between leaves a folder in which everything that is there is true:
+what is derived says at most less than the records.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from mmmi_hf.common.files import nearest_existing, sha256_of, sync, write_json
+from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.files import nearest_existing, read_regular, sha256_of, sync
 from mmmi_hf.common.locks import locked_folder
+from mmmi_hf.common.records import RecordError
+from mmmi_hf.dataset.format.manifest import FileEntry, Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
-MANIFEST_FORMAT = 1
 WORK = ".shards"
 GROUND_TRUTH = "ground_truth"
 GROUND_TRUTH_FILES = [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]
@@ -99,26 +102,34 @@ class DatasetFolder:
         """The complete configurations, by name."""
         return sorted(path.stem for path in (self.path / "manifests").glob("*.json"))
 
-    def manifest(self, config: str) -> dict[str, Any] | None:
-        """The manifest of a complete configuration, or None."""
-        path = self.manifest_path(config)
-        if not path.exists():
-            return None
+    def manifest(self, config: str) -> Manifest | None:
+        """The manifest of a configuration, or None. Raises ConfigurationError for one that cannot be read."""
         try:
-            manifest = json.loads(path.read_text())
-        except (ValueError, OSError, RecursionError) as error:
-            raise ConfigurationError(f"{path} is damaged ({error}); remove it and generate again") from error
-        if not isinstance(manifest, dict) or manifest.get("format") != MANIFEST_FORMAT:
-            raise ConfigurationError(f"{path} is not a manifest of this version of mmmi_hf")
+            return Manifest.read(self.manifest_path(config))
+        except FileNotFoundError:
+            return None
+        except (RecordError, OSError) as error:
+            raise ConfigurationError(f"{error}; if it is damaged, remove it and generate again") from error
+
+    def known_manifest(self, config: str) -> Manifest:
+        """The manifest of a configuration that must be there. Raises ConfigurationError where it is not."""
+        manifest = self.manifest(config)
+        if manifest is None:
+            known = ", ".join(self.configurations()) or "none"
+            raise ConfigurationError(f"{self.path} holds no configuration {config!r}; it holds {known}")
         return manifest
+
+    def model(self, config: str) -> CausalModel:
+        """The causal model of a configuration. Raises OSError or ValueError where there is none."""
+        return CausalModel.from_json(read_regular(self.causal_model(config)).decode())
 
     def check_others(self, config: str) -> None:
         """Refuse to add to a folder whose other configurations the card could not state."""
         for other in self.configurations():
             self.manifest(other)
-            for path in (self.ground_truth(other), self.causal_model(other)):
-                if other != config and not path.is_file():
-                    raise ConfigurationError(f"{path} is missing; generate {other!r} again, or give another folder")
+            path = self.causal_model(other)
+            if other != config and not path.is_file():
+                raise ConfigurationError(f"{path} is missing; generate {other!r} again, or give another folder")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
@@ -126,26 +137,22 @@ class DatasetFolder:
         with locked_folder(self.path):
             yield
 
-    def damaged_files(self, manifest: Mapping[str, Any]) -> list[str]:
+    def damaged_files(self, manifest: Manifest) -> list[str]:
         """The files of a manifest that are missing or whose SHA-256 differs."""
         return [
-            entry["path"]
-            for entry in manifest["files"]
-            if not (self.path / entry["path"]).is_file() or file_entry(self.path, entry["path"]) != entry
+            entry.path
+            for entry in manifest.files
+            if not (self.path / entry.path).is_file() or not same_file(self.path, entry)
         ]
 
     def remove(self, config: str) -> None:
-        """Take a configuration away: certificate and manifest first, then its data and figures."""
-        for path in (self.certificate_path(config), self.manifest_path(config)):
+        """Take a configuration away: what is derived first, then certificate and manifest, then data and figures."""
+        for path in (self.ground_truth(config), self.certificate_path(config), self.manifest_path(config)):
             if path.exists():
                 path.unlink(missing_ok=True)
                 sync(path.parent)
         for stale in (self.data(config), self.figures(config)):
             shutil.rmtree(stale, ignore_errors=True)
-
-    def write_manifest(self, config: str, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, which makes the configuration complete."""
-        write_json(self.manifest_path(config), {"format": MANIFEST_FORMAT, **manifest})
 
     def remove_work(self, config: str) -> None:
         """Remove what making a configuration left, once it is complete."""
@@ -156,6 +163,10 @@ class DatasetFolder:
             shutil.rmtree(left, ignore_errors=True)
         with suppress(OSError):  # another configuration is being made
             (self.path / WORK).rmdir()
+
+    def write_manifest(self, config: str, manifest: Manifest) -> None:
+        """Write the manifest, which makes the configuration one of the folder."""
+        manifest.write(self.manifest_path(config))
 
 
 def shard_names(config: str, split: str, count: int) -> list[str]:
@@ -168,7 +179,13 @@ def data_files(config: str, splits: Iterable[str]) -> list[dict[str, str]]:
     return [{"split": split, "path": f"data/{config}/{split}-*"} for split in splits]
 
 
-def file_entry(root: Path, relative: str) -> dict[str, Any]:
+def file_entry(root: Path, relative: str) -> FileEntry:
     """How a manifest names a file: path, size in bytes, SHA-256."""
     path = root / relative
-    return {"path": relative, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
+    return FileEntry(path=relative, bytes=path.stat().st_size, sha256=sha256_of(path))
+
+
+def same_file(root: Path, entry: FileEntry) -> bool:
+    """Whether a file that is there has the size and the SHA-256 that a manifest names."""
+    found = file_entry(root, entry.path)
+    return (found.bytes, found.sha256) == (entry.bytes, entry.sha256)

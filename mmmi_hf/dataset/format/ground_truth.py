@@ -1,25 +1,32 @@
-"""The information quantities of a configuration, and their table.
+"""The information quantities of a configuration, and their table `ground_truth/CONFIG.parquet`.
 
-Owns which quantities are reported and their names. All values are in nats and are computed from the causal model,
-each time; `info`, the `ground_truth` table, cards and descriptions all come from here.
+Owns which quantities are reported, their names, the table's columns, and whether a stored table is right. All values
+are in nats and are computed from the causal model, each time; `info`, the table, cards and descriptions all come from
+here.
+
+The table is derived: it follows from the causal model, the version and, where there is one, the certificate. No digest
+vouches for it; every check computes it again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.quantities import reported
-from mmmi_hf.common.files import write_bytes
+from mmmi_hf.common.files import MOST_BYTES, check_regular, write_bytes
+from mmmi_hf.dataset.format import format_1
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
-# Both texts are compared when a folder is checked: they may not change without the format of manifests.
-CERTIFIED = "; lower bounds measured on the stored bytes, see certificates/"
+# Both texts are compared when a folder is checked: they may not change without the format of folders.
+MEASURED = "; measured bounds hold if the other rows err as the sampled ones, floors whatever they are: certificates/"
 
 SCHEMA = pa.schema(
     [
@@ -27,11 +34,17 @@ SCHEMA = pa.schema(
         ("version", pa.string()),
         ("quantity", pa.string()),
         ("value", pa.float64()),
-        ("lower_bound_float32", pa.float64()),
-        ("lower_bound_8bit", pa.float64()),
+        ("floor_float32", pa.float64()),
+        ("measured_float32", pa.float64()),
+        ("floor_view", pa.float64()),
+        ("measured_view", pa.float64()),
+        ("confidence", pa.float64()),
+        ("rows_replayed", pa.int64()),
+        ("rows_inverted", pa.int64()),
         ("method", pa.string()),
     ]
 )
+BOUNDS = ("floor_float32", "measured_float32", "floor_view", "measured_view")
 
 
 def quantities(model: CausalModel) -> dict[str, float]:
@@ -45,32 +58,85 @@ def quantities(model: CausalModel) -> dict[str, float]:
     return {str(quantity): quantity.of(model) for quantity in reported(model)}
 
 
-def ground_truth_table(config: MMMIConfig, bounds: Mapping[str, Mapping[str, float | None]] | None = None) -> pa.Table:
-    """One row per quantity.
+def ground_truth_table(config: MMMIConfig, certificate: CertificateRecord | None = None) -> pa.Table:
+    """One row per quantity; what was not measured, or has no floor, is empty.
 
     Args:
         config: the configuration.
-        bounds: quantity → {"float32": …, "8bit": …}, what a certificate measured; without one the bounds are empty.
+        certificate: that binds its manifest; None without one.
     """
-    values = quantities(config.model)
-    count, bounds = len(values), bounds or {}
-    return pa.table(
-        {
-            "config": [config.name] * count,
-            "version": [str(config.version)] * count,
-            "quantity": list(values),
-            "value": list(values.values()),
-            "lower_bound_float32": [bounds.get(name, {}).get("float32") for name in values],
-            "lower_bound_8bit": [bounds.get(name, {}).get("8bit") for name in values],
-            "method": [METHOD + (CERTIFIED if name in bounds else "") for name in values],
-        },
-        schema=SCHEMA,
-    )
+    rows = [_row(config, certificate, quantity, value) for quantity, value in quantities(config.model).items()]
+    return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 
-def write_ground_truth(config: MMMIConfig, path: Path, bounds: Mapping[str, Mapping[str, float | None]] | None) -> None:
+def _row(config: MMMIConfig, certificate: CertificateRecord | None, quantity: str, value: float) -> dict[str, Any]:
+    row: dict[str, Any] = {"config": config.name, "version": str(config.version), "quantity": quantity, "value": value}
+    bounds = None if certificate is None else certificate.bounds.get(quantity)
+    if certificate is None or bounds is None or not bounds.columns:
+        return row | {"method": METHOD}
+    for kind, bound in bounds.columns.items():
+        row |= {f"floor_{kind}": bound.floor, f"measured_{kind}": bound.measured}
+    return row | {
+        "confidence": certificate.confidence,
+        "rows_replayed": certificate.sample.rows_replayed,
+        "rows_inverted": len(certificate.sample.rows),
+        "method": METHOD + MEASURED,
+    }
+
+
+def write_ground_truth(config: MMMIConfig, path: Path, certificate: CertificateRecord | None) -> None:
     """Write `ground_truth_table` as Parquet."""
     sink = pa.BufferOutputStream()
-    pq.write_table(ground_truth_table(config, bounds), sink)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(ground_truth_table(config, certificate), sink)
     write_bytes(path, sink.getvalue())
+
+
+def stored_ground_truth(path: Path) -> pa.Table:
+    """The table of a file, of today's format or of format 1. Raises OSError or ValueError for anything else."""
+    check_regular(path, MOST_BYTES)
+    return pq.ParquetFile(path).read()
+
+
+def ground_truth_problems(stored: pa.Table, config: MMMIConfig, certificate: CertificateRecord | None) -> list[str]:
+    """In what a stored table is not the one of the causal model and the certificate.
+
+    A table without any bounds is right beside a certificate too: the certificate is put in place before its bounds are.
+    """
+    wanted = ground_truth_table(config, certificate).to_pylist()
+    bare = all(stored[name].null_count == len(stored) for name in BOUNDS if name in stored.schema.names)
+    if stored.schema.names == format_1.TABLE.names:
+        wanted, of_bounds = format_1.table_rows(wanted), tuple(format_1.COLUMNS)
+        bare = all(stored[name].null_count == len(stored) for name in of_bounds)
+        plain = format_1.table_rows(ground_truth_table(config).to_pylist())
+    elif stored.schema.equals(SCHEMA):
+        of_bounds, plain = (*BOUNDS, "confidence", "rows_replayed", "rows_inverted"), None
+    else:
+        return ["the ground truth has other columns"]
+    if bare and certificate is not None:
+        wanted = plain or ground_truth_table(config).to_pylist()
+    found = {row["quantity"]: row for row in stored.to_pylist()}
+    unknown = sorted(str(name) for name in set(found) - {row["quantity"] for row in wanted})
+    if unknown:
+        return [f"the ground truth lists {unknown[0]}, which the causal model does not have"]
+    missing = [row["quantity"] for row in wanted if row["quantity"] not in found]
+    if missing or len(found) != len(stored):
+        what = f"does not list {missing[0]}" if missing else "lists a quantity twice"
+        return [f"the ground truth {what}; it lists every quantity of the causal model once"]
+    return [problem for want in wanted for problem in _differences(found[want["quantity"]], want, of_bounds)]
+
+
+def _differences(have: dict[str, Any], want: dict[str, Any], of_bounds: tuple[str, ...]) -> list[str]:
+    quantity, problems = want["quantity"], []
+    if (have["config"], have["version"]) != (want["config"], want["version"]):
+        problems.append(f"the ground truth of {quantity} is that of {have['config']} {have['version']}")
+    if have["value"] is None or not math.isclose(have["value"], want["value"], rel_tol=1e-9, abs_tol=1e-12):
+        problems.append(f"{quantity} is {have['value']} in the ground truth, {want['value']} by the causal model")
+    problems += [
+        f"the ground truth gives {quantity} the {field} {have[field]}, the certificate "
+        f"{'nothing' if want[field] is None else want[field]}"
+        for field in of_bounds
+        if have[field] != want[field]
+    ]
+    if have["method"] != want["method"]:
+        problems.append(f"the ground truth of {quantity} tells another method: {have['method']!r}")
+    return problems

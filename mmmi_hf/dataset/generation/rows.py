@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from mmmi_hf.dataset.format.manifest import ModalityEntry, View
 from mmmi_hf.dataset.format.schema import features, is_image, latent_column, pmi_pairs, png_views, to_table
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
@@ -124,6 +125,25 @@ def _vendor() -> str:
         if name.strip() == "vendor_id":
             return value.strip()
     return platform.processor()
+
+
+def modality_entries(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> tuple[ModalityEntry, ...]:
+    """The modalities of a configuration as its manifest lists them."""
+    entries = []
+    for name, modality in zip(config.model.modalities, config.modalities, strict=True):
+        bijection, shape = bijections[name], config.model.shapes[name]
+        view = View(kind="image", half_range=bijection.view.half_range) if is_image(shape) else None
+        entries.append(
+            ModalityEntry(
+                name=name,
+                shape=shape,
+                pipeline=modality.pipeline,
+                pipeline_digest=bijection.digest,
+                class_label=modality.class_label,
+                view=view,
+            )
+        )
+    return tuple(entries)
 
 
 @dataclass(frozen=True, eq=False)

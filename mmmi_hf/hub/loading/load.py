@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
-import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, statement_problems
-from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
+from mmmi_hf.dataset.certificate.folder_checks import statement_problems
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
+from mmmi_hf.dataset.format.configurations import rebuilt_configuration
+from mmmi_hf.dataset.format.folder import DatasetFolder, same_file
+from mmmi_hf.dataset.format.ground_truth import ground_truth_table
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.hub.client.bars import progress_bars_of_the_client
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.client.remote import check_address
@@ -42,14 +46,23 @@ class Quantity:
 
     Attributes:
         value: exact, from the causal model.
-        lower_bound_float32, lower_bound_8bit: what the stored columns carry at least, as certified; None if that has
-            not been measured.
+        floor_float32, floor_view: what the stored columns carry at least, whatever the rows that were not looked at
+            are; None where that is not known.
+        measured_float32, measured_view: what they carry at least if the other rows err as the sampled ones do; None if
+            that has not been measured.
+        confidence: with which all bounds of the configuration hold together.
+        rows_replayed, rows_inverted: rows of the sample.
         method: how `value` was computed.
     """
 
     value: float
-    lower_bound_float32: float | None
-    lower_bound_8bit: float | None
+    floor_float32: float | None
+    measured_float32: float | None
+    floor_view: float | None
+    measured_view: float | None
+    confidence: float | None
+    rows_replayed: int | None
+    rows_inverted: int | None
     method: str
 
 
@@ -79,8 +92,8 @@ class Loaded:
     version: str
     revision: str | None
     commit: str | None
-    manifest: Mapping[str, Any] = field(repr=False)
-    certificate: Mapping[str, Any] | None = field(repr=False)
+    manifest: Manifest = field(repr=False)
+    certificate: CertificateRecord | None = field(repr=False)
     verified: bool
 
     def numpy_batches(
@@ -169,7 +182,7 @@ def load(
             data = _stream(name, found, config, split, columns, token)
         else:
             if repository is not None:
-                paths = [path for part in splits for path in record.manifest["splits"][part]["files"]]
+                paths = [path for part in splits for path in record.manifest.splits[part].files]
                 found = repository.fetch(found.revision, paths)
             data = _mapped(found.folder, record, splits, columns, verify=verify, progress=progress)
             data = data[splits[0]] if split is not None else data
@@ -179,7 +192,7 @@ def load(
         record.model,
         record.ground_truth,
         config,
-        record.manifest["version"],
+        record.manifest.version,
         found.revision or None,
         found.commit or None,
         record.manifest,
@@ -229,53 +242,53 @@ def _repository(
 class _Record:
     """What is known of a configuration besides its rows."""
 
-    manifest: dict[str, Any]
+    manifest: Manifest
     model: CausalModel
     ground_truth: Mapping[str, Quantity]
-    certificate: Mapping[str, Any] | None
+    certificate: CertificateRecord | None
 
     @classmethod
     def read(cls, root: Path, config: str) -> _Record:
         folder = DatasetFolder(root, reading=True)
-        manifest = folder.manifest(config)
+        try:
+            manifest = folder.manifest(config)
+        except ConfigurationError as error:
+            raise DamagedFilesError(f"{root}: {config!r} cannot be read: {error}") from error
         if manifest is None:
             there = ", ".join(folder.configurations()) or "none"
             raise HubRequestError(f"{root} holds no configuration {config!r}; it has {there}")
-        model_file, truth_file = folder.causal_model(config), folder.ground_truth(config)
-        _check_files(root, manifest, [path.relative_to(root).as_posix() for path in (model_file, truth_file)])
+        _check_files(root, manifest, [folder.causal_model(config).relative_to(root).as_posix()])
         problems = statement_problems(folder, config, manifest)
         if problems:
             raise DamagedFilesError(f"{root}: {config!r} is damaged: {problems[0]}; {REMEDY}")
+        rebuilt, certificate = rebuilt_configuration(folder, config, manifest), bound_certificate(folder, config)
+        names = [field.name for field in fields(Quantity)]
         truth = {
-            row["quantity"]: Quantity(row["value"], row["lower_bound_float32"], row["lower_bound_8bit"], row["method"])
-            for row in pq.read_table(truth_file).to_pylist()
+            row["quantity"]: Quantity(**{name: row[name] for name in names})
+            for row in ground_truth_table(rebuilt, certificate).to_pylist()
         }
-        model = CausalModel.from_json(model_file.read_text())
-        return cls(manifest, model, truth, bound_certificate(folder, config))
+        return cls(manifest, rebuilt.model, truth, certificate)
 
     def splits(self, wanted: str | None) -> tuple[str, ...]:
-        there = tuple(self.manifest["splits"])
+        there = tuple(self.manifest.splits)
         if wanted is not None and wanted not in there:
-            raise HubRequestError(f"split: {self.manifest['config']!r} has no split {wanted!r}; {', '.join(there)}")
+            raise HubRequestError(f"split: {self.manifest.config!r} has no split {wanted!r}; {', '.join(there)}")
         return there if wanted is None else (wanted,)
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(features(self.model, store_latents=self.manifest["store_latents"]))
+        return tuple(features(self.model, store_latents=self.manifest.store_latents))
 
 
-def _check_files(root: Path, manifest: Mapping[str, Any], paths: Sequence[str]) -> None:
+def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:
     """Raise DamagedFilesError unless every path is there with the digest that the manifest states."""
-    try:
-        stated = {entry["path"]: entry for entry in manifest["files"]}
-    except (KeyError, TypeError) as error:
-        raise DamagedFilesError(f"{root}: the manifest is malformed ({error!r}); {REMEDY}") from error
+    stated = {entry.path: entry for entry in manifest.files}
     for path in paths:
         if path not in stated:
             raise DamagedFilesError(f"{root}: the manifest does not state {path}; {REMEDY}")
         if not (root / path).is_file():
             raise DamagedFilesError(f"{root / path} is missing; load it again while online, or generate it again")
-        if file_entry(root, path) != stated[path]:
+        if not same_file(root, stated[path]):
             raise DamagedFilesError(f"{root / path} is damaged: its SHA-256 is not that of the manifest; {REMEDY}")
 
 
@@ -309,20 +322,20 @@ def _mapped(
     progress: bool,
 ) -> datasets.DatasetDict:
     manifest = record.manifest
-    stated = {entry["path"]: entry["sha256"] for entry in manifest["files"]}
+    stated = {entry.path: entry.sha256 for entry in manifest.files}
     info = datasets.DatasetInfo(
-        description=manifest["description"] or "",
-        version=manifest["version"],
+        description=manifest.description,
+        version=manifest.version,
         homepage=HOMEPAGE,
         license=LICENSE,
         citation=CITATION,
     )
-    cache_dir = Path(datasets.config.HF_DATASETS_CACHE) / "mmmi_hf" / manifest["config"]
-    rows = sum(manifest["splits"][split]["rows"] for split in splits)
+    cache_dir = Path(datasets.config.HF_DATASETS_CACHE) / "mmmi_hf" / manifest.config
+    rows = sum(manifest.splits[split].rows for split in splits)
     mapped = datasets.DatasetDict()
-    with progress_bar(f"reading {manifest['config']}", rows, shown=progress) as bar:
+    with progress_bar(f"reading {manifest.config}", rows, shown=progress) as bar:
         for split in splits:
-            paths = manifest["splits"][split]["files"]
+            paths = manifest.splits[split].files
             if verify:
                 _check_files(root, manifest, paths)
             rows_of = map_parquet(

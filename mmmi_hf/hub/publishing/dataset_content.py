@@ -1,28 +1,35 @@
-"""What a dataset folder releases: the files of its configurations, and the card of the whole repository.
+"""What a dataset folder releases: the files of its configurations, and what follows from all that is in the repository
+then, ground truth and card.
 
 Owns which files belong to a configuration, the check before publishing (`problems`, the one place where a folder is
-judged), and the rule that a published version of a configuration never changes.
+judged), and the rule that a published version of a configuration never changes. What is derived is no part of that: the
+ground truth of every configuration of ours in the repository is computed again from its model and its certificate, and
+replaced where it is not what they give, those of format 1 included.
 """
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
+from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
-from mmmi_hf.dataset.format.folder import MANIFEST_FORMAT, WORK, DatasetFolder
+from mmmi_hf.dataset.derived import write_ground_truths
+from mmmi_hf.dataset.format.certificate_record import bound_certificate
+from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
+from mmmi_hf.dataset.format.manifest import READ_FORMATS, Manifest, format_of
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
 from mmmi_hf.hub.client.versions import Version
 from mmmi_hf.hub.merging import configurations_of, merge_cards
 from mmmi_hf.hub.publishing.release import CARD, LocalFile
 
-_SMALL = ("manifests/", "ground_truth/", "causal_models/", "certificates/")
+_RECORDS = ("manifests/", "causal_models/", "certificates/")
+_SMALL = (*_RECORDS, f"{GROUND_TRUTH}/")
 _PICTURES = "figures/"
 
 
@@ -81,7 +88,7 @@ class DatasetContent:
         if measure and not write:
             self.folder = _copied(folder, work / "measured")
         self._verify(folder.path, measure, progress)
-        self.manifests = {name: _manifest(self.folder, name) for name in self.names}
+        self.manifests = {name: self.folder.known_manifest(name) for name in self.names}
         self.files = [file for name in self.names for file in self._files(name)]
 
     def _verify(self, given: Path, measure: bool, progress: bool) -> None:
@@ -96,8 +103,8 @@ class DatasetContent:
 
     def _files(self, name: str) -> Iterator[LocalFile]:
         root = self.folder.path
-        for entry in self.manifests[name]["files"]:
-            yield LocalFile(entry["path"], root / entry["path"], entry["bytes"], entry["sha256"])
+        for entry in self.manifests[name].files:
+            yield LocalFile(entry.path, root / entry.path, entry.bytes, entry.sha256)
         others = [self.folder.manifest_path(name), root / "certificates" / f"{name}.json"]
         others += sorted((root / _PICTURES / name).glob("*.*"))
         for path in others:
@@ -118,7 +125,7 @@ class DatasetContent:
             self._check_version(name, manifest, earlier)
             if _bytes_of(manifest) == _bytes_of(earlier):
                 self._check_certificate(name, DatasetFolder(remote, reading=True))
-            belonging = [entry["path"] for entry in earlier["files"]]
+            belonging = [entry.path for entry in earlier.files]
             if earlier != manifest:  # what was measured on or drawn from other files does not hold for these
                 belonging += [f"certificates/{name}.json"]
                 belonging += [path for path in state.files if path.startswith(f"{_PICTURES}{name}/")]
@@ -134,16 +141,16 @@ class DatasetContent:
                 "repository"
             )
 
-    def _check_version(self, name: str, manifest: Mapping[str, Any], earlier: Mapping[str, Any]) -> None:
-        new, old = (tuple(map(int, entry["version"].split("."))) for entry in (manifest, earlier))
+    def _check_version(self, name: str, manifest: Manifest, earlier: Manifest) -> None:
+        new, old = (tuple(map(int, entry.version.split("."))) for entry in (manifest, earlier))
         if new < old:
             raise ReleaseChangedError(
-                f"{self.repo} has {name!r} in version {earlier['version']}, this folder has {manifest['version']}: "
+                f"{self.repo} has {name!r} in version {earlier.version}, this folder has {manifest.version}: "
                 "an older version is loaded by its tag, and not published again"
             )
         if new == old and _bytes_of(manifest) != _bytes_of(earlier):
             raise ReleaseChangedError(
-                f"{self.repo} has {name!r} {earlier['version']} with other bytes; a published version never changes: "
+                f"{self.repo} has {name!r} {earlier.version} with other bytes; a published version never changes: "
                 "give the configuration a new version (`version:` in its YAML file) and generate it again"
             )
 
@@ -155,20 +162,20 @@ class DatasetContent:
                 "it first with `mmmi-hf verify` (or leave out --no-measure), or publish other configurations only"
             )
 
-    def _published_manifest(self, remote: Path, name: str) -> dict[str, Any] | None:
+    def _published_manifest(self, remote: Path, name: str) -> Manifest | None:
         """The manifest that the repository has for a name; None if there is none of ours."""
-        try:
-            manifest = json.loads((remote / "manifests" / f"{name}.json").read_bytes())
-        except (OSError, ValueError):
+        path = remote / "manifests" / f"{name}.json"
+        if not path.is_file() or (found := format_of(path.read_bytes())) is None:
             return None
-        if not isinstance(manifest, dict) or "format" not in manifest:
-            return None
-        if manifest["format"] != MANIFEST_FORMAT:
+        if found not in READ_FORMATS:
             raise HubRequestError(f"{self.repo} has {name!r} from another version of mmmi_hf; install the newest")
-        return manifest
+        try:
+            return Manifest.parse(path.read_bytes(), f"manifests/{name}.json")
+        except RecordError as error:
+            raise HubRequestError(f"{self.repo} has {name!r} with a damaged manifest ({error}); correct it") from error
 
-    def card(self, state: State, version: Version) -> bytes:
-        """The repository's README.md: ours rendered from all our configurations there, theirs kept."""
+    def derived(self, state: State, version: Version) -> Sequence[LocalFile]:
+        """The ground truth of all our configurations there, and README.md: ours rendered anew, theirs kept."""
         remote = self._remote(state)
         view = self.work / "card"
         shutil.rmtree(view, ignore_errors=True)
@@ -182,12 +189,17 @@ class DatasetContent:
             if path.startswith(_PICTURES):  # a card names pictures and does not look into them
                 _place(view / path)
         for file in self.files:
-            if file.path.startswith((*_SMALL, _PICTURES)):
+            if file.path.startswith((*_RECORDS, _PICTURES)):
                 target = _place(view / file.path)
                 if isinstance(file.content, Path) and not file.path.startswith(_PICTURES):
                     shutil.copyfile(file.content, target)
-        rendered = dataset_card(DatasetFolder(view), location=self.repo, revision=version.tag)
-        return merge_cards(_text(remote / CARD), rendered, self.names).encode()
+        place = DatasetFolder(view)
+        write_ground_truths(place)
+        truths = [place.ground_truth(name) for name in place.configurations()]
+        rendered = dataset_card(place, location=self.repo, revision=version.tag)
+        card = merge_cards(_text(remote / CARD), rendered, self.names).encode()
+        files = [LocalFile.of(path.relative_to(view).as_posix(), path.read_bytes()) for path in truths]
+        return [*files, LocalFile.of(CARD, card)]
 
     def _remote(self, state: State) -> Path:
         wanted = [path for path in state.files if path == CARD or path.startswith(_SMALL)]
@@ -200,17 +212,10 @@ def _place(path: Path) -> Path:
     return path
 
 
-def _manifest(folder: DatasetFolder, name: str) -> dict[str, Any]:
-    manifest = folder.manifest(name)
-    if manifest is None:
-        raise HubRequestError(f"{folder.manifest_path(name)} disappeared; generate {name!r} again")
-    return manifest
-
-
-def _bytes_of(manifest: Mapping[str, Any]) -> dict[str, str]:
+def _bytes_of(manifest: Manifest) -> dict[str, str]:
     """The digests that a version stands for: data and causal model. Certificates may be measured later."""
     fixed = ("data/", "causal_models/")
-    return {entry["path"]: entry["sha256"] for entry in manifest["files"] if entry["path"].startswith(fixed)}
+    return {entry.path: entry.sha256 for entry in manifest.files if entry.path.startswith(fixed)}
 
 
 def _text(path: Path) -> str:

@@ -61,9 +61,12 @@ class PipelineContent:
         kept = {file.path for file in self.files}
         return [path for path in state.files if _belongs(path) and path not in kept]
 
-    def card(self, state: State, version: Version) -> bytes:
+    def derived(self, state: State, version: Version) -> Sequence[LocalFile]:
         """README.md: rendered from the results, as it lies in the folder, or a short one."""
         del state
+        return [LocalFile.of(CARD, self._card(version))]
+
+    def _card(self, version: Version) -> bytes:
         if self.results is not None:
             return model_card(self.results, location=self.repo, revision=version.tag).encode()
         written = self.folder / CARD

@@ -45,9 +45,13 @@ class LocalFile:
         with content.open("rb") as stream:
             return cls(path, content, content.stat().st_size, hashlib.file_digest(stream, "sha256").hexdigest())
 
+    def read(self) -> bytes:
+        """Its content."""
+        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+
 
 class Content(Protocol):
-    """What a release consists of, besides its card."""
+    """What a release consists of, and what follows from it."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,8 +64,8 @@ class Content(Protocol):
     def prepare(self, state: State) -> Sequence[str]:
         """The paths to delete from the head. Raises HubRequestError where the content must not go there."""
 
-    def card(self, state: State, version: Version) -> bytes:
-        """README.md after this release."""
+    def derived(self, state: State, version: Version) -> Sequence[LocalFile]:
+        """What follows from all that the repository holds after this release: its card, ground truth."""
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,7 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """SHA-256 over the paths and digests of everything that is released, the card aside."""
+        """SHA-256 over the paths and digests of everything that is released; what is derived is aside."""
         listed = sorted((file.path, file.sha256) for file in self.content.files)
         return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
@@ -223,9 +227,11 @@ class Release:
         )
 
     def _is_there(self, state: State) -> bool:
+        """Whether the head holds the release and what is derived from it; its card may differ, as it has a version."""
+        derived = [file for file in self.content.derived(state, FIRST) if file.path != CARD]
         return all(
             file.path in state.files and state.files[file.path].holds(file.content, file.sha256)
-            for file in self.content.files
+            for file in [*self.content.files, *derived]
         )
 
     def _planned(
@@ -234,10 +240,11 @@ class Release:
         """The version, the commit's operations, what they change, and the card."""
         deleted = self.content.prepare(state)
         version = self.version or (max(state.taken()).next_minor() if state.taken() else FIRST)
-        card = self.content.card(state, version)
+        derived = self.content.derived(state, version)
+        card = next(file for file in derived if file.path == CARD)
         operations: list[CommitOperationAdd | CommitOperationDelete] = []
         changes = []
-        for file in [*self.content.files, LocalFile.of(CARD, card)]:
+        for file in [*self.content.files, *derived]:
             there = state.files.get(file.path)
             if there is not None and there.holds(file.content, file.sha256):
                 continue
@@ -246,7 +253,7 @@ class Release:
         for path in deleted:
             operations.append(CommitOperationDelete(path, is_folder=False))
             changes.append(Change(path, "delete", 0))
-        return version, operations, tuple(changes), card
+        return version, operations, tuple(changes), card.read()
 
     def _upload(self, additions: list[CommitOperationAdd]) -> None:
         try:

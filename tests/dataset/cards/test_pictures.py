@@ -25,6 +25,7 @@ from mmmi_hf.dataset.cards.pictures import (
     tuples_figure,
 )
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -151,7 +152,7 @@ def test_very_many_modalities_are_not_all_shown_and_that_is_said():
     latents = model.sample(2, seed=0)
     rows = {**latents.z, "y": latents.y}
     rows |= {column: model.pointwise_mutual_information(latents, *pair) for column, pair in pmi_pairs(model).items()}
-    entry = {"pipeline": "identity", "class_label": None, "view_half_range": None}
+    entry = ModalityEntry(name="x", shape=(2, 2), pipeline="identity", pipeline_digest="0" * 64)
     figure = tuples_figure("small", model, [entry] * 14, rows)
     assert any("the first 12 of 14 modalities" in text.get_text() for text in figure.texts)
     assert sum("datum:0," in (axes.get_gid() or "") for axes in figure.axes) == 12
@@ -166,7 +167,7 @@ def test_formats_and_refusals(made, tmp_path):
     ]
     with pytest.raises(ValueError, match="expected some of png, pdf, svg"):
         draw(iter(one), tmp_path / "d", formats=("gif",))
-    with pytest.raises(ConfigurationError, match=r"holds no configuration 'smal'.*there: small"):
+    with pytest.raises(ConfigurationError, match=r"holds no configuration 'smal'; it holds small"):
         next(folder_pictures(folder, "smal"))
     (made / "data/small/train-00000-of-00001.parquet").write_bytes(b"no parquet")
     with pytest.raises(ConfigurationError, match=r"train-00000-of-00001.parquet cannot be read"):

@@ -9,13 +9,16 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from mmmi_hf.causal import CausalModel, common_cause
-from mmmi_hf.dataset.cards.dataset_card import render_card
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, rebuilt_configuration
+from mmmi_hf.causal import common_cause
+from mmmi_hf.common.files import sha256_of
 from mmmi_hf.dataset.certificate.standing import certificate_sample
 from mmmi_hf.dataset.certification import certify
-from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry, sha256_of, write_json
+from mmmi_hf.dataset.derived import write_derived
+from mmmi_hf.dataset.format.certificate_record import bound_certificate
+from mmmi_hf.dataset.format.configurations import rebuilt_configuration
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import write_ground_truth
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.reading import as_array
 from mmmi_hf.dataset.format.schema import features, is_image, pmi_pairs, png_views, to_table
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
@@ -34,9 +37,8 @@ SMALL = MMMIConfig(
 def read(folder, config):
     """All rows of a configuration: column → array, views and strings left out."""
     place = DatasetFolder(folder, reading=True)
-    manifest = place.manifest(config)
-    model = CausalModel.from_json(place.causal_model(config).read_text())
-    tables = [pq.read_table(place.path / path) for split in manifest["splits"].values() for path in split["files"]]
+    manifest, model = place.known_manifest(config), place.model(config)
+    tables = [pq.read_table(place.path / path) for split in manifest.splits.values() for path in split.files]
     table = pa.concat_tables(tables).combine_chunks()
     whole = {name: column.chunk(0) for name, column in zip(table.column_names, table.columns, strict=True)}
     found = {name: as_array(whole[name], name, shape, np.float32) for name, shape in model.shapes.items()}
@@ -56,21 +58,17 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
     place = DatasetFolder(target)
     certificate = bound_certificate(place, config)
     place.certificate_path(config).unlink(missing_ok=True)
-    manifest = place.manifest(config)
-    columns = read(target, config)
-    columns = {name: values.copy() for name, values in columns.items()}
+    document = manifest_of(place, config)
+    columns = {name: values.copy() for name, values in read(target, config).items()}
     change(columns)
     if model is not None:
         place.causal_model(config).write_text(model.to_json() + "\n")
-        manifest["causal_model"] = model.digest
+        document["causal_model"] = model.digest
     if manifest_changes is not None:
-        manifest_changes(manifest)
-    if manifest["seed"] is None:
-        certificate = None
-    claimed = rebuilt_configuration(place, config, manifest)
-    manifest["key"]["configuration"] = claimed.digest
-    manifest["key"]["seed"] = manifest["seed"]
-    half = {entry["name"]: entry["view_half_range"] for entry in manifest["modalities"]}
+        manifest_changes(document)
+    claimed = rebuilt_configuration(place, config, typed(document))
+    document["configuration"] = claimed.digest
+    half = typed(document).half_ranges
     for name, shape in claimed.model.shapes.items():
         columns[name] = np.ascontiguousarray(columns[name], dtype=np.float32)
         if is_image(shape):
@@ -78,21 +76,30 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
     wanted = features(claimed.model)
     for split, rows in claimed.split_rows.items():
         part = {name: values[rows.start : rows.stop] for name, values in columns.items()}
-        (path,) = manifest["splits"][split]["files"]
+        (path,) = document["splits"][split]["files"]
         pq.write_table(to_table(part, wanted), place.path / path)
-    write_ground_truth(claimed, place.ground_truth(config), certificate["lower_bounds"] if certificate else None)
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    place.write_manifest(config, manifest)
-    if certificate:
-        certificate["causal_model"] = manifest["causal_model"]
-        certificate["data"] = {e["path"]: e["sha256"] for e in manifest["files"] if e["path"].startswith("data/")}
-        certificate["data_seed"] = manifest["seed"]
-        counts = (len(certificate["sample"][kind]) for kind in ("rows", "rows_float64"))
-        certificate["sample"] = certificate_sample(claimed, manifest, *counts, certificate["confidence"])
-        certificate["manifest_sha256"] = sha256_of(place.manifest_path(config))
-        write_json(place.certificate_path(config), certificate)
-    render_card(place)
+    put_manifest(place, document, config)
+    redigested(place, config)
+    if certificate and "seed" in document:
+        counts = len(certificate.sample.rows), len(certificate.sample.rows_float64)
+        sample = certificate_sample(claimed, place.known_manifest(config), *counts, certificate.confidence)
+        bound = {"sample": sample, "manifest_sha256": sha256_of(place.manifest_path(config))}
+        certificate.model_copy(update=bound).write(place.certificate_path(config))
+    write_derived(place)
     return target
+
+
+def manifest_of(place, config="small"):
+    """The manifest as a document that can be changed."""
+    return json.loads(place.manifest_path(config).read_text())
+
+
+def typed(document):
+    return Manifest.parse(json.dumps(document).encode(), "manifest")
+
+
+def put_manifest(place, document, config="small"):
+    place.manifest_path(config).write_text(json.dumps(document))
 
 
 def shuffled(share=1.0, name="x1", seed=0):
@@ -165,8 +172,7 @@ def pmi_of(model, seed):
 
 def without_seed(manifest):
     """What a folder that does not tell its seed has in its manifest."""
-    manifest["seed"] = None
-    manifest["key"]["seed"] = None
+    del manifest["seed"]
 
 
 def certificate_of(folder, config):
@@ -174,14 +180,17 @@ def certificate_of(folder, config):
 
 
 def rewritten(place, change=lambda manifest: None, certificate=lambda record: None):
-    """Manifest and certificate changed, and bound to each other and to the files again."""
-    path = place.manifest_path("small")
-    manifest, record = json.loads(path.read_text()), certificate_of(place.path, "small")
+    """Manifest and certificate changed, and bound to each other and to the files again; the ground truth follows."""
+    record, path = certificate_of(place.path, "small"), place.manifest_path("small")
     certificate(record)
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    change(manifest)
-    path.write_text(json.dumps(manifest))
-    write_json(place.certificate_path("small"), record | {"manifest_sha256": sha256_of(path)})
+    redigested(place)
+    document = manifest_of(place)
+    change(document)
+    put_manifest(place, document)
+    place.certificate_path("small").write_text(json.dumps(record | {"manifest_sha256": sha256_of(path)}))
+    stated = bound_certificate(place, "small")
+    if stated is not None:
+        write_ground_truth(SMALL, place.ground_truth("small"), stated)
 
 
 def uncertified(place):
@@ -191,11 +200,12 @@ def uncertified(place):
     redigested(place)
 
 
-def redigested(place):
+def redigested(place, config="small"):
     """The manifest with the digests of the files as they are now."""
-    manifest = place.manifest("small")
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    place.write_manifest("small", manifest)
+    document = manifest_of(place, config)
+    entries = (file_entry(place.path, entry["path"]) for entry in document["files"])
+    document["files"] = [entry.model_dump(mode="json", exclude_none=True) for entry in entries]
+    put_manifest(place, document, config)
 
 
 def reasons_of(place, **options):

@@ -10,11 +10,13 @@ import pytest
 import mmmi_hf
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
 from mmmi_hf.dataset import certification as module
-from mmmi_hf.dataset.certificate import placing
-from mmmi_hf.dataset.certificate.folder_checks import bound_certificate, check_folder
+from mmmi_hf.dataset import derived
+from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import CertificateRefusedError, certify
-from mmmi_hf.dataset.format.folder import DatasetFolder, write_json
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
+from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
+from mmmi_hf.hub.loading.load import load
 from tests.dataset.certificate import forgeries
 from tests.support import generate
 
@@ -57,20 +59,21 @@ def bytes_of(folder):
 
 
 def test_an_honest_folder_is_certified_by_generate(honest):
-    record = forgeries.certificate_of(honest, "small")
-    assert record["valid"]
-    assert record["reasons"] == []
+    record = bound_certificate(DatasetFolder(honest), "small")
     assert check_folder(honest, "small") == []
     truth = {row["quantity"]: row for row in pq.read_table(honest / "ground_truth/small.parquet").to_pylist()}
     for quantity in ("I(x1;y)", "I(x2;y)", "I(x1,x2;y)", "I(x1;x2)"):
         row = truth[quantity]
-        assert 0.999 * row["value"] <= row["lower_bound_float32"] <= row["value"]
-        assert 0.9 * row["value"] <= row["lower_bound_8bit"] <= row["value"]
-        assert row["lower_bound_float32"] == record["lower_bounds"][quantity]["float32"]
-    assert truth["TC(x1,x2,y)"]["lower_bound_float32"] is None
-    assert record["round_trip"]["x1"]["float32"]["max"] <= 2e-5
-    assert {len(record["sample"]["rows"]), len(set(record["sample"]["rows"]))} == {64}
-    assert any(row >= 135 for row in record["sample"]["rows"])
+        assert 0.999 * row["value"] <= row["measured_float32"] <= row["value"]
+        assert 0.9 * row["value"] <= row["measured_view"] <= row["value"]
+        assert row["measured_float32"] == record.bounds[quantity].float32.measured
+        assert row["measured_view"] == record.bounds[quantity].view.measured
+        assert (row["floor_float32"], row["floor_view"]) == (None, None)
+        assert (row["confidence"], row["rows_replayed"], row["rows_inverted"]) == (0.99, 0, 64)
+    assert {truth["TC(x1,x2,y)"][column] for column in ("measured_float32", "confidence", "rows_inverted")} == {None}
+    assert record.round_trip["x1"]["float32"].max <= 2e-5
+    assert {len(record.sample.rows), len(set(record.sample.rows))} == {64}
+    assert any(row >= 135 for row in record.sample.rows)
     assert (
         "64 sampled rows were inverted and gave the latents of their seed again" in (honest / "README.md").read_text()
     )
@@ -80,7 +83,8 @@ def test_verify_finds_the_same_again_and_writes_nothing(honest):
     before = bytes_of(honest)
     result = one(honest, rows_float64=None)
     assert result.valid
-    assert result.record == forgeries.certificate_of(honest, "small")
+    assert result.written
+    assert result.record == bound_certificate(DatasetFolder(honest), "small")
     assert bytes_of(honest) == before
 
 
@@ -95,9 +99,9 @@ def test_without_the_seed_the_bounds_are_weaker_and_nothing_is_written(copied):
     before = bytes_of(copied)
     result = one(copied, use_seed=False)
     assert result.valid
-    assert not result.record["replayed"]
+    assert not result.record.replayed
     assert not result.written
-    assert 0.0 < result.lower_bounds["I(x1;y)"]["float32"] < 0.95
+    assert 0.0 < result.bounds["I(x1;y)"].float32.measured < 0.95
     assert bytes_of(copied) == before
 
 
@@ -118,7 +122,7 @@ def test_forgeries_are_refused_by_replay(honest, tmp_path, change, reason):
     assert check_folder(folder, "small") == []
     result = one(folder)
     assert not result.valid
-    assert result.lower_bounds == {}
+    assert result.bounds == {}
     print(result.reasons)
     import re
 
@@ -174,7 +178,7 @@ def test_statistics_alone_refuse_where_the_seed_is_not_told(tmp_path, change, ro
     result = one(folder, rows=rows)
     print(result.reasons)
     assert not result.valid
-    assert not result.record["replayed"]
+    assert not result.record.replayed
 
 
 def test_an_honest_folder_that_does_not_tell_its_seed(honest, tmp_path):
@@ -183,22 +187,19 @@ def test_an_honest_folder_that_does_not_tell_its_seed(honest, tmp_path):
     )
     result = one(folder)
     assert result.valid, result.reasons
-    assert not result.record["replayed"]
+    assert not result.record.replayed
 
 
 def test_claims_above_what_is_measured_are_refused(copied):
     place = DatasetFolder(copied)
-    config = configuration()
-    record = forgeries.certificate_of(copied, "small")
-    for value, words in ((5.0, "above the analytic"), (0.999999, "is not found again")):
-        record["lower_bounds"]["I(x1;x2)"]["8bit"] = value if value > 1 else 0.6884
-        manifest = place.manifest("small")
-        stated = module.Certificate("small", True, (), record)
-        placing.put_certificate(place, config, manifest, stated)
-        assert check_folder(copied, "small") == []
-        reasons = " ".join(one(copied, rows_float64=8).reasons)
-        if value > 1:
-            assert words in reasons
+
+    def change(record):
+        view = record["bounds"]["I(x1;x2)"]["view"]
+        view |= {"measured": 5.0, "tried": dict.fromkeys(view["tried"], 5.0)}
+
+    forgeries.rewritten(place, certificate=change)
+    assert check_folder(copied, "small") == []
+    assert "above the analytic" in " ".join(one(copied, rows_float64=8).reasons)
 
 
 def test_files_that_differ_from_the_manifest_are_named(copied):
@@ -223,20 +224,22 @@ def test_ground_truth_must_be_the_models(copied):
     import pyarrow as pa
 
     pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(path)), path)
-    manifest = place.manifest("small")
-    from mmmi_hf.dataset.format.folder import file_entry
-
-    manifest["files"] = [file_entry(place.path, entry["path"]) for entry in manifest["files"]]
-    place.write_manifest("small", manifest)
     assert any("by the causal model" in each for each in check_folder(copied, "small"))
 
 
-@pytest.mark.parametrize("point", range(1, 6))
-def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(honest, tmp_path, monkeypatch, point):
-    """Die before the n-th step; whatever is left counts as not certified or is whole, and the next run completes it."""
+@pytest.mark.parametrize("completing", ["generate", "certify"])
+@pytest.mark.parametrize("standing", [False, True])
+@pytest.mark.parametrize("point", range(1, 4))
+def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(
+    honest, tmp_path, monkeypatch, point, standing, completing
+):
+    """Die before the n-th file is written; whatever is left is valid as it is, and the same call completes it."""
     folder = tmp_path / "out"
     generate(configuration(), folder, certify=False, figures=True)
     assert bound_certificate(DatasetFolder(folder), "small") is None
+    if standing:
+        certify(folder, rows=80, rows_float64=0, progress=False)
+        before = bound_certificate(DatasetFolder(folder), "small")
     steps = iter(range(1, 100))
 
     def dying(function):
@@ -247,19 +250,24 @@ def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(honest, tm
 
         return run
 
+    rules = {"rows": 64, "rows_float64": 8, "write": standing or None}
     with monkeypatch.context() as patch:
-        for name in ("_remove", "write_ground_truth", "write_json", "render_card"):
-            patch.setattr(placing, name, dying(getattr(placing, name)))
-        patch.setattr(DatasetFolder, "write_manifest", dying(DatasetFolder.write_manifest))
+        for name in ("write_ground_truth", "write_text"):
+            patch.setattr(derived, name, dying(getattr(derived, name)))
+        patch.setattr(CertificateRecord, "write", dying(CertificateRecord.write))
         with pytest.raises(KeyboardInterrupt):
-            certify(folder, rows_float64=8, progress=False)
-    certificate = bound_certificate(DatasetFolder(folder), "small")
-    if certificate is not None:
-        assert check_folder(folder, "small") == []
-    again = generate(configuration(), folder, figures=True)
-    assert again.rows_made == 0
-    assert bound_certificate(DatasetFolder(folder), "small") is not None
-    assert {p.name: c for p, c in bytes_of(folder).items()} == {p.name: c for p, c in bytes_of(honest).items()}
+            certify(folder, progress=False, **rules)
+    assert check_folder(folder, "small") == []
+    assert load(folder, "small", progress=False).verified
+    if completing == "generate":
+        assert generate(configuration(), folder, progress=False).rows_made == 0
+        kept = standing and bound_certificate(DatasetFolder(folder), "small") == before
+    else:
+        kept = False
+        assert one(folder, **rules).written
+    assert check_folder(folder, "small") == []
+    if not kept:
+        assert {p.name: c for p, c in bytes_of(folder).items()} == {p.name: c for p, c in bytes_of(honest).items()}
 
 
 def test_generate_refuses_what_the_certificate_refuses(tmp_path, monkeypatch):
@@ -276,16 +284,15 @@ def test_fewer_rows_than_the_rules_ask_for_are_shown_and_not_written(tmp_path):
     result = one(folder, rows=16)
     assert result.valid
     assert not result.written
-    assert result.lower_bounds == {}
+    assert not any(each.columns for each in result.bounds.values())
     assert not (folder / "certificates").exists()
 
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_tiny_datasets(tmp_path, rows):
-    generate(configuration(rows=rows), tmp_path / "out")
-    record = forgeries.certificate_of(tmp_path / "out", "small")
-    assert record["valid"]
-    assert record["lower_bounds"] == {}
+    generate(configuration(rows=rows), tmp_path / "out", progress=False)
+    record = bound_certificate(DatasetFolder(tmp_path / "out"), "small")
+    assert not any(each.columns for each in record.bounds.values())
     assert check_folder(tmp_path / "out", "small") == []
 
 
@@ -310,12 +317,11 @@ MATRIX = np.random.default_rng(0).standard_normal((1 + 16 + 9, 60))
 )
 def test_every_kind_of_configuration(tmp_path, changes):
     config = configuration(rows=80, **changes)
-    generate(config, tmp_path / "out")
-    record = forgeries.certificate_of(tmp_path / "out", "small")
-    for quantity, bounds in record["lower_bounds"].items():
-        share = bounds["float32"] / record["upper_bounds"][quantity] if record["upper_bounds"][quantity] else 1.0
-        print(quantity, record["upper_bounds"][quantity], bounds, f"{share:.6f}")
-        assert share >= 0.99 or bounds["float32"] == 0.0
+    generate(config, tmp_path / "out", progress=False)
+    for quantity, bounds in bound_certificate(DatasetFolder(tmp_path / "out"), "small").bounds.items():
+        share = bounds.float32.measured / bounds.analytic if bounds.analytic else 1.0
+        print(quantity, bounds, f"{share:.6f}")
+        assert share >= 0.99 or bounds.float32.measured == 0.0
     assert one(tmp_path / "out").valid
 
 
@@ -341,9 +347,9 @@ def test_a_folder_of_something_else(tmp_path):
 
 
 def test_a_name_that_differs_from_its_release_is_said(tmp_path):
-    generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity")
-    record = forgeries.certificate_of(tmp_path / "out", "common-cause-0.5")
-    said = " ".join(record["differs_from_release"])
+    generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity", progress=False)
+    (result,) = certify(tmp_path / "out", progress=False).values()
+    said = " ".join(result.differs_from_release)
     assert "rows 3 (released: 10000)" in said
     assert "identity" in said
     assert "differs from the release" in (tmp_path / "out/README.md").read_text()
@@ -351,7 +357,7 @@ def test_a_name_that_differs_from_its_release_is_said(tmp_path):
 
 def test_a_certificate_of_another_manifest_binds_nothing(copied):
     place = DatasetFolder(copied)
-    record = json.loads(place.certificate_path("small").read_text())
-    write_json(place.certificate_path("small"), {**record, "manifest_sha256": "0" * 64})
+    record = forgeries.certificate_of(copied, "small")
+    place.certificate_path("small").write_text(json.dumps({**record, "manifest_sha256": "0" * 64}))
     assert bound_certificate(place, "small") is None
-    assert any("no valid certificate" in each for each in check_folder(copied, "small"))
+    assert "it names the SHA-256 of another manifest" in check_folder(copied, "small")[0]

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.format.certificate_record import bound_certificate
+from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.families.common_cause import COMMON_CAUSE_LEVELS
 from tests.dataset.certificate import forgeries
 from tests.support import generate
@@ -26,22 +28,22 @@ def folder_of(name, tmp_path_factory):
 def test_the_common_cause_family(level, tmp_path_factory):
     """Float columns keep at least 99.9 % of I(x1;y) and 99 % of I(x1;x2), certified; latent errors at most 2e-5."""
     name = f"common-cause-{level}"
-    record = forgeries.certificate_of(folder_of(name, tmp_path_factory), name)
+    record = bound_certificate(DatasetFolder(folder_of(name, tmp_path_factory)), name)
     for quantity, least in (("I(x1;y)", 0.999), ("I(x1;x2)", 0.99)):
-        upper, bounds = record["upper_bounds"][quantity], record["lower_bounds"][quantity]
-        shares = {kind: bound / upper for kind, bound in bounds.items()}
-        print(f"{name} {quantity} = {upper:.6f}:", {kind: f"{share:.5%}" for kind, share in shares.items()})
+        found = record.bounds[quantity]
+        shares = {kind: bound.measured / found.analytic for kind, bound in found.columns.items()}
+        print(f"{name} {quantity} = {found.analytic:.6f}:", {kind: f"{share:.5%}" for kind, share in shares.items()})
         assert shares["float32"] >= least
-    for modality, kinds in record["round_trip"].items():
-        print(modality, {kind: (entry["median"], entry["max"], entry["failed"]) for kind, entry in kinds.items()})
-        assert kinds["float32"]["failed"] == 0
-        assert kinds["float32"]["max"] <= 2e-5
+    for modality, kinds in record.round_trip.items():
+        print(modality, {kind: (entry.median, entry.max, entry.failed) for kind, entry in kinds.items()})
+        assert kinds["float32"].failed == 0
+        assert kinds["float32"].max <= 2e-5
 
 
 def test_the_null(tmp_path_factory):
-    record = forgeries.certificate_of(folder_of("independent", tmp_path_factory), "independent")
-    print(record["tests"])
-    assert record["valid"]
+    record = bound_certificate(DatasetFolder(folder_of("independent", tmp_path_factory)), "independent")
+    print(record.tests)
+    assert min(record.tests.values()) > record.tests_level
 
 
 @pytest.mark.parametrize(

@@ -18,36 +18,74 @@ from mmmi_hf.dataset.certificate.bounds import Plan, lower_bounds
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.format.ground_truth import write_ground_truth
+from mmmi_hf.dataset.format.ground_truth import SCHEMA, ground_truth_table, write_ground_truth
 from mmmi_hf.dataset.format.reading import StoredDataError, pixels
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
 from tests.dataset.certificate import forgeries
-from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, redigested, rewritten, uncertified, without
+from tests.dataset.certificate.forgeries import (
+    SMALL,
+    changed,
+    manifest_of,
+    put_manifest,
+    reasons_of,
+    rewritten,
+    uncertified,
+    without,
+)
 from tests.support import generate
 
-VIEW_OF_X2 = ("modalities", 1, "view_half_range")
+VIEW_OF_X2 = ("modalities", 1, "view", "half_range")
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without("seed"), "malformed"),
-        (changed(10**30, "rows"), "malformed"),
-        (without("modalities", 0, "pipeline_digest"), "malformed"),
-        (changed(5, "modalities", 0, "pipeline_digest"), "x1 has the pipeline digest 5"),
-        (without("modalities", 0, "view_half_range"), "malformed"),
-        (changed(None, "modalities", 1, "view_half_range"), "x2 has an 8-bit view of the range ±None"),
-        (changed(0.0, "modalities", 1, "view_half_range"), "range ±0.0"),
-        (changed("wide", "modalities", 1, "view_half_range"), "malformed"),
-        (changed("many", "splits", "train", "bytes"), "the sizes of the splits are not numbers"),
+        (without("rows"), "small.json: rows: is missing"),
+        (changed(10**30, "rows"), "rows: input should be less than or equal to 9007199254740992"),
+        (changed(True, "rows"), "rows: input should be a valid integer, got True"),
+        (changed("1.0", "version"), "version: string should match pattern"),
+        (without("modalities", 0, "pipeline_digest"), "modalities[0].pipeline_digest: is missing"),
+        (changed(5, "modalities", 0, "pipeline_digest"), "modalities[0].pipeline_digest: input should be a valid str"),
+        (changed(0.0, "modalities", 1, "view", "half_range"), "half_range: input should be greater than 0, got 0.0"),
+        (changed(float("inf"), "modalities", 1, "view", "half_range"), "half_range: input should be a finite number"),
+        (changed("many", "splits", "train", "bytes"), "splits.train.bytes: input should be a valid integer"),
+        (changed("so", "statements", "why"), "statements.why: unknown field"),
+        (changed(3, "format"), "of format 3; this version of mmmi_hf reads 1 to 2: install the newest"),
+        (changed("two", "format"), "format: input should be 1 or 2, got 'two'"),
     ],
 )
 def test_malformed_manifests_are_refused(place, change, words):
+    document = manifest_of(place)
+    change(document)
+    put_manifest(place, document)
+    with pytest.raises(ConfigurationError) as error:
+        reasons_of(place)
+    assert words.removeprefix("small.json: ") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_line_of_a_wrong_field_is_said(place):
+    path = place.manifest_path("small")
+    path.write_text(path.read_text().replace('"rows": 120', '"rows": "many"', 1))
+    line = next(number for number, text in enumerate(path.read_text().splitlines(), 1) if "many" in text)
+    with pytest.raises(ConfigurationError, match=rf"small\.json, line {line}: splits\.train\.rows: "):
+        reasons_of(place)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (without("modalities", 1, "view"), "x2 of the shape 1×8×8 has no view"),
+        (changed("sound", "modalities", 1, "view", "kind"), "x2 of the shape 1×8×8 has the view sound"),
+        (changed([{"name": "y1"}], "targets"), "names targets, which rows of this version do not have"),
+        (changed([1, 4, 16], "modalities", 0, "shape"), "shapes of modalities differ"),
+        (changed("0" * 64, "causal_model"), "the causal model is another than the manifest's (digest)"),
+    ],
+)
+def test_manifests_that_contradict_the_rest_are_refused(place, change, words):
     rewritten(place, change)
-    reasons = reasons_of(place)
-    print(reasons)
-    assert words in reasons
+    assert words in reasons_of(place)
 
 
 @pytest.mark.parametrize("write", [None, False])
@@ -55,44 +93,56 @@ def test_an_edited_ground_truth_is_refused_and_left_as_it_is(place, write):
     truth = place.ground_truth("small")
     table = pq.read_table(truth).to_pylist()
     for row in table:
-        row["lower_bound_8bit"] = row["value"] if row["lower_bound_8bit"] is not None else None
+        row["measured_view"] = row["value"] if row["measured_view"] is not None else None
     pq.write_table(pa.Table.from_pylist(table, schema=pq.read_schema(truth)), truth)
-    redigested(place)
     before = truth.read_bytes()
-    assert "small.json is not a certificate of this manifest" in reasons_of(place, write=write)
+    assert "the ground truth gives I(x1;y) the measured_view 1.0" in reasons_of(place, write=write)
     assert truth.read_bytes() == before
 
 
 def with_ground_truth(place, rows):
-    """The ground truth replaced, without bounds and certificate, and the digests rewritten."""
-    path = place.ground_truth("small")
-    schema = pq.read_schema(path)
-    plain = {"lower_bound_float32": None, "lower_bound_8bit": None}
-    rows = [{**row, **plain, "method": row["method"].split(";")[0]} for row in rows]
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    """The ground truth replaced, and no certificate."""
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), place.ground_truth("small"))
     place.certificate_path("small").unlink(missing_ok=True)
-    redigested(place)
-
-
-def test_ground_truth_may_list_fewer_quantities(place):
-    """As that of an older version does, once a newer one names more."""
-    with_ground_truth(place, pq.read_table(place.ground_truth("small")).to_pylist()[:-3])
-    assert check_folder(place.path, "small") == []
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         (lambda rows: [*rows, {**rows[0], "quantity": "I(x1;x9)"}], "lists I(x1;x9), which the causal model"),
-        (lambda rows: [*rows, rows[0]], "no quantity, or one twice"),
-        (lambda rows: [], "no quantity, or one twice"),
+        (lambda rows: [*rows, rows[0]], "lists a quantity twice; it lists every quantity of the causal model once"),
+        (lambda rows: [], "does not list I(x1;y)"),
+        (lambda rows: rows[:1], "does not list I(x2;y)"),
+        (lambda rows: rows[:-3], "does not list unique(x1;y) without x2"),
+        (
+            lambda rows: [{**rows[0], "floor_view": 0.5}, *rows[1:]],
+            "gives I(x1;y) the floor_view 0.5",
+        ),
+        (lambda rows: [{**rows[0], "rows_inverted": 9}, *rows[1:]], "the rows_inverted 9, the certificate nothing"),
+        (lambda rows: [{**rows[0], "version": "9.0.0"}, *rows[1:]], "I(x1;y) is that of small 9.0.0"),
         (lambda rows: [{**rows[0], "value": None}, *rows[1:]], "I(x1;y) is None in the ground truth"),
         (lambda rows: [{**rows[0], "method": "guessed"}, *rows[1:]], "I(x1;y) tells another method: 'guessed'"),
     ],
 )
 def test_ground_truth_lists_nothing_else(place, change, words):
-    with_ground_truth(place, change(pq.read_table(place.ground_truth("small")).to_pylist()))
+    rows = ground_truth_table(SMALL).to_pylist()
+    with_ground_truth(place, rows)
+    assert check_folder(place.path, "small") == []
+    with_ground_truth(place, change(rows))
     assert words in check_folder(place.path, "small")[0]
+
+
+def test_a_ground_truth_without_bounds_is_right_beside_a_certificate(place):
+    """As a kill between the two leaves it; the same call writes it again."""
+    whole, card = place.ground_truth("small").read_bytes(), place.card.read_bytes()
+    write_ground_truth(SMALL, place.ground_truth("small"), None)
+    assert reasons_of(place, rows_float64=None, write=False) == ""
+    assert place.ground_truth("small").read_bytes() != whole
+    assert reasons_of(place, rows_float64=None) == ""
+    assert place.ground_truth("small").read_bytes() == whole
+    place.card.write_text(place.card.read_text().replace("64 sampled rows were inverted", "Nothing was measured"))
+    assert reasons_of(place, rows_float64=None) == ""
+    assert place.card.read_bytes() == card
 
 
 @pytest.mark.parametrize("name", ["manifests", "certificates", "ground_truth"])
@@ -100,10 +150,9 @@ def test_files_that_cannot_be_read_are_named(place, name):
     path = next((place.path / name).iterdir())
     path.write_text("[" * 100_000)
     if name == "ground_truth":
-        rewritten(place)
         assert "malformed" in reasons_of(place)
     elif name == "manifests":
-        with pytest.raises(ConfigurationError, match=r"small.json is damaged"):
+        with pytest.raises(ConfigurationError, match=r"small.json: invalid JSON"):
             certify(place.path, progress=False)
     else:
         assert "is not a certificate of this manifest" in reasons_of(place)
@@ -113,12 +162,12 @@ def test_the_range_of_the_view_is_the_pipelines(honest, tmp_path):
     """Else its 8-bit pictures could show anything, though they agree with the float column."""
     wide = tmp_path / "wide"
     forgeries.forge(honest, wide, "small", lambda columns: None, manifest_changes=changed(9.0, *VIEW_OF_X2))
-    assert "the 8-bit view of x2 has the range ±9.0, its pipeline's is ±4.0" in reasons_of(DatasetFolder(wide))
+    assert "the view of x2 has the range ±9.0, its pipeline's is ±4.0" in reasons_of(DatasetFolder(wide))
 
 
 def test_lists_of_unlike_length_are_no_images(place):
     """As many numbers as wanted, but not in every row: `datasets` would shift them in silence."""
-    path = place.path / place.manifest("small")["splits"]["test"]["files"][0]
+    path = place.path / place.manifest("small").splits["test"].files[0]
     table = pq.read_table(path)
     rows = [row.as_py() for row in table["x1"]]
     rows[0][0][0].append(rows[0][0][1].pop(0))
@@ -135,7 +184,6 @@ def test_a_damaged_page_is_malformed(place):
     content = bytearray(path.read_bytes())
     content[10:40] = b"\xff" * 30
     path.write_bytes(content)
-    rewritten(place)
     assert "malformed" in reasons_of(place)
 
 
@@ -289,6 +337,6 @@ def test_no_bound_is_published_above_the_analytic_information():
 
 
 def test_generate_says_that_a_manifest_is_damaged(place):
-    place.manifest_path("small").write_text('{"format": 1}')
-    with pytest.raises(ConfigurationError, match=r"small\.json is damaged .*; remove it and generate again"):
-        generate(SMALL, place.path)
+    place.manifest_path("small").write_text('{"format": 2}')
+    with pytest.raises(ConfigurationError, match=r"small\.json, line 1: config: is missing; .*remove it and generate"):
+        generate(SMALL, place.path, progress=False)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError
-from mmmi_hf.dataset.format.ground_truth import SCHEMA, ground_truth_table, quantities
+from mmmi_hf.dataset.format.ground_truth import BOUNDS, SCHEMA, ground_truth_table, quantities
 
 
 def test_the_quantities_of_one_common_cause(small_config):
@@ -47,4 +47,4 @@ def test_the_table_repeats_the_quantities(small_config):
     assert dict(zip(table["quantity"].to_pylist(), table["value"].to_pylist(), strict=True)) == quantities(
         small_config.model
     )
-    assert table["lower_bound_float32"].null_count == table.num_rows
+    assert all(table[name].null_count == table.num_rows for name in (*BOUNDS, "confidence", "rows_inverted"))

@@ -96,7 +96,7 @@ def test_torchrun_gives_the_files_of_one_process(tmp_path):
     assert summary["world_size"] == 2
     assert summary["rows_made"] == 400
     assert 0 <= summary["network_fraction"] <= 1
-    assert json.loads((tmp_path / "two/manifests/story.json").read_text())["world_size"] == 2
+    assert json.loads((tmp_path / "two/manifests/story.json").read_text())["statements"]["world_size"] == 2
     assert parquet(tmp_path / "two") == parquet(alone.folder)
     assert not (tmp_path / "two/.shards").exists()
     assert "\r" not in said

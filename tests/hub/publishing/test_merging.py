@@ -16,6 +16,7 @@ from mmmi_hf.dataset.cards.text import (
     spread,
     summary,
 )
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, RoundTrip, Sample
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_configuration
@@ -85,13 +86,18 @@ def test_numbers():
 
 
 def test_certificate_line():
-    errors = {"x1": {"float32": {"max": 5e-6}}, "x2": {"float32": {"max": None}}, "x3": {}}
-    certificate = {"sample": {"rows": [1, 2]}, "confidence": 0.99, "round_trip": errors, "replayed": True}
+    one, two = RoundTrip(median=1e-6, max=5e-6, failed=0, rows=2), RoundTrip(failed=2, rows=2)
+    certificate = CertificateRecord.model_construct(
+        sample=Sample(rows=(1, 2), rows_float64=(), seed="1", unseen_share=0.9),
+        confidence=0.99,
+        round_trip={"x1": {"float32": one}, "x2": {"float32": two}, "x3": {}},
+        replayed=True,
+    )
     assert certificate_line(certificate) == (
         "2 sampled rows were inverted and gave the latents of their seed again, with relative errors of at most "
-        "5.0e-06; all bounds hold together with 99 % confidence"
+        "5.0e-06; measured bounds hold together with 99 % confidence if the other rows err as these do"
     )
-    assert "gave latents of the declared law" in certificate_line(certificate | {"replayed": False})
+    assert "gave latents of the declared law" in certificate_line(certificate.model_copy(update={"replayed": False}))
 
 
 def test_graphs():

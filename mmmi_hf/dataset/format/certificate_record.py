@@ -1,0 +1,203 @@
+"""The certificate of a configuration, `certificates/CONFIG.json`: what was measured on the stored bytes.
+
+Owns the type, its writer and its reader, which also takes the certificates beside manifests of format 1 (see
+`format_1.py`), and the rule when one binds a manifest. How it is measured is certificate/'s.
+
+A certificate is that of a valid measurement; a refusal leaves none. Everything outside `statements` is compared with
+what a check gives: exactly where it follows from folder and rules, as far as other machines measure alike elsewhere.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from mmmi_hf.common.files import UnusableFileError, read_regular, sha256_of, write_text
+from mmmi_hf.common.records import Record, RecordError
+from mmmi_hf.dataset.format import format_1
+from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.manifest import Count, Digest, format_of
+
+CERTIFICATE_FORMAT: Final = 3
+"""To be raised whenever what a certificate must say changes: its fields, tests, bounds or tolerances."""
+
+Amount = Annotated[float, Field(ge=0.0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Kind = Literal["float32", "float64", "view"]
+"""What was inverted: the float column in float32 or in float64, or the view."""
+
+
+class Sample(Record):
+    """The rows that were looked at.
+
+    Attributes:
+        rows: numbers of those that were inverted, ascending.
+        rows_float64: of these, those that were inverted in float64 too.
+        rows_replayed: how many rows were made again from (seed, row) and compared.
+        seed: of the choice, from the digests of the data.
+        chosen_seed: a reader's number that was mixed in; a certificate that is written has none.
+        unseen_share: the share of bad rows that `rows` could have missed at the certificate's confidence.
+    """
+
+    rows: tuple[Count, ...]
+    rows_float64: tuple[Count, ...]
+    rows_replayed: Count = 0
+    seed: str
+    chosen_seed: int | None = None
+    unseen_share: Share
+
+
+class BadShares(Record):
+    """Upper limits of the shares of bad rows that floors rest on.
+
+    Attributes:
+        folder: rows that are not the image of their latent.
+        map: latents that a blind inverse does not give back, over all modalities.
+    """
+
+    folder: Share
+    map: Share
+
+
+class ColumnBound(Record):
+    """Lower bounds of a quantity in one kind of column, nats.
+
+    Attributes:
+        floor: holds whatever the rows outside the sample are; None where there is none.
+        measured: holds if they err as the sampled ones do: the largest of `tried`, cut at 0 and at the analytic value.
+        tried: name of a bound → its value.
+    """
+
+    floor: Amount | None = None
+    measured: Amount
+    tried: dict[str, float]
+
+
+class QuantityBounds(Record):
+    """A quantity: its analytic value, which what is stored cannot exceed, and lower bounds by kind of column."""
+
+    analytic: Amount
+    float32: ColumnBound | None = None
+    view: ColumnBound | None = None
+
+    @property
+    def columns(self) -> dict[str, ColumnBound]:
+        """Kind of column → its bound, where there is one."""
+        return {kind: bound for kind, bound in (("float32", self.float32), ("view", self.view)) if bound is not None}
+
+
+class RoundTrip(Record):
+    """Errors of recovered latents: median and largest over the rows that could be inverted, and how many could not.
+
+    Without the seed there is nothing to compare with, and the first two are None.
+    """
+
+    median: Amount | None = None
+    max: Amount | None = None
+    failed: Count
+    rows: Count
+
+
+class StepCertificate(Record):
+    """The extremes of what is evidence that a pipeline's steps are invertible."""
+
+    samples: Count
+    seed: Count
+    iterations: Count
+    contraction: Amount
+    smallest_stretch: Amount
+    monotonicity: Amount
+
+
+class CertificateStatements(Record):
+    """What the maker says and nobody checks: the method in words, machine and software of the measurement."""
+
+    method: str
+    machine: str
+    versions: dict[str, str]
+
+
+class CertificateRecord(Record):
+    """What was measured on the files that one manifest names.
+
+    Attributes:
+        format: of the file that it was read from; what is written has CERTIFICATE_FORMAT.
+        config, version: the configuration.
+        manifest_sha256: of `manifests/CONFIG.json`; a certificate holds for no other.
+        sample: the rows that were looked at.
+        replayed: whether recovered latents were compared with those of (seed, row).
+        confidence: with which all lower bounds hold together.
+        looks, single_error: the number of single bounds, and the error probability of each.
+        bounds: quantity → its values.
+        shares: what the floors rest on; None where there are none.
+        round_trip: modality → kind → errors.
+        tolerance: kind → the largest error of an honest row.
+        tests: test of the declared law → its p-value, corrected for its own looks.
+        tests_level: family-wise level below which they refuse.
+        step_certificates: digest of a pipeline → the evidence that is known of it.
+        statements: what nobody checks.
+    """
+
+    format: Literal[2, 3] = CERTIFICATE_FORMAT
+    config: str
+    version: str
+    manifest_sha256: Digest
+    sample: Sample
+    replayed: bool
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)]
+    looks: Count
+    single_error: Share
+    bounds: dict[str, QuantityBounds]
+    shares: BadShares | None = None
+    round_trip: dict[str, dict[Kind, RoundTrip]]
+    tolerance: dict[Kind, float]
+    tests: dict[str, Share]
+    tests_level: Share
+    step_certificates: dict[str, StepCertificate | None]
+    statements: CertificateStatements
+
+    def write(self, path: Path) -> None:
+        """Put it in place."""
+        if self.format != CERTIFICATE_FORMAT:
+            raise ValueError(f"a certificate of format {self.format} is read, and never written")
+        write_text(path, self.to_json())
+
+    @classmethod
+    def read(cls, path: Path) -> CertificateRecord:
+        """The certificate in a file.
+
+        Raises:
+            FileNotFoundError: there is none.
+            RecordError: the file is something else.
+        """
+        try:
+            text = read_regular(path)
+        except UnusableFileError as error:
+            raise RecordError(str(error)) from error
+        older = format_of(text) == format_1.CERTIFICATE
+        return cls.from_json(text, path.name, translated=format_1.certificate_fields if older else None)
+
+
+def bound_certificate(folder: DatasetFolder, config: str) -> CertificateRecord | None:
+    """The certificate of a configuration if it is whole and binds the manifest that is there, else None."""
+    try:
+        return binding_certificate(folder, config)
+    except (RecordError, OSError):
+        return None
+
+
+def binding_certificate(folder: DatasetFolder, config: str) -> CertificateRecord:
+    """`bound_certificate`, or why there is none.
+
+    Raises:
+        FileNotFoundError: there is no certificate.
+        RecordError: what is there is none, or that of something else.
+    """
+    record = CertificateRecord.read(folder.certificate_path(config))
+    if record.config != config:
+        raise RecordError(f"it is that of {record.config!r}")
+    if record.manifest_sha256 != sha256_of(folder.manifest_path(config)):
+        raise RecordError("it names the SHA-256 of another manifest")
+    return record
