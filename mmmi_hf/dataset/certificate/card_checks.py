@@ -176,7 +176,7 @@ def _stray(folder: DatasetFolder, tables: Mapping[str, pa.Table]) -> list[str]:
     that `load_dataset` could not read together with the other tables."""
     claimed = {name: f"{GROUND_TRUTH}/{name}.parquet" for name in tables}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").glob("[!.]*")}
-    being_made = {name for name in claimed if folder.chunks(name).exists()}
+    being_made = {name for name in claimed if folder.work(name).exists()}
     known = set(folder.configurations())
     problems = [
         f"{where} belongs to no configuration of the folder; remove it"

@@ -20,7 +20,7 @@ from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.derived import write_ground_truths
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
-from mmmi_hf.dataset.format.folder import GROUND_TRUTH, DatasetFolder
+from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import READ_FORMATS, Manifest, format_of
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
@@ -234,5 +234,5 @@ def _copied(folder: DatasetFolder, target: Path) -> DatasetFolder:
         else:
             shutil.copyfile(source, place)
 
-    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(".chunks"))
+    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(WORK))
     return DatasetFolder(target)
