@@ -1,6 +1,7 @@
 """The command line: output, JSON, exit codes, and one clear line for every wrong request."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -285,7 +286,7 @@ def test_a_dry_run_says_the_cost_and_writes_nothing(run, story, tmp_path):
     assert (code, err) == (0, "")
     assert "story: 400 rows, at most 0." in out
     assert "MB in 3 files" in out
-    assert "400 rows are to be made\nabout 1 seconds here with one process" in out
+    assert re.search(r"400 rows are to be made\nabout [0-9.]+ \w+ here with one process", out)
     code, out, _ = run("generate", story, "--out", tmp_path / "out", "--dry-run", "--format", "json")
     summary = json.loads(out)
     assert summary["rows_missing"] == summary["rows"]
@@ -307,7 +308,7 @@ def test_info_says_what_a_configuration_costs(run, story):
     assert code == 0
     assert "MB in 3 files" in out
     code, out, _ = run("info", story, "--time")
-    assert "Its rows take about 1 seconds here, in one process." in out
+    assert re.search(r"Its rows take about [0-9.]+ \w+ here, in one process\.", out)
     code, out, _ = run("info", story, "--time", "--format", "json")
     assert json.loads(out)["seconds"] >= 0
 
