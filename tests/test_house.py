@@ -8,8 +8,6 @@ import statistics
 from collections import Counter
 from graphlib import CycleError, TopologicalSorter
 
-import pytest
-
 from tests.support import ROOT
 
 KINDS = {"elementwise", "estimators", "families", "quantities"}
@@ -81,7 +79,6 @@ def test_modules_say_what_they_own():
     assert [name for name, tree in TREES.items() if not ast.get_docstring(tree)] == []
 
 
-@pytest.mark.xfail(reason="flow.pipeline sets a filter of the log when it is imported")
 def test_modules_define_and_do_nothing_else():
     """Below the docstring: definitions, imports, and what is only done for types or when run as a program."""
     doing = [

@@ -10,13 +10,14 @@ so that the centre of H × W pixels is ((H - 1) / 2, (W - 1) / 2).
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
 
-from mmmi_hf.causal.arguments import Array, check_shape, read_finite, read_positive, read_whole
+from mmmi_hf.causal.arguments import MOST_ENTRIES, Array, check_shape, read_finite, read_positive, read_whole
 from mmmi_hf.causal.errors import InvalidModelError
 
 __all__ = [
@@ -202,9 +203,11 @@ def image(path: str | Path, shape: Sequence[int]) -> Array:
 
     colour = len(shape) == 3 and shape[0] == 3
     try:
-        with Image.open(path) as file:
+        with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
+            if math.prod(file.size) > MOST_ENTRIES:
+                raise OSError(f"it has {file.size[0]} × {file.size[1]} pixels, at most {MOST_ENTRIES} are read")
             picture = file.convert("RGB" if colour else "L").resize((shape[-1], shape[-2]), Image.Resampling.BILINEAR)
-    except OSError as error:
+    except (OSError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise InvalidModelError(
             f"path {str(path)!r} is not a readable image: {reason}; give a PNG or JPEG file"

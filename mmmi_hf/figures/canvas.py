@@ -24,6 +24,8 @@ ICON = 0.36
 _FILL = {"target": "#EBD3E1", "cause": "#FBE3B5", "modality": "#BFE5D9", "source": "#D3EBF9"}
 _EDGE = {"target": style.PURPLE, "cause": style.ORANGE, "modality": style.GREEN, "source": style.SKY}
 _PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.27, 0.73, 0.2, 0.8)
+_STEPS = 60
+_ALONG = 0.3  # square inches that a label on the whole of another arrow counts
 
 
 @dataclass
@@ -32,6 +34,7 @@ class Canvas:
 
     axes: Axes
     taken: list[Box] = field(default_factory=list)
+    lines: list[tuple[Point, Point]] = field(default_factory=list)
 
     @classmethod
     def on(cls, figure: Figure, width: float, height: float) -> Canvas:
@@ -91,6 +94,10 @@ class Canvas:
             )
         )
 
+    def keep_clear(self, start: Point, end: Point) -> None:
+        """Labels of other arrows had better not lie on this one."""
+        self.lines.append((start, end))
+
     def label(self, start: Point, end: Point, text: str, *, icon: Array | None = None, kind: str = "label") -> None:
         """A number on an edge, under a template's icon if there is one, where it covers least."""
         width = max(0.075 * len(text) + 0.06, 0.0 if icon is None else ICON)
@@ -99,7 +106,13 @@ class Canvas:
         for place in _PLACES:
             x, y = start[0] + place * (end[0] - start[0]), start[1] + place * (end[1] - start[1])
             boxes.append((x - width / 2, y - height / 2, x + width / 2, y + height / 2))
-        box = min(boxes, key=lambda one: sum(_overlap(one, other) for other in self.taken))
+        others = [line for line in self.lines if line != (start, end)]
+        box = min(
+            boxes,
+            key=lambda one: (
+                sum(_overlap(one, other) for other in self.taken) + sum(_ALONG * _covered(one, line) for line in others)
+            ),
+        )
         self.taken.append(box)
         middle = (box[0] + box[2]) / 2
         if icon is None and abs(end[0] - start[0]) < 0.1:
@@ -129,6 +142,14 @@ class Canvas:
     def text(self, at: Point, text: str, *, align: str = "left", size: float = 8.5, colour: str = "#444444") -> None:
         """A remark."""
         self.axes.text(*at, text, ha=align, va="center", fontsize=size, color=colour, zorder=6)
+
+
+def _covered(box: Box, line: tuple[Point, Point]) -> float:
+    """The share of a line that lies under a box."""
+    (x, y), (to_x, to_y) = line
+    steps = [(n + 0.5) / _STEPS for n in range(_STEPS)]
+    places = [(x + step * (to_x - x), y + step * (to_y - y)) for step in steps]
+    return sum(box[0] <= px <= box[2] and box[1] <= py <= box[3] for px, py in places) / _STEPS
 
 
 def _overlap(a: Box, b: Box) -> float:

@@ -23,6 +23,9 @@ MOST_NODES = 12
 MOST_LABELS = 12
 """More arrows between two layers carry no numbers; a matrix stands beside the graph."""
 
+MOST_ARROWS = 36
+"""Of more arrows between two layers only the strongest to or from each node is drawn; the matrix has them all."""
+
 _LEFT = 1.25
 _PANEL = 3.3
 _LAYERS: tuple[tuple[Kind, str], ...] = (
@@ -81,7 +84,11 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
             canvas.node(name, kind, place, label, width=1.5 if group else 2 * RADIUS)
     grouped = {name: shown[kind][0] for kind, layer in names.items() if shown[kind] != layer for name in layer}
     for bundle, edges in bundles.items():
-        _draw(canvas, edges, at, grouped, labelled=labelled[bundle], icons=icons if bundle[1] == "modality" else {})
+        telling = edges if len(edges) <= MOST_ARROWS else _strongest(edges)
+        if len(telling) < len(edges) and not set(shown[bundle[0]] + shown[bundle[1]]) - set(at):
+            middle = (at[telling[0].start][1] + at[telling[0].end][1]) / 2
+            canvas.text((0.1, middle), "strongest arrows;\nthe matrix has all")
+        _draw(canvas, telling, at, grouped, labelled=labelled[bundle], icons=icons if bundle[1] == "modality" else {})
     if one_template is not None:
         _one_template(canvas, one_template, (_LEFT + width - 0.3, float(levels[0])))
     for n, (matrix, rows, columns, heading) in enumerate(panels):
@@ -89,6 +96,15 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         panel: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
         heat_map(figure, panel, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
     return figure
+
+
+def _strongest(edges: list[Edge]) -> list[Edge]:
+    """The strongest arrow from each start and to each end, the first of equal ones."""
+    kept = set()
+    for node in dict.fromkeys(name for edge in edges for name in (edge.start, edge.end)):
+        own = [edge for edge in edges if node in (edge.start, edge.end)]
+        kept.add(max(own, key=lambda edge: abs(edge.coefficient)))
+    return [edge for edge in edges if edge in kept]
 
 
 def _together(layer: list[str]) -> list[str]:
@@ -139,19 +155,25 @@ def _draw(
 ) -> None:
     largest = max((abs(edge.coefficient) for edge in edges), default=1.0)
     drawn = set()
+    for edge in edges if labelled else ():
+        canvas.keep_clear(*_ends(at[edge.start], at[edge.end]))
     for edge in edges:
         name = f"{grouped.get(edge.start, edge.start)}→{grouped.get(edge.end, edge.end)}"
         if name in drawn:
             continue
         drawn.add(name)
         single = edge.start not in grouped and edge.end not in grouped
-        start, end = at[edge.start], at[edge.end]
-        up = math.copysign(RADIUS, end[1] - start[1])
-        start, end = (start[0], start[1] + up), (end[0], end[1] - up)
+        start, end = _ends(at[edge.start], at[edge.end])
         strength = abs(edge.coefficient) / largest if single else 0.3
         canvas.edge(name, start, end, strength=strength, sign=edge.coefficient if single else 1.0)
         if labelled:
             canvas.label(start, end, style.number(edge.coefficient), icon=icons.get((edge.start, edge.end)))
+
+
+def _ends(start: Point, end: Point) -> tuple[Point, Point]:
+    """An arrow between the rims of two nodes."""
+    up = math.copysign(RADIUS, end[1] - start[1])
+    return (start[0], start[1] + up), (end[0], end[1] - up)
 
 
 def _one_template(canvas: Canvas, template: Array, at: Point) -> None:

@@ -17,6 +17,8 @@ from mmmi_hf.figures import style
 Blocks = str | Sequence[str]
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LOG_FROM = 50.0
+_APART, _SPREAD = 0.075, 0.7
+"""Inches between the markers of one row, so that equal values hide none, and the share of a row that they take."""
 
 
 @style.look
@@ -30,15 +32,18 @@ def family_overview(models: Mapping[str, CausalModel]) -> Figure:
     quantities = list(dict.fromkeys(name for model in models.values() for name in _quantities(model)))
     values = {name: [_quantities(model).get(name, math.nan) for model in models.values()] for name in quantities}
     width = 3.0 + 0.083 * max(map(len, models)) + 1.3
-    figure = style.new_figure(max(width, 5.5), 0.27 * len(models) + 1.1)
+    row = max(0.27, _APART * len(quantities) / _SPREAD)
+    figure = style.new_figure(max(width, 5.5), row * len(models) + 1.1)
     axes = figure.add_subplot()
     count = len(quantities)
     for n, (name, series) in enumerate(values.items()):
-        places = [row + 0.5 * ((n + 0.5) / count - 0.5) for row in range(len(models))]
+        places = [place + _SPREAD * ((n + 0.5) / count - 0.5) for place in range(len(models))]
         shown = [value if math.isfinite(value) else math.nan for value in series]
         axes.plot(
             shown, places, linestyle="", marker=_MARKERS[n % 7], markersize=4.5, color=style.CYCLE[n % 7], label=name
         )
+    for place in range(1, len(models), 2):
+        axes.axhspan(place - 0.5, place + 0.5, color="#F4F4F4", zorder=0)
     axes.set_yticks(range(len(models)), list(models))
     axes.set_ylim(len(models) - 0.5, -0.5)
     axes.tick_params(axis="y", length=0)

@@ -134,6 +134,10 @@ def _template(axes: Axes, model: CausalModel, modality: int, cause: int) -> None
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, color=style.GREY, transform=axes.transAxes)
     else:
         show_pattern(axes, template)
+        low, high = float(template.min()), float(template.max())
+        scale = style.number(low) if low == high else f"{style.number(low)} … {style.number(high)}"
+        frame = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+        axes.text(0.5, 0.03, scale, ha="center", va="bottom", fontsize=6.5, transform=axes.transAxes, bbox=frame)
 
 
 def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], bar_row: int) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from mmmi_hf.flow.precision import exact
+from mmmi_hf.flow.computing.precision import exact
 
 if TYPE_CHECKING:
     from collections.abc import Callable

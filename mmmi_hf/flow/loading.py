@@ -17,10 +17,14 @@ from diffusers.utils import logging as diffusers_logging
 from mmmi_hf.flow.description import SCHEDULER, UNET, check_weights, describe, read_object
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
-# diffusers 0.42 warns at every change of dtype of modules to be kept in float32, even where it has none to name.
-logging.getLogger("diffusers.models.modeling_utils").addFilter(
-    lambda record: "should be kept in float32: []" not in record.getMessage()
-)
+
+def without_idle_warnings() -> None:
+    """Drop a warning of diffusers 0.42, which names the modules kept in float32 even where there are none."""
+    logging.getLogger("diffusers.models.modeling_utils").addFilter(_says_something)
+
+
+def _says_something(record: logging.LogRecord) -> bool:
+    return "should be kept in float32: []" not in record.getMessage()
 
 
 def check_folder(folder: Path) -> None:

@@ -35,12 +35,12 @@ from mmmi_hf.flow.bijection import (
     rows_not_finite,
 )
 from mmmi_hf.flow.bundled import resolve
+from mmmi_hf.flow.computing.precision import exact
+from mmmi_hf.flow.computing.stopping import check_stop
 from mmmi_hf.flow.description import class_names_of
 from mmmi_hf.flow.diffusers_arguments import CALL, LOAD, SAVE, pil_images, refuse
-from mmmi_hf.flow.loading import check_folder, silent_loading
-from mmmi_hf.flow.precision import exact
+from mmmi_hf.flow.loading import check_folder, silent_loading, without_idle_warnings
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
-from mmmi_hf.flow.stopping import check_stop
 
 if TYPE_CHECKING:
     import os
@@ -99,6 +99,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         class_names: list[str] | dict[str, str] | None = None,
     ) -> None:
         super().__init__()
+        without_idle_warnings()
         if not isinstance(unet, UNet2DModel):
             raise ValueError(f"unet must be a UNet2DModel, got {type(unet).__name__}; others see no class labels")
         if not isinstance(scheduler, FlowMatchODEScheduler):

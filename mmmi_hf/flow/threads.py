@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from threading import Event
 from typing import Any
 
-from mmmi_hf.flow.stopping import stop_flag
+from mmmi_hf.flow.computing.stopping import stop_flag
 
 
 class CancellingPool(ThreadPoolExecutor):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -59,7 +58,7 @@ def check_description(bijection: Bijection) -> None:
         _holds(private.dtype in (None, dtype), f"in_precision({dtype}) computes in {private.dtype}")
         _holds(private.digest == bijection.digest, f"in_precision({dtype}) is another map by its digest")
         _holds(private.device == bijection.device, f"in_precision({dtype}) is on {private.device}")
-    _refused(lambda: bijection.in_precision(torch.float16), "in_precision(torch.float16)", "dtype")
+    _refused("in_precision(torch.float16)", "dtype", bijection.in_precision, torch.float16)
 
 
 def check_shapes(bijection: Bijection, dtype: torch.dtype) -> None:
@@ -120,7 +119,7 @@ def check_options(bijection: Bijection, dtype: torch.dtype) -> None:
     _holds(torch.equal(bijection(z, labels).images, images), "set_up() and warm_up() must change nothing by default")
     for name, value in (("on_failure", "ignore"), ("tolerance", 0.0), ("batch_size", 0)):
         options: dict[str, Any] = {name: value}
-        _refused(partial(bijection.invert, images, labels, **options), f"{name}={value!r}", name)
+        _refused(f"{name}={value!r}", name, bijection.invert, images, labels, **options)
 
 
 def check_refusals(bijection: Bijection, dtype: torch.dtype) -> None:
@@ -144,7 +143,7 @@ def check_refusals(bijection: Bijection, dtype: torch.dtype) -> None:
     for argument, function in (("latents", bijection), ("images", bijection.invert)):
         for values, given, names in cases:
             what = f"{argument} {type(values).__name__} {tuple(values.shape)} {values.dtype} with labels {given!r}"
-            _refused(partial(function, values, given), what, names or argument)
+            _refused(what, names or argument, function, values, given)
 
 
 def check_jacobian(bijection: Bijection) -> None:
@@ -203,9 +202,9 @@ def _small(a: torch.Tensor, b: torch.Tensor, bound: float, what: str) -> None:
     _holds(error <= bound, f"{what}: the relative error of a row is {error:.1e}, at most {bound:.1e} is allowed")
 
 
-def _refused(call: Callable[[], object], what: str, names: str) -> None:
+def _refused(what: str, names: str, function: Callable[..., object], *given: object, **options: object) -> None:
     try:
-        call()
+        function(*given, **options)
     except ValueError as error:
         _holds("\n" not in str(error) and names in str(error), f"{what}: one line must name {names}, got {error}")
     else:

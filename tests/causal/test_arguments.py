@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -93,3 +95,19 @@ def test_causes_that_drown_the_noise_of_float64_rows_are_told_before_any_are_mad
     honest.check_rows()
     assert np.isfinite(honest.pointwise_mutual_information(honest.sample(2, seed=0), "x1", "y")).all()
     CausalModel.from_matrix(np.eye(3), [(2,)]).check_rows()
+
+
+@pytest.mark.parametrize("side", [4097, 20_000])
+def test_a_great_picture_is_refused_before_it_is_read(tmp_path, side):
+    """A file that says so in its head and has no pixels."""
+    head = struct.pack(">II5B", side, side, 8, 0, 0, 0, 0)
+    chunk = struct.pack(">I", len(head)) + b"IHDR" + head + struct.pack(">I", zlib.crc32(b"IHDR" + head))
+    path = tmp_path / "great.png"
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT"))
+    )
+    with pytest.raises(InvalidModelError, match="is not a readable image") as refused:
+        templates.image(path, (8, 8))
+    assert "\n" not in str(refused.value)
+    if side == 4097:
+        assert "4097 × 4097 pixels" in str(refused.value)

@@ -164,3 +164,21 @@ def test_extreme_models_are_drawn_without_warnings(settings, tmp_path):
     model = common_cause(SHAPE, **settings)
     for draw in (causal_graph, information_table, templates_and_maps):
         save(draw(model, title="t"), tmp_path / draw.__name__)
+
+
+def test_no_marker_of_an_overview_hides_another():
+    figure = family_overview({f"common-cause-{i}": common_cause(SHAPE, mi=float(i), modalities=3) for i in (1, 2)})
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    ups = [axes.transData.transform(line.get_xydata())[:, 1] for line in axes.lines]
+    heights = np.sort(np.concatenate(ups)) / figure.dpi
+    assert len(heights) == 2 * 5
+    assert np.diff(heights).min() * 72 >= 4.5  # points, the size of a marker
+
+
+def test_every_template_has_its_scale():
+    model = template_ablation(SHAPE, rho_tilde=[[1.0, 0.5]] * 2, templates=[["ones", "checkerboard"]] * 2)
+    figure = templates_and_maps(model)
+    found = [text.get_text() for axes in figure.axes for text in axes.texts]
+    assert found.count("1") == 2
+    assert found.count("\u22121 … 1") == 2

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import logging
 
 import huggingface_hub
 import numpy as np
@@ -384,3 +385,11 @@ def test_the_set_up_of_a_network(pipe):
     pipe.unet._compiled_call_impl = lambda *given, **named: called.append(1) or pipe.unet._call_impl(*given, **named)
     pipe.warm_up(2, 0)
     assert called, "what is compiled at the first call is compiled now"
+
+
+def test_a_warning_that_names_nothing_is_dropped(tiny_pipeline):
+    logger = logging.getLogger("diffusers.models.modeling_utils")
+    said = {modules: f"modules should be kept in float32: {modules}" for modules in ("[]", "['norm']")}
+    records = {each: logger.makeRecord("n", logging.WARNING, "f", 1, text, (), None) for each, text in said.items()}
+    assert not logger.filter(records["[]"])
+    assert logger.filter(records["['norm']"])

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel

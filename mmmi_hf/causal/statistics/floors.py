@@ -47,7 +47,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.statistics.tails import QUADRATURE_ERROR, excess_of_largest, expectation, largest_values
 

@@ -31,7 +31,7 @@ from itertools import pairwise
 import numpy as np
 from scipy import stats
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET

@@ -37,7 +37,7 @@ from typing import Any
 import numpy as np
 from scipy import optimize, special
 
-from mmmi_hf.causal.canonical import Array
+from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
 
 QUADRATURE_ERROR = 1e-10

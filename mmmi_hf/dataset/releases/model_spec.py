@@ -21,7 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import CausalModel, stories, templates
+from mmmi_hf.causal import CausalModel, InvalidModelError, stories, templates
+from mmmi_hf.causal.arguments import read_numbers, shown
 from mmmi_hf.dataset.releases.yaml_source import FieldError, FieldPath, check_fields
 
 STORIES: dict[str, Callable[..., CausalModel]] = {
@@ -111,9 +112,9 @@ def _said_here(build: Callable[[], CausalModel], path: FieldPath, spec: Mapping[
 
 def _numbers(value: Any, path: FieldPath) -> np.ndarray:
     try:
-        return np.asarray(value, dtype=np.float64)
-    except (ValueError, TypeError):
-        raise FieldError(path, f"expected numbers in rows of equal length, got {value!r}") from None
+        return read_numbers(str(path[-1]), value)
+    except InvalidModelError:
+        raise FieldError(path, f"expected numbers in rows of equal length, got {shown(value)}") from None
 
 
 def _shape(value: Any) -> Any:

@@ -326,7 +326,7 @@ def test_a_released_name_is_not_taken_by_something_else(tmp_path):
             "modalities: []\ncausal_model: {eta: 1.0, weights: [[1]], mixing: [[1]], shape: [4]}\n",
             "causal_model.eta: expected a list",
         ),
-        ("modalities: []\ncausal_model: {story: common_cause, shape: [4000000000000]}\n", "allocate"),
+        ("modalities: []\ncausal_model: {story: common_cause, shape: [4000000000000]}\n", "more than 16777216 entries"),
     ],
 )
 def test_structures_that_would_overwhelm(tmp_path, text, says):

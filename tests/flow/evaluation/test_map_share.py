@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from mmmi_hf.flow import load_bijection
+from mmmi_hf.flow.evaluation.map_share import TOLERANCES, measure_map_share, read_map_share
 from mmmi_hf.flow.evaluation.sample_store import latents_of_class
-from mmmi_hf.flow.map_share import TOLERANCES, measure_map_share, read_map_share
 
 
 @pytest.fixture

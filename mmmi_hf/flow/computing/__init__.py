@@ -1,0 +1,1 @@
+"""How networks are computed: exactly, and until somebody asks them to stop."""
