@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from mmmi_hf.common.yaml_files import YamlError, parse
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, size_category
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH
 from mmmi_hf.hub.client.errors import HubRequestError
@@ -54,8 +55,8 @@ def split_card(text: str) -> tuple[Fields, str]:
     if match is None:
         return {}, text.lstrip("\n")
     try:
-        fields = yaml.safe_load(match.group(2))
-    except yaml.YAMLError as error:
+        fields = parse(match.group(2)).data
+    except YamlError as error:
         raise HubRequestError(
             f"the repository's README.md has YAML that cannot be read ({' '.join(str(error).split())}); correct it"
         ) from error
