@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import folder_to_write, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
@@ -175,14 +176,14 @@ def load(
     name = os.fspath(repo_or_dir)
     repository = _repository(name, revision, token, cache_dir, force_download, backoff)
     with progress_bars_of_the_client(progress):
-        found = Snapshot(Path(name), "", "") if repository is None else repository.find(config, revision)
+        found = Snapshot(place(name), "", "") if repository is None else repository.find(config, revision)
     record = _Record.read(found.folder, config)
     splits = record.splits(split)
     if columns is not None:
         columns = batches.checked_columns(columns, record.columns)
     with progress_bars_of_the_client(progress):
         if streaming:
-            data = _stream(name, found, config, split, columns, token)
+            data = _stream(str(found.folder) if repository is None else name, found, config, split, columns, token)
         else:
             if repository is not None:
                 paths = [path for part in splits for path in record.manifest.splits[part].files]
@@ -216,7 +217,7 @@ def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> 
     """
     name = os.fspath(repo_or_dir)
     repository = _repository(name, revision, None, None, False, None)
-    return Snapshot(Path(name), "", "") if repository is None else repository.all_small_files(revision)
+    return Snapshot(place(name), "", "") if repository is None else repository.all_small_files(revision)
 
 
 def _repository(
@@ -228,7 +229,7 @@ def _repository(
     backoff: Backoff | None,
 ) -> Repository | None:
     """The repository of a name, None for a folder; refuses what is neither."""
-    if Path(name).is_dir():
+    if place(name, "folder or repository").is_dir():
         if revision is not None:
             raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
         return None
@@ -237,7 +238,7 @@ def _repository(
     check_address(name, token)
     if revision == "":
         raise HubRequestError("revision is empty; give a tag, branch or commit, or None for the newest release")
-    cache = None if cache_dir is None else Path(cache_dir)
+    cache = None if cache_dir is None else folder_to_write(cache_dir, "cache_dir")
     return Repository(name, token, cache, force_download, backoff or Backoff())
 
 
