@@ -50,12 +50,12 @@ def test_folders(tmp_path):
     loop = tmp_path / "loop"
     loop.symlink_to(loop)
     for path in (file, file / "below", "/dev/null"):
-        with pytest.raises(PlaceError, match="out must be a folder, and .* is a file"):
+        with pytest.raises(PlaceError, match=r"out must be a folder, and .* is a file"):
             folder_to_write(path)
     for check in (folder_to_read, folder_to_write):
         with pytest.raises(PlaceError, match="too many levels of symbolic links"):
             check(loop)
-    with pytest.raises(PlaceError, match="folder must be a folder, and .* is a file"):
+    with pytest.raises(PlaceError, match=r"folder must be a folder, and .* is a file"):
         folder_to_read(file)
     with pytest.raises(PlaceError, match="there is no folder"):
         folder_to_read(tmp_path / "absent")

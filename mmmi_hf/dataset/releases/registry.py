@@ -19,8 +19,6 @@ from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
-from mmmi_hf.flow.bundled import RELEASED, bundled_pipelines, unknown
-from mmmi_hf.flow.description import described
 
 
 def list_configurations() -> list[str]:
@@ -100,6 +98,8 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         return None
     if pipeline in _shapes():
         return _shapes()[pipeline]
+    from mmmi_hf.flow.description import described
+
     try:
         return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
@@ -108,6 +108,9 @@ def pipeline_shape(pipeline: str) -> Shape | None:
 
 def _check_pipelines(config: MMMIConfig) -> None:
     """Refuse a pipeline that is neither known nor a folder nor owner/name, and what the files of one contradict."""
+    from mmmi_hf.flow.bundled import RELEASED, bundled_pipelines, unknown
+    from mmmi_hf.flow.description import described
+
     for index, (shape, modality) in enumerate(zip(config.model.shapes.values(), config.modalities, strict=False)):
         name, label, here = modality.pipeline, modality.class_label, ("modalities", index)
         if name in WITHOUT_CLASSES:
