@@ -16,7 +16,7 @@ from pathlib import Path
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.places import place
 from mmmi_hf.dataset.releases import families
-from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
@@ -94,7 +94,7 @@ def pipeline_shape(pipeline: str) -> Shape | None:
     Raises:
         ConfigurationError: no such pipeline.
     """
-    if pipeline in WITHOUT_CLASSES:
+    if has_no_classes(pipeline):
         return None
     if pipeline in _shapes():
         return _shapes()[pipeline]
@@ -113,7 +113,7 @@ def _check_pipelines(config: MMMIConfig) -> None:
 
     for index, (shape, modality) in enumerate(zip(config.model.shapes.values(), config.modalities, strict=False)):
         name, label, here = modality.pipeline, modality.class_label, ("modalities", index)
-        if name in WITHOUT_CLASSES:
+        if has_no_classes(name):
             if label is not None:
                 raise FieldError((*here, "class_label"), f"{name!r} has no classes; leave class_label out")
             continue
@@ -122,7 +122,7 @@ def _check_pipelines(config: MMMIConfig) -> None:
         try:
             local = name in bundled_pipelines() or place(name, "pipeline").is_dir()
             if not local and not is_repository(name):
-                raise ValueError(unknown(name, [*WITHOUT_CLASSES, *bundled_pipelines()]))
+                raise ValueError(unknown(name, ["identity", *bundled_pipelines()]))
             found = described(name) if local else None
         except (ValueError, OSError) as error:
             raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error

@@ -1,7 +1,7 @@
 """What `load` takes besides names: defaults, splits, caches; and how what it returns shows itself."""
 
-import os
 import copy as copying
+import os
 import shutil
 
 import datasets
