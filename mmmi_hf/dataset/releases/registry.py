@@ -19,9 +19,6 @@ from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
-from mmmi_hf.flow.bundled import RELEASED, bundled_pipelines, unknown
-from mmmi_hf.flow.catalogue import elementwise_bijections
-from mmmi_hf.flow.description import described
 
 
 def list_configurations() -> list[str]:
@@ -101,6 +98,8 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         return None
     if pipeline in _shapes():
         return _shapes()[pipeline]
+    from mmmi_hf.flow.description import described
+
     try:
         return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
@@ -109,6 +108,9 @@ def pipeline_shape(pipeline: str) -> Shape | None:
 
 def _check_pipelines(config: MMMIConfig) -> None:
     """Refuse a pipeline that is neither known nor a folder nor owner/name, and what the files of one contradict."""
+    from mmmi_hf.flow.bundled import RELEASED, bundled_pipelines, unknown
+    from mmmi_hf.flow.description import described
+
     for index, (shape, modality) in enumerate(zip(config.model.shapes.values(), config.modalities, strict=False)):
         name, label, here = modality.pipeline, modality.class_label, ("modalities", index)
         if has_no_classes(name):
@@ -120,7 +122,7 @@ def _check_pipelines(config: MMMIConfig) -> None:
         try:
             local = name in bundled_pipelines() or place(name, "pipeline").is_dir()
             if not local and not is_repository(name):
-                raise ValueError(unknown(name, [*elementwise_bijections(), *bundled_pipelines()]))
+                raise ValueError(unknown(name, ["identity", *bundled_pipelines()]))
             found = described(name) if local else None
         except (ValueError, OSError) as error:
             raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
