@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -20,7 +21,7 @@ from diffusers.schedulers.scheduling_utils import SchedulerMixin
 from mmmi_hf.flow.inversion import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Velocity = Callable[[torch.Tensor, float], torch.Tensor]
 
@@ -69,7 +70,8 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
     Args:
         sigma_min: σ, standard deviation that is left of the latents at t = 1; strictly between 0 and 1.
         num_inference_steps: n, steps of the map.
-        grid: "cosine", t_k = (1 − cos(πk/n))/2, or "uniform", t_k = k/n.
+        grid: "cosine", t_k = (1 − cos(πk/n))/2; "uniform", t_k = k/n; or a list of the n + 1 times themselves, rising
+            from 0 to 1.
         solver: "midpoint" (two velocity evaluations per step) or "euler" (one).
         timestep_scale: what a network is fed for t is timestep_scale × t.
 
@@ -87,14 +89,16 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         self,
         sigma_min: float = 0.02,
         num_inference_steps: int = 8,
-        grid: Literal["cosine", "uniform"] = "cosine",
+        grid: Literal["cosine", "uniform"] | list[float] = "cosine",
         solver: Literal["midpoint", "euler"] = "midpoint",
         timestep_scale: float = 10.0,
     ) -> None:
         if not 0 < sigma_min < 1:
             raise ValueError(f"sigma_min must lie strictly between 0 and 1, got {sigma_min}; 0.02 is usual")
-        if grid not in ("cosine", "uniform"):
-            raise ValueError(f"grid must be 'cosine' or 'uniform', got {grid!r}; 'cosine' is usual")
+        if not isinstance(grid, str):
+            _check_times(grid, num_inference_steps)
+        elif grid not in ("cosine", "uniform"):
+            raise ValueError(f"grid must be 'cosine', 'uniform' or a list of times, got {grid!r}; 'cosine' is usual")
         if solver not in ("midpoint", "euler"):
             raise ValueError(f"solver must be 'midpoint' or 'euler', got {solver!r}; 'midpoint' is usual")
         if not (math.isfinite(timestep_scale) and timestep_scale > 0):
@@ -112,7 +116,14 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         n = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"num_inference_steps must be a positive integer, got {n!r}; 8 is usual")
-        if self.config.grid == "cosine":
+        if not isinstance(self.config.grid, str):
+            if n != self.config.num_inference_steps:
+                raise ValueError(
+                    f"num_inference_steps must be {self.config.num_inference_steps}, the steps of this scheduler's own "
+                    f"grid, got {n}; make another scheduler for another grid"
+                )
+            self.times = tuple(map(float, self.config.grid))
+        elif self.config.grid == "cosine":
             self.times = tuple((1 - math.cos(math.pi * k / n)) / 2 for k in range(n + 1))
         else:
             self.times = tuple(k / n for k in range(n + 1))
@@ -218,3 +229,13 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         if not 0 <= k < len(self):
             raise ValueError(f"k must be a step of this grid, 0 … {len(self) - 1}, got {k}")
         return self.times[k], self.times[k + 1] - self.times[k]
+
+
+def _check_times(grid: Sequence[float], steps: int) -> None:
+    """Refuse a grid of one's own that is none, or that has another number of steps."""
+    if not isinstance(grid, list | tuple) or not all(type(t) in (int, float) for t in grid):
+        raise ValueError(f"grid must be 'cosine', 'uniform' or a list of times, got {grid!r}")
+    if len(grid) < 2 or grid[0] != 0 or grid[-1] != 1 or not all(a < b for a, b in pairwise(grid)):
+        raise ValueError(f"grid must rise from 0 to 1, got {list(grid)}")
+    if len(grid) - 1 != steps:
+        raise ValueError(f"num_inference_steps must be {len(grid) - 1} for a grid of {len(grid)} times, got {steps}")
