@@ -171,6 +171,7 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         k: int,
         sample: torch.Tensor,
         *,
+        after_next: torch.Tensor | None = None,
         tolerance: float | None = None,
         max_iterations: int = 60,
         on_failure: Literal["raise", "nan"] = "raise",
@@ -179,12 +180,19 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
 
         An Anderson-accelerated fixed point started at `reverse_step`, then Newton–Krylov for rows where it stalls.
 
+        How exact a step has to be depends on its place: on the way to the latents, an error at time t is magnified by
+        1/a(t), a = 1 − (1−σ) t, at most (of exact Euler steps), and by 1/σ at the end of the path. So the default
+        tolerance of step k is a(t_{k+1})/σ times that of the last step: all steps contribute equally.
+
         Args:
             velocity: as in `step`; row i of its result may depend on row i of x alone.
             k: 0 … n − 1.
             sample: x_{k+1}, (B, ...), float32 or float64. Rows that are not finite count as failed.
-            tolerance: relative residual of each row; by default 1e-7 in float32 and 2e-13 in float64. Rows that
-                rounding keeps from it are accepted up to 3e-7 and 1e-12, or up to a larger given tolerance.
+            after_next: x_{k+2}, if it is known: the slope of step k + 1 need not be evaluated again to start a Euler
+                step's reversal. Not used by other solvers, nor for the last step.
+            tolerance: relative residual of each row; by default 1e-7 in float32 and 2e-13 in float64 for the last
+                step, more for earlier ones. Rows that rounding keeps from it are accepted up to 3e-7 and 1e-12, or up
+                to a larger tolerance.
             max_iterations: fixed-point iterations before Newton's method is tried.
             on_failure: "raise", or "nan" to return NaN in the rows that failed.
 
@@ -198,12 +206,12 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
             raise ValueError(f"tolerance must be positive, got {tolerance}; leave it out for the default of the dtype")
         if on_failure not in ("raise", "nan"):
             raise ValueError(f"on_failure must be 'raise' or 'nan', got {on_failure!r}")
-        wanted = TOLERANCE[sample.dtype] if tolerance is None else tolerance
+        wanted = TOLERANCE[sample.dtype] * self._slack(k) if tolerance is None else tolerance
         accepted = max(ACCEPTED[sample.dtype], wanted)
         rest = (1,) * (sample.ndim - 1)
         lost = ~sample.flatten(1).isfinite().all(dim=1)
         target = torch.where(lost.view(-1, *rest), 0.0, sample)
-        start = self.reverse_step(velocity, k, target)
+        start, spent = self._reversal(velocity, k, target, after_next)
         solution = solve(
             lambda x: self.step(velocity, k, x),
             target,
@@ -222,8 +230,24 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
                 f"accepted {accepted:.1e}; invert in float64, use more steps, or pass on_failure='nan' to skip them"
             )
         x = torch.where(failed.view(-1, *rest), torch.nan, solution.x.view(sample.shape))
-        evaluations = self.evaluations_per_step * (solution.evaluations + 1)
+        evaluations = self.evaluations_per_step * solution.evaluations + spent
         return InvertedStep(x, torch.where(lost, torch.inf, solution.residual), failed, evaluations)
+
+    def _reversal(
+        self, velocity: Velocity, k: int, sample: torch.Tensor, after_next: torch.Tensor | None
+    ) -> tuple[torch.Tensor, int]:
+        """Where the iteration starts, and the evaluations that it took."""
+        if self.config.solver == "euler" and after_next is not None and k + 1 < len(self):
+            _, h = self._interval(k)
+            _, h_next = self._interval(k + 1)
+            start = sample - (h / h_next) * (after_next - sample)
+            return torch.where(start.isfinite(), start, sample), 0
+        return self.reverse_step(velocity, k, sample), self.evaluations_per_step
+
+    def _slack(self, k: int) -> float:
+        """a(t_{k+1}) / σ: how much less than the last step's an error of step k is magnified on the way to latents."""
+        sigma = float(self.config.sigma_min)
+        return (1 - (1 - sigma) * self.times[k + 1]) / sigma
 
     def _interval(self, k: int) -> tuple[float, float]:
         if not 0 <= k < len(self):
