@@ -13,14 +13,18 @@ import copy
 import dataclasses
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch.nn.functional import pixel_unshuffle
 
+from mmmi_hf.flow.bundled import resolve
+from mmmi_hf.flow.diagnostics import REACH, extremes
 from mmmi_hf.flow.distillation_recipe import DistillationRecipe, SegmentDraws, draws_of_step
-from mmmi_hf.flow.training import Run, check_folder, structure
+from mmmi_hf.flow.recipe import generator_of
+from mmmi_hf.flow.training import CHECKPOINT, Run, check_folder, record_beside, structure
 from mmmi_hf.flow.trajectories import Trajectories, load_trajectories, make_trajectories
 
 if TYPE_CHECKING:
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
 
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
+PENALTY_ITERATIONS = 8
 TRAJECTORIES = "trajectories"
 STARTED_FROM = "started_from.json"
 
@@ -113,14 +118,15 @@ def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, out: Pat
         before = json.loads((out / STARTED_FROM).read_text())
         if before["teacher"] != started["teacher"]:
             raise ValueError(f"{out} holds a run that learned from another teacher; give another folder")
-    if recipe.initial_pipeline is not None:
-        if (out / STARTED_FROM).exists():  # the checkpoint, if there is one, replaces its weights
-            started = before
+    if (out / CHECKPOINT).exists():  # holds what became of the first weights, wherever they came from
+        started = before
+    elif recipe.initial_pipeline is not None:
         first = _load("initial_pipeline", recipe.initial_pipeline)
         if structure(first.unet) != structure(teacher.unet) or first.latent_shape != teacher.latent_shape:
             raise ValueError(f"initial_pipeline {recipe.initial_pipeline!r} has another network than the teacher")
         network.load_state_dict(first.unet.state_dict())
-        started |= {"initial": {"pipeline": recipe.initial_pipeline, "digest": first.digest}}
+        record = record_beside(resolve(recipe.initial_pipeline), first.digest)
+        started["initial"] = {"pipeline": recipe.initial_pipeline, "digest": first.digest, "training": record}
     config = teacher.scheduler.config
     scheduler = FlowMatchODEScheduler(
         sigma_min=config.sigma_min,
@@ -167,27 +173,56 @@ class _Distillation(Run):
         return draws_of_step(self.recipe, step, **place)
 
     def loss(self, drawn: SegmentDraws) -> torch.Tensor:
-        """Mean square of the errors in the states, those of single steps or those of the student's own journey."""
-        rows = drawn.rows.to(self.labels.device)
+        """Mean square of the errors in the states, those of single steps or those of the student's own journey, and
+        the penalty on steps that are not gentle where it is due.
+        """
+        rows, k = drawn.rows.to(self.labels.device), drawn.segments.to(self.labels.device)
         nodes, labels = self.nodes[rows], self.labels[rows]
-        if drawn.segments is not None:
-            k = drawn.segments.to(self.labels.device)
-            each = torch.arange(len(k), device=k.device)
-            start, end = self.to_network(nodes[each, k]), self.to_network(nodes[each, k + 1])
-            return torch.nn.functional.mse_loss(self.euler(start, k, labels), end)
+        each = torch.arange(len(k), device=k.device)
+        start = self.to_network(nodes[each, k])
+        if drawn.whole:
+            loss = self.journey_error(nodes, labels)
+        else:
+            end = self.to_network(nodes[each, k + 1])
+            loss = torch.nn.functional.mse_loss(self.euler(start, k, labels), end)
+        if self.recipe.penalty and self.step % self.recipe.penalty_every == 0:
+            few = slice(self.recipe.penalty_rows)
+            loss = loss + self.recipe.penalty * self.ungentleness(start[few], k[few], labels[few])
+        return loss
+
+    def journey_error(self, nodes: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         x, errors = self.to_network(nodes[:, 0]), []
         for index in range(nodes.shape[1] - 1):
             x = self.euler(x, torch.full_like(labels, index), labels)
             errors.append(torch.nn.functional.mse_loss(x, self.to_network(nodes[:, index + 1])))
         return torch.stack(errors).mean()
 
-    def euler(self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Step k (B,) of each row of x, unshuffled, float32."""
+    def ungentleness(self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean of max(0, smallest_stretch − (1 + hλ_min))² at the rows of x, in float32.
+
+        The direction of the smallest eigenvalue is found first and then held; gradients flow through the stretch along
+        it, a finite difference.
+        """
+
+        def step(point: torch.Tensor) -> torch.Tensor:
+            return self.euler(point, k, labels, exact=True)
+
+        direction = extremes(step, x, PENALTY_ITERATIONS, generator_of(self.recipe.seed, 2, self.step))[2]
+        reach = REACH[x.dtype] * x.flatten(1).norm(dim=1)[:, None, None, None]
+        moved = (step(x + reach * direction) - step(x - reach * direction)) / (2 * reach)
+        stretch = (moved * direction).flatten(1).sum(1)
+        return (self.recipe.smallest_stretch - stretch).clamp(min=0).square().mean()
+
+    def euler(
+        self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor, *, exact: bool = False
+    ) -> torch.Tensor:
+        """Step k (B,) of each row of x, unshuffled, float32; `exact` goes past what was prepared for autocast."""
         t, h = self.times[k].float(), (self.times[k + 1] - self.times[k]).float()
         given = labels if self.student.pipeline.num_classes is not None else None
         scale = self.student.pipeline.scheduler.config.timestep_scale
+        network = partial(type(self.network).forward, self.network) if exact else self.trained
         with self.attention():
-            velocity = self.trained(x, t * scale, class_labels=given).sample.float()
+            velocity = network(x, t * scale, class_labels=given).sample.float()
         return x + h[:, None, None, None] * velocity
 
     def to_network(self, x: torch.Tensor) -> torch.Tensor:

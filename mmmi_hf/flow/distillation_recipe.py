@@ -20,6 +20,8 @@ from mmmi_hf.flow.settings_file import check_kind, read_fields
 if TYPE_CHECKING:
     import os
 
+PENALTY = ("penalty_every", "penalty_rows")
+
 
 @dataclass(frozen=True)
 class DistillationRecipe(Schedule):
@@ -36,6 +38,12 @@ class DistillationRecipe(Schedule):
             the teacher's at every node, and errors flow back through all steps); those before learn from single
             segments between the teacher's own nodes.
         batch_size: trajectories per optimizer step; a segment step takes one segment of each.
+        penalty: weight of what keeps the steps gentle, 0 for none: the mean over a few rows of
+            max(0, smallest_stretch − (1 + hλ_min))², λ_min the smallest eigenvalue of the symmetric part of the step's
+            Jacobian at a node of the teacher's, found as the step certificate finds it.
+        smallest_stretch: below which a step is not gentle enough.
+        penalty_every: in how many optimizer steps it is counted once.
+        penalty_rows: trajectories of the batch that it is measured at then, in float32.
         initial_pipeline: a student to go on from; None starts from the teacher's weights. Its grid may be another one.
         learning_rate, …, ema_end: see `Schedule`; weight_decay, max_gradient_norm, mixed_precision, compile,
             channels_last, seed, checkpoint_every, sample_every: as in a training recipe.
@@ -59,6 +67,10 @@ class DistillationRecipe(Schedule):
     compile: bool = False
     channels_last: bool = False
     seed: int = 0
+    penalty: float = 0.0
+    smallest_stretch: float = 0.25
+    penalty_every: int = 4
+    penalty_rows: int = 4
     initial_pipeline: str | None = None
     checkpoint_every: int = 100
     sample_every: int = 500
@@ -66,9 +78,14 @@ class DistillationRecipe(Schedule):
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             check_kind(field.name, getattr(self, field.name), field.default)
-        for name in ("trajectories", "steps", "batch_size", "checkpoint_every", "sample_every"):
+        for name in ("trajectories", "steps", "batch_size", "checkpoint_every", "sample_every", *PENALTY):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.penalty < 0 or not 0 < self.smallest_stretch < 1:
+            raise ValueError(
+                "penalty must not be negative and smallest_stretch must lie strictly between 0 and 1, "
+                f"got {self.penalty} and {self.smallest_stretch}"
+            )
         if not 0 <= self.journey_steps <= self.steps:
             raise ValueError(f"journey_steps must lie in 0 … steps = {self.steps}, got {self.journey_steps}")
         check_kind("nodes", self.nodes, (0,))
@@ -100,11 +117,13 @@ class SegmentDraws:
 
     Attributes:
         rows: (n,) int64, which trajectories.
-        segments: (n,) int64, which segment of each; None where whole journeys are learned from.
+        segments: (n,) int64, which segment of each.
+        whole: whether the whole journeys are learned from.
     """
 
     rows: torch.Tensor
-    segments: torch.Tensor | None
+    segments: torch.Tensor
+    whole: bool
 
 
 def draws_of_step(recipe: DistillationRecipe, step: int, *, rank: int = 0, world_size: int = 1) -> SegmentDraws:
@@ -117,4 +136,4 @@ def draws_of_step(recipe: DistillationRecipe, step: int, *, rank: int = 0, world
     rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
     segments = torch.randint(len(recipe.nodes) - 1, rows.shape, generator=generator_of(recipe.seed, 1, step))
     whole = step >= recipe.steps - recipe.journey_steps
-    return SegmentDraws(rows[rank::world_size], None if whole else segments[rank::world_size])
+    return SegmentDraws(rows[rank::world_size], segments[rank::world_size], whole)

@@ -169,17 +169,21 @@ class Initial:
                 f"{pipeline.latent_shape} of {pipeline.num_classes} classes with {found}); give the recipe it was "
                 "trained by, with other steps, learning rates and seed"
             )
-        beside, training = folder.parent / RECORD, None
-        with suppress(OSError, ValueError):
-            training = json.loads(beside.read_text())
-        if not isinstance(training, dict) or training.get("digest") != pipeline.digest:
-            training = None
+        training = record_beside(folder, pipeline.digest)
         return cls(pipeline.unet.state_dict(), {"pipeline": name, "digest": pipeline.digest, "training": training})
 
     @classmethod
     def recorded(cls, out: Path) -> Initial:
         """What a run that has a checkpoint recorded when it began: the pipeline itself is not needed again."""
         return cls(None, json.loads((out / INITIAL).read_text()))
+
+
+def record_beside(folder: Path, digest: str) -> dict[str, Any] | None:
+    """The record of a pipeline's training, where a run left it beside the pipeline's folder; None if it is not there."""
+    training = None
+    with suppress(OSError, ValueError):
+        training = json.loads((folder.parent / RECORD).read_text())
+    return training if isinstance(training, dict) and training.get("digest") == digest else None
 
 
 def structure(network: UNet2DModel) -> dict[str, Any]:
