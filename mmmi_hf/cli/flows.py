@@ -38,7 +38,7 @@ def distill(
     trajectories: Annotated[
         Path | None, typer.Option(help="Folder of the teacher's stored trajectories; default: in the run's.")
     ] = None,
-    teacher: Annotated[str | None, typer.Option(help="Bundled name, folder or Hub id, instead of the recipe's.")] = None,
+    teacher: Annotated[str | None, typer.Option(help="A pipeline, instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Trajectories per step, instead of the recipe's.")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,

@@ -1,8 +1,9 @@
 """Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
 
-Owns the template's data and the check that a card is up to date. Reads `recipe.yaml` (a student's `distillation.yaml`,
-and its teacher's record), `training.json`, `evaluation.json` and, where they are, the recipes of earlier legs of the training, `seen.md`, which tells what the
-samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different pipelines.
+Owns the template's data and the check that a card is up to date. Reads `recipe.yaml` (of a student `distillation.yaml`,
+and its teacher's record), `training.json`, `evaluation.json` and, where they are, the recipes of earlier legs of the
+training, `seen.md`, which tells what the samples look like, and `speed-*.txt`, of a folder, and refuses to render when
+they speak of different pipelines.
 Imports neither torch nor diffusers by itself.
 
     python -m mmmi_hf.flow.cards model_cards/fashion-mnist          # write README.md
@@ -89,7 +90,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         "versions": lambda versions: ", ".join(f"{package} {number}" for package, number in versions.items()),
     }
     return environment.get_template(TEMPLATE).render(
-        front_matter=_front_matter(dataset := (stated if teacher is None else network)["dataset"], name),
+        front_matter=_front_matter(dataset := (teacher or stated)["dataset"], name),
         title=name,
         load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
         pinned=f', revision="{revision}"' if revision else "",
@@ -152,20 +153,21 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _teacher(folder: Path, training: dict[str, Any]) -> dict[str, Any] | None:
-    """What a student's record says of its teacher, with the record of the teacher's own training; None for others.
+    """What a student's record says of its teacher, with the teacher's own record and dataset; None for others.
 
     The teacher's card lies beside the student's, or beside what its path names.
     """
     teacher: dict[str, Any] | None = training.get("teacher")
     if teacher is None:
         return None
-    record = _read(folder.resolve().parent / Path(teacher["pipeline"]).name / TRAINING)
+    beside = folder.resolve().parent / Path(teacher["pipeline"]).name
+    record = _read(beside / TRAINING)
     if record["digest"] != teacher["digest"]:
         raise ValueError(
             f"{folder}: {TRAINING} names teacher {teacher['digest'][:12]}, the record of {teacher['pipeline']} is of "
             f"{record['digest'][:12]}; put the right teacher's card beside it"
         )
-    return teacher | {"training": record}
+    return teacher | {"training": record, "dataset": _read(beside / RECIPE)["dataset"]}
 
 
 def _check_consistent(

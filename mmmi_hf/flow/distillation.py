@@ -211,18 +211,17 @@ class _Distillation(Run):
         reach = REACH[x.dtype] * x.flatten(1).norm(dim=1)[:, None, None, None]
         moved = (step(x + reach * direction) - step(x - reach * direction)) / (2 * reach)
         stretch = (moved * direction).flatten(1).sum(1)
-        return (self.recipe.smallest_stretch - stretch).clamp(min=0).square().mean()
+        lacking: torch.Tensor = (self.recipe.smallest_stretch - stretch).clamp(min=0)
+        return lacking.square().mean()
 
-    def euler(
-        self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor, *, exact: bool = False
-    ) -> torch.Tensor:
+    def euler(self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
         """Step k (B,) of each row of x, unshuffled, float32; `exact` goes past what was prepared for autocast."""
         t, h = self.times[k].float(), (self.times[k + 1] - self.times[k]).float()
         given = labels if self.student.pipeline.num_classes is not None else None
         scale = self.student.pipeline.scheduler.config.timestep_scale
         network = partial(type(self.network).forward, self.network) if exact else self.trained
         with self.attention():
-            velocity = network(x, t * scale, class_labels=given).sample.float()
+            velocity: torch.Tensor = network(x, t * scale, class_labels=given).sample.float()
         return x + h[:, None, None, None] * velocity
 
     def to_network(self, x: torch.Tensor) -> torch.Tensor:

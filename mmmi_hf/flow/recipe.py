@@ -61,8 +61,9 @@ class TrainingRecipe(Schedule):
 
     The image columns and sizes are those of `load_images`; the network is diffusers' UNet2DModel behind a
     pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
-    pipeline. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights are the
-    first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of (seed, step).
+    pipeline. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights
+    are the first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of
+    (seed, step).
     """
 
     dataset: str

@@ -116,7 +116,7 @@ def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None
         # A field that came to recipes after the run began has its default there.
         wanted = _plain(dataclasses.asdict(recipe))
         default = _plain(
-            {field.name: field.default for field in dataclasses.fields(recipe) if field.default is not dataclasses.MISSING}
+            {one.name: one.default for one in dataclasses.fields(recipe) if one.default is not dataclasses.MISSING}
         )
         if default | json.loads(stored.read_text()) != wanted:
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
@@ -179,7 +179,7 @@ class Initial:
 
 
 def record_beside(folder: Path, digest: str) -> dict[str, Any] | None:
-    """The record of a pipeline's training, where a run left it beside the pipeline's folder; None if it is not there."""
+    """The record of a pipeline's training, where a run left it beside the pipeline's folder; None elsewhere."""
     training = None
     with suppress(OSError, ValueError):
         training = json.loads((folder.parent / RECORD).read_text())
@@ -236,7 +236,7 @@ class Run(ABC):
 
     def make_steps(self, *, progress: bool) -> None:
         """Make the remaining steps; the main process logs, stores checkpoints and draws sheets."""
-        recipe, accelerator, main = self.recipe, self.accelerator, self.accelerator.is_main_process
+        recipe, main = self.recipe, self.accelerator.is_main_process
         started, before = time.monotonic(), self.seconds
         unread: list[torch.Tensor] = []
         draws = ahead(self.draws, range(self.step, recipe.steps))

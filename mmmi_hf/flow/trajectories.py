@@ -57,7 +57,7 @@ def make_trajectories(
     bf16: bool = False,
     progress: bool = True,
 ) -> None:
-    """Send `count` latents N(0, I), classes in turn, through the teacher and store the nodes; shards that are there stay.
+    """Send `count` latents N(0, I), classes in turn, through the teacher and store the nodes; what is there stays.
 
     Args:
         teacher: on the device and in the dtype that it shall compute in (float32).
