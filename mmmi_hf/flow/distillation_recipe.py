@@ -38,6 +38,8 @@ class DistillationRecipe(Schedule):
             the teacher's at every node, and errors flow back through all steps); those before learn from single
             segments between the teacher's own nodes.
         batch_size: trajectories per optimizer step; a segment step takes one segment of each.
+        segment_weights: how often each segment is drawn, in proportion; () for equally often. An error of an early step
+            is magnified by the later ones, so that early segments deserve more.
         penalty: weight of what keeps the steps gentle, 0 for none: the mean over a few rows of
             max(0, smallest_stretch − (1 + hλ_min))², λ_min the smallest eigenvalue of the symmetric part of the step's
             Jacobian at a node of the teacher's, found as the step certificate finds it.
@@ -56,6 +58,7 @@ class DistillationRecipe(Schedule):
     steps: int = 4000
     journey_steps: int = 1500
     batch_size: int = 64
+    segment_weights: tuple[float, ...] = ()
     learning_rate: float = 3e-4
     final_learning_rate: float = 1e-5
     warmup_steps: int = 50
@@ -77,7 +80,7 @@ class DistillationRecipe(Schedule):
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            check_kind(field.name, getattr(self, field.name), field.default)
+            check_kind(field.name, getattr(self, field.name), (0.0,) if field.default == () else field.default)
         for name in ("trajectories", "steps", "batch_size", "checkpoint_every", "sample_every", *PENALTY):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
@@ -91,6 +94,11 @@ class DistillationRecipe(Schedule):
         check_kind("nodes", self.nodes, (0,))
         if len(self.nodes) < 2 or self.nodes[0] != 0 or not all(a < b for a, b in pairwise(self.nodes)):
             raise ValueError(f"nodes must be numbers of the teacher's times, rising from 0, got {list(self.nodes)}")
+        weights = self.segment_weights
+        if weights and (len(weights) != len(self.nodes) - 1 or min(weights) < 0 or max(weights) <= 0):
+            raise ValueError(
+                f"segment_weights must be {len(self.nodes) - 1} numbers, none negative, not all 0, got {list(weights)}"
+            )
         if self.trajectories < self.batch_size:
             raise ValueError(f"trajectories must fill one batch of {self.batch_size}, got {self.trajectories}")
         if not isinstance(self.teacher, str):
@@ -134,6 +142,11 @@ def draws_of_step(recipe: DistillationRecipe, step: int, *, rank: int = 0, world
     epoch, position = divmod(step, recipe.trajectories // recipe.batch_size)
     order = torch.randperm(recipe.trajectories, generator=generator_of(recipe.seed, 0, epoch))
     rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
-    segments = torch.randint(len(recipe.nodes) - 1, rows.shape, generator=generator_of(recipe.seed, 1, step))
+    generator, kinds = generator_of(recipe.seed, 1, step), len(recipe.nodes) - 1
+    if recipe.segment_weights:
+        chances = torch.tensor(recipe.segment_weights, dtype=torch.float64)
+        segments = torch.multinomial(chances, len(rows), replacement=True, generator=generator)
+    else:
+        segments = torch.randint(kinds, rows.shape, generator=generator)
     whole = step >= recipe.steps - recipe.journey_steps
     return SegmentDraws(rows[rank::world_size], segments[rank::world_size], whole)

@@ -207,6 +207,14 @@ def test_draws_do_not_depend_on_the_number_of_processes(teacher):
     assert sorted(rows.tolist()) == list(range(16))
 
 
+def test_segments_are_drawn_by_their_weights(teacher):
+    recipe = tiny(teacher, segment_weights=(3.0, 0.0, 1.0), batch_size=16)
+    drawn = torch.cat([draws_of_step(recipe, step).segments for step in range(200)])
+    counts = torch.bincount(drawn, minlength=3)
+    assert counts[1] == 0
+    assert int(counts[0]) / len(drawn) == pytest.approx(0.75, abs=0.03)
+
+
 def test_other_folders_and_teachers_are_refused(teacher, tiny_pipeline, tmp_path):
     run(tiny(teacher), tmp_path / "run")
     with pytest.raises(ValueError, match="holds a run of another recipe"):
@@ -236,6 +244,10 @@ def test_a_teacher_that_was_exchanged_is_noticed(tiny_pipeline, tmp_path):
     [
         ({"steps": 0}, "steps must be at least 1"),
         ({"journey_steps": 7}, r"journey_steps must lie in 0 … steps = 6, got 7"),
+        ({"segment_weights": (1.0, 1.0)}, "segment_weights must be 3 numbers"),
+        ({"segment_weights": (1.0, -1.0, 1.0)}, "segment_weights must be 3 numbers, none negative"),
+        ({"segment_weights": (0.0, 0.0, 0.0)}, "segment_weights must be 3 numbers, none negative, not all 0"),
+        ({"segment_weights": ("a", "b", "c")}, "segment_weights must be a list, each a finite number"),
         ({"penalty": -1.0}, "penalty must not be negative"),
         ({"smallest_stretch": 1.0}, "strictly between 0 and 1, got 0.0 and 1.0"),
         ({"penalty_every": 0}, "penalty_every must be at least 1"),
