@@ -313,6 +313,7 @@ def student(folder):
     place = folder.parent / "pictures-2"
     place.mkdir()
     recipe = {"teacher": "pictures", "nodes": [0, 2, 9], "trajectories": 4096, "journey_steps": 7}
+    recipe |= {"segment_weights": [2, 1.5], "penalty": 3.0, "smallest_stretch": 0.25}
     common = {name: RECIPE[name] for name in ("batch_size", "learning_rate", "mixed_precision", "seed")}
     (place / "distillation.yaml").write_text(yaml.safe_dump(recipe | common))
     teacher = {"pipeline": "pictures", "digest": TRAINING["digest"]}
@@ -332,6 +333,7 @@ def test_the_card_of_a_student_tells_of_its_teacher(student):
         f"| teacher | `pictures` (`{'a' * 12}`): this network makes its journey in fewer steps.",
         "pixel-unshuffle of 2; widths 24, 40",
         "6,543 steps of 96 of 4,096 stored trajectories of the teacher (nodes 0, 2, 9 of its grid), 7 of them on whole",
+        "single segments, drawn in proportions 2 : 1.5, with a penalty of weight 3.0 on 1 + hλ_min below 0.25: 98,765",
         "98,765 evaluations of the network forth and back in",
         "The last mean loss was 4.3e-05.",
         "bf16 autocast, seed 13",
