@@ -2,8 +2,9 @@
 
 Owns the abstract base and the records that its methods return. Nothing outside this folder asks of which kind a law is:
 what not every law has (causes to draw, a matrix, one number per cause that is sufficient) is empty in the base. A new
-law is a folder here, named once in `serialization.LAWS`; `mmmi_hf.testing.laws` has its contract tests. What y is made of
-by a function is in `causal/targets`, which needs `posterior`, `posterior_of_causes` and `form` only. Imports NumPy and this room only.
+law is a folder here, named once in `serialization.LAWS`; `mmmi_hf.testing.laws` has its contract tests. What else y may
+be made of is in `causal/targets`, which needs `posterior`, `posterior_of_causes` and `form` only. Imports NumPy and
+this room only.
 
 Blocks are called x1 … xM and y. Latents "in the units of the model" are (n, d_i), before any standardisation; a law
 makes each modality standardised by "whiten" exactly N(0, I), which is what the bijections expect. All information is in
@@ -151,7 +152,9 @@ class Law(ABC):
 
     def posterior_of_causes(self, blocks: tuple[str, ...]) -> CausesPosterior:
         """The law of the causes given modalities. Raises NotExactError where the law has no causes."""
-        raise NotExactError("a model of a matrix has no causes that a target could be made of; give eta, weights, mixing")
+        raise NotExactError(
+            "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
+        )
 
     def information_error(self, query: Query) -> float:
         """A bound of the numerical error of the query's information in nats, beyond rounding."""

@@ -1,4 +1,4 @@
-"""Labels that are wrong by chance: a row-stochastic matrix over classes. Imports NumPy and this room only."""
+"""Labels, and those that are wrong by chance: a row-stochastic matrix over classes. Imports this room only."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr
 
-from mmmi_hf.causal.arguments import Array, read_number, read_numbers
-from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.arguments import Array, read_number, read_numbers, shown
+from mmmi_hf.causal.errors import InvalidModelError, InvalidQueryError
 
 
 def read_noise(classes: int, flip: Any, noise: Any) -> Array | None:
@@ -35,7 +35,7 @@ def read_noise(classes: int, flip: Any, noise: Any) -> Array | None:
         matrix = read_numbers("noise", noise)
         if matrix.ndim != 2 or len(matrix) != classes or matrix.shape[1] < 2:
             raise InvalidModelError(
-                f"noise has shape {matrix.shape}, expected ({classes}, labels): a row for each class, two labels or more"
+                f"noise has shape {matrix.shape}, expected ({classes}, labels): a row a class, two labels at least"
             )
         if not np.all(matrix >= 0.0) or np.abs(matrix.sum(axis=1) - 1.0).max() > 1e-12:
             raise InvalidModelError("noise has rows that are no probabilities: give numbers from 0 that sum to 1")
@@ -51,3 +51,11 @@ def draw_labels(noise: Array, classes: Array, normals: Array) -> Array:
     """Labels of classes (n,), by one standard normal number of every row."""
     steps = np.cumsum(noise, axis=1)[classes, :-1]
     return np.asarray((ndtr(normals)[:, None] >= steps).sum(axis=1))
+
+
+def labels_of(target: Array, count: int) -> Any:
+    """Labels as integers. Raises InvalidQueryError where they are no classes of this target."""
+    found = target.astype(np.int64)
+    if np.any(found != target) or found.min(initial=0) < 0 or found.max(initial=0) >= count:
+        raise InvalidQueryError(f"latents.y holds {shown(target)}, expected classes 0 … {count - 1}")
+    return found

@@ -55,7 +55,7 @@ def integral(function: Integrand, breaks: Iterable[float]) -> Exact:
     edges = np.unique(np.fromiter(breaks, dtype=np.float64))
     low, high = edges[:-1], edges[1:]
     coarse, _ = _panels(function, low, high)
-    total, size, error, count = 0.0, 0.0, 0.0, 0
+    total, size, error = 0.0, 0.0, 0.0
     for level in range(_LEVELS):
         middle = 0.5 * (low + high)
         halves, sizes = _panels(function, np.concatenate([low, middle]), np.concatenate([middle, high]))
@@ -65,7 +65,7 @@ def integral(function: Integrand, breaks: Iterable[float]) -> Exact:
         if level == _LEVELS - 1:
             done[:] = True
         total, size = total + math.fsum(fine[done]), size + math.fsum(absolute[done])
-        error, count = error + math.fsum(difference[done]), count + int(done.sum())
+        error += math.fsum(difference[done])
         if done.all():
             break
         if np.count_nonzero(~done) > _MOST_PANELS:
@@ -94,7 +94,11 @@ def breaks_around(points: Iterable[float], width: float) -> list[float]:
     """Ends of panels on the whole line of a normal variable, closer to each other beside the points."""
     offsets = [width * factor for factor in (0.0, 1.0, 3.0, 8.0, 20.0, 50.0, 120.0) if width * factor < 1.0]
     near = [p + sign * offset for p in points for offset in offsets for sign in (-1.0, 1.0)]
-    return [*np.linspace(-REACH, REACH, 14), *(p for p in near if -REACH < p < REACH)]
+    found = [-REACH]
+    for end in sorted([*np.linspace(-REACH, REACH, 14)[1:-1], *(p for p in near if -REACH < p < REACH)]):
+        if end - found[-1] > 0.5 * min(width, 1.0):
+            found.append(end)
+    return [*found, REACH]
 
 
 def _panels(function: Integrand, low: Array, high: Array) -> tuple[Array, Array]:

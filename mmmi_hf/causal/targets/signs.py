@@ -21,11 +21,12 @@ from mmmi_hf.causal.arguments import Array, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import CausesPosterior, Law
-from mmmi_hf.causal.targets.quadrature import REACH, breaks_around
+from mmmi_hf.causal.targets.target import causes_heard
 
 _APART = 1e-14
 """Posterior correlations up to this are rounding."""
 _MOST_POINTS = 1 << 21
+_REACH = 9.0
 
 
 def read_causes(causes: Any, most: int) -> tuple[int, ...]:
@@ -41,7 +42,9 @@ def read_causes(causes: Any, most: int) -> tuple[int, ...]:
 def check_causes(law: Law, causes: tuple[int, ...]) -> None:
     """Raises InvalidModelError where the law has not these causes, NotExactError where it has none at all."""
     if law.structure is None:
-        raise NotExactError("a model of a matrix has no causes that a target could be made of; give eta, weights, mixing")
+        raise NotExactError(
+            "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
+        )
     count = len(law.structure.eta)
     if max(causes) >= count:
         raise InvalidModelError(f"causes names {max(causes)}, expected 0 … {count - 1}: the model has {count} causes")
@@ -85,14 +88,13 @@ class Group:
         scores = means / sines
         if len(self.places) == 1:
             return np.concatenate([ndtr(-scores), ndtr(scores)], axis=1)
-        both = _quadrants(scores, float(self.factor[0] @ self.factor[1]) / float(sines[0] * sines[1]))
-        return both
+        return _quadrants(scores, float(self.factor[0] @ self.factor[1]) / float(sines[0] * sines[1]))
 
-    def rule(self, nodes: int) -> tuple[Array, Array]:
+    def rule(self, fineness: float) -> tuple[Array, Array]:
         """Weights (j,) and patterns (j, 2^g) over the law of the posterior means.
 
         Args:
-            nodes: of a panel for one cause; of two causes as many to the scale on which patterns change.
+            fineness: how many points there are to the scale on which patterns change.
 
         Raises:
             NotExactError: two mixed causes need more than 2,097,152 points.
@@ -100,34 +102,39 @@ class Group:
         if not self.heard:
             return np.ones(1), np.full((1, 2 ** len(self.places)), 0.5 ** len(self.places))
         if len(self.places) == 1:
-            rho, sine = self.rho, float(self.sines[0])
-            edges = np.unique(breaks_around([0.0], sine / rho))
-            half = 0.5 * np.diff(edges)
-            at, weights = np.polynomial.legendre.leggauss(nodes)
-            t = (0.5 * (edges[:-1] + edges[1:])[:, None] + half[:, None] * at).ravel()
-            mass = (half[:, None] * weights).ravel() * np.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
-            return mass, self.patterns(rho * t[:, None])
-        return self._rule_of_two(nodes)
+            return self._rule_of_one(fineness)
+        return self._rule_of_two(fineness)
 
-    def _rule_of_two(self, nodes: int) -> tuple[Array, Array]:
+    def _rule_of_one(self, fineness: float) -> tuple[Array, Array]:
+        """The trapezoid rule in x, T = w sinh x, w = √(1-ρ²)/ρ: as fine as w beside 0, and coarser farther out."""
+        rho, sine = self.rho, float(self.sines[0])
+        width = min(1.0, sine / rho)
+        count = int(math.asinh(_REACH / width) * fineness) + 1
+        x = np.arange(-count, count + 1) / fineness
+        t = width * np.sinh(x)
+        mass = width * np.cosh(x) * np.exp(-0.5 * t * t) / (math.sqrt(2.0 * math.pi) * fineness)
+        return mass, self.patterns(rho * t[:, None])
+
+    def _rule_of_two(self, fineness: float) -> tuple[Array, Array]:
+        """The trapezoid rule along the principal axes of the means."""
         spread, turn = np.linalg.eigh(np.eye(2) - self.factor @ self.factor.T)
         lengths = np.sqrt(np.where(spread > 1e-13, spread, 0.0))
         covariance = self.factor @ self.factor.T
         narrow = math.sqrt(float(np.linalg.eigvalsh(covariance)[0]))
-        axes = []
+        axes: list[tuple[Array, Array]] = []
         for length in lengths:
             if length == 0.0:
                 axes.append((np.zeros(1), np.ones(1)))
                 continue
-            step = min(1.0, narrow / float(length)) * 4.0 / nodes
-            count = int(REACH * 0.75 / step) + 1
-            t = step * np.arange(-count, count + 1)
+            step = min(1.0, narrow / float(length)) * 2.0 / fineness
+            count = int(_REACH / step) + 1
+            t = np.asarray(step * np.arange(-count, count + 1), dtype=np.float64)
             axes.append((t, step * np.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)))
         points = len(axes[0][0]) * len(axes[1][0])
         if points > _MOST_POINTS:
             raise NotExactError(
-                f"modalities mix two causes of the target and tell so much of them that quadrature needs {points} points; "
-                "give each cause a template of its own"
+                f"modalities mix two causes of the target and tell so much of them that quadrature needs {points} "
+                "points; give each cause a template of its own"
             )
         grid = np.stack(np.meshgrid(axes[0][0], axes[1][0], indexing="ij"), axis=-1).reshape(-1, 2)
         mass = np.multiply.outer(axes[0][1], axes[1][1]).ravel()
@@ -153,7 +160,7 @@ class Signs:
         if parts is None:
             raise ValueError("signs need a law of causes; check_causes asks for it")
         rows = [int(name[1:]) - 1 for name in blocks]
-        heard = np.any(parts.weights[rows] != 0.0, axis=0)
+        heard = causes_heard(law, blocks)
         connected = _connected(parts.weights[rows] != 0.0, parts.mixing[rows] != 0.0)
         factor = posterior.factor[list(causes)]
         covariance = factor @ factor.T
@@ -202,10 +209,8 @@ def _components(linked: Any) -> list[tuple[int, ...]]:
 def _quadrants(scores: Array, correlation: float) -> Array:
     """P(both negative), P(first negative), P(second negative), P(both positive) for N(scores, 1), (n, 4)."""
     first, second = scores[:, 0], scores[:, 1]
-    columns = [
-        below(s * first, t * second, s * t * correlation) for s, t in ((-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0))
-    ]
-    return np.stack(columns, axis=1)
+    signs = ((-1.0, -1.0), (-1.0, 1.0), (1.0, -1.0), (1.0, 1.0))
+    return np.stack([below(s * first, t * second, s * t * correlation) for s, t in signs], axis=1)
 
 
 def below(h: Array, k: Array, correlation: float) -> Array:

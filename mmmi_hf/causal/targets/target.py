@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import NotExactError
@@ -24,6 +24,14 @@ from mmmi_hf.causal.targets.quadrature import Exact
 
 TARGET_STREAM = 2**63
 """The stream of a row's numbers that belong to its target alone, as those of label noise."""
+
+
+def causes_heard(law: Law, blocks: tuple[str, ...]) -> NDArray[np.bool_]:
+    """Which causes of the law have a weight in one of these modalities, (K,)."""
+    if law.structure is None:
+        raise ValueError("the law has no causes; a target that is made of causes checks it first")
+    rows = [list(law.shapes).index(name) for name in blocks]
+    return np.asarray(np.any(law.structure.weights[rows] != 0.0, axis=0))
 
 
 class View(ABC):
@@ -76,7 +84,7 @@ class Target(ABC):
     """
 
     kind: ClassVar[str]
-    decomposes: ClassVar[bool] = False
+    decomposes: bool = False
     shape: Shape = ()
     dtype: DTypeLike = np.float64
     classes: int | None = None

@@ -16,7 +16,7 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
-from mmmi_hf.causal.latents import Normals, Sampler
+from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import CausesPosterior, Form, Law, Standardizer
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import TARGET, Query
@@ -36,12 +36,12 @@ class TargetLaw(Law):
 
     kind = "target"
     fields = ()
+    summary = "modalities of another law, and y made by a target"
 
     def __init__(self, base: Law, target: Target) -> None:
         target.check(base)
         self.base, self.target = base, target
         self.shapes, self.structure, self.matrix = base.shapes, base.structure, base.matrix
-        self.summary = f"{base.summary};  y made by {target.kind}"
         self.target_shape, self.target_type, self.decomposes = target.shape, target.dtype, target.decomposes
         self._views: dict[tuple[str, ...], View] = {}
 
@@ -106,7 +106,7 @@ class TargetLaw(Law):
     @property
     def moments(self) -> Moments:
         """Refused: second moments of y say little where y is not Gaussian."""
-        raise NotExactError(f"y is made by {self.target.kind} and not Gaussian, so that second moments do not describe it")
+        raise NotExactError(f"y is made by {self.target.kind}, so that second moments do not describe it")
 
     def check_rows(self) -> None:
         """Whether float64 rows carry what the law below says of them."""
@@ -164,7 +164,7 @@ class TargetForm:
     def correlations(self) -> Array:
         """Refused: canonical correlations describe Gaussian blocks."""
         raise NotExactError(
-            f"y is made by {self._law.target.kind} and not Gaussian, so that {self._query} has no canonical correlations"
+            f"y is made by {self._law.target.kind}, so that {self._query} has no canonical correlations"
         )
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:

@@ -1,7 +1,7 @@
 """Classes: c is the bin that the Gaussian target falls into, with or without noise of the label.
 
-Owns their posterior p(k | t) = Φ((b_k - ρt)/√(1-ρ²)) - Φ((b_{k-1} - ρt)/√(1-ρ²)) and the integrals of it. Imports NumPy,
-SciPy and this room only.
+Owns their posterior p(k | t) = Φ((b_k - ρt)/√(1-ρ²)) - Φ((b_{k-1} - ρt)/√(1-ρ²)) and the integrals of it. Imports
+NumPy, SciPy and this room only.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
 
-from mmmi_hf.causal.arguments import Array, read_numbers, shown
+from mmmi_hf.causal.arguments import Array, read_numbers, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.divergence import divergence, entropy, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, read_noise
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_noise
 from mmmi_hf.causal.targets.line import Line, LineTarget
 from mmmi_hf.causal.targets.quadrature import Exact, expectation
 from mmmi_hf.causal.targets.target import TARGET_STREAM, View
@@ -110,7 +110,7 @@ class ClassesView(View):
     def variance(self) -> Exact:
         """E Σ_k p ln²(p/P) - I²."""
         second = self._over(lambda p: second_moment(p, self._target.prior))
-        return second + Exact(-self._information.value**2, 2.0 * self._information.value * self._information.error)
+        return second + Exact(-(self._information.value**2), 2.0 * self._information.value * self._information.error)
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln p(c | x_S) - ln P(c)."""
@@ -147,19 +147,10 @@ class ClassesView(View):
         )
 
 
-def labels_of(target: Array, count: int) -> Any:
-    """Labels as integers. Raises InvalidModelError where they are no classes of this target."""
-    found = target.astype(np.int64)
-    if np.any(found != target) or found.min(initial=0) < 0 or found.max(initial=0) >= count:
-        raise InvalidModelError(f"latents.y holds {shown(target)}, expected classes 0 … {count - 1}")
-    return found
-
-
 def _from_quantiles(quantiles: Any) -> Array:
-    if isinstance(quantiles, Integral) and not isinstance(quantiles, (bool, np.bool_)):
-        if not 2 <= quantiles <= MOST_CLASSES:
-            raise InvalidModelError(f"quantiles is {quantiles}, expected 2 … {MOST_CLASSES} classes")
-        places = np.arange(1, int(quantiles)) / int(quantiles)
+    if isinstance(quantiles, Integral):
+        count = read_whole("quantiles", quantiles, 2, MOST_CLASSES)
+        places = np.arange(1, count) / count
         edges = ndtri(places)
         edges[places == 0.5] = 0.0
         return np.asarray(edges)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from mmmi_hf.causal.errors import NotExactError
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, read_noise
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_noise
 from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.signs import Group, Signs, check_causes, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
@@ -100,8 +101,8 @@ class ParityView(View):
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln 2 p(y | x_S)."""
-        posterior = self.posterior(values)
-        return np.asarray(np.log(2.0 * np.where(target == 1.0, posterior[:, 1], posterior[:, 0])))
+        labels = labels_of(target, 2)
+        return np.asarray(np.log(2.0 * self.posterior(values)[np.arange(len(labels)), labels]))
 
     def posterior(self, values: Mapping[str, Array]) -> Array:
         """p(y | x_S), (n, 2)."""
@@ -134,15 +135,15 @@ class ParityView(View):
         if self._target.gain == 0.0 or not all(group.heard for group in self._signs.groups):
             return Exact(0.0)
         coarse, fine = (
-            _follow(self._signs.groups, self._target.gain, final, *sizes) for sizes in ((14, 16), (20, 24))
+            _follow(self._signs.groups, self._target.gain, final, *sizes) for sizes in ((9.0, 18), (12.0, 24))
         )
         return Exact(fine, abs(fine - coarse) + 1e-15)
 
 
 def _follow(
-    groups: tuple[Group, ...], gain: float, final: Callable[[State], Array], nodes: int, degree: int
+    groups: tuple[Group, ...], gain: float, final: Callable[[State], Array], fineness: float, degree: int
 ) -> float:
-    rules = [_squared(group, nodes) for group in groups]
+    rules = [_squared(group, fineness) for group in groups]
     left: State = (np.array([gain**2]), np.array([(1.0 - gain) * (1.0 + gain)]))
     function = final
     for mass, state in rules[:-1]:
@@ -151,9 +152,9 @@ def _follow(
     return math.fsum(mass * function(_product(state, left)))
 
 
-def _squared(group: Group, nodes: int) -> tuple[Array, State]:
+def _squared(group: Group, fineness: float) -> tuple[Array, State]:
     """The law of A² of one group: weights and values."""
-    mass, patterns = group.rule(nodes)
+    mass, patterns = group.rule(fineness)
     odd = patterns @ _ODD[len(group.places)]
     even = patterns @ (1.0 - _ODD[len(group.places)])
     kept = mass > 0.0
@@ -164,13 +165,11 @@ def _product(one: State, other: State) -> State:
     return one[0] * other[0], one[1] + one[0] * other[1]
 
 
-def _averaged(
-    function: Callable[[State], Array], mass: Array, state: State, degree: int
-) -> Callable[[State], Array]:
+def _averaged(function: Callable[[State], Array], mass: Array, state: State, degree: int) -> Callable[[State], Array]:
     """State → E function(state · group), as a piecewise polynomial times A²."""
     nodes = np.cos(np.pi * (np.arange(degree + 1) + 0.5) / (degree + 1))
     pieces = []
-    for low, high in zip(_PANELS[:-1], _PANELS[1:], strict=True):
+    for low, high in pairwise(_PANELS):
         v = 0.5 * (low + high) + 0.5 * (high - low) * nodes
         values = [
             math.fsum(mass * function(_product(state, (np.array([-math.expm1(-x)]), np.array([math.exp(-x)])))))
@@ -190,7 +189,7 @@ def _averaged(
             here = which == place
             low, high = _PANELS[place], _PANELS[place + 1]
             out[here] = chebyshev.chebval((2.0 * v[here] - low - high) / (high - low), piece)
-        return out * square
+        return np.asarray(out * square)
 
     return averaged
 
