@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel, InvalidModelError, NotExactError, common_cause
-from mmmi_hf.causal.interventions import divergence_of_scale, divergence_of_value, with_cause_scaled
-from mmmi_hf.causal.missingness import information_when_missing
+from mmmi_hf.causal.shifts.interventions import divergence_of_scale, divergence_of_value, with_cause_scaled
+from mmmi_hf.causal.shifts.missingness import information_when_missing
 from tests.causal.causal_oracles import dense_rows
 from tests.causal.targets.target_oracles import mixing_model
 
