@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, app, print_table
+from mmmi_hf.common.places import place
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel
@@ -65,6 +66,7 @@ def design(
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.releases.registry import pipeline_shape
 
+    out = None if out is None else place(out, "out")
     own_shape = pipeline_shape(pipeline)
     shapes = [_shape(text) for text in shape or []]
     chosen: Any = shapes if len(shapes) > 1 else shapes[0] if shapes else own_shape or (1, 32, 32)
@@ -165,7 +167,7 @@ def _coefficients(model: CausalModel) -> tuple[tuple[str, ...], list[tuple[str, 
 def _configuration(
     found: Design, out: Path | None, pipeline: str, own_shape: tuple[int, ...] | None, rows: int, seed: int
 ) -> MMMIConfig:
-    from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig, Modality
+    from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality, has_no_classes
     from mmmi_hf.dataset.releases.registry import family_of
 
     name = "designed" if out is None else out.stem
@@ -179,7 +181,7 @@ def _configuration(
         causal_model=found.model if found.spec is None else found.spec,
         modalities=tuple(
             Modality(pipeline)
-            if pipeline in WITHOUT_CLASSES
+            if has_no_classes(pipeline)
             else Modality(pipeline, index % 10)
             if shape == own_shape
             else Modality("identity")

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 from datasets import DatasetInfo, Features
 from datasets.config import DATASETDICT_INFOS_FILENAME, REPOYAML_FILENAME
 from datasets.info import DatasetInfosDict
@@ -22,6 +21,7 @@ from huggingface_hub import DatasetCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from mmmi_hf.common.files import MOST_BYTES, read_regular
+from mmmi_hf.common.yaml_files import parse
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
@@ -35,7 +35,7 @@ OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
 OVERRIDING = REPOYAML_FILENAME, DATASETDICT_INFOS_FILENAME
 """Files that `load_dataset` heeds beside or above the card. We write none."""
 
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError, yaml.YAMLError)
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
 """What `datasets` and YAML raise of cards that say nothing sensible; RecursionError is a RuntimeError."""
 
 
@@ -67,7 +67,9 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
     said = {"version": manifest.version, "description": manifest.description}
     if {field: found.get(config.name, {}).get(field) for field in said} != said:
         problems.append(f"README.md gives {config.name!r} another version or description than the manifest")
-    tables = {path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("*.parquet"))}
+    tables = {
+        path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("[!.]*.parquet"))
+    }
     problems += _entry_problems(folder, found, default) + _info_problems(config, manifest, infos, tables[config.name])
     problems += _stray(folder, tables)
     return problems or _kind_problems(folder, entries[0]["config_name"])
@@ -75,7 +77,7 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
 
 def front_matter_of(card: Path) -> dict[str, Any]:
     """The YAML of a card; one of the `UNREADABLE` where there is none."""
-    found: dict[str, Any] = yaml.safe_load(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2))  # type: ignore[union-attr]
+    found: dict[str, Any] = parse(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2)).data  # type: ignore[union-attr]
     return found
 
 
@@ -176,7 +178,7 @@ def _stray(folder: DatasetFolder, tables: Mapping[str, pa.Table]) -> list[str]:
     that `load_dataset` could not read together with the other tables."""
     claimed = {name: f"{GROUND_TRUTH}/{name}.parquet" for name in tables}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").glob("[!.]*")}
-    being_made = {name for name in claimed if folder.chunks(name).exists()}
+    being_made = {name for name in claimed if folder.work(name).exists()}
     known = set(folder.configurations())
     problems = [
         f"{where} belongs to no configuration of the folder; remove it"
