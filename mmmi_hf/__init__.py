@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         get_family,
         list_configurations,
         list_families,
+        make_rows,
     )
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
     from mmmi_hf.hub import Loaded, Published, load, publish
@@ -69,6 +70,7 @@ __all__ = [
     "list_configurations",
     "list_families",
     "load",
+    "make_rows",
     "publish",
     "template_ablation",
     "templates",

@@ -16,6 +16,7 @@ import typer
 
 from mmmi_hf.cli import benchmark, configurations, datasets, design, figures, flows, hub, verify
 from mmmi_hf.cli.application import app
+from mmmi_hf.common.failures import Failure
 
 __all__ = [
     "app",
@@ -68,9 +69,7 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return "interrupted; run the same command again to continue", _INTERRUPTED
     if isinstance(error, ValueError):
         return str(error), 2
-    from mmmi_hf.common.locks import FolderInUseError
-
-    if isinstance(error, FolderInUseError):
+    if isinstance(error, Failure):
         return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error

@@ -104,3 +104,15 @@ def quieten_libraries(quiet: bool) -> None:
     if quiet:
         datasets.disable_progress_bars()
         os.environ["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
+
+
+def size_line(rows: int, size: int, files: int) -> str:
+    """How much a configuration is."""
+    return f"{rows:,} rows, at most {size / 1e6:,.1f} MB in {files} files"
+
+
+def duration(seconds: float) -> str:
+    """A time in the unit that people would use."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} seconds"
+    return f"{seconds / 60:,.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:,.1f} hours"

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Config, Format, app, print_quantities
+from mmmi_hf.cli.application import (
+    AsFormat,
+    Config,
+    Format,
+    app,
+    duration,
+    print_quantities,
+    quieten_libraries,
+    size_line,
+)
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -54,22 +63,44 @@ def info(
             help='Only this quantity, for any blocks, e.g. "I(x1,x2;y)" or "unique(x1;y) without x2"; may be repeated.'
         ),
     ] = None,
+    timed: Annotated[
+        bool,
+        typer.Option("--time", help="Also how long its rows take here: loads the pipelines, runs one micro-batch."),
+    ] = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Show a configuration and its exact information quantities, in nats."""
+    """Show a configuration, its exact information quantities in nats, and what it costs to make."""
     from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.dataset.generation.cost import Size
     from mmmi_hf.dataset.releases.registry import get_configuration
 
     chosen = get_configuration(config)
     values = {q: read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
+    size = Size.of(chosen)
     if form is Format.json:
-        typer.echo(json.dumps({"config": chosen.name, "version": str(chosen.version), "quantities": values}, indent=2))
+        summary: dict[str, Any] = {"config": chosen.name, "version": str(chosen.version), "quantities": values}
+        summary |= {"rows": size.rows, "bytes": size.bytes, "files": size.files}
+        typer.echo(json.dumps(summary | ({"seconds": round(_seconds(chosen), 1)} if timed else {}), indent=2))
         return
     typer.echo(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}")
     for name, modality in zip(chosen.model.modalities, chosen.modalities, strict=True):
         shape = "×".join(map(str, chosen.model.shapes[name]))
         label = "" if modality.class_label is None else f", class {modality.class_label}"
         typer.echo(f"  {name}: {shape}, pipeline {modality.pipeline}{label}")
-    typer.echo(f"  rows {chosen.rows:,}, seed {chosen.seed}, latents {chosen.standardize}\n")
+    typer.echo(f"  seed {chosen.seed}, latents {chosen.standardize}")
+    typer.echo(f"  {size_line(size.rows, size.bytes, size.files)}\n")
     print_quantities(values)
+    if timed:
+        typer.echo(f"\nIts rows take about {duration(_seconds(chosen))} here, in one process.")
+    else:
+        typer.echo("\n`--time` says how long its rows take here.")
+
+
+def _seconds(config: MMMIConfig) -> float:
+    """Of all rows, measured on one micro-batch."""
+    from mmmi_hf.dataset.generation.cost import seconds_per_row
+    from mmmi_hf.dataset.generation.rows import load_bijections
+
+    quieten_libraries(True)
+    return seconds_per_row(config, load_bijections(config)) * config.rows

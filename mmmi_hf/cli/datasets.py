@@ -5,11 +5,24 @@ from __future__ import annotations
 import json
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Config, Format, Quiet, app, print_quantities, quieten_libraries
+from mmmi_hf.cli.application import (
+    AsFormat,
+    Config,
+    Format,
+    Quiet,
+    app,
+    duration,
+    print_quantities,
+    quieten_libraries,
+    size_line,
+)
+
+if TYPE_CHECKING:
+    from mmmi_hf.dataset.assembly import Expected
 
 
 @app.command()
@@ -37,6 +50,9 @@ def generate(
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
     ] = True,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say how many rows, bytes and minutes it takes here; write nothing.")
+    ] = False,
     figures: Annotated[
         bool, typer.Option("--figures/--no-figures", help="Draw the card's figures; without, the next run draws them.")
     ] = True,
@@ -48,28 +64,27 @@ def generate(
     Several processes, GPUs or machines share the work under a launcher:
     torchrun --nproc_per_node 2 -m mmmi_hf generate …
     """
-    from mmmi_hf.dataset.assembly import generate as run
+    from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
     from mmmi_hf.dataset.format.certificate_record import bound_certificate
     from mmmi_hf.dataset.format.folder import DatasetFolder
     from mmmi_hf.dataset.format.ground_truth import quantities
 
     quieten_libraries(quiet)
-    result = run(
-        config,
-        out,
-        rows=rows,
-        seed=seed,
-        pipeline=pipeline,
-        store_latents=store_latents,
-        device=device,
-        channels_last=channels_last,
-        compiled=compiled,
-        overwrite=overwrite,
-        certify=certify,
-        figures=figures,
-        progress=not quiet,
-    )
+    request: dict[str, Any] = {
+        "rows": rows,
+        "seed": seed,
+        "pipeline": pipeline,
+        "store_latents": store_latents,
+        "device": device,
+        "channels_last": channels_last,
+        "compiled": compiled,
+        "overwrite": overwrite,
+    }
+    if dry_run:
+        _show_expected(assembly.expected(config, out, **request), form)
+        return
+    result = assembly.generate(config, out, certify=certify, figures=figures, progress=not quiet, **request)
     if result.rank != 0:
         return  # process 0 reports
     chosen, values = result.config, quantities(result.config.model)
@@ -105,3 +120,24 @@ def generate(
         f'    data = load_dataset("{result.folder}", "{chosen.name}", split="train")\n'
         f'    truth = load_dataset("{result.folder}", "ground_truth", split="train")'
     )
+
+
+def _show_expected(expected: Expected, form: Format) -> None:
+    """What a call would do."""
+    summary = {
+        "config": expected.config.name,
+        "version": str(expected.config.version),
+        "rows": expected.config.rows,
+        "rows_missing": expected.rows_missing,
+        "bytes": expected.bytes,
+        "files": expected.files,
+        "seconds": round(expected.seconds, 1),
+    }
+    if form is Format.json:
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    typer.echo(f"{expected.config.name}: {size_line(expected.config.rows, expected.bytes, expected.files)}")
+    there = expected.config.rows - expected.rows_missing
+    typer.echo(f"{expected.rows_missing:,} rows are to be made" + (f", {there:,} are there" if there else ""))
+    if expected.rows_missing:
+        typer.echo(f"about {duration(expected.seconds)} here with one process, without the certificate")

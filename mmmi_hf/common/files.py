@@ -13,8 +13,25 @@ import stat
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
+
+_PARTIALS: ContextVar[Path | None] = ContextVar("partials", default=None)
+
+
+@contextmanager
+def partial_files_in(folder: Path) -> Iterator[None]:
+    """Within it, this thread writes every file under a name of its own in a folder of the same file system first.
+
+    Several processes may then write the same file at the same time, and what a kill leaves goes away with the folder.
+    """
+    token = _PARTIALS.set(folder)
+    try:
+        yield
+    finally:
+        _PARTIALS.reset(token)
+
 
 MOST_BYTES = 64 << 20
 """Of a file that is read as a whole: manifests, certificates, causal models, cards, stories."""
@@ -45,6 +62,11 @@ def check_regular(path: Path, most: int | None = None) -> None:
         raise UnusableFileError(f"{path} has {found.st_size:,} bytes, expected at most {most:,}")
 
 
+def leaves(root: Path, path: Path) -> bool:
+    """Whether what a path names, all links followed, lies outside a folder."""
+    return not path.resolve().is_relative_to(root.resolve())
+
+
 def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     """The content of a regular file of at most `most` bytes; see `check_regular` for what is raised.
 
@@ -72,7 +94,11 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
             own, which a kill leaves behind.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{f'{uuid.uuid4().hex}.' if shared else ''}partial")
+    elsewhere = _PARTIALS.get()
+    if elsewhere is not None:
+        partial = elsewhere / f"{uuid.uuid4().hex}.partial"
+    else:
+        partial = path.with_name(f".{path.name}.{f'{uuid.uuid4().hex}.' if shared else ''}partial")
     try:
         yield partial
         sync(partial)

@@ -1,7 +1,7 @@
 """Whole folders held by one process at a time.
 
 Owns the lock of a folder, which lies on the folder itself and leaves no file in it; a process that dies lets go.
-Imports no other module of this room.
+Imports the failures of this room.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-
-class FolderInUseError(RuntimeError):
-    """Another process is writing to the folder."""
+from mmmi_hf.common.failures import FolderInUseError
 
 
 @contextmanager

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.certificate.folder_checks import check_folder
     from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify
     from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
+    from mmmi_hf.dataset.generation.rows import make_rows
     from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
     from mmmi_hf.dataset.releases.family import Family
     from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_configurations, list_families
@@ -29,6 +30,7 @@ __all__ = [
     "get_family",
     "list_configurations",
     "list_families",
+    "make_rows",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -1,49 +1,51 @@
 """`generate`: from a configuration to a finished dataset folder.
 
-Owns the order of the work: check everything, make the missing chunks, pack them, verify the packed files against the
-chunks, put them in place with their manifest, measure them, and write ground truth and card, which follow from
-these. A killed run is continued by running it again.
+Owns the order of the work: check everything, enter the plan, make the missing shards, merge their records into a
+manifest, measure, and write ground truth and card, which follow from these. A killed run is continued by running it
+again. Making waits for nobody and locks nothing: of two runs that do the same, both succeed.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import errno
+import hashlib
+import json
 import logging
 import os
 import shutil
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import datasets
 from threadpoolctl import threadpool_limits
 
-from mmmi_hf.common.files import nearest_existing
+from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
+from mmmi_hf.common.files import nearest_existing, partial_files_in, write_text
 from mmmi_hf.dataset.cards.pictures import draw_for_card
 from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify_new
 from mmmi_hf.dataset.derived import write_derived
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
-from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import quantities
-from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.manifest import Computing, FileEntry, Manifest, Split, Statements
 from mmmi_hf.dataset.format.schema import features, row_bytes
-from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError, remove_chunks
-from mmmi_hf.dataset.generation.launcher import Place
-from mmmi_hf.dataset.generation.packing import pack
-from mmmi_hf.dataset.generation.rows import chunk_key, load_bijections
-from mmmi_hf.dataset.generation.worker import Maker
+from mmmi_hf.dataset.generation.cost import seconds_per_row
+from mmmi_hf.dataset.generation.launcher import Processes, start
+from mmmi_hf.dataset.generation.pieces import Pieces
+from mmmi_hf.dataset.generation.rows import load_bijections, modality_entries, row_key
+from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
+from mmmi_hf.dataset.generation.store import LocalStore
+from mmmi_hf.dataset.generation.worker import ATTEMPTS, Maker
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
-if TYPE_CHECKING:
-    from mmmi_hf.flow.bijection import Bijection
-
 logger = logging.getLogger(__name__)
-PACKING_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,8 @@ class Generated:
         rows_made: rows computed by this run; the others were there already. Process 0 counts those of all processes.
         seconds: of this call.
         rank, world_size: number of this process, and of all.
-        complete: whether the folder is; False in processes other than 0, which leave when no chunk is left to make.
-        network_fraction: part of the time of making chunks that this process spent in the networks.
+        complete: whether the folder is; False in processes other than 0, which leave when no shard is left to make.
+        network_fraction: part of the time of making shards that this process spent in the networks.
         certificate: measured by this call; None where it was not asked for or was there already.
     """
 
@@ -70,10 +72,6 @@ class Generated:
     complete: bool = True
     network_fraction: float = 0.0
     certificate: Certificate | None = None
-
-
-class DiskFullError(OSError, ValueError):
-    """The disk has no room; what was finished is kept."""
 
 
 def generate(
@@ -95,7 +93,7 @@ def generate(
     """Generate one configuration into a dataset folder, or continue where a killed run stopped.
 
     Under `torchrun` or `accelerate launch` all processes call this with the same arguments and share the work; on
-    several machines the folder must be a shared one. Rows are identical for any number of processes.
+    several machines the folder must be a shared one. Files are identical for any number of processes.
 
     Args:
         config: a released name, a YAML file, or an MMMIConfig.
@@ -104,7 +102,7 @@ def generate(
         device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
         channels_last, compiled: how the networks compute; see `load_bijections` for what that does to the round trip.
             Rows differ in their last bits, so the choice is recorded, and all of a configuration is made with it.
-        overwrite: replace a complete configuration of this name that was made with other settings.
+        overwrite: replace a configuration of this name that was made, or begun, with other settings.
         certify: also measure on the finished files that the information is there (see `mmmi_hf.certify`), unless a
             valid certificate is there already. Without it, ground truth and card say "not measured".
         figures: also draw what the card shows. What is left out is drawn by the next call that does not leave it out.
@@ -115,94 +113,306 @@ def generate(
 
     Raises:
         ConfigurationError: a request that cannot be met; nothing was written.
-        DiskFullError: no room; finished chunks are kept and the same call continues.
-        FolderInUseError: another run is writing the same configuration.
+        DiskFullError: no room; finished shards are kept and the same call continues.
+        FolderInUseError: another run makes other bytes of the same configuration.
+        FolderRemovedError: the folder was removed meanwhile.
         CertificateRefusedError: the finished folder does not bear out its claim; it stays without a certificate.
-        DamagedChunkError: chunks are damaged each time they are written; the storage is at fault.
+        DamagedShardError: shards are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
-    place = Place.from_environment()
+    config = _wanted(config, rows=rows, seed=seed, pipeline=pipeline, store_latents=store_latents)
+    folder = DatasetFolder(out)
+    before = _store(folder, config).list(folder.work(config.name).relative_to(folder.path).as_posix())
+    processes = start(device)
+    run = _Run(config, folder, processes, before, device, {"channels_last": channels_last, "compiled": compiled})
+    # Linear algebra of several threads sums in another order, and launchers set the number of threads.
+    with threadpool_limits(limits=1, user_api="blas"), _failures_are_said(folder, config.name):
+        rows_made, complete = run.made(overwrite=overwrite, figures=figures, progress=progress)
+        made = Generated(
+            folder.path,
+            config,
+            rows_made,
+            time.monotonic() - started,
+            processes.rank,
+            processes.world_size,
+            complete,
+            run.network_fraction,
+        )
+        if not made.complete or made.rank != 0:
+            return made
+        try:
+            return _certified(made, processes.device(device), progress=progress) if certify else made
+        finally:  # also of data that do not bear out their claim, and after Ctrl-C
+            _derive(folder, config.name)
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a call of `generate` would do.
+
+    Attributes:
+        config: the configuration as it would be generated.
+        rows_missing: rows that would be made; the others are there.
+        bytes: of the files, before compression: an upper estimate.
+        files: how many.
+        seconds: to make the missing rows in one process of this machine, measured on one micro-batch.
+    """
+
+    config: MMMIConfig
+    rows_missing: int
+    bytes: int
+    files: int
+    seconds: float
+
+
+def expected(
+    config: MMMIConfig | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    device: str | None = None,
+    channels_last: bool = False,
+    compiled: bool = False,
+    overwrite: bool = False,
+    **replaced: Any,
+) -> Expected:
+    """What `generate` with the same arguments would do. Refuses what `generate` refuses, and writes nothing."""
+    config = _wanted(config, **replaced)
+    folder = DatasetFolder(out)
+    run = _Run(config, folder, start(device), (), device, {"channels_last": channels_last, "compiled": compiled})
+    missing = run.standing(overwrite=overwrite).rows_missing
+    seconds = seconds_per_row(config, run.bijections) * missing if missing else 0.0
+    size = row_bytes(run.columns) * config.rows
+    return Expected(config, missing, size, len(run.shards.all), seconds)
+
+
+def _wanted(
+    config: MMMIConfig | str | os.PathLike[str],
+    *,
+    rows: int | None = None,
+    seed: int | None = None,
+    pipeline: str | None = None,
+    store_latents: bool | None = None,
+) -> MMMIConfig:
+    """The configuration of a request."""
     if isinstance(config, MMMIConfig):
         config = config.with_pipeline(pipeline)
     else:
         config = get_configuration(os.fspath(config), pipeline=pipeline)
     config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
     config.model.check_rows()
-    folder = DatasetFolder(out)
-    computing = {"channels_last": channels_last, "compiled": compiled}
-    # Linear algebra of several threads sums in another order, and launchers set the number of threads.
-    with threadpool_limits(limits=1, user_api="blas"):
-        made = _generate(
-            config,
-            folder,
-            place,
-            computing,
-            device=device,
-            overwrite=overwrite,
-            figures=figures,
-            progress=progress,
-            started=started,
-        )
-        if not made.complete or place.rank != 0:
-            return made
+    return config
+
+
+def _store(folder: DatasetFolder, config: MMMIConfig) -> LocalStore:
+    return LocalStore(folder.path, folder.work(config.name) / "scratch")
+
+
+class _Run:
+    """One call of `generate` in one process, once the request is plain."""
+
+    def __init__(
+        self,
+        config: MMMIConfig,
+        folder: DatasetFolder,
+        processes: Processes,
+        before: Iterable[str],
+        device: str | None,
+        computing: dict[str, bool],
+    ) -> None:
+        self.config, self.folder, self.processes, self.before = config, folder, processes, set(before)
+        self.network_fraction = 0.0
+        self.columns: datasets.Features = features(config.model, store_latents=config.store_latents)
+        quantities(config.model)  # refuses what has no ground truth
+        self.bijections = load_bijections(config, device=processes.device(device), **computing)
+        self.key = row_key(config, self.bijections, **computing)
+        self.shards = Shards(_store(folder, config), config, self.columns, self.key)
+        folder.check_others(config.name)
+
+    def made(self, *, overwrite: bool, figures: bool, progress: bool) -> tuple[int, bool]:
+        """Make what is missing; how many rows that were, and whether the configuration is complete."""
+        name = self.config.name
+        standing = self.standing(overwrite=overwrite)
+        if standing.complete:
+            if figures and self.processes.rank == 0:
+                draw_for_card(self.folder, name)
+            return 0, True
+        self._check_room(standing.rows_missing)
+        scratch = self.folder.work(name) / "scratch"
+        pieces_folder = scratch / hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
+        rows_made = 0
         try:
-            return _certified(made, place.device(device), progress=progress) if certify else made
-        finally:  # also of data that do not bear out their claim, and after Ctrl-C
-            with folder.locked():
-                write_derived(folder)
+            pieces_folder.mkdir(parents=True, exist_ok=True)
+            kept = self._begin(standing)
+            maker = Maker(
+                self.config,
+                self.bijections,
+                self.shards,
+                Pieces(pieces_folder),
+                scratch,
+                self.processes,
+                self.before,
+                progress=progress,
+            )
+            for _ in range(ATTEMPTS):
+                maker.run()
+                rows_made, self.network_fraction = maker.rows_made, maker.network_fraction
+                if self.processes.rank != 0:
+                    return rows_made, False
+                if not self.shards.missing(self.shards.all, reading=True):
+                    break
+            else:
+                raise DamagedShardError(f"files of {self.shards.data} are damaged each time they are made")
+            self.shards.check()
+            with partial_files_in(scratch):
+                self._merge(kept)
+                if figures:
+                    draw_for_card(self.folder, name)
+        except FileNotFoundError:
+            if not self.standing(overwrite=overwrite).complete:  # else another run has just finished the same
+                raise
+        return rows_made, True
 
+    def standing(self, *, overwrite: bool) -> _Standing:
+        """What is there of the configuration. Only reads.
 
-def _generate(
-    config: MMMIConfig,
-    folder: DatasetFolder,
-    place: Place,
-    computing: dict[str, bool],
-    *,
-    device: str | None,
-    overwrite: bool,
-    figures: bool,
-    progress: bool,
-    started: float,
-) -> Generated:
-    """What `generate` does once the request is plain."""
-    wanted = features(config.model, store_latents=config.store_latents)
-    quantities(config.model)  # refuses what has no ground truth
-    bijections = load_bijections(config, device=place.device(device), **computing)
-    key = chunk_key(config, bijections, **computing)
-    folder.check_others(config.name)
-    store = ChunkStore(folder.chunks(config.name), key, rank=place.rank)
+        Raises:
+            ConfigurationError: something else of this name is there, and not to be overwritten.
+        """
+        name, every = self.config.name, self.config.rows
+        manifest = self.folder.manifest(name)
+        if manifest is None:
+            self._refuse(self.shards.differences(), "an unfinished ", overwrite=overwrite)
+            recorded = self.shards.recorded() if not self.shards.differences() else set()
+            return _Standing(None, [], sum(len(each.rows) for each in self.shards.all if each.name not in recorded))
+        differences = _differences(manifest, self.key, self.config)
+        damaged = [] if differences else self.folder.damaged_files(manifest)
+        self._refuse(differences, "", overwrite=overwrite)
+        if differences:
+            return _Standing(manifest, [], every)
+        for each in damaged:
+            logger.warning("%s is damaged: its SHA-256 differs from the manifest's; it is made again", each)
+        return _Standing(manifest, damaged, sum(len(each.rows) for each in self.shards.all if each.name in damaged))
 
-    def result(rows_made: int, *, complete: bool = True, network_fraction: float = 0.0) -> Generated:
-        seconds = time.monotonic() - started
-        return Generated(
-            folder.path, config, rows_made, seconds, place.rank, place.world_size, complete, network_fraction
+    def _refuse(self, differences: list[str], what: str, *, overwrite: bool) -> None:
+        if differences and not overwrite:
+            raise ConfigurationError(
+                f"{self.folder.path} already holds {what}{self.config.name!r} with other settings "
+                f"({'; '.join(differences)}); give another folder, or overwrite it (--overwrite)"
+            )
+
+    def _begin(self, standing: _Standing) -> Manifest | None:
+        """Enter the plan, and records of what is intact of a damaged configuration, whose manifest is returned then."""
+        manifest, name = standing.manifest, self.config.name
+        entries = {entry.path: entry for entry in manifest.data} if manifest else {}
+        kept = (
+            manifest is not None
+            and bool(standing.damaged)
+            and manifest.statements.computing == (self._computing(),)
+            and entries.keys() == {shard.name for shard in self.shards.all}
+        )
+        if manifest is not None and not kept and self.folder.manifest(name) == manifest:
+            self.folder.remove(name)
+        self.shards.begin()
+        if not kept:
+            return None
+        for shard in self.shards.all:
+            entry = entries[shard.name]
+            if shard.name not in standing.damaged:
+                self.shards.enter(shard, entry.sha256, entry.bytes, 0, self.key)
+                self.before.add(shard.name)
+            elif self.shards.store.sha256(shard.name) != entry.sha256:
+                self.shards.remove(shard)
+        return manifest
+
+    def _merge(self, kept: Manifest | None) -> None:
+        """Write causal model and manifest, from the records of the shards.
+
+        Args:
+            kept: the manifest of which damaged files were made again; a certificate goes on binding it where they are
+                what they were.
+        """
+        folder, config, shards = self.folder, self.config, self.shards
+        records = shards.merged()
+        for stale in shards.store.list(shards.data).keys() - {shard.name for shard in records}:
+            shards.store.remove(stale)
+        splits = {
+            split: Split(
+                rows=len(rows),
+                bytes=sum(record["bytes_in_memory"] for shard, record in records.items() if shard.split == split),
+                files=tuple(shard.name for shard in records if shard.split == split),
+            )
+            for split, rows in config.split_rows.items()
+        }
+        model = folder.causal_model(config.name)
+        write_text(model, config.model.to_json() + "\n")
+        files = [
+            FileEntry(
+                path=shard.name,
+                bytes=record["bytes"],
+                sha256=record["sha256"],
+                rows=(shard.rows.start, shard.rows.stop),
+            )
+            for shard, record in records.items()
+        ]
+        files.append(file_entry(folder.path, model.relative_to(folder.path).as_posix()))
+        manifest = Manifest(
+            config=config.name,
+            version=str(config.version),
+            rows=config.rows,
+            splits=splits if kept is None else kept.splits,
+            seed=config.seed,
+            standardize=config.standardize,
+            store_latents=config.store_latents,
+            causal_model=config.model.digest,
+            configuration=self.key["configuration"],
+            modalities=modality_entries(config, self.bijections),
+            files=tuple(sorted(files, key=lambda entry: entry.path)),
+            statements=Statements(
+                description=config.description or None,
+                world_size=self.processes.world_size,
+                computing=(self._computing(),),
+            ),
+        )
+        if kept is None or kept.files != manifest.files:
+            folder.certificate_path(config.name).unlink(missing_ok=True)
+            folder.write_manifest(config.name, manifest)
+
+    def _computing(self) -> Computing:
+        names = ("dtype", "micro_batch", "channels_last", "compiled", "machine", "versions")
+        key = self.key
+        return Computing(
+            device=tuple(key["device"]), hardware=tuple(key["hardware"]), **{name: key[name] for name in names}
         )
 
-    existing = folder.manifest(config.name)
-    there = _is_complete(folder, existing, config, key, overwrite=overwrite)
-    if there and place.rank != 0:
-        return result(0)
-    if not there:
-        _check_room(folder.path, wanted, config.rows, _rows_there(folder, config, key))
-    with _disk_full_is_said(folder), store.locked(place.run):
-        if (now := folder.manifest(config.name)) != existing:  # somebody was quicker
-            there = _is_complete(folder, now, config, key, overwrite=overwrite)
-        if there:
-            if place.rank == 0 or store.first:
-                with folder.locked():
-                    _finish(folder, config.name, figures=figures)
-            return result(0)
-        maker = Maker(config, bijections, store, wanted, place, progress=progress)
-        maker.run()
-        if place.rank != 0:
-            return result(maker.rows_made, complete=False, network_fraction=maker.network_fraction)
-        manifest, packed = _packed(config, store, bijections, maker, progress=progress)
-        made = store.rows_by_run(config.rows)
-        with folder.locked():
-            folder.put_in_place(config.name, packed)
-            folder.write_manifest(config.name, manifest)
-            _finish(folder, config.name, figures=figures)
-    return result(made, network_fraction=maker.network_fraction)
+    def _check_room(self, rows: int) -> None:
+        """Refuse before anything is written if the missing rows, and what each process has on the way, cannot fit."""
+        largest = max(len(shard.rows) for shard in self.shards.all)
+        needed = row_bytes(self.columns) * (rows + 2 * min(rows, largest * self.processes.world_size))
+        free = shutil.disk_usage(nearest_existing(self.folder.path)).free
+        if needed > free:
+            raise DiskFullError(
+                f"{rows} rows need about {needed / 1e6:,.0f} MB while they are made, {self.folder.path} has "
+                f"{free / 1e6:,.0f} MB free; free some space or ask for fewer --rows"
+            )
+
+
+@dataclass(frozen=True)
+class _Standing:
+    """What is there of a configuration.
+
+    Attributes:
+        manifest: where there is one, perhaps with other settings.
+        damaged: files of the configuration wanted that are not what its manifest says.
+        rows_missing: rows of files that are not there, or damaged.
+    """
+
+    manifest: Manifest | None
+    damaged: list[str]
+    rows_missing: int
+
+    @property
+    def complete(self) -> bool:
+        return self.manifest is not None and not self.damaged and not self.rows_missing
 
 
 def _certified(made: Generated, device: str | None, *, progress: bool) -> Generated:
@@ -216,46 +426,26 @@ def _certified(made: Generated, device: str | None, *, progress: bool) -> Genera
     return dataclasses.replace(made, certificate=certificate)
 
 
-def _is_complete(
-    folder: DatasetFolder,
-    existing: Manifest | None,
-    config: MMMIConfig,
-    key: dict[str, Any],
-    *,
-    overwrite: bool,
-) -> bool:
-    """Whether the configuration wanted is there, undamaged. Refuses to replace another without `overwrite`."""
-    if existing is None:
-        return False
-    differences = _differences(existing, key, config)
-    if differences and not overwrite:
-        raise ConfigurationError(
-            f"{folder.path} already holds {config.name!r} with other settings ({'; '.join(differences)}); "
-            "give another folder, or overwrite it (--overwrite)"
-        )
-    damaged = folder.damaged_files(existing) if not differences else []
-    for path in damaged:
-        logger.warning("%s is damaged: its SHA-256 differs from the manifest's; it is made again", folder.path / path)
-    return not differences and not damaged
+def _derive(folder: DatasetFolder, config: str) -> None:
+    """Write ground truth and card, and drop what making the configuration left.
 
-
-def _packed(
-    config: MMMIConfig,
-    store: ChunkStore,
-    bijections: dict[str, Bijection],
-    maker: Maker,
-    *,
-    progress: bool,
-) -> tuple[Manifest, dict[str, Path]]:
-    """Pack; a chunk that was damaged since it was written is made again first."""
-    for attempts_left in reversed(range(PACKING_ATTEMPTS)):
+    They are written again where another run has completed another configuration meanwhile, or has removed the folder
+    in which they were being written.
+    """
+    scratch = folder.work(config) / "scratch"
+    for attempt in range(ATTEMPTS):
+        scratch.mkdir(parents=True, exist_ok=True)
         try:
-            return pack(config, store, bijections, world_size=maker.place.world_size, progress=progress)
-        except DamagedChunkError:
-            if not attempts_left:
+            with partial_files_in(scratch):
+                listed = None
+                while listed != (now := folder.configurations()):
+                    listed = now
+                    write_derived(folder)
+            break
+        except FileNotFoundError:
+            if attempt == ATTEMPTS - 1:
                 raise
-            maker.run(reading_all=True)  # names it
-    raise AssertionError("unreachable")
+    folder.remove_work(config)
 
 
 def _differences(existing: Manifest, key: dict[str, Any], config: MMMIConfig) -> list[str]:
@@ -273,46 +463,20 @@ def _differences(existing: Manifest, key: dict[str, Any], config: MMMIConfig) ->
     return changed
 
 
-def _rows_there(folder: DatasetFolder, config: MMMIConfig, key: dict[str, Any]) -> int:
-    """Rows of an interrupted run that can be used; reads only."""
-    try:
-        store = ChunkStore.open(folder.chunks(config.name))
-    except FileNotFoundError:
-        return 0
-    return store.rows_there(config.rows) if store.key == key else 0
-
-
-def _check_room(path: Path, wanted: Any, rows: int, rows_there: int) -> None:
-    """Refuse before anything is written if chunks and Parquet together cannot fit."""
-    needed = row_bytes(wanted) * (2 * rows - rows_there)
-    free = shutil.disk_usage(nearest_existing(path)).free
-    if needed > free:
-        raise DiskFullError(
-            f"{rows} rows need about {needed / 1e6:,.0f} MB while they are made, {path} has {free / 1e6:,.0f} MB free; "
-            "free some space or ask for fewer --rows"
-        )
-
-
 @contextmanager
-def _disk_full_is_said(folder: DatasetFolder) -> Iterator[None]:
-    """Turn a full disk into one clear line."""
+def _failures_are_said(folder: DatasetFolder, config: str) -> Iterator[None]:
+    """Turn a full disk and a removed folder into one clear line."""
     try:
         yield
     except Exception as error:
         cause: BaseException | None = error
         while cause is not None and getattr(cause, "errno", None) not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
             cause = cause.__cause__ or cause.__context__
-        if cause is None:
-            raise
-        raise DiskFullError(
-            f"the disk of {folder.path} is full; finished chunks are kept: free some space and run the same again"
-        ) from error
-
-
-def _finish(folder: DatasetFolder, config: str, *, figures: bool) -> None:
-    """Draw what the card shows, and drop the chunks, which are no longer needed."""
-    if figures:
-        draw_for_card(folder, config)
-    remove_chunks(folder.chunks(config))
-    with suppress(OSError):  # another configuration is being made
-        folder.chunks(config).parent.rmdir()
+        if cause is not None:
+            raise DiskFullError(
+                f"the disk of {folder.path} is full; what is finished is kept: free some space and run the same again"
+            ) from error
+        gone = not folder.work(config).exists() and not folder.manifest_path(config).exists()
+        if isinstance(error, FileNotFoundError) and gone:
+            raise FolderRemovedError(f"{folder.path}: the folder was removed while {config!r} was made") from error
+        raise

@@ -1,6 +1,7 @@
 """The command line: output, JSON, exit codes, and one clear line for every wrong request."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -199,9 +200,9 @@ def test_a_full_disk(run, story, tmp_path, monkeypatch):
     def full(*arguments):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("mmmi_hf.dataset.generation.chunks.os.fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     code, _, err = run("generate", story, "--out", tmp_path / "out", "--no-figures", "--quiet")
-    assert code == 2
+    assert code == 1
     assert "is full" in err
     assert len(err.splitlines()) == 1
 
@@ -268,13 +269,48 @@ def test_an_installation_without_some_weights(run, tmp_path, monkeypatch):
     assert code == 0
 
 
-def test_a_folder_that_another_run_holds(run, story, tmp_path):
-    from mmmi_hf.dataset.generation.chunks import ChunkStore
+def test_a_folder_that_another_run_takes(run, story, tmp_path, monkeypatch):
+    from mmmi_hf.common.failures import FolderInUseError
+    from mmmi_hf.dataset.generation.shards import Shards
 
-    with ChunkStore(tmp_path / "out/.chunks/story", {"chunk_rows": 64}).locked():
-        code, _, err = run("generate", story, "--out", tmp_path / "out", "--no-figures", "--quiet")
-    assert code == 1
-    assert err.startswith("mmmi-hf: another run is writing 'story'")
+    def taken(self):
+        raise FolderInUseError("another run makes other bytes of 'story'")
+
+    monkeypatch.setattr(Shards, "check", taken)
+    code, _, err = run("generate", story, "--out", tmp_path / "out", "--quiet")
+    assert (code, err) == (1, "mmmi-hf: another run makes other bytes of 'story'\n")
+
+
+def test_a_dry_run_says_the_cost_and_writes_nothing(run, story, tmp_path):
+    code, out, err = run("generate", story, "--out", tmp_path / "out", "--dry-run", "--rows", 400)
+    assert (code, err) == (0, "")
+    assert "story: 400 rows, at most 0." in out
+    assert "MB in 3 files" in out
+    assert re.search(r"400 rows are to be made\nabout [0-9.]+ \w+ here with one process", out)
+    code, out, _ = run("generate", story, "--out", tmp_path / "out", "--dry-run", "--format", "json")
+    summary = json.loads(out)
+    assert summary["rows_missing"] == summary["rows"]
+    assert summary["seconds"] >= 0
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"), [(0.1, "1 seconds"), (80, "80 seconds"), (600, "10 minutes"), (9000, "2.5 hours")]
+)
+def test_durations(seconds, said):
+    from mmmi_hf.cli.application import duration
+
+    assert duration(seconds) == said
+
+
+def test_info_says_what_a_configuration_costs(run, story):
+    code, out, _ = run("info", story)
+    assert code == 0
+    assert "MB in 3 files" in out
+    code, out, _ = run("info", story, "--time")
+    assert re.search(r"Its rows take about [0-9.]+ \w+ here, in one process\.", out)
+    code, out, _ = run("info", story, "--time", "--format", "json")
+    assert json.loads(out)["seconds"] >= 0
 
 
 def test_an_interrupt_is_said(capsys):

@@ -13,8 +13,8 @@ from mmmi_hf.dataset.generation import rows
 
 
 def set_micro_batch(size: int) -> None:
-    """Before any other module reads the size; chunks get at least as many rows."""
-    rows.MICRO_BATCH, rows.CHUNK_ROWS = size, max(size, rows.CHUNK_ROWS)
+    """Before any other module reads the size."""
+    rows.MICRO_BATCH = size
 
 
 if __name__ == "__main__":

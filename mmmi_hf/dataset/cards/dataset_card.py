@@ -15,6 +15,7 @@ from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.cards import environment
+from mmmi_hf.dataset.cards.front_matter import front_matter
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
@@ -48,7 +49,6 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
     models = {name: folder.model(name) for name in manifests}
     summaries = [summary(folder, name, manifest) for name, manifest in manifests.items()]
     first = next(iter(manifests.values()))
-    truths = {one["config"]: one["truth"] for one in summaries}
     return (
         environment(__package__, FILTERS)
         .get_template("dataset_card.md.j2")
@@ -56,7 +56,7 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
             begin=BEGIN,
             end=END,
             title=TITLE,
-            front_matter=_front_matter(folder, manifests, models, truths),
+            front_matter=_front_matter(folder, manifests, models, {one["config"]: one["truth"] for one in summaries}),
             configurations=summaries,
             measured=[entry for entry in summaries if entry["certificate"]],
             bounded=[entry for entry in summaries if entry["bounds"]],
@@ -104,7 +104,7 @@ def _front_matter(
         # `datasets` reads these back into `info`, but does not write them.
         info = infos[entry["config_name"]]
         entry |= {"description": info.description, "homepage": HOMEPAGE}
-    return f"{data.to_yaml()}\n"
+    return front_matter(data.to_dict())
 
 
 def _info(name: str, manifest: Manifest, model: CausalModel) -> datasets.DatasetInfo:

@@ -105,11 +105,10 @@ def _drawn(family: Family, lead: MMMIConfig) -> Iterator[Picture]:
 
 def _tuples(config: MMMIConfig) -> Figure:
     """The first rows of a configuration, made by its pipelines on the CPU."""
-    from mmmi_hf.dataset.format.schema import features
     from mmmi_hf.dataset.generation.rows import load_bijections, make_rows, modality_entries
 
     bijections = load_bijections(config, device="cpu")
-    table = make_rows(config, bijections, range(ROWS_SHOWN), features(config.model))
+    table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
     rows = {column: table.column(column).to_pylist() for column in table.column_names if "_image" not in column}
     return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows)
 

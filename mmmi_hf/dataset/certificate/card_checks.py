@@ -67,7 +67,9 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
     said = {"version": manifest.version, "description": manifest.description}
     if {field: found.get(config.name, {}).get(field) for field in said} != said:
         problems.append(f"README.md gives {config.name!r} another version or description than the manifest")
-    tables = {path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("*.parquet"))}
+    tables = {
+        path.stem: stored_ground_truth(path) for path in sorted((folder.path / GROUND_TRUTH).glob("[!.]*.parquet"))
+    }
     problems += _entry_problems(folder, found, default) + _info_problems(config, manifest, infos, tables[config.name])
     problems += _stray(folder, tables)
     return problems or _kind_problems(folder, entries[0]["config_name"])
@@ -176,7 +178,7 @@ def _stray(folder: DatasetFolder, tables: Mapping[str, pa.Table]) -> list[str]:
     that `load_dataset` could not read together with the other tables."""
     claimed = {name: f"{GROUND_TRUTH}/{name}.parquet" for name in tables}
     claimed |= {path.name: f"data/{path.name}" for path in (folder.path / "data").glob("[!.]*")}
-    being_made = {name for name in claimed if folder.chunks(name).exists()}
+    being_made = {name for name in claimed if folder.work(name).exists()}
     known = set(folder.configurations())
     problems = [
         f"{where} belongs to no configuration of the folder; remove it"

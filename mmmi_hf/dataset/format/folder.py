@@ -9,7 +9,7 @@ Owns the layout on disk, which is also the layout on the Hub:
     ground_truth/CONFIG.parquet          derived: the configuration `ground_truth`, one row per quantity
     README.md                            derived: the card
     figures/CONFIG/*.png                 pictures of the card
-    .chunks/CONFIG                       only while a configuration is being made
+    .shards/CONFIG                       only while a configuration is being made
 
 They are written in this order, each once. A kill in between leaves a folder in which everything that is there is true:
 what is derived says at most less than the records.
@@ -19,8 +19,9 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmmi_hf.causal import CausalModel
@@ -30,6 +31,7 @@ from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.format.manifest import FileEntry, Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
+WORK = ".shards"
 GROUND_TRUTH = "ground_truth"
 GROUND_TRUTH_FILES = [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]
 """The `data_files` of the configuration `ground_truth` in the card."""
@@ -64,14 +66,14 @@ class DatasetFolder:
             )
 
     def _is_ours(self) -> bool:
-        return (self.path / ".chunks").is_dir() or any((self.path / "manifests").glob("*.json"))
+        return (self.path / WORK).is_dir() or any((self.path / "manifests").glob("*.json"))
 
     @property
     def card(self) -> Path:
         return self.path / "README.md"
 
-    def chunks(self, config: str) -> Path:
-        return self.path / ".chunks" / config
+    def work(self, config: str) -> Path:
+        return self.path / WORK / config
 
     def data(self, config: str) -> Path:
         return self.path / "data" / config
@@ -98,7 +100,7 @@ class DatasetFolder:
 
     def configurations(self) -> list[str]:
         """The complete configurations, by name."""
-        return sorted(path.stem for path in (self.path / "manifests").glob("*.json"))
+        return sorted(path.stem for path in (self.path / "manifests").glob("[!.]*.json"))
 
     def manifest(self, config: str) -> Manifest | None:
         """The manifest of a configuration, or None. Raises ConfigurationError for one that cannot be read."""
@@ -143,23 +145,24 @@ class DatasetFolder:
             if not (self.path / entry.path).is_file() or not same_file(self.path, entry)
         ]
 
-    def put_in_place(self, config: str, packed: Mapping[str, Path]) -> None:
-        """Move packed files (relative path → where it is now) to their places, in place of older ones.
-
-        What spoke of the older ones goes away first, the derived table before the records that it is derived from.
-        """
+    def remove(self, config: str) -> None:
+        """Take a configuration away: what is derived first, then certificate and manifest, then data and figures."""
         for path in (self.ground_truth(config), self.certificate_path(config), self.manifest_path(config)):
             if path.exists():
-                path.unlink()
+                path.unlink(missing_ok=True)
                 sync(path.parent)
         for stale in (self.data(config), self.figures(config)):
             shutil.rmtree(stale, ignore_errors=True)
-        for relative, source in packed.items():
-            target = self.path / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            sync(source)
-            source.replace(target)
-            sync(target.parent)
+
+    def remove_work(self, config: str) -> None:
+        """Remove what making a configuration left, once it is complete."""
+        gone = self.work(config).with_name(f".{config}.{uuid.uuid4().hex}")  # at once: others see all of it or nothing
+        with suppress(FileNotFoundError):
+            self.work(config).replace(gone)
+        for left in self.path.glob(f"{WORK}/.{config}.*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with suppress(OSError):  # another configuration is being made
+            (self.path / WORK).rmdir()
 
     def write_manifest(self, config: str, manifest: Manifest) -> None:
         """Write the manifest, which makes the configuration one of the folder."""

@@ -1,140 +1,128 @@
-"""Which process of a run this is, which device it uses, and in which order it takes up chunks.
+"""Which process of a run this is, which device it uses, and in which order it takes up the work.
 
-Owns what a launcher (`torchrun`, `accelerate launch`, `mpirun`) says in the environment. There is no process group and
-no collective, hence nothing that can time out: the processes of a run meet in the folder, see `chunks.py`. Imports
-torch only to choose a device.
+Owns the use of `accelerate.PartialState`. The processes of a run wait for each other once, when they start; after that
+there is no collective, hence nothing that a dead process could hold up.
 """
 
 from __future__ import annotations
 
-import hashlib
+import atexit
 import logging
 import os
-import platform
-import socket
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from mmmi_hf.common.failures import Failure
 
 if TYPE_CHECKING:
-    import torch
+    from accelerate import PartialState
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
-_RANK = ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK")
-_WORLD_SIZE = ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE")
-_LOCAL_RANK = ("LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID")
-_COMMON = ("TORCHELASTIC_RUN_ID", "MASTER_ADDR", "MASTER_PORT", "PMIX_NAMESPACE", "SLURM_JOB_ID", "SLURM_STEP_ID")
-_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+MINUTES_TO_MEET = 10
+
+
+class Processes:
+    """The processes of a run, seen from one of them.
+
+    Args:
+        state: Accelerate's; `start` makes it.
+        on_cpu: leave GPUs alone.
+
+    Attributes:
+        rank: 0 … world_size − 1; process 0 merges what all have made.
+        world_size: number of processes.
+    """
+
+    def __init__(self, state: PartialState, *, on_cpu: bool = False) -> None:
+        self._state = state
+        self._on_cpu = on_cpu
+        self.rank = int(state.process_index)
+        self.world_size = int(state.num_processes)
+
+    def device(self, wanted: str | None = None) -> str:
+        """The torch device of this process: its own GPU where there is one, else the CPU.
+
+        Args:
+            wanted: "cpu", "cuda" (the process's own one), or "cuda:1"; None chooses.
+        """
+        own = self._state.device
+        if wanted is None:
+            return str(own) if own.type == "cuda" and not self._on_cpu else "cpu"
+        return str(own) if wanted == own.type else wanted
+
+    def order(self, items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+        """The items of this process's own share, and all others, in the order in which it takes them up.
+
+        The shares are neighbouring items. The others begin with what the process before it does last, and go backwards.
+        """
+        with self._state.split_between_processes(list(range(len(items)))) as own:
+            first, end = (own[0], own[-1] + 1) if own else (len(items), len(items))
+        return list(items[first:end]), [*items[end:], *items[:first]][::-1]
+
+
+def start(device: str | None = None) -> Processes:
+    """Meet the other processes of the run, if a launcher started some. torch keeps its number of threads.
+
+    Args:
+        device: what `generate` was given; "cpu" leaves GPUs alone.
+
+    Raises:
+        Failure: not all processes came within ten minutes.
+        ValueError: variables of a launcher that make no sense.
+    """
+    import torch
+    from accelerate import PartialState
+
+    said = _said(os.environ)
+    on_cpu = said.on_cpu or device == "cpu" or not torch.cuda.is_available()
+    threads, was_there = torch.get_num_threads(), torch.distributed.is_initialized()
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="OMP_NUM_THREADS")  # the number is set back
+            # `cpu` makes it look for other processes: without it, processes on CPUs do not find each other.
+            state = PartialState(cpu=on_cpu and said.meeting, timeout=timedelta(minutes=MINUTES_TO_MEET))
+    except (RuntimeError, ValueError) as error:
+        PartialState._shared_state.clear()
+        raise Failure(f"the {said.processes} processes did not meet: {' '.join(str(error).split())}") from error
+    finally:
+        torch.set_num_threads(threads)
+    if torch.distributed.is_initialized() and not was_there:
+        atexit.register(state.destroy_process_group)
+    if said.processes > state.num_processes:
+        logger.warning(
+            "a launcher was asked for %s processes (%s), Accelerate sees one, which does all the work; start them by "
+            "torchrun --nproc_per_node N, or on CPUs by ACCELERATE_USE_CPU=true accelerate launch --multi_gpu "
+            "--num_processes N, or unset what a launcher left in the shell",
+            said.processes if said.variables != "ACCELERATE_MIXED_PRECISION" else "several",
+            said.variables,
+        )
+    return Processes(state, on_cpu=on_cpu)
 
 
 @dataclass(frozen=True)
-class Place:
-    """This process among those of its run.
+class _Said:
+    """What a launcher says: how many processes, in which variables, where they meet, whether GPUs are to be left."""
 
-    Attributes:
-        rank: 0 … world_size − 1; process 0 packs.
-        world_size: number of processes.
-        local_rank: number on its machine.
-        run: what the processes of this run have in common, and no other run; None for a process alone.
-    """
-
-    rank: int = 0
-    world_size: int = 1
-    local_rank: int = 0
-    run: str | None = None
-
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Place:
-        """As the launcher says; without a launcher, a process alone.
-
-        Raises:
-            ValueError: numbers that contradict each other.
-        """
-        given = os.environ if environment is None else environment
-        rank, world, local = (_integer(given, names) for names in (_RANK, _WORLD_SIZE, _LOCAL_RANK))
-        if world is None or world == 1:
-            _say_if_alone_by_mistake(given)
-            return cls()
-        if rank is None or not 0 <= rank < world:
-            raise ValueError(
-                f"RANK must be 0 … {world - 1} where WORLD_SIZE is {world}, got {rank}; "
-                "start the processes by torchrun or accelerate launch, or unset WORLD_SIZE"
-            )
-        return cls(rank, world, rank if local is None else local, _run(given, world))
-
-    def order(self, chunks: Sequence[int]) -> list[int]:
-        """The chunks in the order in which this process takes them up: every world_size-th from its own, then the rest.
-
-        Any order on any process gives the same files.
-        """
-        own = list(chunks[self.rank :: self.world_size])
-        return own + [index for offset in range(1, self.world_size) for index in self._others(chunks, offset)]
-
-    def _others(self, chunks: Sequence[int], offset: int) -> list[int]:
-        """From the last: what another process has yet to do."""
-        return list(chunks[(self.rank + offset) % self.world_size :: self.world_size])[::-1]
-
-    def device(self, wanted: str | None = None) -> str:
-        """The torch device of this process: its own accelerator where there is one, else the CPU.
-
-        Args:
-            wanted: "cpu", "cuda", … (the process's own one of that kind), or "cuda:1"; None chooses.
-        """
-        import torch
-
-        if wanted is None:
-            on_cpu = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
-            wanted = "cuda" if torch.cuda.is_available() and not on_cpu else "cpu"
-        if wanted == "cuda" and torch.cuda.is_available():
-            return f"cuda:{self.local_rank % torch.cuda.device_count()}"
-        return wanted
+    processes: int
+    variables: str
+    meeting: bool
+    on_cpu: bool
 
 
-def _integer(given: Mapping[str, str], names: Sequence[str]) -> int | None:
-    """The first of these variables that is set, as an integer."""
-    for name in names:
-        if given.get(name):
-            try:
-                return int(given[name])
-            except ValueError:
-                raise ValueError(f"{name} must be an integer, got {given[name]!r}; the launcher sets it") from None
-    return None
-
-
-def _run(given: Mapping[str, str], world: int) -> str:
-    common = [given.get(name, "") for name in _COMMON]
-    if given.get("MASTER_ADDR", "") in _LOOPBACK:
-        common.append(socket.gethostname())
-    if given.get("TORCHELASTIC_RUN_ID") and _integer(given, ("LOCAL_WORLD_SIZE",)) == world:
-        common.append(str(os.getppid()))  # all are children of one launcher
-    return hashlib.sha256("\n".join([*common, str(world)]).encode()).hexdigest()[:32]
-
-
-def _say_if_alone_by_mistake(given: Mapping[str, str]) -> None:
-    """`accelerate launch --cpu --num_processes 2` starts one process, with the settings of two."""
-    if "ACCELERATE_MIXED_PRECISION" in given and "MASTER_PORT" in given and "WORLD_SIZE" not in given:
-        logger.warning(
-            "accelerate launch was asked for several processes and started one, which does all the work; on CPUs use "
-            "torchrun --nproc_per_node N, or ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes N"
-        )
-
-
-def hardware(device: torch.device) -> str:
-    """What, besides software, the bits of a network's output depend on: the accelerator's or the processor's kind."""
-    import torch
-
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_vendor()} {torch.backends.cpu.get_cpu_capability()}".strip()
-
-
-def _vendor() -> str:
-    """Vendor of the processor: numerical libraries choose their kernels by it."""
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text().splitlines() if path.exists() else ():
-        name, _, value = line.partition(":")
-        if name.strip() == "vendor_id":
-            return value.strip()
-    return platform.processor()
+def _said(environment: Mapping[str, str]) -> _Said:
+    """The only place where the variables of launchers are read."""
+    on_cpu = environment.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes")
+    for name in ("WORLD_SIZE", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "MV2_COMM_WORLD_SIZE"):
+        if value := environment.get(name):
+            if not value.isdecimal():
+                raise ValueError(f"{name} must be a number of processes, got {value!r}; a launcher sets it")
+            return _Said(int(value), f"{name}={value}", bool(environment.get("MASTER_ADDR")), on_cpu)
+    if "ACCELERATE_MIXED_PRECISION" in environment and "MASTER_PORT" in environment:
+        # `accelerate launch --cpu --num_processes 2` starts one process, with the settings of two.
+        return _Said(2, "ACCELERATE_MIXED_PRECISION", False, on_cpu)
+    return _Said(1, "", False, on_cpu)

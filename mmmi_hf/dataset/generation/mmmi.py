@@ -1,72 +1,87 @@
-"""MMMIBuilder: packs finished chunks into Parquet splits. It computes nothing.
+"""MMMIBuilder: the rows of a configuration by way of `datasets`.
 
-Owns the step from chunks to Parquet by way of `datasets`. The module's name is the builder's name.
+Owns what `datasets` asks of a builder. The module's name is the builder's name. `generate` does not use it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from pathlib import Path
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import datasets
 import pyarrow as pa
 from datasets.builder import Key
-from datasets.utils.py_utils import convert_file_size_to_int
 
-from mmmi_hf.dataset.format.parquet import SHARD_BYTES, group_rows, regrouped, shard_lengths, write_shard
-from mmmi_hf.dataset.format.schema import features, row_bytes
-from mmmi_hf.dataset.generation.chunks import ChunkStore
+from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, load_bijections, make_rows, row_key
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
-from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
+from mmmi_hf.dataset.releases.registry import get_configuration
 
-Piece = tuple[int, int, int]
-"""(chunk index, first row, end row) with rows counted within the chunk."""
+SPANS_TOGETHER = 8
+Span = tuple[int, int]
+"""First row and end row of what lies in one micro-batch, which `datasets` may give to any of its processes."""
 
 
 class MMMIBuilder(datasets.ArrowBasedBuilder):
-    """Parquet splits train, validation and test from the chunks of one configuration.
+    """Splits train, validation and test of a configuration, with the rows that `mmmi_hf.generate` makes.
 
-    Its `data_dir` is the chunk folder that `mmmi_hf.generate` fills; `generate` calls the builder itself.
+    `MMMIBuilder("common-cause-1.0", rows=64).download_and_prepare(DIR, file_format="parquet", num_proc=2)`; after
+    `download_and_prepare()` alone, which writes Arrow, `as_dataset()` gives the splits.
+
+    The tables are those of `generate`, the files are not: `datasets` chooses row groups and encodings. What it prepares
+    has no card, ground truth or certificate, and a killed run begins anew; `generate` is for that.
+
+    Args:
+        config_name: a released name, a YAML file, or an MMMIConfig.
+        cache_dir: as `datasets` has it.
+        rows, seed, pipeline, store_latents: replace the configuration's own.
+        options: of `datasets.ArrowBasedBuilder`.
+
+    Raises:
+        ConfigurationError: no such configuration, with the nearest names, or no such pipeline.
     """
 
     BUILDER_CONFIG_CLASS = MMMIConfig
-    BUILDER_CONFIGS = [get_configuration(name) for name in list_configurations()]  # noqa: RUF012 – as `datasets` declares it
 
-    on_rows: Callable[[int], object] | None = None
-    """Told the number of rows each time some are handed over for writing."""
-
-    @classmethod
-    def from_config(cls, config: MMMIConfig, chunks: Path, *, cache_dir: Path) -> MMMIBuilder:
-        """A builder for any configuration, released or one's own."""
-        return cls(
-            cache_dir=str(cache_dir),
+    def __init__(
+        self,
+        config_name: str | os.PathLike[str] | MMMIConfig,
+        cache_dir: str | None = None,
+        *,
+        rows: int | None = None,
+        seed: int | None = None,
+        pipeline: str | None = None,
+        store_latents: bool | None = None,
+        **options: Any,
+    ) -> None:
+        if isinstance(config_name, MMMIConfig):
+            config = config_name.with_pipeline(pipeline)
+        else:
+            config = get_configuration(os.fspath(config_name), pipeline=pipeline)
+        config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
+        # `datasets` returns what lies under this id, whatever it was made from. The pipelines are read on the CPU: its
+        # processes are forks, which cannot use a GPU that was used here.
+        key = row_key(config, load_bijections(config, device="cpu"))
+        digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+        super().__init__(
+            cache_dir=cache_dir,
             config_name=config.name,
-            config_id=f"{config.name}-{config.digest[:12]}-{config.rows}",
+            config_id=f"{config.name}-{config.rows}-{digest[:16]}",
             version=config.version,
             description=config.description,
-            data_dir=str(chunks),
             causal_model=config.model,
             modalities=config.modalities,
             standardize=config.standardize,
             rows=config.rows,
             seed=config.seed,
             store_latents=config.store_latents,
+            **options,
         )
-
-    def _create_builder_config(
-        self, config_name: str | None = None, custom_features: Any = None, config_id: str | None = None, **fields: Any
-    ) -> tuple[MMMIConfig, str]:
-        """As in `datasets`, and names that are not released are configurations of one's own."""
-        if config_name is not None and config_name not in self.builder_configs:
-            config = MMMIConfig(name=config_name, **fields)
-            return config, config_id or f"{config.name}-{config.digest[:12]}-{config.rows}"
-        created: tuple[MMMIConfig, str] = super()._create_builder_config(
-            config_name=config_name, custom_features=custom_features, config_id=config_id, **fields
-        )
-        return created
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
@@ -80,58 +95,19 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
 
     def _split_generators(self, dl_manager: Any) -> list[datasets.SplitGenerator]:
         del dl_manager
-        if self.config.data_dir is None:
-            raise ValueError("MMMIBuilder packs chunks and needs their folder as data_dir; mmmi_hf.generate does both")
-        chunk_rows = ChunkStore.open(Path(self.config.data_dir)).chunk_rows
         return [
-            datasets.SplitGenerator(name=split, gen_kwargs={"pieces": pieces(rows, chunk_rows)})
+            datasets.SplitGenerator(name=split, gen_kwargs={"spans": _spans(rows)})
             for split, rows in self.config.split_rows.items()
         ]
 
-    def _generate_tables(self, pieces: list[Piece]) -> Iterator[tuple[Key, pa.Table]]:
-        store = ChunkStore.open(Path(self.config.data_dir))
-        for shard, (index, first, end) in enumerate(pieces):
-            yield Key(shard, 0), store.read(index, end).slice(first, end - first)
-
-    def _prepare_split(
-        self,
-        split_generator: datasets.SplitGenerator,
-        file_format: str = "arrow",
-        num_proc: int | None = None,
-        max_shard_size: str | int | None = None,
-    ) -> None:
-        """As in `datasets`, and Parquet with encodings for these columns, which its own writer does not offer."""
-        if file_format != "parquet":
-            super()._prepare_split(split_generator, file_format, num_proc, max_shard_size)
-            return
-        schema, size = self.info.features.arrow_schema, row_bytes(self.info.features)
-        most = convert_file_size_to_int(max_shard_size) if max_shard_size is not None else SHARD_BYTES
-        lengths = shard_lengths(len(self.config.split_rows[split_generator.name]), size, most=most)
-        groups = group_rows(size)
-        tables = (table for _, table in self._generate_tables(**split_generator.gen_kwargs))
-        stream = regrouped(tables, [rows for length in lengths for rows in _groups(length, groups)])
-        info, prefix = split_generator.split_info, f"{self.dataset_name}-{split_generator.name}"
-        info.num_bytes = 0
-        for number, length in enumerate(lengths):
-            path = Path(self._output_dir) / f"{prefix}-{number:05d}-of-{len(lengths):05d}.parquet"
-            info.num_bytes += write_shard(path, schema, self._watched(islice(stream, -(-length // groups))))
-        info.num_examples, info.shard_lengths = sum(lengths), lengths
-
-    def _watched(self, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        for table in tables:
-            yield table
-            if self.on_rows is not None:
-                self.on_rows(table.num_rows)
+    def _generate_tables(self, spans: list[Span]) -> Iterator[tuple[Key, pa.Table]]:
+        bijections = load_bijections(self.config)
+        for number in range(0, len(spans), SPANS_TOGETHER):
+            together = spans[number : number + SPANS_TOGETHER]
+            yield Key(number, 0), make_rows(self.config, together[0][0], together[-1][1], bijections=bijections)
 
 
-def _groups(length: int, size: int) -> list[int]:
-    """Rows of each row group of a file."""
-    return [min(size, length - start) for start in range(0, length, size)]
-
-
-def pieces(rows: range, chunk_rows: int) -> list[Piece]:
-    """The parts of chunks that make up a range of rows."""
-    return [
-        (index, max(rows.start - index * chunk_rows, 0), min(rows.stop - index * chunk_rows, chunk_rows))
-        for index in range(rows.start // chunk_rows, -(-rows.stop // chunk_rows))
-    ]
+def _spans(rows: range) -> list[Span]:
+    """A range of rows, cut where micro-batches begin."""
+    first = (rows.start // MICRO_BATCH + 1) * MICRO_BATCH
+    return list(pairwise([rows.start, *range(first, rows.stop, MICRO_BATCH), rows.stop]))

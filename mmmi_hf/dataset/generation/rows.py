@@ -2,31 +2,35 @@
 
 The only module that runs a bijection on the latents of a causal model; owns what determines a row's bytes. Row r is a
 function of (configuration, seed, r) on one kind of hardware and software: latents come from the stream (seed, r), the
-network always sees full micro-batches aligned to r, and nothing depends on the number of rows.
+network always sees full micro-batches aligned to r, and nothing depends on the number of rows. Knows no folder, no
+store and no other process.
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.format.manifest import ModalityEntry, View
-from mmmi_hf.dataset.format.schema import is_image, latent_column, pmi_pairs, png_views, to_table
-from mmmi_hf.dataset.generation.launcher import hardware
+from mmmi_hf.dataset.format.schema import features, is_image, latent_column, pmi_pairs, png_views, to_table
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
-from mmmi_hf.dataset.releases.yaml_source import FieldError
+from mmmi_hf.dataset.releases.registry import get_configuration
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
 if TYPE_CHECKING:
+    import torch
+
     from mmmi_hf.flow.bijection import Bijection
 
-CHUNK_ROWS = 64
 MICRO_BATCH = 32
 
 
@@ -75,17 +79,16 @@ def load_bijections(
     return result
 
 
-def chunk_key(
-    config: MMMIConfig, bijections: dict[str, Bijection], *, channels_last: bool = False, compiled: bool = False
+def row_key(
+    config: MMMIConfig, bijections: Mapping[str, Bijection], *, channels_last: bool = False, compiled: bool = False
 ) -> dict[str, Any]:
-    """Everything that determines the bytes of a chunk, in plain JSON values."""
+    """Everything that determines the bytes of a row, in plain JSON values."""
     import torch
 
     kinds = {bijection.device.type: hardware(bijection.device) for bijection in bijections.values()}
     return {
         "configuration": config.digest,
         "seed": config.seed,
-        "chunk_rows": CHUNK_ROWS,
         "micro_batch": MICRO_BATCH,
         "dtype": "float32",
         "channels_last": channels_last,
@@ -103,6 +106,25 @@ def chunk_key(
             },
         },
     }
+
+
+def hardware(device: torch.device) -> str:
+    """What, besides software, the bits of a network's output depend on: the accelerator's or the processor's kind."""
+    import torch
+
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_vendor()} {torch.backends.cpu.get_cpu_capability()}".strip()
+
+
+def _vendor() -> str:
+    """Vendor of the processor: numerical libraries choose their kernels by it."""
+    path = Path("/proc/cpuinfo")
+    for line in path.read_text().splitlines() if path.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == "vendor_id":
+            return value.strip()
+    return platform.processor()
 
 
 def modality_entries(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> tuple[ModalityEntry, ...]:
@@ -172,11 +194,7 @@ def images_of(bijection: Bijection, class_label: int | None, latents: np.ndarray
 
 
 def finish(
-    config: MMMIConfig,
-    bijections: dict[str, Bijection],
-    prepared: Prepared,
-    images: Sequence[np.ndarray],
-    wanted: datasets.Features,
+    config: MMMIConfig, bijections: Mapping[str, Bijection], prepared: Prepared, images: Sequence[np.ndarray]
 ) -> pa.Table:
     """Rows as a table of the configuration's features, from the images of their micro-batches.
 
@@ -195,17 +213,56 @@ def finish(
             columns[f"{name}_image"] = png_views(values, bijections[name].view.half_range)
         if config.store_latents:
             columns[latent_column(name)] = prepared.latents[name][:count]
-    return to_table(columns, wanted)
+    return to_table(columns, features(config.model, store_latents=config.store_latents))
 
 
-def make_rows(config: MMMIConfig, bijections: dict[str, Bijection], rows: range, wanted: datasets.Features) -> pa.Table:
-    """The given rows, one step after the other in this thread: what `making.py` does with many chunks at once."""
-    prepared, labels = prepare(config, rows), class_labels(config)
-    images = [
-        images_of(bijections[name], labels[name], prepared.latents[name][batch])
-        for name, batch in prepared.micro_batches()
-    ]
-    return finish(config, bijections, prepared, images, wanted)
+def make_rows(
+    config: MMMIConfig | str,
+    start: int,
+    stop: int,
+    *,
+    bijections: Mapping[str, Bijection] | None = None,
+    device: str | None = None,
+) -> pa.Table:
+    """Rows start … stop − 1 of a configuration, with the columns and the bits that `generate` stores.
+
+    A pure function: it writes nothing, and gives a row the same bits whatever is asked for with it, and beyond the
+    configuration's own number of rows too. Any engine that maps a function over ranges can call it; a range costs its
+    aligned cover in micro-batches of 32 rows.
+
+    Args:
+        config: a configuration, a released name, or a YAML file.
+        start, stop: 0 ≤ start ≤ stop.
+        bijections: of every modality, where `load_bijections` was called before; default: loaded for this call.
+        device: torch device of the networks that are loaded; default: a GPU if there is one, else the CPU.
+
+    Raises:
+        ConfigurationError: a configuration that cannot be used, or numbers that are no range of rows.
+    """
+    config = config if isinstance(config, MMMIConfig) else get_configuration(config)
+    config.model.check_rows()
+    if not 0 <= start <= stop:
+        raise ConfigurationError(f"rows {start} … {stop} are no range; give 0 ≤ start ≤ stop")
+    used = load_bijections(config, device=device) if bijections is None else bijections
+    first = start // MICRO_BATCH * MICRO_BATCH
+    prepared = prepare(config, range(first, max(stop, start + 1)))
+    with threadpool_limits(limits=1, user_api="blas"), row_threads(used) as (pool, _):
+        labels = class_labels(config)
+        images = [
+            pool.submit(images_of, used[name], labels[name], prepared.latents[name][batch])
+            for name, batch in prepared.micro_batches()
+        ]
+        table = finish(config, used, prepared, [image.result() for image in images])
+    return table.slice(start - first, stop - start)
+
+
+@contextmanager
+def row_threads(bijections: Mapping[str, Bijection]) -> Iterator[tuple[Any, int]]:
+    """The threads on which bijections run, and how many they are; see `flow/threads.py`."""
+    from mmmi_hf.flow.threads import network_threads
+
+    with network_threads(all(bijection.device.type == "cpu" for bijection in bijections.values())) as threads:
+        yield threads
 
 
 def class_labels(config: MMMIConfig) -> dict[str, int | None]:

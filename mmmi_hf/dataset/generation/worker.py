@@ -1,119 +1,128 @@
-"""Making the missing chunks: this process's share of them, with networks and writing at the same time.
+"""Making the missing shards: this process's share, then whatever is not there, with networks and writing side by side.
 
-Owns the order of work within a process. Three kinds of threads: this one claims chunks and draws their latents; the
-networks' threads do nothing else; writers encode, hash and sync.
+Owns the order of work within a process. Four kinds of threads: this one draws latents; the networks' threads do nothing
+else, see `flow/threads.py`; writers encode and keep pieces; one packs the shard whose pieces are there.
 
-The networks' threads compute a micro-batch each, see `threads.py`, in the order of the chunks. What a kill loses is
-what no finished chunk holds: about as many micro-batches as there are threads, half made, and the chunks to which these
-belong or which are being written. Of a pair of images (four micro-batches to a chunk) that was measured to be up to two
-chunks with one or two threads and eight with sixteen.
+A process waits for nobody. It looks at what others have written about twice a second, skips that, and makes the rest,
+so that the last one living completes the set; what is made twice is what two had in hand at a time. A kill loses the
+micro-batches that the networks or the writers have in hand.
 """
 
 from __future__ import annotations
 
+import random
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import datasets
 import numpy as np
+import pyarrow as pa
 
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.generation.chunks import ChunkStore
-from mmmi_hf.dataset.generation.launcher import Place
-from mmmi_hf.dataset.generation.rows import MICRO_BATCH, Prepared, class_labels, finish, images_of, prepare
+from mmmi_hf.dataset.generation.launcher import Processes
+from mmmi_hf.dataset.generation.pieces import DamagedPieceError, Pieces
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, Prepared, class_labels, finish, images_of, prepare, row_threads
+from mmmi_hf.dataset.generation.shards import DamagedShardError, Shard, Shards
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
-from mmmi_hf.flow.threads import CancellingPool, network_threads
+from mmmi_hf.flow.threads import CancellingPool
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
 WRITERS = 2
-POLL_SECONDS = 0.5
+LOOK_SECONDS = 0.5
+OPEN_SHARDS = 3
+ATTEMPTS = 3
 
 
 @dataclass(eq=False)
-class _Chunk:
-    """A claimed chunk on its way: first its images are made, then it is written."""
+class _Piece:
+    """A piece on its way: first its images are made, then it is kept."""
 
-    index: int
+    number: int
     prepared: Prepared
     images: list[Future[np.ndarray]]
     written: Future[None] | None = None
 
 
 class Maker:
-    """Makes the chunks of one configuration that this process can claim.
+    """Makes the shards of one configuration that are not there.
 
     Args:
-        config, bijections, wanted: what the rows are; see `rows.py`.
-        store: held by this run.
-        place: this process among those of the run.
+        config, bijections: what the rows are; see `rows.py`.
+        shards, pieces: where they go.
+        scratch: local folder for a shard on its way.
+        processes: this process among those of the run.
+        before: the names that the work folder held before the run began.
         progress: show the rows of all processes.
 
     Attributes:
-        rows_made: by this process.
         network_fraction: part of the time that the networks' threads spent in bijections.
     """
 
     def __init__(
         self,
         config: MMMIConfig,
-        bijections: dict[str, Bijection],
-        store: ChunkStore,
-        wanted: datasets.Features,
-        place: Place,
+        bijections: Mapping[str, Bijection],
+        shards: Shards,
+        pieces: Pieces,
+        scratch: Path,
+        processes: Processes,
+        before: Iterable[str],
         *,
         progress: bool,
     ) -> None:
         self.config = config
         self.bijections = bijections
-        self.store = store
-        self.wanted = wanted
-        self.place = place
+        self.shards = shards
+        self.pieces = pieces
+        self.scratch = scratch
+        self.processes = processes
         self.progress = progress
-        self.rows_made = 0
         self.network_fraction = 0.0
-        self._network_seconds: list[float] = []
         self._labels = class_labels(config)
-        self._ranges = store.ranges(config.rows)
+        self._network_seconds: list[float] = []
+        self._made: set[int] = set()
+        self._flying: dict[int, _Piece] = {}
+        self._open: dict[Shard, Future[None] | None] = {}
+        self._recorded = shards.recorded()
+        self._looked = 0.0
+        there = {Path(name).stem for name in before}
+        recorded = {shard.name for shard in shards.all if Path(shard.name).stem in there} & self._recorded
+        self._before = self._rows_there(recorded, {number for number in pieces.numbers if f"{number:08d}" in there})
 
-    def run(self, *, reading_all: bool = False) -> None:
-        """Make what is missing.
+    @property
+    def rows_made(self) -> int:
+        """Rows that were computed since the run began: by this process, or in process 0 by all."""
+        own = sum(max(0, min(MICRO_BATCH, self.config.rows - MICRO_BATCH * number)) for number in self._made)
+        return max(own, self.config.rows - self._before) if self.processes.rank == 0 else own
 
-        Process 0 stays until every chunk is there, and makes what other processes leave behind when they die. The
-        others leave when nothing is left to claim.
-
-        Args:
-            reading_all: read again even what this run has written.
-        """
-        self._reading_all = reading_all
-        self._sound: set[int] = set()
-        self._damaged: dict[int, dict[str, Any]] = {}
-        self._network_seconds.clear()
-        on_cpu = all(bijection.device.type == "cpu" for bijection in self.bijections.values())
+    def run(self) -> None:
+        """Make what is missing. Raises DamagedShardError where that is undone each time."""
         begin = time.perf_counter()
-        there = self.store.rows_there(self.config.rows)
-        already = self.store.rows_by_run(self.config.rows)
+        many = f" ({self.processes.world_size} processes)" if self.processes.world_size > 1 else ""
+        shown = self.progress and self.processes.rank == 0
         with ExitStack() as stack:
-            self._bar = stack.enter_context(
-                progress_bar(
-                    f"generating {self.config.name}"
-                    + (f" ({self.place.world_size} processes)" if self.place.world_size > 1 else ""),
-                    self.config.rows,
-                    initial=max(0, there - already),
-                    shown=self.progress and self.place.rank == 0,
-                )
-            )
-            self._initial = self._bar.n - self.rows_made
+            there = self._rows_there(self._recorded, self.pieces.numbers)
+            bar = progress_bar(f"generating {self.config.name}{many}", self.config.rows, initial=there, shown=shown)
+            self._bar = stack.enter_context(bar)
             self._writers = stack.enter_context(CancellingPool(WRITERS))
-            self._networks, workers = stack.enter_context(network_threads(on_cpu))
+            self._packer = stack.enter_context(CancellingPool(1))
+            self._networks, workers = stack.enter_context(row_threads(self.bijections))
             self._warm_up()
-            self._work(lookahead=workers)
+            for _ in range(ATTEMPTS):
+                own, others = self.processes.order(self.shards.all)
+                mine = self.shards.missing(own, reading=True)
+                late = self.shards.missing(others, reading=False)
+                if not mine and not late:
+                    break
+                self._make(mine, late, most=1 + -(-2 * workers // len(self._labels)))
+            else:
+                raise DamagedShardError(f"files of {self.shards.data} are damaged each time they are made")
         self.network_fraction = sum(self._network_seconds) / (workers * (time.perf_counter() - begin))
 
     def _warm_up(self) -> None:
@@ -121,64 +130,35 @@ class Maker:
         for name, bijection in self.bijections.items():
             self._networks.submit(bijection.warm_up, MICRO_BATCH, self._labels[name]).result()
 
-    def _work(self, lookahead: int) -> None:
-        """Keep `lookahead` micro-batches waiting beside those that the networks have in hand."""
-        flying: deque[_Chunk] = deque()
-        per_chunk = max(1, len(self._labels) * (self.store.chunk_rows // MICRO_BATCH))
-        most = 1 + -(-2 * lookahead // per_chunk)
-        while True:
-            for index in self._claimed():
-                prepared = prepare(self.config, self._ranges[index])
-                images = [
-                    self._networks.submit(self._image, name, prepared.latents[name][batch])
-                    for name, batch in prepared.micro_batches()
-                ]
-                flying.append(_Chunk(index, prepared, images))
-                while len(flying) >= most:
-                    self._advance(flying)
-            while flying:
-                self._advance(flying)
-            if self.place.rank != 0 or self._complete():
-                self._show()
-                return
-            time.sleep(POLL_SECONDS)
+    def _make(self, own: Iterable[Shard], others: Iterable[Shard], most: int) -> None:
+        """Make some shards with at most `most` pieces in hand."""
+        self._look(at_once=True)
+        shuffled = random.Random(self.processes.rank)
+        todo = [(shard, list(shard.pieces)) for shard in own]
+        todo += [(shard, shuffled.sample(shard.pieces, len(shard.pieces))) for shard in others]
+        for shard, numbers in todo:
+            while len(self._open) >= OPEN_SHARDS:
+                self._advance()
+            for number in numbers:
+                self._look()
+                if shard.name in self._recorded:
+                    break
+                if number not in self.pieces.numbers and number not in self._flying:
+                    self._begin(number)
+                while len(self._flying) >= most:
+                    self._advance()
+            self._open[shard] = None
+        while self._flying or self._open:
+            self._advance()
+        self._look(at_once=True)
 
-    def _claimed(self) -> Iterator[int]:
-        """The chunks that are missing and that no other process is making, each claimed."""
-        for index in self.place.order(list(self._ranges)):
-            if index in self._sound:
-                continue
-            self.store.refresh()
-            if self._is_there(index):
-                self._sound.add(index)
-            elif self.store.alive and self.store.claim(index):
-                self.store.refresh()
-                if self._is_there(index):  # entered between the first look and the claim
-                    self.store.release(index)
-                    self._sound.add(index)
-                else:
-                    yield index
-
-    def _is_there(self, index: int) -> bool:
-        """Whether a chunk needs no more work. What this run has entered is read again only when it is packed.
-
-        A damaged chunk is read and named once; it is there when the journals have a newer entry.
-        """
-        rows = len(self._ranges[index])
-        entry = self.store.entry(index, rows)
-        if entry is None or entry is self._damaged.get(index):
-            return False
-        if entry["run"] == self.store.run and not self._reading_all:
-            return True
-        mine = self.place.rank == 0 or index % self.place.world_size == self.place.rank
-        if not mine or self.store.intact(index, rows):
-            return True
-        self._damaged[index] = entry
-        return False
-
-    def _complete(self) -> bool:
-        self.store.refresh()
-        return all(index in self._sound or self._is_there(index) for index in self._ranges)
+    def _begin(self, number: int) -> None:
+        prepared = prepare(self.config, range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH))
+        images = [
+            self._networks.submit(self._image, name, prepared.latents[name][batch])
+            for name, batch in prepared.micro_batches()
+        ]
+        self._flying[number] = _Piece(number, prepared, images)
 
     def _image(self, name: str, latents: np.ndarray) -> np.ndarray:
         begin = time.perf_counter()
@@ -186,35 +166,97 @@ class Maker:
         self._network_seconds.append(time.perf_counter() - begin)
         return images
 
-    def _advance(self, flying: deque[_Chunk]) -> None:
-        """Wait until something of the oldest chunks is done, and pass it on."""
-        waiting: list[Future[Any]] = []
-        for chunk in flying:
-            waiting += [chunk.written] if chunk.written else [image for image in chunk.images if not image.done()]
-        if waiting and not any(future.done() for future in waiting):
-            wait(waiting, timeout=POLL_SECONDS, return_when=FIRST_COMPLETED)
-        for chunk in list(flying):
-            if chunk.written is None and all(image.done() for image in chunk.images):
-                images = [image.result() for image in chunk.images]
-                chunk.written = self._writers.submit(self._write, chunk, images)
-            elif chunk.written is not None and chunk.written.done():
-                chunk.written.result()
-                self._sound.add(chunk.index)
-                self.rows_made += len(chunk.prepared.rows)
-                flying.remove(chunk)
-        self._show(flying)
+    def _keep(self, piece: _Piece) -> None:
+        images = [image.result() for image in piece.images]
+        self.pieces.write(piece.number, finish(self.config, self.bijections, piece.prepared, images))
 
-    def _write(self, chunk: _Chunk, images: list[np.ndarray]) -> None:
-        table = finish(self.config, self.bijections, chunk.prepared, images, self.wanted)
-        self.store.write(chunk.index, table)
-        self.store.release(chunk.index)
+    def _pack(self, shard: Shard) -> None:
+        self.shards.put(shard, self._rows(shard), self._rows(shard), self.scratch)
 
-    def _show(self, flying: deque[_Chunk] | tuple[()] = ()) -> None:
-        """Rows that are there, those of other processes by their journals and those in hand by their micro-batches."""
-        in_hand = sum(
-            len(chunk.prepared.rows) * sum(image.done() for image in chunk.images) / len(chunk.images)
-            for chunk in flying
+    def _rows(self, shard: Shard) -> Iterator[pa.Table]:
+        for number in shard.pieces:
+            held = range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH)
+            wanted = _common(held, shard.rows)
+            yield self.pieces.read(number).slice(wanted.start - held.start, len(wanted))
+
+    def _advance(self) -> None:
+        """Pass on what is done; if that is nothing, wait for something, or until it is time to look around."""
+        if not (self._passed_pieces() | self._passed_shards()):
+            pending: list[Future[Any]] = [future for future in self._open.values() if future]
+            for piece in self._flying.values():
+                pending += [piece.written] if piece.written else [image for image in piece.images if not image.done()]
+            wait(pending, timeout=LOOK_SECONDS, return_when=FIRST_COMPLETED)
+        self._look()
+
+    def _passed_pieces(self) -> bool:
+        passed = False
+        for piece in list(self._flying.values()):
+            if piece.written is None and all(image.done() for image in piece.images):
+                piece.written = self._writers.submit(self._keep, piece)
+            elif piece.written is not None and piece.written.done():
+                piece.written.result()
+                self._made.add(piece.number)
+                del self._flying[piece.number]
+            else:
+                continue
+            passed = True
+        return passed
+
+    def _passed_shards(self) -> bool:
+        passed = False
+        for shard, packed in list(self._open.items()):
+            if packed is None and shard.name not in self._recorded:
+                if self.pieces.numbers.issuperset(shard.pieces):
+                    self._open[shard] = self._packer.submit(self._pack, shard)
+                elif not any(number in self._flying for number in shard.pieces):
+                    del self._open[shard]  # pieces are gone: somebody has finished the shard, or the next attempt does
+                else:
+                    continue
+            elif packed is None or packed.done():
+                del self._open[shard]
+                if packed is not None:
+                    self._settle(shard, packed)
+            else:
+                continue
+            passed = True
+        return passed
+
+    def _settle(self, shard: Shard, packed: Future[None]) -> None:
+        """What follows when a shard was packed."""
+        try:
+            packed.result()
+        except DamagedPieceError:
+            for number in shard.pieces:  # all that are damaged are made again in one attempt
+                with suppress(DamagedPieceError):
+                    self.pieces.read(number)
+            return
+        self._recorded.add(shard.name)
+        waiting = {number for other in self.shards.all if other.name not in self._recorded for number in other.pieces}
+        self.pieces.drop(set(shard.pieces) - waiting)
+
+    def _look(self, *, at_once: bool = False) -> None:
+        """See what others have done, whether the folder is still there and ours, and show how far all are."""
+        if at_once or time.monotonic() - self._looked > LOOK_SECONDS:
+            self.shards.check()
+            self.pieces.refresh()
+            self._recorded = self.shards.recorded()
+            there = self._rows_there(self._recorded, self.pieces.numbers)
+            self._bar.update(max(0, there - self._bar.n))
+            self._looked = time.monotonic()
+
+    def _rows_there(self, recorded: set[str], pieces: set[int]) -> int:
+        """Rows in finished shards and, of the others, in pieces."""
+        return sum(
+            len(shard.rows)
+            if shard.name in recorded
+            else sum(
+                len(_common(range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH), shard.rows))
+                for number in shard.pieces
+                if number in pieces
+            )
+            for shard in self.shards.all
         )
-        others = self.store.rows_by_run(self.config.rows, others=True) if self.place.world_size > 1 else 0
-        now = min(self.config.rows, int(self._initial + self.rows_made + others + in_hand))
-        self._bar.update(max(0, now - self._bar.n))
+
+
+def _common(a: range, b: range) -> range:
+    return range(max(a.start, b.start), min(a.stop, b.stop))

@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import datasets
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.hub_ids import is_repository
@@ -277,7 +280,11 @@ class _Record:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return tuple(features(self.model, store_latents=self.manifest.store_latents))
+        return tuple(self.features)
+
+    @cached_property
+    def features(self) -> datasets.Features:
+        return features(self.model, store_latents=self.manifest.store_latents)
 
 
 def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:
@@ -290,6 +297,35 @@ def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:
             raise DamagedFilesError(f"{root / path} is missing; load it again while online, or generate it again")
         if not same_file(root, stated[path]):
             raise DamagedFilesError(f"{root / path} is damaged: its SHA-256 is not that of the manifest; {REMEDY}")
+
+
+def _check_rows(paths: Sequence[Path], record: _Record, split: str) -> None:
+    """Raise DamagedFilesError unless a split has the columns and the number of rows that the records state.
+
+    Digests alone do not say it: a manifest may name those of any files.
+    """
+    rows = 0
+    for path in paths:
+        try:
+            with pq.ParquetFile(path) as file:
+                rows += file.metadata.num_rows
+                found = datasets.Features.from_arrow_schema(file.schema_arrow)
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+            raise DamagedFilesError(f"{path} is no Parquet file of ours ({type(error).__name__}); {REMEDY}") from error
+        if found != record.features or list(found) != list(record.features):
+            wrong = [name for name in {**record.features, **found} if found.get(name) != record.features.get(name)]
+            what = ", ".join(wrong) or "another order"
+            raise DamagedFilesError(f"{path} has other columns than the causal model asks for ({what}); {REMEDY}")
+    if rows != record.manifest.splits[split].rows:
+        stated = record.manifest.splits[split].rows
+        raise DamagedFilesError(f"{paths[0].parent}: {split} has {rows} rows, the manifest states {stated}; {REMEDY}")
+
+
+def _check_nulls(table: pa.Table, where: str) -> None:
+    """Raise DamagedFilesError where a value is missing."""
+    missing = [name for name in table.column_names if table[name].null_count]
+    if missing:
+        raise DamagedFilesError(f"{where} has missing values in {', '.join(missing)}; {REMEDY}")
 
 
 def _unverified(path: Path) -> str:
@@ -338,6 +374,7 @@ def _mapped(
             paths = manifest.splits[split].files
             if verify:
                 _check_files(root, manifest, paths)
+                _check_rows([root / path for path in paths], record, split)
             rows_of = map_parquet(
                 [root / path for path in paths],
                 [stated[path] if verify else _unverified(root / path) for path in paths],
@@ -346,5 +383,7 @@ def _mapped(
                 cache_dir=cache_dir,
                 tick=bar.update,
             )
+            if verify:
+                _check_nulls(rows_of.data.table, f"{split} of {manifest.config!r}")
             mapped[split] = rows_of if columns is None else rows_of.select_columns(list(columns))
     return mapped

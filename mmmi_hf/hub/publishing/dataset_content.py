@@ -14,13 +14,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmmi_hf.common.files import leaves
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
+from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.derived import write_ground_truths
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
-from mmmi_hf.dataset.format.folder import GROUND_TRUTH, DatasetFolder
+from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import READ_FORMATS, Manifest, format_of
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
@@ -85,11 +87,31 @@ class DatasetContent:
             )
         self.folder, self.repo, self.remote, self.work = folder, repo, remote, work
         self.names = tuple(name for name in there if configs is None or name in configs)
+        self._check_links(folder)
         if measure and not write:
             self.folder = _copied(folder, work / "measured")
         self._verify(folder.path, measure, progress)
         self.manifests = {name: self.folder.known_manifest(name) for name in self.names}
         self.files = [file for name in self.names for file in self._files(name)]
+
+    def _check_links(self, folder: DatasetFolder) -> None:
+        """Refuse to publish what is no part of the folder."""
+        for name in self.names:
+            files = [entry.path for entry in folder.known_manifest(name).files]
+            paths = [folder.path / path for path in files] + self._others(folder, name)
+            outside = [path for path in paths if leaves(folder.path, path)]
+            if outside:
+                where = outside[0].relative_to(folder.path)
+                raise DamagedFilesError(
+                    f"{folder.path} is not published: {where} is a link to something outside the folder; remove it, or "
+                    "put the file itself there"
+                )
+
+    def _others(self, folder: DatasetFolder, name: str) -> list[Path]:
+        """What is released of a configuration beside the files that its manifest names."""
+        pictures = [folder.path / picture["path"] for picture in shown_in_card(folder, name)]
+        records = [folder.manifest_path(name), folder.certificate_path(name)]
+        return [path for path in records + pictures if path.is_file()]
 
     def _verify(self, given: Path, measure: bool, progress: bool) -> None:
         found = []
@@ -99,17 +121,17 @@ class DatasetContent:
             ]
         if found:
             shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
-            raise DamagedFilesError(f"{given} is not published: {shown}; generate or verify it again")
+            remedy = (
+                "" if all(problem.endswith("; remove it") for problem in found) else "; generate or verify it again"
+            )
+            raise DamagedFilesError(f"{given} is not published: {shown}{remedy}")
 
     def _files(self, name: str) -> Iterator[LocalFile]:
         root = self.folder.path
         for entry in self.manifests[name].files:
             yield LocalFile(entry.path, root / entry.path, entry.bytes, entry.sha256)
-        others = [self.folder.manifest_path(name), root / "certificates" / f"{name}.json"]
-        others += sorted((root / _PICTURES / name).glob("*.*"))
-        for path in others:
-            if path.is_file():
-                yield LocalFile.of(path.relative_to(root).as_posix(), path)
+        for path in self._others(self.folder, name):
+            yield LocalFile.of(path.relative_to(root).as_posix(), path)
 
     def prepare(self, state: State) -> Sequence[str]:
         """The files of the configurations' earlier versions that this one does not have."""
@@ -234,5 +256,5 @@ def _copied(folder: DatasetFolder, target: Path) -> DatasetFolder:
         else:
             shutil.copyfile(source, place)
 
-    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(".chunks"))
+    shutil.copytree(folder.path, target, copy_function=copy, ignore=shutil.ignore_patterns(WORK))
     return DatasetFolder(target)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 
+from mmmi_hf.common.files import leaves
 from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.model_card import (
@@ -23,6 +24,7 @@ from mmmi_hf.flow.evaluation.model_card import (
     TRAINING,
     model_card,
 )
+from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.remote import State
 from mmmi_hf.hub.client.versions import Version
 from mmmi_hf.hub.publishing.release import CARD, LocalFile
@@ -48,13 +50,12 @@ class PipelineContent:
         self.folder, self.repo, self.results = folder, repo, results
         self.names = (repo.split("/")[1],)
         paths = sorted(path for path in folder.rglob("*") if path.is_file())
-        self.files = [
-            LocalFile.of(name, path) for path in paths if _belongs(name := path.relative_to(folder).as_posix())
-        ]
+        names = {path: path.relative_to(folder).as_posix() for path in paths}
+        self.files = [LocalFile.of(name, _inside(folder, path)) for path, name in names.items() if _belongs(name)]
         if results is not None:
             model_card(results)  # refuses results that are incomplete or of different pipelines
             behind = sorted(path for pattern in _RESULTS for path in results.glob(pattern))
-            self.files += [LocalFile.of(path.name, path) for path in behind]
+            self.files += [LocalFile.of(path.name, _inside(results, path)) for path in behind]
 
     def prepare(self, state: State) -> Sequence[str]:
         """Weights and configuration of an earlier version that this one does not have."""
@@ -99,6 +100,17 @@ images = pipe(latents{label}).images
 again = pipe.invert(images{label})
 ```
 """
+
+
+def _inside(folder: Path, path: Path) -> Path:
+    """The path, unless it is a link to something that is no part of the folder."""
+    if leaves(folder, path):
+        where = path.relative_to(folder)
+        raise HubRequestError(
+            f"{folder} is not published: {where} is a link to something outside the folder; remove it, or put the file "
+            "itself there"
+        )
+    return path
 
 
 def _belongs(path: str) -> bool:

@@ -230,6 +230,7 @@ from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan
 from mmmi_hf.benchmark.protocol.cells import run_plan
 from mmmi_hf.benchmark.report.report import write_report
+from mmmi_hf.common.failures import FolderInUseError
 
 
 def run(folder, out, workers):

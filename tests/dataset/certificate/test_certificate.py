@@ -260,7 +260,7 @@ def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(
     assert check_folder(folder, "small") == []
     assert load(folder, "small", progress=False).verified
     if completing == "generate":
-        assert generate(configuration(), folder, progress=False).rows_made == 0
+        assert generate(configuration(), folder, figures=True).rows_made == 0
         kept = standing and bound_certificate(DatasetFolder(folder), "small") == before
     else:
         kept = False
@@ -290,7 +290,7 @@ def test_fewer_rows_than_the_rules_ask_for_are_shown_and_not_written(tmp_path):
 
 @pytest.mark.parametrize("rows", [1, 2])
 def test_tiny_datasets(tmp_path, rows):
-    generate(configuration(rows=rows), tmp_path / "out", progress=False)
+    generate(configuration(rows=rows), tmp_path / "out")
     record = bound_certificate(DatasetFolder(tmp_path / "out"), "small")
     assert not any(each.columns for each in record.bounds.values())
     assert check_folder(tmp_path / "out", "small") == []
@@ -317,7 +317,7 @@ MATRIX = np.random.default_rng(0).standard_normal((1 + 16 + 9, 60))
 )
 def test_every_kind_of_configuration(tmp_path, changes):
     config = configuration(rows=80, **changes)
-    generate(config, tmp_path / "out", progress=False)
+    generate(config, tmp_path / "out")
     for quantity, bounds in bound_certificate(DatasetFolder(tmp_path / "out"), "small").bounds.items():
         share = bounds.float32.measured / bounds.analytic if bounds.analytic else 1.0
         print(quantity, bounds, f"{share:.6f}")
@@ -347,7 +347,7 @@ def test_a_folder_of_something_else(tmp_path):
 
 
 def test_a_name_that_differs_from_its_release_is_said(tmp_path):
-    generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity", progress=False)
+    generate("common-cause-0.5", tmp_path / "out", rows=3, pipeline="identity")
     (result,) = certify(tmp_path / "out", progress=False).values()
     said = " ".join(result.differs_from_release)
     assert "rows 3 (released: 10000)" in said

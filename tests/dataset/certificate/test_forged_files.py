@@ -339,4 +339,4 @@ def test_no_bound_is_published_above_the_analytic_information():
 def test_generate_says_that_a_manifest_is_damaged(place):
     place.manifest_path("small").write_text('{"format": 2}')
     with pytest.raises(ConfigurationError, match=r"small\.json, line 1: config: is missing; .*remove it and generate"):
-        generate(SMALL, place.path, progress=False)
+        generate(SMALL, place.path)

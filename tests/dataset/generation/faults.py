@@ -5,6 +5,7 @@ A program of its own, which imports everything once and forks for every run:
     python -m tests.dataset.generation.faults points --processes 1 2 --every 1
     python -m tests.dataset.generation.faults moments --processes 1 2 --count 30 --seed 0
     python -m tests.dataset.generation.faults orders
+    python -m tests.dataset.generation.faults together
 
 It prints one JSON object per number of processes. The product has no hooks for this: a run that is to die replaces what
 it calls – writes, syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by
@@ -14,6 +15,7 @@ SIGKILL before, after or (for writes) in the middle of the n-th call.
 from __future__ import annotations
 
 import argparse
+import functools
 import hashlib
 import itertools
 import json
@@ -24,6 +26,7 @@ import shutil
 import signal
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 
@@ -31,20 +34,23 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", OMP_NUM_THREADS="
 
 import datasets
 import pyarrow.parquet as pq
+import torch
+from accelerate import PartialState
 
-from mmmi_hf.dataset.generation.chunks import JOURNALS
-from mmmi_hf.dataset.generation.launcher import Place
+from mmmi_hf.dataset import assembly as generation
+from mmmi_hf.dataset.format import parquet
+from mmmi_hf.dataset.generation import shards
+from mmmi_hf.dataset.generation.launcher import Processes
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from tests.support import generate
 
 ROWS = 300
 FIGURES = "FIGURES"
 """Set in the environment where every run draws the card's figures too."""
-runs = itertools.count()
 
 
 def config(rows: int) -> MMMIConfig:
-    """Pairs of 1×4×4 images through the identity: `rows` / 64 chunks."""
+    """Pairs of 1×4×4 images through the identity, in files of at most 64 rows."""
     return MMMIConfig(
         name="small",
         causal_model={"story": "common_cause", "shape": [1, 4, 4], "mi": 1.0},
@@ -82,6 +88,7 @@ class Faults:
 
     def install(self) -> None:
         self.around(os, "fsync", "sync")
+        self.around(os, "link", "link")
         self.around(pathlib.Path, "replace", "rename")
         self.around(pathlib.Path, "unlink", "remove")
         self.around(shutil, "rmtree", "remove tree")
@@ -102,7 +109,7 @@ class TornStream:
         self.stream, self.faults, self.name = stream, faults, name
 
     def write(self, content):
-        kind = "journal" if "journal" in self.name else "manifest" if self.name.endswith("json.partial") else "file"
+        kind = "manifest" if self.name.endswith("json.partial") else "file"
         if self.faults.passing(f"in write of {kind}"):
             self.stream.write(content[: len(content) // 2])
             self.stream.flush()
@@ -119,6 +126,21 @@ class TornStream:
         return getattr(self.stream, name)
 
 
+class State:
+    """What `PartialState` says to a process, without the meeting, which a fork cannot attend."""
+
+    device = torch.device("cpu")
+    split_between_processes = PartialState.split_between_processes
+
+    def __init__(self, rank, processes):
+        self.process_index, self.num_processes = rank, processes
+
+
+def started(rank, processes, device=None):
+    """In place of `launcher.start`."""
+    return Processes(State(rank, processes))
+
+
 def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -127,7 +149,7 @@ def start(
     folder: Path, processes: int, rows: int, fatal: dict[int, int | None], report: Path | None = None, order=None
 ) -> list[int]:
     """Fork the processes of one run; `fatal` maps the watched ranks to the event at which each dies."""
-    number, children = next(runs), []
+    children = []
     for rank in range(processes):
         child = os.fork()
         if child:
@@ -135,17 +157,18 @@ def start(
             continue
         status = 1
         try:
-            if processes > 1:
-                os.environ.update(RANK=str(rank), WORLD_SIZE=str(processes), MASTER_PORT=str(number))
+            generation.start = functools.partial(started, rank, processes)
             faults = Faults(fatal.get(rank))
             if rank in fatal:
                 faults.install()
             if order is not None:
-                Place.order = order
+                Processes.order = order
             generate(config(rows), folder, certify=False, figures=FIGURES in os.environ)
             if report is not None:
                 os.write(os.open(f"{report}-{rank}", os.O_CREAT | os.O_WRONLY), json.dumps(faults.events).encode())
             status = 0
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(status)
     return children
@@ -196,7 +219,10 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
                     os.kill(other, signal.SIGKILL)
                 finished(others)
             else:
-                status = finished(children)[rank]
+                statuses = finished(children)
+                status = statuses[rank]
+                if processes > 1 and rank and (statuses[0] != 0 or packed(folder) != wanted):
+                    wrong.append(f"process {rank} died at event {fatal} ({of_rank[fatal]}): {statuses} without a rerun")
             if status == -signal.SIGKILL:  # a process that shares the work may end before its event comes
                 killed += 1
                 kinds[of_rank[fatal]] += 1
@@ -208,56 +234,65 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
 
 
 def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[str, object]:
-    """Random moments between the first chunk and the end, until `count` runs were killed."""
+    """Random moments between the first piece and the end, until `count` runs were killed."""
     rows, generator = 1500, random.Random(seed)
     reference = place / "reference"
     children = start(reference, processes, rows, {})
-    first = _first_chunk(reference)
+    first = _first_piece(reference)
     finished(children)
     span = time.monotonic() - first
     wanted = packed(reference)
-    killed, chunks, wrong = 0, [], []
+    killed, pieces, wrong = 0, [], []
     for number in range(5 * count):  # some runs end before their moment
         if killed == count:
             break
         folder = place / f"cut-{number}"
         children = start(folder, processes, rows, {})
-        _first_chunk(folder)
+        _first_piece(folder)
         time.sleep(generator.uniform(0, span))
         victims = children if number % 2 else children[number // 2 % processes :][:1]
         for child in victims:
             os.kill(child, signal.SIGKILL)
         if -signal.SIGKILL in finished(children):
             killed += 1
-            chunks.append(len(list((folder / ".chunks/small").glob("chunk-*.arrow"))))
+            pieces.append(len(list((folder / ".shards/small").glob("scratch/*/*.rows"))))
         if problem := resumed(folder, processes if number % 3 else 3 - processes, rows, wanted):
             wrong.append(f"moment {number}: {problem}")
         shutil.rmtree(folder)
-    return {"span": round(span, 3), "killed": killed, "chunks": chunks, "wrong": wrong}
+    return {"span": round(span, 3), "killed": killed, "pieces": pieces, "wrong": wrong}
 
 
-def _first_chunk(folder: Path) -> float:
-    """Wait for the first entry of a chunk in a journal, or the end of the run."""
-    while not (folder / "manifests").exists():
-        for journal in (folder / ".chunks/small").glob(JOURNALS):
-            try:
-                if b'"chunk"' in journal.read_bytes():
-                    return time.monotonic()
-            except FileNotFoundError:
-                break
+def _first_piece(folder: Path) -> float:
+    """Wait for the first piece, or the end of the run."""
+    while not (folder / "manifests").exists() and not any(folder.glob(".shards/small/scratch/*/*.rows")):
         time.sleep(0.0005)
     return time.monotonic()
 
 
+def together(place: Path, count: int) -> dict[str, object]:
+    """Two runs of one process each at the same time, the second a little later each time: both succeed."""
+    reference = place / "reference"
+    finished(start(reference, 1, ROWS, {}))
+    wanted, wrong = packed(reference), []
+    for number in range(count):
+        folder = place / f"both-{number}"
+        children = start(folder, 1, ROWS, {})
+        time.sleep(0.02 * number)
+        statuses = finished(children + start(folder, 1, ROWS, {}))
+        if any(statuses) or packed(folder) != wanted:
+            wrong.append(f"{number}: {statuses}, {sorted(set(packed(folder).items()) ^ set(wanted.items()))[:4]}")
+    return {"runs": count, "wrong": wrong}
+
+
 def orders(place: Path, every: int) -> dict[str, object]:
-    """Several orders of chunks on one, two and three processes: the files, and which runs made others.
+    """Several orders of shards on one, two and three processes: the files, and which runs made others.
 
     With every = 4, three of the nine runs, in which every order and every number of processes occurs.
     """
     chosen = {
         "as it is": None,
-        "backwards": lambda self, chunks: list(chunks)[::-1],
-        "shuffled": lambda self, chunks: random.Random(self.rank).sample(list(chunks), len(chunks)),
+        "backwards": lambda self, items: (list(items)[::-1], []),
+        "shuffled": lambda self, items: ([], random.Random(self.rank).sample(list(items), len(items))),
     }
     found, wrong = None, []
     for (name, order), processes in list(itertools.product(chosen.items(), (1, 2, 3)))[::every]:
@@ -272,7 +307,7 @@ def orders(place: Path, every: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("how", choices=("points", "moments", "orders"))
+    parser.add_argument("how", choices=("points", "moments", "orders", "together"))
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
@@ -283,6 +318,8 @@ def main() -> None:
     if chosen.pictures:
         os.environ[FIGURES] = "1"
     datasets.disable_progress_bars()
+    parquet.ROW_GROUP_BYTES, shards.SMALLEST_BYTES = 8_000, 16_000  # so that a few rows are several files
+    generation.start = functools.partial(started, 0, 1)
     with tempfile.TemporaryDirectory() as place:
         generate(config(1), Path(place) / "first")  # imports what the forks would import each time
     for processes in chosen.processes:
@@ -291,6 +328,8 @@ def main() -> None:
                 result = kill_at_points(Path(place), processes, chosen.every, chosen.offset)
             elif chosen.how == "moments":
                 result = kill_at_moments(Path(place), processes, chosen.count, chosen.seed)
+            elif chosen.how == "together":
+                result = together(Path(place), chosen.count)
             else:
                 result = orders(Path(place), chosen.every)
         print(json.dumps(result), flush=True)

@@ -14,16 +14,12 @@ from collections import namedtuple
 import datasets
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset import assembly as generation
-from mmmi_hf.dataset.assembly import DiskFullError
+from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
 from mmmi_hf.dataset.format.ground_truth import quantities
-from mmmi_hf.dataset.generation.chunks import ChunkStore
-from mmmi_hf.dataset.generation.mmmi import MMMIBuilder, pieces
-from mmmi_hf.dataset.generation.packing import verify_packed
+from mmmi_hf.dataset.generation.pieces import Pieces
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests import support
 
@@ -143,7 +139,7 @@ def test_a_damaged_file_is_made_again(made, small_config):
     content = bytearray(target.read_bytes())
     content[100] ^= 1
     target.write_bytes(bytes(content))
-    assert generate(small_config, made, store_latents=True).rows_made == 150
+    assert generate(small_config, made, store_latents=True).rows_made == 128  # 120, in micro-batches
     assert tree(made) == before
 
 
@@ -173,47 +169,53 @@ def test_rows_do_not_depend_on_how_many_there_are(small_config, tmp_path):
     assert few.equals(many.slice(0, len(few)))
 
 
-def test_interrupted_work_is_continued_to_the_same_bytes(small_config, tmp_path, monkeypatch):
-    undisturbed = generate(small_config, tmp_path / "whole").folder
-    original = ChunkStore.write
+def stop_at(number, error, monkeypatch):
+    """Let writing piece `number` fail, once all before it are written."""
+    original = Pieces.write
 
-    def stop_at_third(self, index, table):
-        if index == 2:
-            raise KeyboardInterrupt
+    def write(self, index, table):
+        if index >= number:
+            raise error
         original(self, index, table)
 
+    monkeypatch.setattr(Pieces, "write", write)
+
+
+def test_interrupted_work_is_continued_to_the_same_bytes(small_config, tmp_path, monkeypatch):
+    undisturbed = generate(small_config, tmp_path / "whole").folder
     folder = tmp_path / "cut"
     with monkeypatch.context() as patch:
-        patch.setattr(ChunkStore, "write", stop_at_third)
+        stop_at(2, KeyboardInterrupt(), patch)
         with pytest.raises(KeyboardInterrupt):
             generate(small_config, folder)
     assert not (folder / "manifests").exists()
-    assert generate(small_config, folder).rows_made == 150 - 128
+    assert generate(small_config, folder).rows_made == 150 - 64
     assert tree(folder) == tree(undisturbed)
 
 
-def test_a_chunk_damaged_while_interrupted_is_made_again(small_config, tmp_path, monkeypatch):
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_rows_damaged_while_interrupted_are_made_again(small_config, tmp_path, monkeypatch, damage, caplog):
     undisturbed = generate(small_config, tmp_path / "whole").folder
-
-    def interrupted(*arguments, **keywords):
-        raise KeyboardInterrupt
-
     with monkeypatch.context() as patch:
-        patch.setattr(generation, "pack", interrupted)
+        stop_at(3, KeyboardInterrupt(), patch)
         with pytest.raises(KeyboardInterrupt):
             generate(small_config, tmp_path / "cut")
-    chunk = tmp_path / "cut/.chunks/small/chunk-000001.arrow"
-    content = bytearray(chunk.read_bytes())
+    pieces = sorted((tmp_path / "cut/.shards/small/scratch").glob("*/*.rows"))
+    assert [path.name for path in pieces] == ["00000000.rows", "00000001.rows", "00000002.rows"]
+    content = bytearray(pieces[1].read_bytes())
     content[200] ^= 4
-    chunk.write_bytes(bytes(content))
-    assert generate(small_config, tmp_path / "cut").rows_made == 64
-    assert parquet(tmp_path / "cut") == parquet(undisturbed)
+    if damage == "gone":
+        pieces[1].unlink()
+    else:
+        pieces[1].write_bytes(bytes(content[:300] if damage == "cut" else content))
+    assert generate(small_config, tmp_path / "cut").rows_made == 150 - 64
+    assert ("is damaged" in caplog.text) == (damage != "gone")
+    assert tree(tmp_path / "cut") == tree(undisturbed)
 
 
 STEPS = [
-    "format.folder.DatasetFolder.put_in_place",
     "format.folder.DatasetFolder.write_manifest",
-    "assembly.remove_chunks",
+    "format.folder.DatasetFolder.remove_work",
     "assembly.write_derived",
     "derived.write_ground_truth",
     "derived.write_text",
@@ -221,8 +223,8 @@ STEPS = [
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_kill_while_putting_in_place_is_completed(small_config, tmp_path, monkeypatch, step):
-    undisturbed = generate(small_config, tmp_path / "whole", progress=False).folder
+def test_a_kill_while_merging_is_repaired(small_config, tmp_path, monkeypatch, step):
+    undisturbed = generate(small_config, tmp_path / "whole").folder
 
     def interrupted(*arguments):
         raise KeyboardInterrupt
@@ -231,8 +233,42 @@ def test_a_kill_while_putting_in_place_is_completed(small_config, tmp_path, monk
         patch.setattr(f"mmmi_hf.dataset.{step}", interrupted)
         with pytest.raises(KeyboardInterrupt):
             generate(small_config, tmp_path / "cut")
-    generate(small_config, tmp_path / "cut")
+    assert generate(small_config, tmp_path / "cut").rows_made == 0
     assert tree(tmp_path / "cut") == tree(undisturbed)
+
+
+def test_unfinished_work_of_other_settings_is_refused_unless_overwritten(small_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        stop_at(2, KeyboardInterrupt(), patch)
+        with pytest.raises(KeyboardInterrupt):
+            generate(small_config, tmp_path / "out")
+    before = tree(tmp_path / "out")
+    with pytest.raises(
+        ConfigurationError, match=r"already holds an unfinished 'small' .*\(rows 150, now 30\).*--overwrite"
+    ):
+        generate(small_config, tmp_path / "out", rows=30)
+    with monkeypatch.context() as patch:
+        patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")
+        with pytest.raises(ConfigurationError, match=r"\(hardware .*, now an abacus\)"):
+            generate(small_config, tmp_path / "out")
+    assert tree(tmp_path / "out") == before
+    folder = generate(small_config, tmp_path / "out", rows=30, overwrite=True).folder
+    assert tree(folder) == tree(generate(small_config, tmp_path / "new", rows=30).folder)
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_removed_folder_is_said(small_config, tmp_path, monkeypatch, after):
+    original = Pieces.write
+
+    def write(self, index, table):
+        if index == after:
+            shutil.rmtree(tmp_path / "out")
+        original(self, index, table)
+
+    monkeypatch.setattr(Pieces, "write", write)
+    with pytest.raises(FolderRemovedError, match="the folder was removed while 'small' was made"):
+        generate(small_config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path):
@@ -267,32 +303,23 @@ def test_no_room_is_said_before_anything_is_written(small_config, tmp_path, monk
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("where", ["chunk", "packing"])
+@pytest.mark.parametrize("where", ["piece", "shard"])
 def test_a_disk_that_fills_up_loses_nothing(small_config, tmp_path, monkeypatch, where):
     undisturbed = generate(small_config, tmp_path / "whole").folder
     full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    written = []
     with monkeypatch.context() as patch:
-        if where == "chunk":
-            original = ChunkStore.write
-
-            def write(self, index, table):
-                if index == 2:
-                    raise full
-                written.append(index)
-                original(self, index, table)
-
-            patch.setattr(ChunkStore, "write", write)
+        if where == "piece":
+            stop_at(2, full, patch)
         else:
 
             def write_table(*arguments, **keywords):
                 raise full
 
             patch.setattr("pyarrow.parquet.ParquetWriter.write_table", write_table)
-        with pytest.raises(DiskFullError, match="is full; finished chunks are kept"):
+        with pytest.raises(DiskFullError, match="is full; what is finished is kept"):
             generate(small_config, tmp_path / "out")
     again = generate(small_config, tmp_path / "out")
-    assert again.rows_made == (150 - 128 if where == "chunk" else 0)
+    assert again.rows_made == 150 - 64 if where == "piece" else again.rows_made <= 22
     assert tree(tmp_path / "out") == tree(undisturbed)
 
 
@@ -310,25 +337,6 @@ def test_modalities_that_cannot_be_had(small_config, tmp_path, modality, says):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("device", ["nonsense", "", "cuda:9"])
-def test_a_device_that_cannot_be_used(small_config, tmp_path, device):
-    with pytest.raises(ValueError, match="device must be one that torch can use here, got "):
-        generate(small_config, tmp_path / "out", device=device, progress=False)
-    assert not (tmp_path / "out").exists()
-
-
-def test_images_that_a_bijection_refuses_are_a_failure(small_config, tmp_path, monkeypatch):
-    from mmmi_hf.flow import IdentityBijection, NotFiniteError
-
-    def refuses(self, latents, class_labels=None, **options):
-        raise NotFiniteError("images must be finite")
-
-    monkeypatch.setattr(IdentityBijection, "__call__", refuses)
-    with pytest.raises(ArithmeticError, match="images must be finite") as caught:
-        generate(small_config, tmp_path / "out", progress=False)
-    assert not isinstance(caught.value, ValueError), "not a wrong request"
-
-
 def test_values_that_are_not_finite_are_never_stored(small_config, tmp_path, monkeypatch):
     from mmmi_hf.flow import IdentityBijection
 
@@ -342,6 +350,24 @@ def test_values_that_are_not_finite_are_never_stored(small_config, tmp_path, mon
     monkeypatch.setattr(IdentityBijection, "__call__", broken)
     with pytest.raises(ArithmeticError, match="not finite for x1"):
         generate(small_config, tmp_path / "out")
+
+
+@pytest.mark.parametrize("device", ["nonsense", "", "cuda:9"])
+def test_a_device_that_cannot_be_used(small_config, tmp_path, device):
+    with pytest.raises(ValueError, match="device must be one that torch can use here, got "):
+        generate(small_config, tmp_path / "out", device=device)
+
+
+def test_images_that_a_bijection_refuses_are_a_failure(small_config, tmp_path, monkeypatch):
+    from mmmi_hf.flow import IdentityBijection, NotFiniteError
+
+    def refuses(self, latents, class_labels=None, **options):
+        raise NotFiniteError("images must be finite")
+
+    monkeypatch.setattr(IdentityBijection, "__call__", refuses)
+    with pytest.raises(ArithmeticError, match="images must be finite") as caught:
+        generate(small_config, tmp_path / "out")
+    assert not isinstance(caught.value, ValueError), "not a wrong request"
 
 
 def test_other_kinds_of_modality(tmp_path):
@@ -358,50 +384,23 @@ def test_a_single_row(small_config, tmp_path):
     assert datasets.load_dataset(str(folder), "small").num_rows == {"train": 1}
 
 
-def test_the_builder_only_packs(small_config, tmp_path):
-    with pytest.raises(ValueError, match="needs their folder as data_dir"):
-        MMMIBuilder(config_name="independent", cache_dir=str(tmp_path)).download_and_prepare(str(tmp_path / "x"))
-    assert pieces(range(100, 150), 64) == [(1, 36, 64), (2, 0, 22)]
-    assert pieces(range(64), 64) == [(0, 0, 64)]
-
-
-@pytest.mark.parametrize(
-    ("change", "says"),
-    [
-        (lambda t: t.slice(0, 100), "end before row"),
-        (lambda t: pa.concat_tables([t, t.slice(0, 1)]), "go on beyond row"),
-        (lambda t: t.set_column(t.column_names.index("y"), "y", pa.array(np.zeros(len(t)))), "column 'y' differs"),
-    ],
-)
-def test_packed_files_that_differ_from_their_chunks_are_refused(small_config, tmp_path, monkeypatch, change, says):
-    monkeypatch.setattr("mmmi_hf.dataset.assembly.remove_chunks", lambda *arguments: None)
-    folder = generate(small_config, tmp_path / "out", progress=False).folder
-    shard = folder / "data/small/train-00000-of-00001.parquet"
-    store = ChunkStore.open(folder / ".chunks/small")
-    verify_packed([shard], range(120), store)
-    pq.write_table(change(pq.read_table(shard)), shard)
-    with pytest.raises(OSError, match=says):
-        verify_packed([shard], range(120), store)
-
-
 def test_a_run_killed_by_the_system_is_continued(tmp_path):
     config = tmp_path / "story.yaml"
     config.write_text(
-        "modalities: [{pipeline: identity}, {pipeline: identity}]\nrows: 4000\n"
+        "modalities: [{pipeline: identity}, {pipeline: identity}]\nrows: 2000\n"
         "causal_model: {story: common_cause, shape: [1, 32, 32], mi: 1.0}\n"
     )
-    undisturbed = generate(str(config), tmp_path / "whole", rows=1000).folder
+    undisturbed = generate(str(config), tmp_path / "whole").folder
     command = [sys.executable, "-m", "mmmi_hf", "generate", str(config), "--out", str(tmp_path / "cut"), "--quiet"]
-    journal = tmp_path / "cut/.chunks/story/journal.jsonl"
     run = subprocess.Popen(command, stderr=subprocess.PIPE)
     deadline = time.monotonic() + 60
-    while run.poll() is None and not (journal.exists() and journal.read_text().count("\n") > 3):
+    while run.poll() is None and len(list((tmp_path / "cut").glob(".shards/story/scratch/*/*.rows"))) < 3:
         assert time.monotonic() < deadline
     run.kill()
     run.communicate()
     assert not (tmp_path / "cut/manifests").exists()
-    again = generate(str(config), tmp_path / "cut", rows=1000)
-    assert again.rows_made < 1000
+    again = generate(str(config), tmp_path / "cut")
+    assert again.rows_made < 2000
     assert tree(tmp_path / "cut") == tree(undisturbed)
 
 

@@ -1,20 +1,33 @@
-"""Making chunks: threads, damage, failures, and what a process does beside others."""
+"""Making shards: the pure function, threads, damage, failures, and what a process does beside others."""
 
 import logging
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from threadpoolctl import threadpool_info
 
-from mmmi_hf.dataset import assembly as generation
-from mmmi_hf.dataset.format.schema import features
-from mmmi_hf.dataset.generation import packing
-from mmmi_hf.dataset.generation.chunks import ChunkStore, DamagedChunkError
-from mmmi_hf.dataset.generation.launcher import Place
-from mmmi_hf.dataset.generation.rows import chunk_key, class_labels, images_of, load_bijections, make_rows, prepare
-from mmmi_hf.dataset.generation.worker import Maker
+import mmmi_hf
+from mmmi_hf.dataset import assembly
+from mmmi_hf.dataset.assembly import expected
+from mmmi_hf.dataset.format import parquet
+from mmmi_hf.dataset.generation import shards
+from mmmi_hf.dataset.generation.launcher import Processes
+from mmmi_hf.dataset.generation.pieces import Pieces
+from mmmi_hf.dataset.generation.rows import class_labels, images_of, load_bijections, make_rows, prepare
+from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
+from mmmi_hf.dataset.releases.configuration import ConfigurationError
+from tests.dataset.generation.test_launcher import seen
 from tests.support import generate
+
+
+@pytest.fixture
+def many_files(monkeypatch):
+    """Files of a few rows each."""
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 40_000)
+    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
 
 
 def content(folder):
@@ -27,35 +40,55 @@ def flip(path, position):
     path.write_bytes(bytes(damaged))
 
 
-def test_chunks_are_what_make_rows_makes(small_config, tmp_path):
-    wanted, bijections = features(small_config.model), load_bijections(small_config)
-    store = ChunkStore(tmp_path / "chunks", chunk_key(small_config, bijections))
-    with store.locked():
-        maker = Maker(small_config, bijections, store, wanted, Place(), progress=False)
-        maker.run()
-        for index, rows in store.ranges(150).items():
-            assert store.read(index).equals(make_rows(small_config, bijections, rows, wanted))
-    assert maker.rows_made == 150
-    assert 0 < maker.network_fraction <= 1
+def as_process(monkeypatch, rank, world):
+    """The next `generate` is that of one process of a run."""
+    monkeypatch.setattr(assembly, "start", lambda device: Processes(seen(rank, world)))
+
+
+def test_rows_are_what_generate_stores(small_config, tmp_path, many_files):
+    folder = generate(small_config, tmp_path / "out", certify=False).folder
+    files = [path for split in ("train", "validation", "test") for path in sorted(folder.glob(f"data/*/{split}*"))]
+    assert len(files) > 6
+    stored = pa.concat_tables([pq.read_table(path) for path in files])
+    assert mmmi_hf.make_rows(small_config, 0, 150).equals(stored)
+    bijections = load_bijections(small_config)
+    for start, stop in ((0, 1), (31, 33), (40, 40), (100, 150)):
+        assert make_rows(small_config, start, stop, bijections=bijections).equals(stored.slice(start, stop - start))
+
+
+def test_rows_of_a_released_name_go_on_beyond_its_end():
+    config = mmmi_hf.get_configuration("common-cause-1.0", pipeline="identity")
+    assert make_rows(config, 10**6, 10**6 + 3)["row"].to_pylist() == [10**6, 10**6 + 1, 10**6 + 2]
+    with pytest.raises(ConfigurationError, match="did you mean common-cause"):
+        make_rows("comon-cause-1.0", 0, 1)
+
+
+@pytest.mark.parametrize(("start", "stop"), [(-1, 3), (4, 3)])
+def test_numbers_that_are_no_range(small_config, start, stop):
+    with pytest.raises(ConfigurationError, match="are no range; give 0 ≤ start ≤ stop"):
+        make_rows(small_config, start, stop)
 
 
 def test_operations_run_on_one_thread_and_the_setting_is_restored(small_config, tmp_path, monkeypatch):
-    seen = []
+    found = []
 
     def watched(*arguments):
-        seen.append(torch.get_num_threads())
-        seen.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
+        found.append(torch.get_num_threads())
+        found.extend(library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas")
         return images_of(*arguments)
 
     monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", watched)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.rows.images_of", watched)
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        generate(small_config, tmp_path / "out")
+        made = generate(small_config, tmp_path / "out", certify=False)
+        make_rows(small_config, 0, 3)
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
-    assert set(seen) == {1}
+    assert set(found) == {1}
+    assert 0 < made.network_fraction <= 1
 
 
 def test_the_padding_of_a_micro_batch_is_the_next_rows(small_config):
@@ -65,68 +98,117 @@ def test_the_padding_of_a_micro_batch_is_the_next_rows(small_config):
     assert class_labels(small_config) == {"x1": None, "x2": None}
 
 
-def test_a_process_leaves_what_another_one_is_making_unless_it_packs(small_config, tmp_path, monkeypatch):
-    wanted, bijections = features(small_config.model), load_bijections(small_config)
-    key = chunk_key(small_config, bijections)
-    original = ChunkStore.claim
-    monkeypatch.setattr(ChunkStore, "claim", lambda self, index: index != 1 and original(self, index))
-    with ChunkStore(tmp_path / "chunks", key, rank=1).locked("run") as store:
-        Maker(small_config, bijections, store, wanted, Place(1, 2, 1, "run"), progress=False).run()
-        assert store.missing(150) == [1]
-    polled = []
-
-    def died(seconds):
-        polled.append(seconds)
-        monkeypatch.setattr(ChunkStore, "claim", original)  # the other process lets go
-
-    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.time.sleep", died)
-    with ChunkStore(tmp_path / "chunks", key).locked("run") as store:
-        Maker(small_config, bijections, store, wanted, Place(0, 2, 0, "run"), progress=False).run()
-        assert store.missing(150) == []
-    assert len(polled) == 1
+def test_a_process_makes_all_that_nobody_has_made_and_the_first_one_merges(
+    small_config, tmp_path, monkeypatch, many_files
+):
+    alone = generate(small_config, tmp_path / "alone", certify=False).folder
+    as_process(monkeypatch, 1, 2)
+    early = generate(small_config, tmp_path / "out", certify=False)
+    assert (early.complete, early.rows_made, early.world_size) == (False, 150, 2)
+    assert not (tmp_path / "out/manifests").exists()
+    as_process(monkeypatch, 0, 2)
+    merged = generate(small_config, tmp_path / "out", certify=False)
+    assert (merged.complete, merged.rows_made, merged.rank) == (True, 0, 0)
+    as_process(monkeypatch, 1, 2)
+    late = generate(small_config, tmp_path / "out", certify=False)
+    assert (late.complete, late.rows_made, late.rank) == (True, 0, 1)
+    assert not (tmp_path / "out/.shards").exists()
+    assert content(tmp_path / "out") == content(alone)
 
 
-def test_a_chunk_damaged_before_packing_is_named_and_made_again(small_config, tmp_path, monkeypatch, caplog):
-    undisturbed = generate(small_config, tmp_path / "whole").folder
-    original, calls = packing.pack, []
+def test_what_another_process_writes_meanwhile_is_not_made_again(small_config, tmp_path, monkeypatch, many_files):
+    """Two processes, the second of which does all its work while the first one is in its first micro-batch."""
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.LOOK_SECONDS", 0.0)
+    as_process(monkeypatch, 0, 2)
+    calls = []
 
-    def damage_first(config, store, *rest, **keywords):
-        if not calls:
-            flip(store.folder / "chunk-000001.arrow", 300)
-        calls.append(store)
-        return original(config, store, *rest, **keywords)
+    def watched(*arguments):
+        calls.append(arguments)
+        if len(calls) == 1:
+            with monkeypatch.context() as patch:
+                as_process(patch, 1, 2)
+                patch.setattr("mmmi_hf.dataset.generation.worker.images_of", images_of)
+                calls.append(generate(small_config, tmp_path / "out", certify=False).rows_made)
+        return images_of(*arguments)
 
-    monkeypatch.setattr(generation, "pack", damage_first)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", watched)
+    merged = generate(small_config, tmp_path / "out", certify=False)
+    assert calls[1] == 150
+    assert len(calls) < 10  # what it had in hand
+    assert (merged.complete, merged.rows_made) == (True, 150)
+
+
+def test_a_shard_damaged_before_the_merge_is_named_and_made_again(
+    small_config, tmp_path, monkeypatch, caplog, many_files
+):
+    undisturbed = generate(small_config, tmp_path / "whole", certify=False).folder
+    as_process(monkeypatch, 1, 2)
+    generate(small_config, tmp_path / "out", certify=False)
+    as_process(monkeypatch, 0, 2)
+    damaged = sorted(path for path in (tmp_path / "out/data/small").iterdir())
+    flip(damaged[0], 300)  # the last of another process
+    damaged[-1].unlink()
     with caplog.at_level(logging.WARNING):
-        folder = generate(small_config, tmp_path / "out").folder
-    assert len(calls) == 2
-    assert "chunk 1 " in caplog.text
-    assert "is damaged" in caplog.text
+        folder = generate(small_config, tmp_path / "out", certify=False).folder
+    assert f"data/small/{damaged[0].name} is missing or damaged" in caplog.text
+    assert f"data/small/{damaged[-1].name} is missing or damaged" in caplog.text
     assert content(folder) == content(undisturbed)
 
 
 def test_storage_that_damages_every_time_is_an_error(small_config, tmp_path, monkeypatch):
-    original = packing.pack
+    original = Shards.enter
 
-    def damage(config, store, *rest, **keywords):
-        flip(store.folder / "chunk-000001.arrow", 300)
-        return original(config, store, *rest, **keywords)
+    def damage(self, shard, *arguments):
+        original(self, shard, *arguments)
+        self._sound.clear()
+        flip(self.store.folder / shard.name, 300)
 
-    monkeypatch.setattr(generation, "pack", damage)
-    with pytest.raises(DamagedChunkError, match="chunk 1 "):
-        generate(small_config, tmp_path / "out")
+    monkeypatch.setattr(Shards, "enter", damage)
+    with pytest.raises(DamagedShardError, match="files of data/small are damaged each time they are made"):
+        generate(small_config, tmp_path / "out", certify=False)
 
 
-def test_a_flipped_bit_in_any_packed_file_is_found_and_repaired(small_config, tmp_path, caplog):
+def test_pieces_that_are_damaged_every_time_are_an_error(small_config, tmp_path, monkeypatch):
+    original = Pieces.write
+
+    def damage(self, number, table):
+        original(self, number, table)
+        flip(self._path(number), 300)
+
+    monkeypatch.setattr(Pieces, "write", damage)
+    with pytest.raises(DamagedShardError, match="are damaged each time they are made"):
+        generate(small_config, tmp_path / "out", certify=False)
+
+
+def test_a_flipped_bit_in_any_file_is_found_and_only_that_file_made_again(small_config, tmp_path, caplog, many_files):
     folder = generate(small_config, tmp_path / "out").folder
     before = content(folder)
+    statements = [folder / "manifests/small.json", folder / "certificates/small.json"]
+    stated = [path.read_bytes() for path in statements]
     generator = np.random.default_rng(0)
-    for path in sorted(folder.rglob("*.parquet")):
+    for path in sorted(folder.glob("data/small/*.parquet"))[::4]:
         flip(path, int(generator.integers(path.stat().st_size)))
         caplog.clear()
-        assert generate(small_config, folder).rows_made == 150
+        made = generate(small_config, folder)
+        assert 0 < made.rows_made <= 64 + 32
         assert f"{path.relative_to(folder)} is damaged" in caplog.text
         assert content(folder) == before
+        assert [path.read_bytes() for path in statements] == stated  # which goes on binding them
+    flip(folder / "ground_truth/small.parquet", 300)
+    assert generate(small_config, folder).rows_made == 0
+    assert content(folder) == before
+
+
+def test_damage_of_what_other_software_made_is_mended_by_making_all_again(small_config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")
+        folder = generate(small_config, tmp_path / "out", certify=False).folder
+    before = content(folder)
+    assert generate(small_config, folder, certify=False).rows_made == 0
+    flip(folder / "data/small/test-00000-of-00001.parquet", 300)
+    assert generate(small_config, folder, certify=False).rows_made == 150
+    assert content(folder) == before
+    assert "abacus" not in (folder / "manifests/small.json").read_text()
 
 
 def test_a_failing_network_stops_the_run_and_keeps_what_is_done(small_config, tmp_path, monkeypatch):
@@ -140,21 +222,20 @@ def test_a_failing_network_stops_the_run_and_keeps_what_is_done(small_config, tm
 
     monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
-        generate(small_config, tmp_path / "out")
+        generate(small_config, tmp_path / "out", certify=False)
     monkeypatch.setattr("mmmi_hf.dataset.generation.worker.images_of", images_of)
-    assert generate(small_config, tmp_path / "out").rows_made < 150
+    assert generate(small_config, tmp_path / "out", certify=False).rows_made < 150
 
 
-def test_another_process_than_the_first_reports_nothing_to_pack(small_config, tmp_path, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setenv("RANK", "1")
-    early = generate(small_config, tmp_path / "out")
-    assert (early.complete, early.rows_made, early.world_size) == (False, 150, 2)
-    assert not (tmp_path / "out/manifests").exists()
-    monkeypatch.setenv("RANK", "0")
-    packed = generate(small_config, tmp_path / "out")
-    assert (packed.complete, packed.rows_made, packed.rank) == (True, 150, 0)  # the run's, not the process's
-    monkeypatch.setenv("RANK", "1")
-    late = generate(small_config, tmp_path / "out")
-    assert (late.complete, late.rows_made, late.rank) == (True, 0, 1)
-    assert not (tmp_path / "out/.chunks").exists()
+def test_what_it_would_cost(small_config, tmp_path):
+    cost = expected(small_config, tmp_path / "out", rows=320)
+    assert (cost.rows_missing, cost.files) == (320, 3)
+    assert 0 < cost.seconds < 60
+    assert not (tmp_path / "out").exists()
+    folder = generate(small_config, tmp_path / "out", certify=False).folder
+    size = sum(path.stat().st_size for path in folder.glob("data/small/*"))
+    cost = expected(small_config, tmp_path / "out")
+    assert (cost.rows_missing, cost.seconds) == (0, 0.0)
+    assert size < 2 * cost.bytes
+    with pytest.raises(ConfigurationError, match="already holds 'small' with other settings"):
+        expected(small_config, tmp_path / "out", rows=30)

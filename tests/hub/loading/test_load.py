@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from mmmi_hf.dataset.format.folder import file_entry
-from mmmi_hf.dataset.format.ground_truth import SCHEMA
+from mmmi_hf.dataset.format.ground_truth import SCHEMA, write_ground_truth
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.loading.load import load
 from tests.hub.clients import Nursery, environment, run_alone
@@ -361,9 +361,58 @@ def test_bounds_that_the_certificate_does_not_give(two, tmp_path, field):
         load(copy, "a", progress=False)
 
 
+def column(name, change):
+    """A change of a table's column, or its removal."""
+
+    def changed(table):
+        at = table.column_names.index(name)
+        made = change(table[name])
+        return table.remove_column(at) if made is None else table.set_column(at, name, made)
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (column("y", lambda y: y.cast("string")), r"has other columns than the causal model asks for \(y\)"),
+        (column("y", lambda y: y.cast("float32")), r"asks for \(y\)"),
+        (column("y", lambda y: None), r"asks for \(y\)"),
+        (column("y", lambda y: pa.nulls(len(y), "float64")), "test of 'a' has missing values in y"),
+        (column("x1", lambda x: pa.array([[0.0]] * len(x), pa.list_(pa.float32()))), r"asks for \(x1\)"),
+        (lambda table: table.append_column("more", table["y"]), r"asks for \(more\)"),
+        (lambda table: table.select(table.column_names[::-1]), "another order"),
+        (lambda table: pa.concat_tables([table, table]), "test has 12 rows, the manifest states 6"),
+        (lambda table: table.slice(1), "test has 5 rows, the manifest states 6"),
+    ],
+)
+def test_consistently_forged_rows_of_another_shape(two, tmp_path, change, says):
+    """Digests that fit do not make rows of the configuration."""
+    folder = shutil.copytree(two, tmp_path / "copy")
+    (folder / "certificates/a.json").unlink()
+    write_ground_truth(configuration("a"), folder / "ground_truth/a.parquet", None)
+    (path,) = (folder / "data/a").glob("test-*")
+    pq.write_table(change(pq.read_table(path)), path)
+    restate(folder, lambda manifest: None)
+    with pytest.raises(DamagedFilesError, match=says):
+        load(folder, "a", progress=False)
+    assert load(folder, "a", split="train", progress=False).verified
+
+
+def test_a_forged_file_that_is_no_parquet(two, tmp_path):
+    folder = shutil.copytree(two, tmp_path / "copy")
+    (folder / "certificates/a.json").unlink()
+    write_ground_truth(configuration("a"), folder / "ground_truth/a.parquet", None)
+    (path,) = (folder / "data/a").glob("test-*")
+    path.write_text("rows")
+    restate(folder, lambda manifest: None)
+    with pytest.raises(DamagedFilesError, match="is no Parquet file of ours"):
+        load(folder, "a", progress=False)
+
+
 def test_a_certificate_of_other_files_is_refused(two, tmp_path):
     folder = tmp_path / "bare"
-    generate(configuration("a", seed=99), folder, certify=False, progress=False)
+    generate(configuration("a", seed=99), folder, certify=False)
     (folder / "certificates").mkdir()
     shutil.copy(two / "certificates/a.json", folder / "certificates")
     with pytest.raises(DamagedFilesError, match="not a certificate of this manifest"):

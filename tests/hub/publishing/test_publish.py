@@ -187,7 +187,7 @@ def test_a_published_configuration_changes_only_with_its_version(hub, published,
 def test_files_of_an_earlier_version_are_removed(hub, published, two, tmp_path, repo):
     folder = tmp_path / "with-extras"
     shutil.copytree(two, folder)
-    for path in ("figures/a/drawn.png", "figures/b/drawn.png"):
+    for path in ("figures/a/information.png", "figures/b/information.png"):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text("picture")
     published(folder, repo)
@@ -196,11 +196,11 @@ def test_files_of_an_earlier_version_are_removed(hub, published, two, tmp_path, 
     result = published(newer, repo)
     gone = {change["path"] for change in result["changes"] if change["action"] == "delete"}
     splits = ("validation", "test")
-    assert {"certificates/a.json", "figures/a/drawn.png"} < gone
+    assert {"certificates/a.json", "figures/a/information.png"} < gone
     assert {path for path in gone if path.startswith("data/")} == {
         f"data/a/{split}-00000-of-00001.parquet" for split in splits
     }
-    assert "figures/b/drawn.png" in hub.repo(repo).files()
+    assert "figures/b/information.png" in hub.repo(repo).files()
 
 
 def test_damage_is_refused(hub, published, two, tmp_path, repo):

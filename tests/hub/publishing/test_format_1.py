@@ -8,16 +8,16 @@ import datasets
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from format_1_writer import as_format_1
-from hub_data import configuration
 
-from mmmi_hf.dataset.assembly import generate
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.format_1 import TABLE
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.hub.client.errors import DamagedFilesError
 from mmmi_hf.hub.loading.load import load
+from tests.dataset.format.format_1_writer import as_format_1
+from tests.hub.hub_data import configuration
+from tests.support import generate
 
 
 @pytest.fixture(scope="module")
