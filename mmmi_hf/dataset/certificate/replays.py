@@ -32,7 +32,7 @@ from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.reading import as_array, batches
-from mmmi_hf.dataset.generation.rows import MICRO_BATCH, chunk_key, class_labels, images_of
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, row_key, class_labels, images_of
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.flow.threads import network_threads
 
@@ -128,7 +128,7 @@ def computed_here(config: MMMIConfig, manifest: Manifest, bijections: dict[str, 
         == (tuple(key["device"]), tuple(key["hardware"]), key["machine"], key["micro_batch"], key["dtype"])
         and all(each.versions.get(name) == key["versions"][name] for name in _SOFTWARE)
         for each in manifest.statements.computing
-        for key in [chunk_key(config, bijections)]
+        for key in [row_key(config, bijections)]
     )
 
 
@@ -238,7 +238,7 @@ def _stored(
 def _kept(folder: DatasetFolder, config: MMMIConfig, bijections: dict[str, Bijection]) -> Path:
     """Where it is kept how far a run over all rows of these files came, with this software."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmmi_hf" / "replays"
-    key: dict[str, Any] = chunk_key(config, bijections) | {"close": CLOSE}
+    key: dict[str, Any] = row_key(config, bijections) | {"close": CLOSE}
     text = sha256_of(folder.manifest_path(config.name)) + json.dumps(key, sort_keys=True)
     return cache / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
