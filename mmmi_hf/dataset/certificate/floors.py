@@ -70,12 +70,12 @@ def floor_values(
     for kind, counts in (("float32", evidence.float32), ("view", evidence.view)):
         if counts is None:
             continue
-        levels = LEVELS[kind]
+        levels, part = LEVELS[kind], error / (2.0 if plan.pairs else 1.0)
         lost = dict.fromkeys(targets, _values(counts.targets, len(sample.rows), levels))
-        off = dict.fromkeys(plan.pairs, _values(counts.pairs, len(sample.rows), levels))
-        grades = dict(grades_of_losses(lost, config.rows, levels, error / 2.0, least))
-        if off:
-            grades |= grades_of_deviations(model, plan.pairs, off, config.rows, levels, error / 2.0, least)
+        grades = dict(grades_of_losses(lost, config.rows, levels, part, least))
+        if counts.pairs:
+            off = dict.fromkeys(plan.pairs, _values(counts.pairs, len(sample.rows), levels))
+            grades |= grades_of_deviations(model, plan.pairs, off, config.rows, levels, part, least)
         found[kind] = {quantity: floor.value for quantity, floor in floors(model, blocks, grades).items()}
     return found
 
@@ -88,12 +88,14 @@ def level_counts(
     Args:
         model, plan: what floors are stated of.
         kind: of column.
-        recovered: modality → (n, *shape) latents; NaN where the inverse failed.
+        recovered: modality → (n, *shape) latents; NaN where the inverse failed. Quantities of modalities that are
+            missing here are left out.
         true: of the same rows.
     """
     have = Latents(dict(recovered), true.y, true.standardize)
-    lost = [losses(model, names, have, true) for names in plan.targets.values()]
-    off = [deviations(model, pair, have, true) for pair in plan.pairs.values()]
+    stated = plan.among(recovered)
+    lost = [losses(model, names, have, true) for quantity, names in plan.targets.items() if quantity in stated]
+    off = [deviations(model, pair, have, true) for quantity, pair in plan.pairs.items() if quantity in stated]
     counts = [
         tuple(int(np.count_nonzero(~(np.max(values, axis=0) <= level))) for level in LEVELS[kind]) if values else ()
         for values in (lost, off)

@@ -32,7 +32,7 @@ from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.reading import as_array, batches
-from mmmi_hf.dataset.generation.rows import MICRO_BATCH, row_key, class_labels, images_of
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, class_labels, images_of, row_key
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.flow.threads import network_threads
 
