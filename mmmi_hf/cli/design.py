@@ -165,7 +165,7 @@ def _coefficients(model: CausalModel) -> tuple[tuple[str, ...], list[tuple[str, 
 def _configuration(
     found: Design, out: Path | None, pipeline: str, own_shape: tuple[int, ...] | None, rows: int, seed: int
 ) -> MMMIConfig:
-    from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig, Modality
+    from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality, has_no_classes
     from mmmi_hf.dataset.releases.registry import family_of
 
     name = "designed" if out is None else out.stem
@@ -179,7 +179,7 @@ def _configuration(
         causal_model=found.model if found.spec is None else found.spec,
         modalities=tuple(
             Modality(pipeline)
-            if pipeline in WITHOUT_CLASSES
+            if has_no_classes(pipeline)
             else Modality(pipeline, index % 10)
             if shape == own_shape
             else Modality("identity")

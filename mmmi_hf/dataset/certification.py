@@ -61,6 +61,7 @@ from mmmi_hf.dataset.certificate.standing import (
 )
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (
+    CERTIFICATE_FORMAT,
     CertificateRecord,
     FloorEvidence,
     QuantityBounds,
@@ -222,7 +223,8 @@ def certify(
                 result = dataclasses.replace(result, written=True)
             elif standing is not None and _is_same(record, standing):
                 result = dataclasses.replace(result, written=True)
-                if write is None and place.writable and not is_stated(place, name, standing):
+                today = standing.format == CERTIFICATE_FORMAT  # a folder of format 1 stays as it is
+                if today and write is None and place.writable and not is_stated(place, name, standing):
                     with place.locked():
                         write_derived(place)
         results[name] = result

@@ -21,15 +21,13 @@ NO_TEXT = re.compile(
 
 
 class _Dumper(yaml.SafeDumper):
-    """PyYAML's own, which quotes what YAML 1.1 would not read as a text."""
+    """PyYAML's own, which quotes what YAML 1.1 would not read as a text, and what YAML 1.2 would not."""
 
-
-def _represent_text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    style = "'" if NO_TEXT.fullmatch(text) else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
+        """As in PyYAML, with quotes around what YAML 1.2 takes for something else than a text."""
+        if tag == "tag:yaml.org,2002:str" and style is None and NO_TEXT.fullmatch(value):
+            style = "'"
+        return super().represent_scalar(tag, value, style=style)
 
 
 def front_matter(fields: Mapping[str, Any]) -> str:

@@ -22,11 +22,9 @@ import datasets
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
-from mmmi_hf.flow.catalogue import elementwise_bijections
 
 DEFAULT_PIPELINE = "fashion-mnist"
 CIFAR10_PIPELINE = "cifar10"
-WITHOUT_CLASSES = tuple(elementwise_bijections())
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")
 SPLITS = ("train", "validation", "test")
@@ -34,6 +32,13 @@ SPLITS = ("train", "validation", "test")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
 _RESERVED_NAMES = ("ground_truth", "default")
 """The second is what `load_dataset` takes if none is named, whatever else a card says."""
+
+
+def has_no_classes(pipeline: str) -> bool:
+    """Whether a pipeline's name is that of an element-wise bijection, which takes any shape."""
+    from mmmi_hf.flow.catalogue import elementwise_bijections
+
+    return pipeline in elementwise_bijections()
 
 
 def is_name(value: Any) -> bool:
@@ -139,7 +144,7 @@ class MMMIConfig(datasets.BuilderConfig):
         """A copy in which every modality uses another pipeline (None: unchanged); labels go where it has no classes."""
         if pipeline is None:
             return self
-        kept = {} if pipeline not in WITHOUT_CLASSES else {"class_label": None}
+        kept = {"class_label": None} if has_no_classes(pipeline) else {}
         return self.replace(
             modalities=tuple(dataclasses.replace(m, pipeline=pipeline, **kept) for m in self.modalities)
         )

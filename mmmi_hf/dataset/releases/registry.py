@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from mmmi_hf.dataset.releases import families
-from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES, MMMIConfig
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
@@ -85,7 +85,7 @@ def pipeline_shape(pipeline: str) -> Shape | None:
     Raises:
         ConfigurationError: no such pipeline.
     """
-    if pipeline in WITHOUT_CLASSES:
+    if has_no_classes(pipeline):
         return None
     if pipeline in _shapes():
         return _shapes()[pipeline]

@@ -303,10 +303,12 @@ def test_the_registry_takes_overrides_and_refuses_unknown_names(tmp_path):
 
 
 def test_the_names_without_classes_are_those_of_flow():
-    from mmmi_hf.dataset.releases.configuration import WITHOUT_CLASSES
-    from mmmi_hf.flow import load_bijection
+    from mmmi_hf.dataset.releases.configuration import has_no_classes
+    from mmmi_hf.flow import elementwise_bijections, load_bijection
 
-    assert all(load_bijection(name, (3,)).num_classes is None for name in WITHOUT_CLASSES)
+    assert all(load_bijection(name, (3,)).num_classes is None for name in elementwise_bijections())
+    assert all(map(has_no_classes, elementwise_bijections()))
+    assert not has_no_classes("fashion-mnist")
 
 
 def test_a_released_name_is_not_taken_by_something_else(tmp_path):

@@ -77,6 +77,15 @@ def test_a_folder_is_loaded_and_verified_as_it_is(old, two):
     assert bytes_of(old) == before
 
 
+def test_verify_does_not_rewrite_a_folder_whose_card_says_it_in_other_words(copied):
+    card = (copied / "README.md").read_text().replace("measured bounds hold together", "all bounds hold together")
+    (copied / "README.md").write_text(card)
+    before = bytes_of(copied)
+    (result,) = certify(copied, "a", progress=False).values()
+    assert result.written
+    assert bytes_of(copied) == before
+
+
 @pytest.mark.parametrize(
     ("field", "value", "says"),
     [
