@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import Latents
 from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.bounds import (
@@ -43,6 +42,7 @@ from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_c
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
 from mmmi_hf.dataset.certificate.inversion import recover
 from mmmi_hf.dataset.certificate.recording import record_of
+from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
     FOR_AN_INVERSE,
     Replayed,
@@ -73,21 +73,13 @@ from mmmi_hf.dataset.format.certificate_record import (
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.schema import from_eight_bit, latent_column
+from mmmi_hf.dataset.format.schema import from_eight_bit
 from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
 ROWS_FLOAT64 = 8
 CONFIDENCE = 0.99
-TOLERANCE = {"float32": 2e-5, "float64": 2e-5}
-"""Largest ‖ẑ − z‖ / ‖z‖ of an honest row, made and stored in float32, by the precision of the inverse."""
-TOLERANCE_OF_PMI = 0.01
-"""Largest difference of a stored pointwise information from that of the recovered row, over 1 + its spread, for latents
-that came back exactly."""
-SENSITIVE_TO = 25.0
-"""How many tolerances a canonical variable of a row may be off, in its own standard deviation: five along the direction
-in which an inverse errs most, seen from a row five standard deviations off."""
 
 
 @dataclass(frozen=True)
@@ -375,7 +367,7 @@ class _Run:
                 errors = relative_errors(latents, wanted)
                 round_trip[name][kind] = error_summary(errors, replayed=true is not None)
                 if kind in TOLERANCE:
-                    reasons += _round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
+                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
         tests = []
         if len(stored.rows) > 1:
             usable = {name: with_failures(values) for name, values in found.items()}
@@ -386,8 +378,8 @@ class _Run:
                 f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})"
                 for test in refused(tests)
             ]
-            reasons += self._pmi_reasons(stored, usable)
-            reasons += self._latent_reasons(stored, usable)
+            reasons += pmi_reasons(config, stored, usable)
+            reasons += latent_reasons(stored, usable)
         plan = Plan.of(model, 2 if coarse else 1, self.confidence)
         measured: dict[str, dict[str, dict[str, float]]] = {}
         if len(stored.rows) >= FEWEST_ROWS and not reasons:  # bounds are stated of data that bear out the claim
@@ -483,55 +475,5 @@ class _Run:
                     found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact
         return found[0], found[1], found[2]
 
-    def _pmi_reasons(self, stored: StoredRows, recovered: dict[str, np.ndarray]) -> list[str]:
-        """Whether the stored pointwise information is that of the stored images and y.
-
-        An error of a canonical variable moves the pointwise information by ρ/√(1 − ρ²) times as much, at one standard
-        deviation of the other variable given it: e^I for large I, which is what float32 latents cannot tell apart.
-        """
-        model, reasons = self.config.model, []
-        latents = Latents(recovered, stored.y, self.config.standardize)
-        for column, values in stored.pmi.items():
-            a, b = column.removeprefix("pmi_").split("_")
-            again = model.pointwise_mutual_information(latents, a, b)
-            correlation = float(np.max(model.canonical_correlations(a, b), initial=0.0))
-            steepest = correlation / np.sqrt(max(1.0 - correlation**2, np.finfo(float).tiny))
-            allowed = TOLERANCE_OF_PMI * (1.0 + np.sqrt(model.pointwise_variance(a, b)))
-            allowed += SENSITIVE_TO * TOLERANCE["float32"] * steepest
-            wrong = ~(np.abs(values - again) <= allowed)
-            if wrong.any():
-                at = int(np.argmax(wrong))
-                reasons.append(
-                    f"row {stored.rows[at]}: {column} is {values[at]:.4f}, of the recovered latents {again[at]:.4f} "
-                    f"({int(wrong.sum())} of {len(wrong)} sampled rows)"
-                )
-        return reasons
-
-    def _latent_reasons(self, stored: StoredRows, recovered: dict[str, np.ndarray]) -> list[str]:
-        """Whether latents that are stored are those of the stored images; with the seed all rows were compared."""
-        reasons = []
-        for name, latents in stored.latents.items():
-            wrong = ~(relative_errors(recovered[name], latents) <= TOLERANCE["float32"])
-            if wrong.any():
-                reasons.append(
-                    f"row {stored.rows[int(np.argmax(wrong))]}: {latent_column(name)} is not the latent of {name} "
-                    f"({int(wrong.sum())} of {len(wrong)} sampled rows)"
-                )
-        return reasons
-
     def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:
         return Certificate(self.name, False, tuple(reasons), record, seconds=self.seconds)
-
-
-def _round_trip_reasons(name: str, kind: str, errors: np.ndarray, rows: list[int]) -> list[str]:
-    """Sampled rows of a float column whose recovered latents are not those of (seed, row)."""
-    wrong = ~(errors <= TOLERANCE[kind])
-    if not wrong.any():
-        return []
-    failed = int(np.isnan(errors).sum())
-    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
-    what = "cannot be inverted" if np.isnan(errors[worst]) else f"is off by {errors[worst]:.2g}"
-    return [
-        f"{name}: {int(wrong.sum())} of {len(rows)} sampled rows are not the images of their latents ({kind}, tolerance"
-        f" {TOLERANCE[kind]:g}; row {rows[worst]} {what}; {failed} cannot be inverted)"
-    ]
