@@ -62,6 +62,7 @@ from mmmi_hf.dataset.certificate.standing import (
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (
     CERTIFICATE_FORMAT,
+    CERTIFICATE_FORMAT,
     CertificateRecord,
     FloorEvidence,
     QuantityBounds,
@@ -245,6 +246,8 @@ def certify_new(place: DatasetFolder, name: str, *, device: str | None = None, p
 def _is_same(record: CertificateRecord, standing: CertificateRecord) -> bool:
     """Whether they differ in nothing but the form of the file and what nobody checks."""
     kept = {"format": standing.format, "statements": standing.statements}
+    if standing.format != CERTIFICATE_FORMAT:
+        record = record.without_floors()
     return record.model_copy(update=kept) == standing
 
 

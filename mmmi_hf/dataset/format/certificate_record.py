@@ -199,6 +199,17 @@ class CertificateRecord(Record):
     step_certificates: dict[str, StepCertificate | None]
     statements: CertificateStatements
 
+    def without_floors(self) -> CertificateRecord:
+        """What format 2 says of it, which knew neither floors nor rows that were made again."""
+        bounds = {
+            quantity: each.model_copy(
+                update={kind: bound.model_copy(update={"floor": None}) for kind, bound in each.columns.items()}
+            )
+            for quantity, each in self.bounds.items()
+        }
+        sample = self.sample.model_copy(update={"rows_replayed": 0})
+        return self.model_copy(update={"bounds": bounds, "sample": sample, "replays": None, "evidence": None})
+
     def write(self, path: Path) -> None:
         """Put it in place."""
         if self.format != CERTIFICATE_FORMAT:
