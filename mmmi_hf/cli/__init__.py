@@ -7,16 +7,18 @@ that needs them. A module holds the commands of one subject; `main` knows them a
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import typer
 
 from mmmi_hf.cli import benchmark, configurations, datasets, design, figures, flows, hub, verify
 from mmmi_hf.cli.application import app
 from mmmi_hf.common.failures import Failure
+from mmmi_hf.common.terminal import PrintableStream, printable
 
 __all__ = [
     "app",
@@ -48,7 +50,8 @@ def run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> Non
 
 def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
     try:
-        code: Any = program(args=arguments, prog_name=name, standalone_mode=False)
+        with contextlib.redirect_stdout(cast("Any", PrintableStream(sys.stdout))):
+            code: Any = program(args=arguments, prog_name=name, standalone_mode=False)
         if code != _INTERRUPTED:
             return code if isinstance(code, int) else 0
         message, status = _explained(KeyboardInterrupt())  # Typer turns one into its exit code
@@ -57,7 +60,7 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
         return 0
     except (Exception, KeyboardInterrupt) as error:
         message, status = _explained(error)
-    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)
+    print(printable(f"{name}: {' '.join(message.split())}"), file=sys.stderr)
     return status
 
 

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+from mmmi_hf.common.places import folder_to_write
 
 _PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
 
@@ -70,10 +71,8 @@ def benchmark(
     from mmmi_hf.benchmark.protocol.data import Source
     from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
     from mmmi_hf.benchmark.report.report import write_downstream_report, write_report
-    from mmmi_hf.common.files import nearest_existing
 
-    if not (nearest := nearest_existing(out)).is_dir():
-        raise ValueError(f"out must be a folder, and {str(nearest)!r} is a file; name another place")
+    out = folder_to_write(out)
     load_plugins(plugin or [])
     given = {
         "critic": critic,

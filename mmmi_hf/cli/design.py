@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, app, print_table
+from mmmi_hf.common.places import place
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel
@@ -65,6 +66,7 @@ def design(
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.releases.registry import pipeline_shape
 
+    out = None if out is None else place(out, "out")
     own_shape = pipeline_shape(pipeline)
     shapes = [_shape(text) for text in shape or []]
     chosen: Any = shapes if len(shapes) > 1 else shapes[0] if shapes else own_shape or (1, 32, 32)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table
+from mmmi_hf.common.places import folder_to_write, place
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.cards.pictures import Picture
@@ -46,12 +47,13 @@ def figures(
     from mmmi_hf.figures.style import check_formats
 
     kinds = check_formats([kind.strip() for kind in formats.split(",") if kind.strip()])
+    target = folder_to_write(out)
     groups = _subject(subject, only)
     written: dict[str, list[Path]] = {}
     count = sum(map(len, groups.values()))
     with tqdm(total=count, desc="drawing", unit="figure", disable=quiet) as bar:
         for name, pictures in groups.items():
-            written[name] = draw(iter(pictures), out / name, formats=kinds, tick=bar.update)
+            written[name] = draw(iter(pictures), target / name, formats=kinds, tick=bar.update)
     if form is Format.json:
         files = [
             {"subject": name, "figure": path.stem, "file": str(path)} for name, ps in written.items() for path in ps
@@ -75,12 +77,10 @@ def _subject(subject: str, only: list[str] | None) -> dict[str, list[Picture]]:
             return {subject: list(family_pictures(subject))}
         config = get_configuration(subject)
         return {config.name: list(configuration_pictures(config.name, config.model, standardize=config.standardize))}
-    if not Path(subject).is_dir():
+    path = place(subject, "what to draw")
+    if not path.is_dir():
         get_configuration(subject)  # refuses with the nearest names
     from mmmi_hf.dataset.format.folder import DatasetFolder
 
-    folder = DatasetFolder(subject)
-    names = only or folder.configurations()
-    if not names:
-        raise ConfigurationError(f"{subject} holds no complete configuration; generate one first")
-    return {name: list(folder_pictures(folder, name)) for name in names}
+    folder = DatasetFolder(path, reading=True)
+    return {name: list(folder_pictures(folder, name)) for name in only or folder.configurations()}

@@ -1,7 +1,7 @@
 """Records: typed content of small JSON files, with errors that name file, line and field in one line.
 
 Owns the base type of every record and the translation of what pydantic finds into such an error. Knows nothing of what
-the fields mean; imports pydantic and PyYAML, no room.
+the fields mean; imports pydantic, no room.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-FieldPath = tuple[str | int, ...]
+from mmmi_hf.common.yaml_files import dotted, parse
+
 SHOWN = 60
 """Characters of a wrong value that an error repeats."""
 
@@ -86,30 +86,13 @@ def _wrong(found: Mapping[str, Any]) -> str:
     return f"{message}, got {shown if len(shown) <= SHOWN else shown[:SHOWN] + '…'}"
 
 
-def dotted(path: Sequence[str | int]) -> str:
-    """("modalities", 1, "class_label") as modalities[1].class_label."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
-
-
 def line_of(text: str | bytes, path: Sequence[str | int]) -> int | None:
     """The 1-based line of a field, or of the nearest one around it; None in text that YAML cannot take apart."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (yaml.YAMLError, RecursionError, UnicodeDecodeError, ValueError):
+        lines = parse(text if isinstance(text, str) else text.decode()).lines
+    except ValueError:
         return None
-    line = node.start_mark.line + 1 if node is not None else None
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            found = next(((key, value) for key, value in node.value if key.value == str(part)), None)
-            if found is None:
-                break
-            line, node = found[0].start_mark.line + 1, found[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line
+    nearest = tuple(path)
+    while nearest and nearest not in lines:
+        nearest = nearest[:-1]
+    return lines.get(nearest)

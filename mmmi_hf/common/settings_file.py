@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from mmmi_hf.common.places import place
+from mmmi_hf.common.yaml_files import parse_file
 
 if TYPE_CHECKING:
     import os
@@ -20,12 +22,10 @@ def read_fields(path: str | os.PathLike[str], kind: type, what: str) -> dict[str
     Raises:
         ValueError: the file cannot be read, holds something else than a mapping, or a field that `kind` does not have.
     """
-    import yaml
-
     try:
-        given = yaml.safe_load(Path(path).read_text())
-    except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read as YAML: {' '.join(str(error).split())}") from error
+        given = parse_file(place(path, what)).data
+    except OSError as error:
+        raise ValueError(str(error)) from error
     given = {} if given is None else given
     if not isinstance(given, dict):
         raise ValueError(f"{path} must hold fields of {what}, got {type(given).__name__}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -48,7 +49,7 @@ def resolve(
         OSError: the repository or revision cannot be reached.
     """
     name = os.fspath(name_or_path_or_repo)
-    local = BUNDLED / name if name in bundled_pipelines() else Path(name)
+    local = BUNDLED / name if name in bundled_pipelines() else place(name, "pipeline")
     if local.is_dir():
         if revision is not None:
             raise ValueError(f"revision must be None for a bundled or local pipeline, got {revision!r} for {name!r}")

@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import place
 from mmmi_hf.flow import elementwise
 from mmmi_hf.flow.bundled import bundled_pipelines, unknown
 from mmmi_hf.flow.elementwise._base import ElementwiseBijection
@@ -72,7 +73,7 @@ def load_bijection(
     if name in formulae:
         return formulae[name](latent_shape)
     known = [*formulae, *bundled_pipelines()]
-    if not (name in bundled_pipelines() or os.path.isdir(name) or is_repository(name)):
+    if not (name in bundled_pipelines() or place(name, "pipeline").is_dir() or is_repository(name)):
         raise ValueError(unknown(name, known))
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 

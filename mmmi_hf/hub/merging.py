@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-import yaml
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from mmmi_hf.common.yaml_files import YamlError, parse
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, size_category
 from mmmi_hf.dataset.cards.front_matter import front_matter
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH
@@ -54,8 +54,8 @@ def split_card(text: str) -> tuple[Fields, str]:
     if match is None:
         return {}, text.lstrip("\n")
     try:
-        fields = yaml.safe_load(match.group(2))
-    except yaml.YAMLError as error:
+        fields = parse(match.group(2)).data
+    except YamlError as error:
         raise HubRequestError(
             f"the repository's README.md has YAML that cannot be read ({' '.join(str(error).split())}); correct it"
         ) from error

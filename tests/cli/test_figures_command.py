@@ -69,8 +69,8 @@ def test_refusals(run, folder, story, tmp_path):
     out = tmp_path / "none"
     for arguments, says in (
         (("common-cause-1.1",), "unknown configuration 'common-cause-1.1'"),
-        ((tmp_path,), "holds something else"),
-        ((folder, "--config", "other"), "holds no configuration 'other' (there: story)"),
+        ((tmp_path,), "holds no dataset of ours"),
+        ((folder, "--config", "other"), "holds no configuration 'other' ; it holds story"),
         ((story, "--config", "story"), "--config goes with a dataset folder"),
         ((story, "--format-of-files", "gif"), "expected some of png, pdf, svg"),
         ((story, "--format-of-files", ","), "is missing"),
@@ -84,4 +84,4 @@ def test_refusals(run, folder, story, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     code, _, err = run("figures", empty, "--out", out, "-q")
-    assert (code, "no complete configuration" in err) == (2, True)
+    assert (code, "holds no dataset of ours" in err) == (2, True)

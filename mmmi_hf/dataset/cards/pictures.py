@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import pmi_pairs
@@ -117,9 +118,9 @@ def draw(
     from mmmi_hf.figures import check_formats, save
 
     kinds = check_formats(formats)
-    written = []
+    target, written = folder_to_write(out), []
     for picture in pictures:
-        written += save(picture.figure(), Path(out) / picture.name, kinds)
+        written += save(picture.figure(), target / picture.name, kinds)
         tick()
     return written
 

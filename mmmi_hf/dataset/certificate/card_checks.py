@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 from datasets import DatasetInfo, Features
 from datasets.config import DATASETDICT_INFOS_FILENAME, REPOYAML_FILENAME
 from datasets.info import DatasetInfosDict
@@ -22,6 +21,7 @@ from huggingface_hub import DatasetCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from mmmi_hf.common.files import MOST_BYTES, read_regular
+from mmmi_hf.common.yaml_files import parse
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
@@ -35,7 +35,7 @@ OTHERS_ROOM = re.compile(r"\w[\w.\-]*")
 OVERRIDING = REPOYAML_FILENAME, DATASETDICT_INFOS_FILENAME
 """Files that `load_dataset` heeds beside or above the card. We write none."""
 
-UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError, yaml.YAMLError)
+UNREADABLE = (OSError, ValueError, TypeError, LookupError, AttributeError, RuntimeError, ImportError)
 """What `datasets` and YAML raise of cards that say nothing sensible; RecursionError is a RuntimeError."""
 
 
@@ -77,7 +77,7 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
 
 def front_matter_of(card: Path) -> dict[str, Any]:
     """The YAML of a card; one of the `UNREADABLE` where there is none."""
-    found: dict[str, Any] = yaml.safe_load(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2))  # type: ignore[union-attr]
+    found: dict[str, Any] = parse(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2)).data  # type: ignore[union-attr]
     return found
 
 

@@ -25,8 +25,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.common.files import nearest_existing, read_regular, sha256_of, sync
+from mmmi_hf.common.files import read_regular, sha256_of, sync
 from mmmi_hf.common.locks import locked_folder
+from mmmi_hf.common.places import folder_to_read, folder_to_write
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.format.manifest import FileEntry, Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -40,21 +41,20 @@ GROUND_TRUTH_FILES = [{"split": "train", "path": f"{GROUND_TRUTH}/*.parquet"}]
 class DatasetFolder:
     """One dataset folder.
 
-    With `reading` it must hold configurations and need not be writable. Raises ConfigurationError where the folder
-    holds something else, or cannot be written to.
+    With `reading` it must hold configurations and need not be writable.
+
+    Raises:
+        PlaceError: a path that is no such folder, or cannot be written to.
+        ConfigurationError: the folder holds something else.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, reading: bool = False) -> None:
-        self.path = Path(path)
         if reading:
+            self.path = folder_to_read(path)
             if not self.configurations():
                 raise ConfigurationError(f"{self.path} holds no dataset of ours (no manifests/*.json); give its folder")
             return
-        there = nearest_existing(self.path)
-        if not there.is_dir():
-            raise ConfigurationError(f"{there} is a file; give a folder")
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise ConfigurationError(f"{there} cannot be written to; give another folder")
+        self.path = folder_to_write(path)
         unsafe = sorted(set('*?[]"') & set(str(self.path.absolute())))
         if unsafe:
             raise ConfigurationError(

@@ -14,12 +14,15 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
 import datasets
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal.arguments import shown
+from mmmi_hf.common.terminal import printable
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
 
@@ -30,6 +33,8 @@ STANDARDIZE = ("whiten", "rms", "none")
 SPLITS = ("train", "validation", "test")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+_VERSION = re.compile(r"[0-9]{1,9}\.[0-9]{1,9}\.[0-9]{1,9}")
+MOST_ROWS = 10**12
 _RESERVED_NAMES = ("ground_truth", "default")
 """The second is what `load_dataset` takes if none is named, whatever else a card says."""
 
@@ -95,18 +100,20 @@ class MMMIConfig(datasets.BuilderConfig):
                 f"and not {' or '.join(_RESERVED_NAMES)}",
             )
         super().__post_init__()
-        try:
-            self.version: datasets.Version = datasets.Version(str(self.version))
-        except ValueError:
-            raise FieldError(("version",), f"got {self.version!r}, expected x.y.z with three numbers") from None
+        if not _VERSION.fullmatch(str(self.version)):
+            raise FieldError(("version",), f"got {shown(self.version)}, expected x.y.z with three numbers")
+        self.version: datasets.Version = datasets.Version(str(self.version))
         if self.description is not None and not isinstance(self.description, str):
             raise FieldError(("description",), f"expected text, got {type(self.description).__name__}")
+        if self.description is not None and printable(self.description) != self.description:
+            raise FieldError(
+                ("description",),
+                f"expected text without control characters or user:token@ of addresses, got {shown(self.description)}",
+            )
         if self.standardize not in STANDARDIZE:
             raise FieldError(("standardize",), f"got {self.standardize!r}, expected one of {', '.join(STANDARDIZE)}")
-        _check_integer(("rows",), self.rows, minimum=1)
-        _check_integer(("seed",), self.seed, minimum=0)
-        if self.seed >= 2**63:
-            raise FieldError(("seed",), f"got {self.seed}, expected less than 2**63")
+        self.rows = _integer(("rows",), self.rows, 1, MOST_ROWS)
+        self.seed = _integer(("seed",), self.seed, 0, 2**63 - 1)
         if not isinstance(self.store_latents, bool):
             raise FieldError(("store_latents",), f"got {self.store_latents!r}, expected true or false")
         self.modalities = tuple(self.modalities)
@@ -118,7 +125,7 @@ class MMMIConfig(datasets.BuilderConfig):
             )
         for index, modality in enumerate(self.modalities):
             if modality.class_label is not None:
-                _check_integer(("modalities", index, "class_label"), modality.class_label, minimum=0)
+                _integer(("modalities", index, "class_label"), modality.class_label, 0, 2**31)
 
     @property
     def model(self) -> CausalModel:
@@ -202,9 +209,13 @@ class MMMIConfig(datasets.BuilderConfig):
             raise source.located(error) from error
 
 
-def _check_integer(path: tuple[str | int, ...], value: object, *, minimum: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise FieldError(path, f"got {value!r}, expected a whole number of at least {minimum}")
+def _integer(path: tuple[str | int, ...], value: object, least: int, most: int) -> int:
+    """A whole number, NumPy's included."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+        raise FieldError(path, f"got {shown(value)}, expected a whole number of at least {least}")
+    if int(value) > most:
+        raise FieldError(path, f"got {shown(value)}, expected a whole number of at most {most}")
+    return int(value)
 
 
 def _arguments(data: Any, path: Path) -> dict[str, Any]:
@@ -226,6 +237,11 @@ def _arguments(data: Any, path: Path) -> dict[str, Any]:
     for required in ("causal_model", "modalities"):
         if required not in data:
             raise FieldError((), f"the field {required!r} is missing")
+    if "name" not in data and not is_name(path.stem):
+        raise FieldError(
+            (),
+            f"the file's name would be that of the configuration, and {path.stem!r} cannot be one; give a field name",
+        )
     given = dict(data)
     given.setdefault("name", path.stem)
     given.setdefault("version", "1.0.0")

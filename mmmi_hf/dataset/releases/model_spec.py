@@ -23,7 +23,8 @@ import numpy as np
 
 from mmmi_hf.causal import CausalModel, InvalidModelError, stories, templates
 from mmmi_hf.causal.arguments import read_numbers, shown
-from mmmi_hf.dataset.releases.yaml_source import FieldError, FieldPath, check_fields
+from mmmi_hf.common.yaml_files import FieldPath
+from mmmi_hf.dataset.releases.yaml_source import FieldError, check_fields
 
 STORIES: dict[str, Callable[..., CausalModel]] = {
     name: getattr(stories, name)

@@ -13,6 +13,8 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
+from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import place
 from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
@@ -66,6 +68,7 @@ def get_configuration(
     """
     if Path(name).suffix in (".yaml", ".yml"):
         config = MMMIConfig.from_yaml(name)
+        _check_pipelines(config if pipeline is None else config.with_pipeline(pipeline))
         if config.name in _releases() and config.digest != get_configuration(config.name).digest:
             raise ConfigurationError(
                 f"{name}: the name {config.name!r} belongs to a released configuration; take another"
@@ -73,6 +76,12 @@ def get_configuration(
         config = config.with_pipeline(pipeline)
     elif name in _releases():
         config = _released(_releases()[name], pipeline)
+    elif name in _families():
+        members = list(_families()[name].configurations)
+        raise ConfigurationError(
+            f"{name!r} is a family of {len(members)} configurations: {', '.join(members)}; name one of them, or make "
+            f"all of them with `mmmi-hf generate-family {name} --out DIR`"
+        )
     else:
         near = _nearest(name, _releases(), "mmmi-hf list")
         raise ConfigurationError(f"unknown configuration {name!r}: {near} (one's own configuration is a .yaml file)")
@@ -95,6 +104,41 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
+
+
+def _check_pipelines(config: MMMIConfig) -> None:
+    """Refuse a pipeline that is neither known nor a folder nor owner/name, and what the files of one contradict."""
+    from mmmi_hf.flow.bundled import RELEASED, bundled_pipelines, unknown
+    from mmmi_hf.flow.description import described
+
+    for index, (shape, modality) in enumerate(zip(config.model.shapes.values(), config.modalities, strict=False)):
+        name, label, here = modality.pipeline, modality.class_label, ("modalities", index)
+        if has_no_classes(name):
+            if label is not None:
+                raise FieldError((*here, "class_label"), f"{name!r} has no classes; leave class_label out")
+            continue
+        if name in RELEASED and name not in bundled_pipelines():
+            continue  # a package without its weights describes nothing
+        try:
+            local = name in bundled_pipelines() or place(name, "pipeline").is_dir()
+            if not local and not is_repository(name):
+                raise ValueError(unknown(name, ["identity", *bundled_pipelines()]))
+            found = described(name) if local else None
+        except (ValueError, OSError) as error:
+            raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
+        if found is None:
+            continue  # on the Hub; it is looked at when it is loaded
+        if found.latent_shape != shape:
+            raise FieldError(
+                here, f"pipeline {name!r} makes the shape {found.latent_shape}, the causal model has {shape}"
+            )
+        if label is not None and label >= (found.num_classes or 0):
+            raise FieldError(
+                (*here, "class_label"),
+                f"got {label}, expected 0 … {found.num_classes - 1}"
+                if found.num_classes
+                else f"got {label}; {name!r} has no classes, leave class_label out",
+            )
 
 
 def _released(release: Release, pipeline: str | None) -> MMMIConfig:

@@ -1,6 +1,6 @@
-"""YAML files with the line of every field, so that an error can point at it.
+"""Configurations as YAML, with the line of every field, so that an error can point at it.
 
-Owns reading and writing YAML for configurations. Knows nothing of what the fields mean.
+Owns the errors of configurations and the form in which one is written. Knows nothing of what the fields mean.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-FieldPath = tuple[str | int, ...]
+from mmmi_hf.common.places import place
+from mmmi_hf.common.yaml_files import FieldPath, dotted, parse_file
 
 
 class ConfigurationError(ValueError):
@@ -27,14 +28,6 @@ class FieldError(ConfigurationError):
         self.path = path
         self.message = message
         super().__init__(f"{dotted(path)}: {message}" if path else message)
-
-
-def dotted(path: FieldPath) -> str:
-    """("modalities", 1, "class_label") as modalities[1].class_label."""
-    text = ""
-    for part in path:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
-    return text
 
 
 @dataclass(frozen=True)
@@ -61,44 +54,12 @@ class YamlSource:
 
 def read_yaml(path: str | os.PathLike[str]) -> YamlSource:
     """Read a YAML file. Raises ConfigurationError if it is missing, unreadable, malformed or repeats a field."""
-    path = Path(path)
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise ConfigurationError(f"there is no file {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} cannot be read: {error}") from error
-    lines: dict[FieldPath, int] = {}
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
-        if node is not None:
-            _collect(path, node, (), lines)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigurationError(f"{path}, line {line}: not valid YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    except RecursionError:
-        raise ConfigurationError(f"{path} nests too deeply, or contains itself") from None
-    return YamlSource(path, data, lines)
-
-
-def _collect(file: Path, node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int]) -> None:
-    lines.setdefault(path, node.start_mark.line + 1)
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            child = (*path, str(key.value))
-            if child in lines:
-                line = key.start_mark.line + 1
-                raise ConfigurationError(
-                    f"{file}, line {line}: {dotted(child)} is given twice (first on line {lines[child]})"
-                )
-            lines[child] = key.start_mark.line + 1
-            _collect(file, value, child, lines)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _collect(file, value, (*path, index), lines)
+        file = place(path, "the configuration")
+        parsed = parse_file(file)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(str(error)) from error
+    return YamlSource(file, parsed.data, parsed.lines)
 
 
 def check_fields(data: Mapping[str, Any], known: tuple[str, ...], path: FieldPath) -> None:

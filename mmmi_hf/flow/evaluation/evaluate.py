@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from mmmi_hf.common.files import write_json
+from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
@@ -143,14 +144,14 @@ def evaluate_flow(
         "certificate_per_class": certificate_per_class,
         "storage_per_class": storage_per_class,
     }
+    out = folder_to_write(out)
     _check_request(numbers, batch_size, cas, classifier, cas_classifier, dataset)
     data = EvaluationDataset(dataset) if isinstance(dataset, str) else dataset
     name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
     judge = _settings(classifier, ClassifierSettings(seed=seed))
     pupil = _settings(cas_classifier, judge)
     pipe = placed(pipeline, device)
-    out = Path(out)
-    cache = Path(cache) if cache is not None else out / "cache"
+    cache = folder_to_write(cache, "cache") if cache is not None else out / "cache"
     if command is None:
         files = {"classifier": classifier, "cas-classifier": cas_classifier}
         command = _command(name, data, out, numbers, cas=cas, files=files, seed=seed, batch_size=batch_size)

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mmmi_hf.common.cards import Card, environment
+from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.yaml_files import parse_file
 from mmmi_hf.flow.bundled import bundled_pipelines
 
 if TYPE_CHECKING:
@@ -104,8 +106,8 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path} is missing; a card is rendered from {RECIPE}, {TRAINING} and {EVALUATION}")
     try:
-        content = yaml.safe_load(path.read_text()) if path.suffix == ".yaml" else json.loads(path.read_text())
-    except (ValueError, yaml.YAMLError) as error:
+        content = parse_file(path).data if path.suffix == ".yaml" else json.loads(read_regular(path))
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; restore it") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a mapping, got {type(content).__name__}; restore it")

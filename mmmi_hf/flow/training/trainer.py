@@ -31,6 +31,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
 from mmmi_hf.common.files import replacing, write_json
+from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
 from mmmi_hf.flow.training.prefetching import ahead
@@ -75,7 +76,7 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     """
     from accelerate import Accelerator
 
-    out = Path(out)
+    out = folder_to_write(out)
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
     main = accelerator.is_main_process
     check_folder(out, recipe)

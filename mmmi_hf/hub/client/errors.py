@@ -8,9 +8,14 @@ from __future__ import annotations
 import httpx2
 from huggingface_hub import errors
 
+from mmmi_hf.common.terminal import without_user
+
 
 class HubRequestError(ValueError):
-    """The request is wrong: says what was asked, what was found and what would be right."""
+    """The request is wrong: says what was asked, what was found and what would be right, and no user of an address."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_user(message))
 
 
 class VersionExistsError(HubRequestError):
@@ -27,6 +32,9 @@ class DamagedFilesError(HubRequestError):
 
 class HubUnavailableError(OSError):
     """The Hub did not answer as it should, and trying again did not help; the same call continues later."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(without_user(message))
 
 
 def status_of(error: BaseException) -> int | None:
@@ -57,7 +65,7 @@ def in_one_line(error: BaseException) -> str:
     """What the Hub said, without request ids and addresses of the second order."""
     found = _in_chain(error) or error
     lines = [line.strip() for line in str(found).splitlines() if line.strip()]
-    return " ".join(line for line in lines if "Request ID" not in line)[:300] or type(found).__name__
+    return without_user(" ".join(line for line in lines if "Request ID" not in line))[:300] or type(found).__name__
 
 
 def refused(error: BaseException, what: str) -> HubRequestError | None:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 
 from mmmi_hf.hub.client.errors import HubRequestError
 
-_NUMBER = r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
+_PART = "(0|[1-9][0-9]{0,8})"
+_NUMBER = rf"{_PART}\.{_PART}\.{_PART}"
 _TAG = re.compile(f"v{_NUMBER}")
-_TITLE = re.compile(f"Release v{_NUMBER}(?![\\d.])")
+_TITLE = re.compile(f"Release v{_NUMBER}(?![0-9.])")
 
 
 class Version(NamedTuple):
@@ -51,7 +52,7 @@ def parse_version(text: str) -> Version:
     """1.2.0 or v1.2.0. Raises HubRequestError for anything else."""
     version = version_of_tag(text if text.startswith("v") else f"v{text}")
     if version is None:
-        raise HubRequestError(f"version must be X.Y.Z, such as 1.2.0, or 'auto', got {text!r}")
+        raise HubRequestError(f"version must be X.Y.Z, such as 1.2.0, or 'auto', got {text[:40]!r}")
     return version
 
 

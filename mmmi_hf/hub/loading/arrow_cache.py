@@ -49,8 +49,9 @@ def map_parquet(
 
 
 def _unpack(files: Sequence[Path], target: Path, tick: Callable[[float], object]) -> None:
+    # Opened by Python: pyarrow makes files that only their owner can read, whatever the umask.
     schema = pq.read_schema(files[0])
-    with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
+    with target.open("wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         waiting = schema.empty_table()
         for file in files:
             for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):

@@ -6,9 +6,11 @@ Owns the public functions, the digest checks and the typed result. May import da
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import folder_to_write, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
@@ -36,6 +40,7 @@ from mmmi_hf.hub.client.retries import Backoff
 from mmmi_hf.hub.loading import batches
 from mmmi_hf.hub.loading.arrow_cache import map_parquet
 from mmmi_hf.hub.loading.revisions import Repository, Snapshot
+from mmmi_hf.hub.merging import split_card
 
 if TYPE_CHECKING:
     import torch
@@ -69,7 +74,40 @@ class Quantity:
     method: str
 
 
-@dataclass(frozen=True)
+class UnknownQuantityError(KeyError):
+    """A quantity that the ground truth does not state; the message names near ones."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
+class GroundTruth(Mapping[str, Quantity]):
+    """Quantity, such as "I(x1;y)" → Quantity, in the order of the table."""
+
+    def __init__(self, quantities: Mapping[str, Quantity]) -> None:
+        self._quantities = dict(quantities)
+
+    def __getitem__(self, name: str) -> Quantity:
+        try:
+            return self._quantities[name]
+        except (KeyError, TypeError):
+            near = difflib.get_close_matches(str(name), self._quantities, n=3, cutoff=0.4) or list(self._quantities)[:3]
+            raise UnknownQuantityError(
+                f"no quantity {name!r}; there are {len(self)}, such as {', '.join(near)}. Others are computed by "
+                "mmmi_hf.causal.quantities.read(NAME).of(loaded.model)"
+            ) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._quantities)
+
+    def __len__(self) -> int:
+        return len(self._quantities)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} quantities: {', '.join(list(self)[:2])}{', …' if len(self) > 2 else ''}>"
+
+
+@dataclass(frozen=True, repr=False)
 class Loaded:
     """A configuration.
 
@@ -95,9 +133,15 @@ class Loaded:
     version: str
     revision: str | None
     commit: str | None
-    manifest: Manifest = field(repr=False)
-    certificate: CertificateRecord | None = field(repr=False)
+    manifest: Manifest
+    certificate: CertificateRecord | None
     verified: bool
+
+    def __repr__(self) -> str:
+        rows = ", ".join(f"{split} {self.manifest.splits[split].rows:,}" for split in self.splits)
+        where = "a folder" if self.revision is None else self.revision
+        files = "verified" if self.verified else "not verified"
+        return f"<{self.config} {self.version} from {where}: {rows} rows; {self.ground_truth!r}; files {files}>"
 
     def numpy_batches(
         self,
@@ -134,10 +178,10 @@ class Loaded:
 
 def load(
     repo_or_dir: str | os.PathLike[str],
-    config: str,
+    config: str | None = None,
     *,
     revision: str | None = None,
-    split: str | None = None,
+    split: str | datasets.Split | None = None,
     streaming: bool = False,
     columns: Sequence[str] | None = None,
     token: str | bool | None = None,
@@ -151,14 +195,14 @@ def load(
 
     Args:
         repo_or_dir: owner/name on the Hub, or a dataset folder (an existing folder wins).
-        config: the configuration.
+        config: the configuration; by default the one that `load_dataset` takes, or the only one.
         revision: tag, branch or commit; by default the newest release (tag vX.Y.Z) that holds the configuration, out
             of the cache if the Hub cannot be reached.
-        split: one split; None for all.
+        split: one split; None for all. Slices ("train[:10]") are not taken: use `.select` on what was loaded.
         streaming: read over the network as rows are asked for. Data files are then not checked against digests.
         columns: only these; None for all.
         token: of the Hub; None for the one that is logged in.
-        cache_dir: of downloads; None for huggingface_hub's own.
+        cache_dir: of downloads and of unpacked rows; None for those of huggingface_hub and datasets.
         verify: compare data files with the manifest's digests, every time.
         force_download: fetch files again that are in the cache.
         progress: show progress bars.
@@ -172,22 +216,25 @@ def load(
         HubRequestError: no such repository, release, configuration, split or column (these are ValueErrors).
         HubUnavailableError: the Hub did not answer as it should, several times.
     """
-    name = os.fspath(repo_or_dir)
+    name, split = os.fspath(repo_or_dir), None if split is None else str(split)
     repository = _repository(name, revision, token, cache_dir, force_download, backoff)
     with progress_bars_of_the_client(progress):
-        found = Snapshot(Path(name), "", "") if repository is None else repository.find(config, revision)
+        if config is None:
+            config = _default(place(name) if repository is None else repository.all_small_files(revision).folder)
+        found = Snapshot(place(name), "", "") if repository is None else repository.find(config, revision)
     record = _Record.read(found.folder, config)
     splits = record.splits(split)
     if columns is not None:
         columns = batches.checked_columns(columns, record.columns)
     with progress_bars_of_the_client(progress):
         if streaming:
-            data = _stream(name, found, config, split, columns, token)
+            data = _stream(str(found.folder) if repository is None else name, found, config, split, columns, token)
         else:
             if repository is not None:
                 paths = [path for part in splits for path in record.manifest.splits[part].files]
                 found = repository.fetch(found.revision, paths)
-            data = _mapped(found.folder, record, splits, columns, verify=verify, progress=progress)
+            unpacked = Path(datasets.config.HF_DATASETS_CACHE) if cache_dir is None else place(cache_dir) / "datasets"
+            data = _mapped(found.folder, record, splits, columns, unpacked, verify=verify, progress=progress)
             data = data[splits[0]] if split is not None else data
     return Loaded(
         data,
@@ -216,7 +263,7 @@ def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> 
     """
     name = os.fspath(repo_or_dir)
     repository = _repository(name, revision, None, None, False, None)
-    return Snapshot(Path(name), "", "") if repository is None else repository.all_small_files(revision)
+    return Snapshot(place(name), "", "") if repository is None else repository.all_small_files(revision)
 
 
 def _repository(
@@ -228,7 +275,7 @@ def _repository(
     backoff: Backoff | None,
 ) -> Repository | None:
     """The repository of a name, None for a folder; refuses what is neither."""
-    if Path(name).is_dir():
+    if place(name, "folder or repository").is_dir():
         if revision is not None:
             raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")
         return None
@@ -237,8 +284,23 @@ def _repository(
     check_address(name, token)
     if revision == "":
         raise HubRequestError("revision is empty; give a tag, branch or commit, or None for the newest release")
-    cache = None if cache_dir is None else Path(cache_dir)
+    cache = None if cache_dir is None else folder_to_write(cache_dir, "cache_dir")
     return Repository(name, token, cache, force_download, backoff or Backoff())
+
+
+def _default(root: Path) -> str:
+    """The configuration that `load_dataset` would take, or the only one."""
+    names, card = DatasetFolder(root, reading=True).configurations(), root / "README.md"
+    if len(names) == 1:
+        return names[0]
+    try:
+        entries = split_card(read_regular(card).decode())[0].get("configs") or []
+        marked = [entry["config_name"] for entry in entries if entry.get("default")]
+    except (OSError, ValueError, TypeError, AttributeError, LookupError):
+        marked = []  # a card that says nothing of it
+    if len(marked) == 1 and marked[0] in names:
+        return str(marked[0])
+    raise HubRequestError(f"config: there are {len(names)} and no default; name one of {', '.join(names)}")
 
 
 @dataclass(frozen=True)
@@ -270,10 +332,15 @@ class _Record:
             row["quantity"]: Quantity(**{name: row[name] for name in names})
             for row in ground_truth_table(rebuilt, certificate).to_pylist()
         }
-        return cls(manifest, rebuilt.model, truth, certificate)
+        return cls(manifest, rebuilt.model, GroundTruth(truth), certificate)
 
     def splits(self, wanted: str | None) -> tuple[str, ...]:
         there = tuple(self.manifest.splits)
+        if wanted is not None and wanted not in there and re.search(r"[\[+]", wanted):
+            raise HubRequestError(
+                f"split: slices such as {wanted!r} are not taken; load one of {', '.join(there)} and use "
+                ".dataset.select(range(n))"
+            )
         if wanted is not None and wanted not in there:
             raise HubRequestError(f"split: {self.manifest.config!r} has no split {wanted!r}; {', '.join(there)}")
         return there if wanted is None else (wanted,)
@@ -353,6 +420,7 @@ def _mapped(
     record: _Record,
     splits: Sequence[str],
     columns: Sequence[str] | None,
+    cache_dir: Path,
     *,
     verify: bool,
     progress: bool,
@@ -366,7 +434,7 @@ def _mapped(
         license=LICENSE,
         citation=CITATION,
     )
-    cache_dir = Path(datasets.config.HF_DATASETS_CACHE) / "mmmi_hf" / manifest.config
+    cache_dir = cache_dir / "mmmi_hf" / manifest.config
     rows = sum(manifest.splits[split].rows for split in splits)
     mapped = datasets.DatasetDict()
     with progress_bar(f"reading {manifest.config}", rows, shown=progress) as bar:

@@ -15,6 +15,7 @@ from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import folder_to_read, place
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.flow.bundled import BUNDLED, INDEX, bundled_pipelines
 from mmmi_hf.hub.client.bars import progress_bars_of_the_client
@@ -93,15 +94,18 @@ def publish(
 
             if configs is not None:
                 raise HubRequestError(f"configs belong to dataset folders; {folder} is a pipeline")
-            kind, content = "model", PipelineContent(pipeline, repo, None if card is None else Path(card))
+            kind, content = (
+                "model",
+                PipelineContent(pipeline, repo, None if card is None else folder_to_read(card, "card")),
+            )
         elif isinstance(folder, str | os.PathLike):
             if card is not None:
                 raise HubRequestError("card belongs to pipelines; the card of a dataset is generated from its folder")
-            if not Path(folder).is_dir():
+            if not place(folder, "folder").is_dir():
                 raise HubRequestError(f"there is no folder {folder}; give a dataset folder, or a pipeline")
             remote = SmallFiles(api, repo, kind, work / "remote")
             content = DatasetContent(
-                DatasetFolder(folder),
+                DatasetFolder(folder, reading=True),
                 configs,
                 repo,
                 remote,
@@ -122,7 +126,8 @@ def _pipeline_folder(given: str | os.PathLike[str] | FlowMatchingPipeline, work:
     if isinstance(given, str | os.PathLike):
         if os.fspath(given) in bundled_pipelines():
             return BUNDLED / os.fspath(given)
-        return Path(given) if (Path(given) / INDEX).is_file() else None
+        path = place(given, "folder")
+        return path if (path / INDEX).is_file() else None
     if not hasattr(given, "save_pretrained"):
         return None
     given.save_pretrained(work / "pipeline")

@@ -50,13 +50,23 @@ def models(family):
     return [get_configuration(name).model for name in get_family(family).configurations]
 
 
+INDEX_OF = {
+    "_class_name": "FlowMatchingPipeline",
+    "unet": ["diffusers", "UNet2DModel"],
+    "scheduler": ["mmmi_hf.flow.scheduler", "FlowMatchODEScheduler"],
+}
+
+
 def of_size(name, tmp_path, shape):
     """A pipeline's folder that says what shape it makes; its weights are never read here."""
     folder = tmp_path / name
     (folder / "unet").mkdir(parents=True)
-    (folder / "model_index.json").write_text(json.dumps({"_class_name": "FlowMatchingPipeline", "patch_size": 2}))
+    (folder / "model_index.json").write_text(json.dumps(INDEX_OF | {"patch_size": 2}))
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").touch()
+    (folder / "scheduler").mkdir()
+    (folder / "scheduler" / "scheduler_config.json").write_text("{}")
     channels, height, width = shape
-    config = {"in_channels": 4 * channels, "sample_size": [height // 2, width // 2]}
+    config = {"in_channels": 4 * channels, "out_channels": 4 * channels, "sample_size": [height // 2, width // 2]}
     (folder / "unet" / "config.json").write_text(json.dumps(config))
     return str(folder)
 

@@ -174,8 +174,8 @@ def test_settings_are_read_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (None, "cannot be read as YAML"),
-        ("a: [", "cannot be read as YAML"),
+        (None, "there is no file"),
+        ("a: [", r"classifier.yaml, line \d: not valid YAML"),
         ("[1]", "must hold fields of a classifier"),
         ("epoch: 3", r"unknown fields \['epoch'\]; a classifier has .*'epochs'"),
         ("epochs: 0", r"classifier.yaml: epochs must be at least 1"),

@@ -122,7 +122,7 @@ def test_recipes_that_cannot_be_used(data, changes, says):
         ("[1]", "must hold fields"),
         ("[]", "must hold fields"),
         ("", "the field 'dataset' is missing"),
-        ("a: [", "cannot be read as YAML"),
+        ("a: [", "not valid YAML"),
         ("steps: 3", "the field 'dataset' is missing"),
     ],
 )

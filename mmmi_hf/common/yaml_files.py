@@ -1,0 +1,153 @@
+"""YAML that others wrote: read once, with the line of every field, within bounds.
+
+Owns what is refused before anything is built: too many bytes, values or levels, aliases of lists and mappings (which
+grow without end), and a field given twice. Knows nothing of what the fields mean.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mmmi_hf.common.files import UnusableFileError, read_regular
+from mmmi_hf.common.terminal import printable
+
+FieldPath = tuple[str | int, ...]
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+MOST_BYTES = 8 << 20
+MOST_VALUES = 200_000
+"""Texts, numbers, lists and mappings together; a larger template is an image."""
+MOST_LEVELS = 64
+
+
+class YamlError(ValueError):
+    """YAML that is not read; `line` is where, counted from 1, if that is known."""
+
+    def __init__(self, message: str, line: int | None = None) -> None:
+        self.line = line
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What YAML says, and where.
+
+    Attributes:
+        data: plain Python values.
+        lines: 1-based line of every field by its path.
+    """
+
+    data: Any
+    lines: Mapping[FieldPath, int]
+
+
+def parse_file(path: Path) -> Parsed:
+    """The content of a regular file of YAML.
+
+    Raises:
+        YamlError: names the file, and the line where it can.
+        FileNotFoundError: there is none.
+    """
+    try:
+        text = read_regular(path, MOST_BYTES).decode("utf-8-sig")
+    except (FileNotFoundError, NotADirectoryError):
+        raise FileNotFoundError(f"there is no file {path}") from None
+    except UnusableFileError as error:
+        raise YamlError(str(error)) from None
+    except OSError as error:
+        raise YamlError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise YamlError(f"{path} cannot be read: it is no UTF-8 text ({error.reason})") from error
+    try:
+        return parse(text)
+    except YamlError as error:
+        where = path if error.line is None else f"{path}, line {error.line}"
+        raise YamlError(f"{where}: {error}", error.line) from error
+
+
+def parse(text: str) -> Parsed:
+    """The content of a text of YAML. Raises YamlError, without a file's name."""
+    if len(text) > MOST_BYTES:
+        raise YamlError(f"more than {MOST_BYTES:,} characters, at most that many are read")
+    lines: dict[FieldPath, int] = {}
+    try:
+        _check_bounds(text)
+        loader = _Loader(text)
+        try:
+            node = loader.get_single_node()
+            if node is not None:
+                _collect(node, (), lines)
+            data = None if node is None else loader.construct_document(node)
+        finally:
+            loader.dispose()
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else None
+        raise YamlError(f"not valid YAML: {_one_line(error.problem)}", line) from error
+    except yaml.YAMLError as error:
+        raise YamlError(f"not valid YAML: {_one_line(error)}") from error
+    except (RecursionError, ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
+        if isinstance(error, YamlError):
+            raise
+        raise YamlError(f"not valid YAML: {_one_line(error)}") from error
+    return Parsed(data, lines)
+
+
+def _check_bounds(text: str) -> None:
+    """Refuse what would be large or deep, before any of it is built."""
+    values = level = 0
+    anchors: set[str] = set()
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else None
+        if isinstance(event, yaml.NodeEvent):
+            values += 1
+            if values > MOST_VALUES:
+                raise YamlError(
+                    f"more than {MOST_VALUES:,} values, at most that many are read; store arrays as images", line
+                )
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor in anchors:
+                raise YamlError(f"the alias *{event.anchor} repeats a list or mapping; write it out", line)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            level += 1
+            if event.anchor is not None:
+                anchors.add(event.anchor)
+            if level > MOST_LEVELS:
+                raise YamlError(f"it nests deeper than {MOST_LEVELS} levels, at most that many are read", line)
+        elif isinstance(event, yaml.CollectionEndEvent):
+            level -= 1
+
+
+def _collect(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int]) -> None:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise YamlError("the name of a field is a list or mapping, expected a text", line)
+            child = (*path, str(key.value))
+            if child in lines:
+                raise YamlError(f"{dotted(child)} is given twice (first on line {lines[child]})", line)
+            lines[child] = line
+            _collect(value, child, lines)
+    elif isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            _collect(value, (*path, index), lines)
+
+
+def dotted(path: FieldPath) -> str:
+    """("modalities", 1, "class_label") as modalities[1].class_label."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else part
+    return text
+
+
+def _one_line(error: object) -> str:
+    text = printable(re.sub(r"\s+", " ", str(error)).strip())
+    return text if len(text) <= 200 else f"{text[:200]}…"

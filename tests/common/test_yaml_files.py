@@ -1,0 +1,85 @@
+"""YAML that others wrote: bounds, lines, and one line for each refusal."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mmmi_hf.common import yaml_files
+from mmmi_hf.common.yaml_files import YamlError, parse, parse_file
+
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10))
+
+
+def test_data_and_lines():
+    found = parse("a: &x 1\nb:\n- c: 2\n- *x\n")
+    assert found.data == {"a": 1, "b": [{"c": 2}, 1]}
+    assert found.lines[("b", 0, "c")] == 3
+    assert parse("").data is None
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (BOMB, "the alias *a0 repeats a list or mapping"),
+        ("a: &a [*a]", "the alias *a repeats"),
+        ("[" * 200_000, "nests deeper than 64"),
+        ("{a: " * 100, "nests deeper than 64"),
+        ("[" + "1," * 500_000 + "1]", "more than 200,000 values"),
+        ("a: 1\nb: 2\na: 3", "a is given twice (first on line 1)"),
+        ("- {x: 1, x: 2}", "[0].x is given twice"),
+        ("? [1]\n: 2", "the name of a field is a list or mapping"),
+        ('a: "\\ud800"', "not valid YAML"),
+        ("a: !!bool abc", "not valid YAML"),
+        ("a: !!timestamp x", "not valid YAML"),
+        ("a: !!int x", "not valid YAML"),
+        ("a: " + "1" * 5000, "not valid YAML"),
+        ("a: 2026-13-45", "not valid YAML"),
+        ("a: !!python/object:os.x 1", "not valid YAML"),
+        ("\x00", "not valid YAML"),
+        ("a\n---\nb", "not valid YAML"),
+        ("a: [", "not valid YAML"),
+        ("x" * (yaml_files.MOST_BYTES + 1), "characters, at most"),
+    ],
+)
+def test_what_is_refused(text, says):
+    started = time.monotonic()
+    with pytest.raises(YamlError) as refused:
+        parse(text)
+    assert says in str(refused.value)
+    assert len(str(refused.value).splitlines()) == 1
+    assert time.monotonic() - started < 15
+
+
+def test_without_the_c_library_the_same_is_refused(monkeypatch):
+    monkeypatch.setattr(yaml_files, "_Loader", yaml.SafeLoader)
+    for text in (BOMB, "[" * 5000, "a: 1\na: 2", "a: !!bool abc"):
+        with pytest.raises(YamlError):
+            parse(text)
+
+
+def test_files(tmp_path):
+    path = tmp_path / "a.yaml"
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        parse_file(path)
+    path.write_text("b: 1\na: [")
+    with pytest.raises(YamlError, match=r"a.yaml, line \d: not valid YAML"):
+        parse_file(path)
+    path.write_bytes(b"\xef\xbb\xbfa: 1")
+    assert parse_file(path).data == {"a": 1}
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(YamlError, match="no UTF-8 text"):
+        parse_file(path)
+    with pytest.raises(YamlError, match="is a folder, expected a regular file"):
+        parse_file(tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(YamlError, match="is a pipe"):
+        parse_file(tmp_path / "pipe")
+    with pytest.raises(YamlError, match="is a device"):
+        parse_file(Path("/dev/zero"))
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(yaml_files.MOST_BYTES + 1)
+    with pytest.raises(YamlError, match="expected at most"):
+        parse_file(tmp_path / "large")
