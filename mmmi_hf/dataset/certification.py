@@ -62,7 +62,6 @@ from mmmi_hf.dataset.certificate.standing import (
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (
     CERTIFICATE_FORMAT,
-    CERTIFICATE_FORMAT,
     CertificateRecord,
     FloorEvidence,
     QuantityBounds,
