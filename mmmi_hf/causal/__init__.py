@@ -9,6 +9,7 @@ from mmmi_hf.causal.errors import (
     InfiniteInformationError,
     InvalidModelError,
     InvalidQueryError,
+    NotExactError,
 )
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents
@@ -23,6 +24,7 @@ __all__ = [
     "InvalidModelError",
     "InvalidQueryError",
     "Latents",
+    "NotExactError",
     "PartialInformation",
     "common_cause",
     "decaying_modalities",

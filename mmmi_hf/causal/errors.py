@@ -20,6 +20,10 @@ class InvalidQueryError(ValueError):
     """Blocks, rows, seeds or latents that a causal model cannot answer about."""
 
 
+class NotExactError(InvalidQueryError):
+    """A quantity that has no exact value here: refused with the reason, never approximated."""
+
+
 class InfiniteInformationError(ValueError):
     """A query about blocks of which some determine a part of others exactly: its value is infinite or undefined."""
 

@@ -16,8 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import DTypeLike
 
-from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import InvalidQueryError
 
 STANDARDIZATIONS = ("whiten", "rms", "none")
@@ -44,7 +45,7 @@ class Latents:
     """Latents and target of some rows.
 
     z: modality name → (n, *shape), standardised as `standardize` says.
-    y: (n,), never rescaled.
+    y: (n,), or (n, m) of several targets, never rescaled.
     start: the first row, seed: of the streams; both None where the latents were not drawn (recovered from images).
     """
 
@@ -101,12 +102,13 @@ def check_latents(latents: Latents, shapes: Mapping[str, tuple[int, ...]]) -> in
     return int(next(iter(counts.values())))
 
 
-def check_target(latents: Latents) -> Array:
-    """y as float64. Raises InvalidQueryError where it is not one number per row."""
+def check_target(latents: Latents, shape: Shape = ()) -> Array:
+    """y as float64, (n, *shape). Raises InvalidQueryError where it is something else."""
     target = np.asarray(latents.y, dtype=np.float64)
     counts = {len(values) for values in latents.z.values()}
-    if target.ndim != 1 or counts - {len(target)}:
-        raise InvalidQueryError(f"latents.y has shape {target.shape}, expected one number for each of {counts} rows")
+    if target.ndim != 1 + len(shape) or target.shape[1:] != shape or counts - {len(target)}:
+        expected = f"{shape[0]} numbers" if shape else "one number"
+        raise InvalidQueryError(f"latents.y has shape {target.shape}, expected {expected} for each of {counts} rows")
     return target
 
 
@@ -118,11 +120,12 @@ def draw(
     seed: int,
     kind: str,
     start: int | None,
+    target: tuple[Shape, DTypeLike] = ((), np.float64),
 ) -> Latents:
-    """The latents of some rows, in chunks that stay in cache."""
+    """The latents of some rows, in chunks that stay in cache; `target` is the shape and the type of y of one row."""
     count = len(rows)
     z = {name: np.empty((count, *shape)) for name, shape in shapes.items()}
-    y = np.empty(count)
+    y = np.empty((count, *target[0]), dtype=target[1])
     flat = {name: values.reshape(count, math.prod(shapes[name])) for name, values in z.items()}
     normals = PhiloxNormals(seed)
     for begin in range(0, count, sampler.rows_at_once):

@@ -13,16 +13,19 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import information
+from mmmi_hf.causal import information, targets
 from mmmi_hf.causal.arguments import Array, Shape, read_natural
-from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
-from mmmi_hf.causal.laws import serialization
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
+from mmmi_hf.causal.targets import Target, serialization
+from mmmi_hf.causal.targets.quadrature import Exact
+from mmmi_hf.causal.targets.target import View
+from mmmi_hf.causal.targets.target_law import TargetLaw
 
 _CHUNK_NUMBERS = 1 << 20
 
@@ -39,6 +42,7 @@ class CausalModel:
         mixing: (M, J), G_ij.
         shape: the shape of every modality, or one per modality; modalities that share a vector source must agree.
         templates: T_ik: a name, an array of `shape`, or an M × K nesting of these, None where w_ik is 0.
+        target: what y is made of instead, a kind with its arguments, e.g. {"classes": {"quantiles": 10}}.
 
     Raises:
         InvalidModelError: coefficients, shapes or templates that define no density.
@@ -48,8 +52,11 @@ class CausalModel:
     4.015204781
     """
 
-    def __init__(self, eta: Any, weights: Any, mixing: Any, *, shape: Any, templates: Any = "ones") -> None:
-        self._law: Law = StructuredLaw(eta, weights, mixing, shape, templates)
+    def __init__(
+        self, eta: Any, weights: Any, mixing: Any, *, shape: Any, templates: Any = "ones", target: Any = None
+    ) -> None:
+        law = StructuredLaw(eta, weights, mixing, shape, templates)
+        self._law: Law = law if target is None else TargetLaw(law, targets.read(target))
 
     @classmethod
     def of_law(cls, law: Law) -> CausalModel:
@@ -84,6 +91,20 @@ class CausalModel:
     def digest(self) -> str:
         """sha256 (hexadecimal) of the model's content; equal templates count as equal, however they were given."""
         return serialization.digest(self._law)
+
+    @property
+    def target(self) -> Target | None:
+        """What y is made of; None where it is the Gaussian y = Σ_k η_k ũ_k itself."""
+        return self._law.target if isinstance(self._law, TargetLaw) else None
+
+    def with_target(self, target: Target | Mapping[str, Any] | None) -> CausalModel:
+        """The same modalities with another y; None is the Gaussian one.
+
+        Raises:
+            InvalidModelError: no target, or one that this model has no causes for.
+        """
+        base = self._law.base if isinstance(self._law, TargetLaw) else self._law
+        return self.of_law(base if target is None else TargetLaw(base, targets.read(target)))
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -148,6 +169,10 @@ class CausalModel:
         """
         return self._information(self._query(a, b, given))
 
+    def information_error(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
+        """A bound of the numerical error of I(a; b | given) in nats, where it is a quadrature; 0 where it is none."""
+        return self._law.information_error(self._query(a, b, given))
+
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
         """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²)."""
         return self._law.form(self._query(a, b, given)).correlations()
@@ -168,7 +193,7 @@ class CausalModel:
         """
         query = self._query(a, b, given)
         form = self._law.form(query)
-        target = check_target(latents) if TARGET in query.names else None
+        target = check_target(latents, self._law.target_shape) if TARGET in query.names else None
         parts = [np.zeros(0)]
         for rows, values in self._parts(latents, query.modalities):
             known = len(values[query.modalities[0]])
@@ -193,8 +218,19 @@ class CausalModel:
         return self.total_correlation(names) - self.dual_total_correlation(names)
 
     def partial_information_decomposition(self, a: Blocks, b: Blocks) -> PartialInformation:
-        """I(a, b; y) as redundant, unique and synergistic information about y, in nats (Gaussian BROJA, exact)."""
+        """I(a, b; y) as redundant, unique and synergistic information about y, in nats.
+
+        Gaussian BROJA, exact; for another y exact only where a or b tells nothing of it by itself.
+
+        Raises:
+            NotExactError: both do.
+        """
         query = self._query(a, b, TARGET)
+        if not self._law.decomposes and all(self._between(side, (TARGET,), ()) for side in (query.first, query.second)):
+            raise NotExactError(
+                f"{', '.join(query.first)} and {', '.join(query.second)} both tell of y, which is not Gaussian: no "
+                "decomposition of what they tell is exact; ask for I(a;y), I(b;y), I(a,b;y) and II(a;b;y)"
+            )
         return information.partial_information(self._between, query.first, query.second, query.given)
 
     def information_map(self, a: str, b: str = TARGET, *, standardize: str = "whiten") -> Array:
@@ -270,8 +306,35 @@ class CausalModel:
         return tuple(self.of_law(law) for law in self._law.of_shared_causes(first, second))
 
     @property
+    def classes(self) -> int | None:
+        """How many classes y has; None where it is no class."""
+        return None if self.target is None else self.target.classes
+
+    def class_posterior(self, latents: Latents, blocks: Blocks) -> Array:
+        """p(class | blocks) of every row, (n, classes). Raises NotExactError where y is no class."""
+        names = self._modalities(blocks)
+        view = self._view(names)
+        parts = [view.posterior(values) for _, values in self._parts(latents, names)]
+        return np.concatenate([np.zeros((0, self.classes or 0)), *parts])
+
+    def bayes_accuracy(self, blocks: Blocks) -> Exact:
+        """The accuracy of the best guess of the class, with its numerical error. Raises NotExactError without one."""
+        return self._view(self._modalities(blocks)).accuracy()
+
+    def bayes_log_loss(self, blocks: Blocks) -> Exact:
+        """H(class | blocks) in nats, the floor of the log loss, likewise."""
+        return self._view(self._modalities(blocks)).log_loss()
+
+    def r2_ceiling(self, blocks: Blocks) -> Exact:
+        """The R² of E[y | blocks], of several targets their mean, likewise."""
+        names = self._modalities(blocks)
+        if self.target is None:
+            return Exact(-math.expm1(-2.0 * self._between(names, (TARGET,), ())))
+        return self._view(names).r2_ceiling()
+
+    @property
     def variance_y(self) -> float:
-        """Var(y) = Σ η_k²."""
+        """Var(y), of the Gaussian y Σ η_k²."""
         return self._law.target_variance
 
     def residual_variance(self, blocks: Blocks) -> float:
@@ -314,6 +377,11 @@ class CausalModel:
     def _modalities(self, blocks: Blocks) -> tuple[str, ...]:
         return read_blocks("blocks", blocks, self._law.shapes)
 
+    def _view(self, blocks: tuple[str, ...]) -> View:
+        if not isinstance(self._law, TargetLaw):
+            raise NotExactError("y is a Gaussian number without classes; give the model a target such as classes")
+        return self._law.view(blocks)
+
     def _information(self, query: Query) -> float:
         if query not in self._found:
             value = self._law.form(query).information()
@@ -332,7 +400,8 @@ class CausalModel:
 
     def _draw(self, rows: Sequence[int], seed: int, kind: str, start: int | None) -> Latents:
         seed = read_natural("seed", seed)
-        return draw(self._law.sampler(check_kind(kind)), self._law.shapes, rows, seed=seed, kind=kind, start=start)
+        sampler, target = self._law.sampler(check_kind(kind)), (self._law.target_shape, self._law.target_type)
+        return draw(sampler, self._law.shapes, rows, seed=seed, kind=kind, start=start, target=target)
 
     def _mapped(self, z: Any, name: str, function: Callable[[Array], Array]) -> Array:
         (name,) = self._modalities(name)

@@ -1,4 +1,4 @@
-"""`train`, `evaluate-flow` and `map-share`: pipelines."""
+"""`train`, `distill`, `evaluate-flow` and `map-share`: pipelines."""
 
 from __future__ import annotations
 
@@ -28,6 +28,29 @@ def train(
     quieten_libraries(quiet)
     chosen = TrainingRecipe.from_yaml(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
     pipeline = run(chosen, out, cpu=cpu, progress=not quiet)
+    typer.echo(f"Pipeline in {pipeline}\nMeasure it with: mmmi-hf evaluate-flow {pipeline} --dataset … --out …")
+
+
+@app.command()
+def distill(
+    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML); see model_cards/ for examples.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
+    trajectories: Annotated[
+        Path | None, typer.Option(help="Folder of the teacher's stored trajectories; default: in the run's.")
+    ] = None,
+    teacher: Annotated[str | None, typer.Option(help="A pipeline, instead of the recipe's.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Trajectories per step, instead of the recipe's.")] = None,
+    cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train a student that makes a pipeline's journey in fewer steps."""
+    from mmmi_hf.flow.training.distillation import distill as run
+    from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
+
+    quieten_libraries(quiet)
+    chosen = DistillationRecipe.from_yaml(recipe, teacher=teacher, steps=steps, batch_size=batch_size)
+    pipeline = run(chosen, out, trajectories=trajectories, cpu=cpu, progress=not quiet)
     typer.echo(f"Pipeline in {pipeline}\nMeasure it with: mmmi-hf evaluate-flow {pipeline} --dataset … --out …")
 
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     LinearMap = Callable[[torch.Tensor], torch.Tensor]
 
 CERTIFIED_TOGETHER = 4  # rows whose autograd graphs are held at a time
+REACH = {torch.float64: 1e-7, torch.float32: 3e-4}
+"""Of finite differences, in units of the norm of the point."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,7 @@ def step_certificate(
 
                 with torch.no_grad():
                     after, after_other = step(x), step(other)
-                norm, smallest = _extremes(step, x, iterations, generator)
+                norm, smallest, _ = extremes(step, x, iterations, generator)
                 gap = (x - other).flatten(1)
                 moved = (after - after_other).flatten(1)
                 monotone = (moved * gap).sum(1) / (gap * gap).sum(1)
@@ -252,14 +254,17 @@ def step_certificate(
     return StepCertificate(samples=samples, seed=seed, iterations=iterations, steps=steps)
 
 
-def _extremes(
+def extremes(
     step: LinearMap, x: torch.Tensor, iterations: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """(‖A‖, λ_min((A + Aᵀ)/2)) of A = DS − I at every row of x, each (B,)."""
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """‖A‖ and λ_min((A + Aᵀ)/2) of A = DS − I at every row of x, each (B,), and the unit direction of the latter.
+
+    The rows are probed as `step_certificate` describes, in the dtype of x; the direction is shaped like x.
+    """
     with torch.enable_grad():
         point = x.detach().requires_grad_(True)
         image = step(point)
-    reach = 1e-7 * x.flatten(1).norm(dim=1, keepdim=True).clamp(min=1.0)
+    reach = REACH[x.dtype] * x.flatten(1).norm(dim=1, keepdim=True).clamp(min=1.0)
 
     def product(v: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
@@ -286,13 +291,14 @@ def _extremes(
         v = _unit(w)
     stacked, on_basis = torch.stack(basis, dim=2), torch.stack(products, dim=2)
     projected = stacked.mT @ torch.stack(images, dim=2)
-    smallest = torch.linalg.eigvalsh((projected + projected.mT) / 2)[:, 0]
+    smallest, vectors = torch.linalg.eigh((projected + projected.mT) / 2)
+    least = (stacked @ vectors[:, :, :1]).view(x.shape)
     norm, direction = torch.linalg.eigh(on_basis.mT @ on_basis)
     largest, v = norm[:, -1].sqrt(), (stacked @ direction[:, :, -1:])[:, :, 0]
     for _ in range(math.ceil(iterations / 3)):
         v = _unit(transposed(product(v)))
         largest = torch.maximum(largest, product(v).norm(dim=1))
-    return largest, smallest
+    return largest, smallest[:, 0], least
 
 
 def _unit(vectors: torch.Tensor) -> torch.Tensor:

@@ -306,10 +306,12 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         with exact(self.unet, images.device), self.progress_bar(total=len(batches) * steps) as bar:
             for rows, kept in batches:
                 velocity = self.velocity(None if labels is None else labels[rows])
-                x = images[rows]
+                x, after_next = images[rows], None
                 for k in reversed(range(steps)):
-                    undone = self.scheduler.invert_step(velocity, k, x, tolerance=tolerance, on_failure=on_failure)
-                    x = undone.sample
+                    undone = self.scheduler.invert_step(
+                        velocity, k, x, after_next=after_next, tolerance=tolerance, on_failure=on_failure
+                    )
+                    x, after_next = undone.sample, x
                     bar.update()
                 latents[rows[:kept]] = x[:kept]
         return latents

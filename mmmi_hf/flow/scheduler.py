@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -22,7 +23,7 @@ from mmmi_hf.flow.bijection import InversionError
 from mmmi_hf.flow.inversion import solve
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     Velocity = Callable[[torch.Tensor, float], torch.Tensor]
 
@@ -67,7 +68,8 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
     Args:
         sigma_min: σ, standard deviation that is left of the latents at t = 1; strictly between 0 and 1.
         num_inference_steps: n, steps of the map.
-        grid: "cosine", t_k = (1 − cos(πk/n))/2, or "uniform", t_k = k/n.
+        grid: "cosine", t_k = (1 − cos(πk/n))/2; "uniform", t_k = k/n; or a list of the n + 1 times themselves, rising
+            from 0 to 1.
         solver: "midpoint" (two velocity evaluations per step) or "euler" (one).
         timestep_scale: what a network is fed for t is timestep_scale × t.
 
@@ -85,14 +87,16 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         self,
         sigma_min: float = 0.02,
         num_inference_steps: int = 8,
-        grid: Literal["cosine", "uniform"] = "cosine",
+        grid: Literal["cosine", "uniform"] | list[float] = "cosine",
         solver: Literal["midpoint", "euler"] = "midpoint",
         timestep_scale: float = 10.0,
     ) -> None:
         if not 0 < sigma_min < 1:
             raise ValueError(f"sigma_min must lie strictly between 0 and 1, got {sigma_min}; 0.02 is usual")
-        if grid not in ("cosine", "uniform"):
-            raise ValueError(f"grid must be 'cosine' or 'uniform', got {grid!r}; 'cosine' is usual")
+        if not isinstance(grid, str):
+            _check_times(grid, num_inference_steps)
+        elif grid not in ("cosine", "uniform"):
+            raise ValueError(f"grid must be 'cosine', 'uniform' or a list of times, got {grid!r}; 'cosine' is usual")
         if solver not in ("midpoint", "euler"):
             raise ValueError(f"solver must be 'midpoint' or 'euler', got {solver!r}; 'midpoint' is usual")
         if not (math.isfinite(timestep_scale) and timestep_scale > 0):
@@ -110,7 +114,14 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         n = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
         if isinstance(n, bool) or not isinstance(n, int) or n < 1:
             raise ValueError(f"num_inference_steps must be a positive integer, got {n!r}; 8 is usual")
-        if self.config.grid == "cosine":
+        if not isinstance(self.config.grid, str):
+            if n != self.config.num_inference_steps:
+                raise ValueError(
+                    f"num_inference_steps must be {self.config.num_inference_steps}, the steps of this scheduler's own "
+                    f"grid, got {n}; make another scheduler for another grid"
+                )
+            self.times = tuple(map(float, self.config.grid))
+        elif self.config.grid == "cosine":
             self.times = tuple((1 - math.cos(math.pi * k / n)) / 2 for k in range(n + 1))
         else:
             self.times = tuple(k / n for k in range(n + 1))
@@ -158,6 +169,7 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         k: int,
         sample: torch.Tensor,
         *,
+        after_next: torch.Tensor | None = None,
         tolerance: float | None = None,
         max_iterations: int = 60,
         on_failure: Literal["raise", "nan"] = "raise",
@@ -166,12 +178,19 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
 
         An Anderson-accelerated fixed point started at `reverse_step`, then Newton–Krylov for rows where it stalls.
 
+        How exact a step has to be depends on its place: on the way to the latents, an error at time t is magnified by
+        1/a(t), a = 1 − (1−σ) t, at most (of exact Euler steps), and by 1/σ at the end of the path. So the default
+        tolerance of step k is a(t_{k+1})/σ times that of the last step: all steps contribute equally.
+
         Args:
             velocity: as in `step`; row i of its result may depend on row i of x alone.
             k: 0 … n − 1.
             sample: x_{k+1}, (B, ...), float32 or float64. Rows that are not finite count as failed.
-            tolerance: relative residual of each row; by default 1e-7 in float32 and 2e-13 in float64. Rows that
-                rounding keeps from it are accepted up to 3e-7 and 1e-12, or up to a larger given tolerance.
+            after_next: x_{k+2}, if it is known: the slope of step k + 1 need not be evaluated again to start a Euler
+                step's reversal. Not used by other solvers, nor for the last step.
+            tolerance: relative residual of each row; by default 1e-7 in float32 and 2e-13 in float64 for the last
+                step, more for earlier ones. Rows that rounding keeps from it are accepted up to 3e-7 and 1e-12, or up
+                to a larger tolerance.
             max_iterations: fixed-point iterations before Newton's method is tried.
             on_failure: "raise", or "nan" to return NaN in the rows that failed.
 
@@ -185,12 +204,12 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
             raise ValueError(f"tolerance must be positive, got {tolerance}; leave it out for the default of the dtype")
         if on_failure not in ("raise", "nan"):
             raise ValueError(f"on_failure must be 'raise' or 'nan', got {on_failure!r}")
-        wanted = TOLERANCE[sample.dtype] if tolerance is None else tolerance
+        wanted = TOLERANCE[sample.dtype] * self._slack(k) if tolerance is None else tolerance
         accepted = max(ACCEPTED[sample.dtype], wanted)
         rest = (1,) * (sample.ndim - 1)
         lost = ~sample.flatten(1).isfinite().all(dim=1)
         target = torch.where(lost.view(-1, *rest), 0.0, sample)
-        start = self.reverse_step(velocity, k, target)
+        start, spent = self._reversal(velocity, k, target, after_next)
         solution = solve(
             lambda x: self.step(velocity, k, x),
             target,
@@ -209,10 +228,36 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
                 f"accepted {accepted:.1e}; invert in float64, use more steps, or pass on_failure='nan' to skip them"
             )
         x = torch.where(failed.view(-1, *rest), torch.nan, solution.x.view(sample.shape))
-        evaluations = self.evaluations_per_step * (solution.evaluations + 1)
+        evaluations = self.evaluations_per_step * solution.evaluations + spent
         return InvertedStep(x, torch.where(lost, torch.inf, solution.residual), failed, evaluations)
+
+    def _reversal(
+        self, velocity: Velocity, k: int, sample: torch.Tensor, after_next: torch.Tensor | None
+    ) -> tuple[torch.Tensor, int]:
+        """Where the iteration starts, and the evaluations that it took."""
+        if self.config.solver == "euler" and after_next is not None and k + 1 < len(self):
+            _, h = self._interval(k)
+            _, h_next = self._interval(k + 1)
+            start = sample - (h / h_next) * (after_next - sample)
+            return torch.where(start.isfinite(), start, sample), 0
+        return self.reverse_step(velocity, k, sample), self.evaluations_per_step
+
+    def _slack(self, k: int) -> float:
+        """a(t_{k+1}) / σ: how much less than the last step's an error of step k is magnified on the way to latents."""
+        sigma = float(self.config.sigma_min)
+        return (1 - (1 - sigma) * self.times[k + 1]) / sigma
 
     def _interval(self, k: int) -> tuple[float, float]:
         if not 0 <= k < len(self):
             raise ValueError(f"k must be a step of this grid, 0 … {len(self) - 1}, got {k}")
         return self.times[k], self.times[k + 1] - self.times[k]
+
+
+def _check_times(grid: Sequence[float], steps: int) -> None:
+    """Refuse a grid of one's own that is none, or that has another number of steps."""
+    if not isinstance(grid, list | tuple) or not all(type(t) in (int, float) for t in grid):
+        raise ValueError(f"grid must be 'cosine', 'uniform' or a list of times, got {grid!r}")
+    if len(grid) < 2 or grid[0] != 0 or grid[-1] != 1 or not all(a < b for a, b in pairwise(grid)):
+        raise ValueError(f"grid must rise from 0 to 1, got {list(grid)}")
+    if len(grid) - 1 != steps:
+        raise ValueError(f"num_inference_steps must be {len(grid) - 1} for a grid of {len(grid)} times, got {steps}")

@@ -12,7 +12,7 @@ from mmmi_hf.flow import (
     round_trip,
     step_certificate,
 )
-from mmmi_hf.flow.diagnostics import _extremes, _latents
+from mmmi_hf.flow.diagnostics import _latents, extremes
 from tests.networks import tiny_flow
 
 
@@ -75,10 +75,14 @@ def test_extremes_of_a_linear_step_are_those_of_its_matrix(symmetric):
     if symmetric:
         matrix = (matrix + matrix.T) / 2
     x = torch.randn(3, 5, 6, generator=generator, dtype=torch.float64)
-    norm, smallest = _extremes(lambda x: x + (x.flatten(1) @ matrix.T).view(x.shape), x, 30, generator)
+    norm, smallest, direction = extremes(lambda x: x + (x.flatten(1) @ matrix.T).view(x.shape), x, 30, generator)
     assert torch.allclose(norm, torch.linalg.matrix_norm(matrix, 2), rtol=2e-3)
     assert (norm <= torch.linalg.matrix_norm(matrix, 2) * (1 + 1e-6)).all()
     assert torch.allclose(smallest, torch.linalg.eigvalsh((matrix + matrix.T) / 2)[0], rtol=1e-5)
+    assert direction.shape == x.shape
+    v = direction.flatten(1)
+    assert torch.allclose(v.norm(dim=1), torch.ones(3, dtype=v.dtype))
+    assert torch.allclose(((v @ matrix.T) * v).sum(1), smallest)
 
 
 def test_the_certificate_agrees_with_dense_jacobians(flow):

@@ -92,6 +92,69 @@ def test_grids():
     assert len(uniform.set_timesteps()) == 4
 
 
+def test_a_grid_of_ones_own(tmp_path):
+    times = [0, 0.25, 0.75, 1.0]
+    made = FlowMatchODEScheduler(num_inference_steps=3, grid=times, solver="euler", timestep_scale=4.0)
+    assert made.times == (0.0, 0.25, 0.75, 1.0)
+    assert made.timesteps.tolist() == [0, 1, 3]
+    assert len(made.set_timesteps(3)) == 3
+    made.save_pretrained(tmp_path)
+    assert FlowMatchODEScheduler.from_pretrained(tmp_path).times == made.times
+    with pytest.raises(ValueError, match="must be 3, the steps of this scheduler's own grid, got 4"):
+        made.set_timesteps(4)
+
+
+@pytest.mark.parametrize(
+    ("times", "says"),
+    [
+        ([0.0, 0.5, 0.5, 1.0], "grid must rise from 0 to 1"),
+        ([0.1, 0.5, 0.6, 1.0], "grid must rise from 0 to 1"),
+        ([0.0, 0.5, 0.6, 0.9], "grid must rise from 0 to 1"),
+        ([0.0], "grid must rise from 0 to 1"),
+        ([0.0, math.nan, 0.5, 1.0], "grid must rise from 0 to 1"),
+        ([0.0, "half", 0.6, 1.0], "grid must be 'cosine', 'uniform' or a list of times"),
+        (3, "grid must be 'cosine', 'uniform' or a list of times, got 3"),
+        ([0.0, 0.5, 1.0], "num_inference_steps must be 2 for a grid of 3 times, got 3"),
+    ],
+)
+def test_grids_that_are_none(times, says):
+    with pytest.raises(ValueError, match=says):
+        FlowMatchODEScheduler(num_inference_steps=3, grid=times)
+
+
+def test_a_step_is_undone_as_exactly_as_its_place_demands():
+    """a(t)/σ times the tolerance of the last step, so that every step contributes the same error to the latents."""
+    scheduler, field = FlowMatchODEScheduler(num_inference_steps=4, sigma_min=0.02), gaussian_field(0.5)
+    x = run(scheduler, field, torch.randn(4, 64, generator=torch.Generator().manual_seed(0), dtype=torch.float64))
+    asked = []
+    for k in reversed(range(4)):
+        undone = scheduler.invert_step(field, k, x)
+        allowed = 2e-13 * (1 - 0.98 * scheduler.times[k + 1]) / 0.02
+        assert float(undone.residual.max()) <= max(allowed, 1e-12)
+        asked.append(scheduler.invert_step(field, k, x, tolerance=allowed).evaluations == undone.evaluations)
+        x = undone.sample
+    assert all(asked)
+
+
+def test_the_slope_of_the_next_step_is_not_evaluated_again():
+    """A Euler step then starts where `reverse_step` does, for one evaluation less; other solvers do not use it."""
+    z = torch.randn(3, 16, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    for solver, saved in (("euler", 1), ("midpoint", 0)):
+        scheduler, field = FlowMatchODEScheduler(num_inference_steps=4, solver=solver), rough_field(0.8)
+        first = scheduler.step(field, 0, z)
+        second = scheduler.step(field, 1, first)
+        cold = scheduler.invert_step(field, 0, first)
+        warm = scheduler.invert_step(field, 0, first, after_next=second)
+        assert cold.evaluations - warm.evaluations == saved
+        assert torch.allclose(warm.sample, cold.sample, rtol=1e-9, atol=1e-10)
+        lost = scheduler.invert_step(field, 0, first, after_next=second * math.nan, on_failure="nan")
+        assert not lost.failed.any()
+        last = scheduler.step(field, 3, z)
+        assert torch.equal(
+            scheduler.invert_step(field, 3, last, after_next=last).sample, scheduler.invert_step(field, 3, last).sample
+        )
+
+
 @pytest.mark.parametrize("solver", ["euler", "midpoint"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("field", [gaussian_field(0.5), rough_field(0.8)], ids=["gaussian", "rough"])

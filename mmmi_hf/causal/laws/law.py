@@ -2,8 +2,9 @@
 
 Owns the abstract base and the records that its methods return. Nothing outside this folder asks of which kind a law is:
 what not every law has (causes to draw, a matrix, one number per cause that is sufficient) is empty in the base. A new
-law is a folder here, named once in `serialization.LAWS`; `mmmi_hf.testing.laws` has its contract tests. Targets that
-are functions of y need `Law.posterior` and `Law.form` only. Imports NumPy and this room only.
+law is a folder here, named once in `serialization.LAWS`; `mmmi_hf.testing.laws` has its contract tests. What else y may
+be made of is in `causal/targets`, which needs `posterior`, `posterior_of_causes` and `form` only. Imports NumPy and
+this room only.
 
 Blocks are called x1 … xM and y. Latents "in the units of the model" are (n, d_i), before any standardisation; a law
 makes each modality standardised by "whiten" exactly N(0, I), which is what the bijections expect. All information is in
@@ -17,8 +18,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
+import numpy as np
+from numpy.typing import DTypeLike
+
 from mmmi_hf.causal.arguments import Array, Shape
-from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.latents import Sampler
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import Query
@@ -65,6 +69,17 @@ class Posterior(Protocol):
         """E[y | z] of every row, (n,); values as in `Form.pointwise`."""
 
 
+class CausesPosterior(Protocol):
+    """The law of all causes given some modalities: ũ | z ~ N(mean, factor factorᵀ)."""
+
+    @property
+    def factor(self) -> Array:
+        """(K, K)."""
+
+    def mean(self, values: Mapping[str, Array]) -> Array:
+        """E[ũ | z] of every row, (n, K); values as in `Form.pointwise`."""
+
+
 @dataclass(frozen=True, eq=False)
 class CausalStructure:
     """Causes and vector sources with their coefficients: y = Σ η_k ũ_k, z_i = Σ w_ik T_ik ũ_k + Σ G_ij û_j.
@@ -91,6 +106,8 @@ class Law(ABC):
         shapes: modality → shape, x1 first.
         structure: the causes and sources that it is made of, where it is made of such.
         matrix: A of (y, z) = A u, where it was given so, read-only.
+        target_shape, target_type: of y of one row.
+        decomposes: whether the minimum-MI decomposition of what two modalities tell of y is exact.
     """
 
     kind: ClassVar[str]
@@ -100,6 +117,9 @@ class Law(ABC):
     shapes: Mapping[str, Shape]
     structure: CausalStructure | None = None
     matrix: Array | None = None
+    target_shape: Shape = ()
+    target_type: DTypeLike = np.float64
+    decomposes: bool = True
 
     @classmethod
     @abstractmethod
@@ -129,6 +149,16 @@ class Law(ABC):
     @abstractmethod
     def posterior(self, blocks: tuple[str, ...]) -> Posterior:
         """The law of the target given modalities."""
+
+    def posterior_of_causes(self, blocks: tuple[str, ...]) -> CausesPosterior:
+        """The law of the causes given modalities. Raises NotExactError where the law has no causes."""
+        raise NotExactError(
+            "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
+        )
+
+    def information_error(self, query: Query) -> float:
+        """A bound of the numerical error of the query's information in nats, beyond rounding."""
+        return 0.0
 
     @property
     @abstractmethod

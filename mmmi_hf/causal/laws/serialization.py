@@ -1,4 +1,4 @@
-"""Laws as JSON text and as a digest.
+"""Laws as the fields of a JSON text and as the content of a digest.
 
 Owns the file format (version 1), the list of all kinds of laws, and what counts as the same law. Imports this room
 only.
@@ -10,8 +10,9 @@ matrix.
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.laws.arrays import check_fields
@@ -25,20 +26,14 @@ LAWS: dict[str, type[Law]] = {law.kind: law for law in (StructuredLaw, DenseLaw)
 """Every kind of law: a new one is a folder beside these, and a word here."""
 
 
-def to_json(law: Law) -> str:
-    """The text of a law, the same for the same law."""
+def write(law: Law) -> dict[str, Any]:
+    """The fields of a law, the same for the same law."""
     shapes = [list(shape) for shape in law.shapes.values()]
-    head = {"format": FORMAT, "version": VERSION, "kind": law.kind, "shapes": shapes}
-    return json.dumps({**head, **law.write()})
+    return {"format": FORMAT, "version": VERSION, "kind": law.kind, "shapes": shapes, **law.write()}
 
 
-def from_json(text: str) -> Law:
-    """The law of a text.
-
-    Raises:
-        InvalidModelError: the text is not JSON of this format and version, has unknown or missing fields, or describes
-            no law.
-    """
+def parse(text: str) -> dict[str, Any]:
+    """The fields of a text. Raises InvalidModelError where it is not JSON of this format and version."""
     try:
         fields = json.loads(text)
     except (TypeError, ValueError, RecursionError) as error:
@@ -49,6 +44,11 @@ def from_json(text: str) -> Law:
         raise InvalidModelError(
             f"version is {fields.get('version')!r}, expected {VERSION}; use the release that wrote it"
         )
+    return fields
+
+
+def read(fields: Mapping[str, Any]) -> Law:
+    """The law of fields that `write` wrote. Raises InvalidModelError where they are unknown, missing or of no law."""
     kind = fields.get("kind")
     if not isinstance(kind, str) or kind not in LAWS:
         raise InvalidModelError(f"kind is {kind!r}, expected one of {', '.join(LAWS)}")
@@ -59,9 +59,7 @@ def from_json(text: str) -> Law:
     return LAWS[kind].read(shapes, fields)
 
 
-def digest(law: Law) -> str:
-    """sha256 of what the law is: its shapes and its content."""
-    total = hashlib.sha256(f"{FORMAT} {VERSION} {list(law.shapes.values())!r}\n".encode())
-    for part in law.content():
-        total.update(part)
-    return total.hexdigest()
+def content(law: Law) -> Iterator[bytes]:
+    """What a digest is taken of: the shapes and the content."""
+    yield f"{FORMAT} {VERSION} {list(law.shapes.values())!r}\n".encode()
+    yield from law.content()

@@ -10,6 +10,7 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 
+from mmmi_hf.causal.errors import InfiniteInformationError, NotExactError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.quantities import kinds
 from mmmi_hf.causal.quantities.quantity import Kind, Quantity, read_name
@@ -34,6 +35,17 @@ def read(name: str) -> Quantity:
 
 
 def reported(model: CausalModel) -> list[Quantity]:
-    """All quantities that the ground truth of a model lists, in its order."""
+    """All quantities that the ground truth of a model lists, in its order: of a target those that are exact."""
     places = [entry for kind in all_kinds() for entry in kind.reported(model)]
-    return [found for _, found in sorted(places, key=lambda entry: entry[0])]
+    found = [quantity for _, quantity in sorted(places, key=lambda entry: entry[0])]
+    return found if model.target is None else [quantity for quantity in found if _is_exact(quantity, model)]
+
+
+def _is_exact(quantity: Quantity, model: CausalModel) -> bool:
+    try:
+        quantity.of(model)
+    except NotExactError:
+        return False
+    except InfiniteInformationError:
+        pass  # whoever asks for the value is told so
+    return True

@@ -27,7 +27,7 @@ class Kind(ABC):
     Attributes:
         word: what a name begins with. arguments: how many, separated by ";".
         conditional: whether it has a condition after "|". excluding: whether it ends in "without …".
-        example: a name. meaning: what it is, in one short sentence for help and cards.
+        example: a name. meaning: what it is, in one short sentence for help and cards. unit: of its values.
     """
 
     word: str
@@ -36,10 +36,11 @@ class Kind(ABC):
     excluding: bool = False
     example: str
     meaning: str
+    unit: str = "nats"
 
     @abstractmethod
     def value(self, model: CausalModel, quantity: Quantity) -> float:
-        """Its value in nats. Raises InvalidQueryError and InfiniteInformationError, as the model does."""
+        """Its value in `unit`. Raises InvalidQueryError and InfiniteInformationError, as the model does."""
 
     @abstractmethod
     def reported(self, model: CausalModel) -> Iterator[tuple[Place, Quantity]]:
@@ -64,10 +65,11 @@ class Quantity:
     without: Names = ()
 
     def of(self, model: CausalModel) -> float:
-        """Its value in nats.
+        """Its value in the unit of its kind.
 
         Raises:
             InvalidQueryError: unknown, repeated or overlapping blocks.
+            NotExactError: it has no exact value for the model's target.
             InfiniteInformationError: the quantity is infinite.
         """
         return self.kind.value(model, self)

@@ -6,6 +6,8 @@ Owns the plain (YAML) form of causal models. Three forms are read:
 - explicit coefficients: `eta`, `weights`, `mixing`, `shape` and optionally `templates`, as CausalModel takes them;
 - `json`: the fields of `CausalModel.to_json()`, which is also how a CausalModel object is written.
 
+The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it.
+
 A template is a name ("ones"), one name with its parameters ({gaussian: {centre: [16, 16], width: 4}}), an image file
 ({image: {path: mask.png}}, relative to the YAML file) or an array ({array: [[…]]}).
 """
@@ -52,6 +54,9 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
             "give exactly one of: a story with its coefficients; eta, weights, mixing and shape; json "
             f"(found {', '.join(forms) or 'none of these'})",
         )
+    if "target" in spec and forms != ["json"] and not isinstance(spec["target"], str):
+        plain = build_model({key: value for key, value in spec.items() if key != "target"}, folder=folder)
+        return _said_here(lambda: plain.with_target(spec["target"]), (*_HERE, "target"))
     if forms == ["story"]:
         return _from_story(spec, folder)
     if forms == ["json"]:

@@ -1,8 +1,9 @@
 """Model cards: README.md rendered from the recipe, the training's record and the evaluation, never typed.
 
-Owns the data of the template. Reads `recipe.yaml`, `training.json`, `evaluation.json` and, where they are, the recipes
-of earlier legs of the training, `seen.md`, which tells what the samples look like, and `speed-*.txt`, of a folder, and
-refuses to render when they speak of different pipelines.
+Owns the data of the template. Reads `recipe.yaml` (of a student `distillation.yaml`, and its teacher's record),
+`training.json`, `evaluation.json` and, where they are, the recipes of earlier legs of the training, `seen.md`, which
+tells what the samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different
+pipelines.
 Imports neither torch nor diffusers by itself.
 """
 
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
     import os
 
 RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
-EARLIER_RECIPES = "recipe-*.yaml"
-"""Of the runs whose weights the last one went on from."""
+DISTILLATION = "distillation.yaml"
+"""The recipe of a student, in the place of `recipe.yaml`."""
+EARLIER_RECIPES = "{}-*.yaml"
+"""Of the runs whose weights the last one went on from, by the stem of the last one's."""
 SEEN = "seen.md"
 """What somebody saw who looked at the sheet of samples: the only words of a card that are typed. Optional."""
 CLASSIFIERS = "classifier*.yaml"
@@ -56,9 +59,12 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         ValueError: a file is missing or unreadable, or two of them do not belong together.
     """
     folder = Path(folder)
-    stated, training, evaluation = (_read(folder / name) for name in (RECIPE, TRAINING, EVALUATION))
-    recipe = training["recipe"]
-    _check_consistent(folder, stated, training, evaluation)
+    training, evaluation = (_read(folder / name) for name in (TRAINING, EVALUATION))
+    teacher = _teacher(folder, training)
+    file = RECIPE if teacher is None else DISTILLATION
+    stated, recipe = _read(folder / file), training["recipe"]
+    _check_consistent(folder, file, stated, training, evaluation)
+    network = recipe if teacher is None else teacher["training"]["recipe"]
     parts = evaluation["parts"]
     scheduler = evaluation["pipeline"]["scheduler"]
     name = folder.resolve().name
@@ -66,17 +72,19 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         environment(__package__, _FILTERS)
         .get_template(TEMPLATE)
         .render(
-            front_matter=_front_matter(stated["dataset"], name),
+            front_matter=_front_matter(dataset := (teacher or stated)["dataset"], name),
             title=name,
             load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
             pinned=f', revision="{revision}"' if revision else "",
-            dataset_name=stated["dataset"],
+            dataset_name=dataset,
             recipe=recipe,
+            network=network,
+            teacher=teacher,
             training=training,
             shape=evaluation["pipeline"]["latent_shape"],
             scheduler=scheduler,
             network_evaluations=scheduler["num_inference_steps"] * (2 if scheduler["solver"] == "midpoint" else 1),
-            attention=_attention(recipe),
+            attention=_attention(network),
             epochs=round(training["images_seen"] / training["num_images"], 1),
             earlier=_earlier(training),
             seen=(folder / SEEN).read_text().strip() if (folder / SEEN).is_file() else "",
@@ -91,7 +99,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
             certificate=parts.get("certificate"),
             storage=parts.get("storage"),
-            commands=_commands(folder, stated, training, parts),
+            commands=_commands(folder, file, stated, training, parts),
             measured=[part | {"title": _TITLES[key]} for key, part in parts.items()],
         )
     )
@@ -114,13 +122,31 @@ def _read(path: Path) -> dict[str, Any]:
     return content
 
 
+def _teacher(folder: Path, training: dict[str, Any]) -> dict[str, Any] | None:
+    """What a student's record says of its teacher, with the teacher's own record and dataset; None for others.
+
+    The teacher's card lies beside the student's, or beside what its path names.
+    """
+    teacher: dict[str, Any] | None = training.get("teacher")
+    if teacher is None:
+        return None
+    beside = folder.resolve().parent / Path(teacher["pipeline"]).name
+    record = _read(beside / TRAINING)
+    if record["digest"] != teacher["digest"]:
+        raise ValueError(
+            f"{folder}: {TRAINING} names teacher {teacher['digest'][:12]}, the record of {teacher['pipeline']} is of "
+            f"{record['digest'][:12]}; put the right teacher's card beside it"
+        )
+    return teacher | {"training": record, "dataset": _read(beside / RECIPE)["dataset"]}
+
+
 def _check_consistent(
-    folder: Path, stated: dict[str, Any], training: dict[str, Any], evaluation: dict[str, Any]
+    folder: Path, file: str, stated: dict[str, Any], training: dict[str, Any], evaluation: dict[str, Any]
 ) -> None:
     recipe = training["recipe"]
     for name in _differing(stated, recipe):
         raise ValueError(
-            f"{folder}: {RECIPE} has {name} = {stated[name]!r}, {TRAINING} was made with {recipe.get(name)!r}; "
+            f"{folder}: {file} has {name} = {stated[name]!r}, {TRAINING} was made with {recipe.get(name)!r}; "
             "train again, or restore the recipe"
         )
     trained, evaluated = training["digest"], evaluation["pipeline"]["digest"]
@@ -203,23 +229,27 @@ def _attention(recipe: dict[str, Any]) -> str:
     return ", ".join(f"{side}×{side}" for side in sides) or "no level"
 
 
-def _commands(folder: Path, stated: dict[str, Any], training: dict[str, Any], parts: dict[str, Any]) -> list[str]:
+def _commands(
+    folder: Path, file: str, stated: dict[str, Any], training: dict[str, Any], parts: dict[str, Any]
+) -> list[str]:
     """What to type for the same weights and figures: every leg of the training whose recipe is there, and each part."""
     name = folder.resolve().name
-    recipes = {path.name: _read(path) for path in sorted(folder.glob(EARLIER_RECIPES))}
-    trains = [_train_command(name, RECIPE, stated, training["recipe"], f"runs/{name}")]
+    earlier = EARLIER_RECIPES.format(Path(file).stem)
+    recipes = {path.name: _read(path) for path in sorted(folder.glob(earlier))}
+    trains = [_train_command(name, file, stated, training["recipe"], f"runs/{name}")]
     for one in (one for one in _earlier(training) if one["training"]):
         made_with = one["training"]["recipe"]
-        file = next((file for file, recipe in recipes.items() if not _differing(recipe, made_with)), None)
-        if file is not None:
+        leg = next((leg for leg, recipe in recipes.items() if not _differing(recipe, made_with)), None)
+        if leg is not None:
             out = Path(one["pipeline"]).parent.as_posix()
-            trains.insert(0, _train_command(name, file, recipes[file], made_with, out))
+            trains.insert(0, _train_command(name, leg, recipes[leg], made_with, out))
     return list(dict.fromkeys([*trains, *(part["command"] for part in parts.values())]))
 
 
 def _train_command(name: str, file: str, stated: dict[str, Any], made_with: dict[str, Any], out: str) -> str:
-    other = ["--dataset", made_with["dataset"]] if made_with["dataset"] != stated["dataset"] else []
-    return shlex.join(["mmmi-hf", "train", f"model_cards/{name}/{file}", *other, "--out", out])
+    what = "distill" if "teacher" in made_with else "train"
+    other = ["--dataset", made_with["dataset"]] if made_with.get("dataset") != stated.get("dataset") else []
+    return shlex.join(["mmmi-hf", what, f"model_cards/{name}/{file}", *other, "--out", out])
 
 
 def _differing(stated: dict[str, Any], made_with: dict[str, Any]) -> list[str]:

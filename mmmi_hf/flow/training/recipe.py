@@ -28,18 +28,45 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 
+class Schedule:
+    """What becomes of the learning rate and the moving average in the course of a run, and when it is stored.
+
+    The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to `final_learning_rate`; the
+    moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay). Every `pipeline_every` steps
+    the pipeline of the average so far is stored (0: only at the end), so that a run that cannot be continued leaves
+    something.
+    """
+
+    steps: int
+    warmup_steps: int
+    learning_rate: float
+    final_learning_rate: float
+    ema_start: float
+    ema_end: float
+    pipeline_every: int
+
+    def learning_rate_at(self, step: int) -> float:
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        span = self.learning_rate - self.final_learning_rate
+        return self.final_learning_rate + 0.5 * span * (1 + math.cos(math.pi * min(done, 1.0)))
+
+    def ema_decay_at(self, step: int) -> float:
+        start, end = math.log(1 - self.ema_start), math.log(1 - self.ema_end)
+        decay = 1 - math.exp(start + (end - start) * min(1.0, step / self.steps))
+        return min(decay, (1 + step) / (10 + step))
+
+
 @dataclass(frozen=True)
-class TrainingRecipe:
+class TrainingRecipe(Schedule):
     """Everything that a training run depends on; stored beside the weights.
 
     The image columns and sizes are those of `load_images`; the network is diffusers' UNet2DModel behind a
     pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
-    pipeline. The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to
-    `final_learning_rate`; the moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay).
-    `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights are the
-    first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of (seed, step).
-    Every `pipeline_every` steps the pipeline of the average so far is stored (0: only at the end), so that a run that
-    cannot be continued leaves something.
+    pipeline. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights
+    are the first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of
+    (seed, step).
     """
 
     dataset: str
@@ -144,18 +171,6 @@ class TrainingRecipe:
             num_class_embeds=num_classes,
         )
 
-    def learning_rate_at(self, step: int) -> float:
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        done = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        span = self.learning_rate - self.final_learning_rate
-        return self.final_learning_rate + 0.5 * span * (1 + math.cos(math.pi * min(done, 1.0)))
-
-    def ema_decay_at(self, step: int) -> float:
-        start, end = math.log(1 - self.ema_start), math.log(1 - self.ema_end)
-        decay = 1 - math.exp(start + (end - start) * min(1.0, step / self.steps))
-        return min(decay, (1 + step) / (10 + step))
-
 
 @dataclass(frozen=True)
 class Draws:
@@ -190,9 +205,9 @@ def draws_of_step(
     pinned = images.pixels.is_cuda
     epoch_length = len(images) // recipe.batch_size
     epoch, position = divmod(step, epoch_length)
-    order = torch.randperm(len(images), generator=_generator(recipe.seed, 0, epoch))
+    order = torch.randperm(len(images), generator=generator_of(recipe.seed, 0, epoch))
     rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
-    draw = _generator(recipe.seed, 1, step)
+    draw = generator_of(recipe.seed, 1, step)
     z = torch.randn(len(rows), *images.pixels.shape[1:], generator=draw, pin_memory=pinned)
     uniform, normal = torch.rand(len(rows), generator=draw), torch.randn(len(rows), generator=draw)
     t = torch.where(torch.arange(len(rows)) % 2 == 0, uniform, torch.sigmoid(normal))
@@ -216,6 +231,6 @@ def flow_matching_batch(
     return pixel_unshuffle(x_t, recipe.patch_size), t, labels, pixel_unshuffle(velocity, recipe.patch_size)
 
 
-def _generator(*key: int) -> torch.Generator:
+def generator_of(*key: int) -> torch.Generator:
     """A CPU generator whose stream depends on every part of the key."""
     return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, "uint64")[0] >> 1))

@@ -17,9 +17,9 @@ import os
 import shutil
 import statistics
 import time
+from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+    from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -112,12 +113,15 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     return out / "pipeline"
 
 
-def check_folder(out: Path, recipe: TrainingRecipe) -> None:
+def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None:
     """Refuse a folder that holds another recipe's run, or something else."""
     stored = out / "recipe.json"
     if stored.exists():
         # A field that came to recipes after the run began has its default there.
-        default, wanted = (_plain(dataclasses.asdict(one)) for one in (TrainingRecipe(dataset=recipe.dataset), recipe))
+        wanted = _plain(dataclasses.asdict(recipe))
+        default = _plain(
+            {one.name: one.default for one in dataclasses.fields(recipe) if one.default is not dataclasses.MISSING}
+        )
         if default | json.loads(stored.read_text()) != wanted:
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
@@ -160,7 +164,7 @@ class Initial:
         path = {"sigma_min": recipe.sigma_min, "timestep_scale": recipe.timestep_scale}
         found = {key: pipeline.scheduler.config[key] for key in path}
         if (
-            _structure(pipeline.unet) != _structure(wanted)
+            structure(pipeline.unet) != structure(wanted)
             or pipeline.latent_shape != recipe.latent_shape
             or found != path
         ):
@@ -169,11 +173,7 @@ class Initial:
                 f"{pipeline.latent_shape} of {pipeline.num_classes} classes with {found}); give the recipe it was "
                 "trained by, with other steps, learning rates and seed"
             )
-        beside, training = folder.parent / RECORD, None
-        with suppress(OSError, ValueError):
-            training = json.loads(beside.read_text())
-        if not isinstance(training, dict) or training.get("digest") != pipeline.digest:
-            training = None
+        training = record_beside(folder, pipeline.digest)
         return cls(pipeline.unet.state_dict(), {"pipeline": name, "digest": pipeline.digest, "training": training})
 
     @classmethod
@@ -182,7 +182,15 @@ class Initial:
         return cls(None, json.loads((out / INITIAL).read_text()))
 
 
-def _structure(network: UNet2DModel) -> dict[str, Any]:
+def record_beside(folder: Path, digest: str) -> dict[str, Any] | None:
+    """The record of a pipeline's training, where a run left it beside the pipeline's folder; None elsewhere."""
+    training = None
+    with suppress(OSError, ValueError):
+        training = json.loads((folder.parent / RECORD).read_text())
+    return training if isinstance(training, dict) and training.get("digest") == digest else None
+
+
+def structure(network: UNet2DModel) -> dict[str, Any]:
     """What two networks must share for weights of the one to mean the same in the other."""
     return _plain({key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"})
 
@@ -201,23 +209,21 @@ def _fastest_convolutions() -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-class _Run:
-    """One process's state of a run: network, moving average, optimizer, and the next step."""
+class Run(ABC):
+    """One process's state of a run: network, moving average, optimizer, and the next step.
+
+    What is learned, and from what, is said by `draws`, `loss`, `empty_pipeline` and `learned_from`.
+    """
 
     def __init__(
         self,
-        recipe: TrainingRecipe,
+        recipe: TrainingRecipe | DistillationRecipe,
         out: Path,
-        images: LabelledImages,
+        network: UNet2DModel,
         accelerator: Accelerator,
-        initial: Initial | None,
     ) -> None:
-        self.recipe, self.out, self.accelerator, self.initial = recipe, out, accelerator, initial
-        device = accelerator.device
-        self.images = dataclasses.replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
-        self.network = recipe.network(len(images.class_names)).to(device)
-        if initial is not None and initial.weights is not None:
-            self.network.load_state_dict(initial.weights)
+        self.recipe, self.out, self.accelerator = recipe, out, accelerator
+        self.network = network.to(accelerator.device)
         if recipe.channels_last:
             self.network = self.network.to(memory_format=torch.channels_last)
         self.average = {name: value.detach().clone() for name, value in self.network.named_parameters()}
@@ -234,11 +240,10 @@ class _Run:
 
     def make_steps(self, *, progress: bool) -> None:
         """Make the remaining steps; the main process logs, stores checkpoints and draws sheets."""
-        recipe, accelerator, main = self.recipe, self.accelerator, self.accelerator.is_main_process
+        recipe, main = self.recipe, self.accelerator.is_main_process
         started, before = time.monotonic(), self.seconds
         unread: list[torch.Tensor] = []
-        place = {"rank": accelerator.process_index, "world_size": accelerator.num_processes}
-        draws = ahead(partial(draws_of_step, recipe, self.images, **place), range(self.step, recipe.steps))
+        draws = ahead(self.draws, range(self.step, recipe.steps))
         self.trained.train()
         with (
             closing(draws),
@@ -272,15 +277,28 @@ class _Run:
                 if main and store:
                     self.store()
 
-    def _make_step(self, drawn: Draws) -> torch.Tensor:
+    @abstractmethod
+    def draws(self, step: int) -> Any:
+        """This process's random draws of a step, a function of (seed, step)."""
+
+    @abstractmethod
+    def loss(self, drawn: Any) -> torch.Tensor:
+        """The loss of what was drawn for step `self.step`."""
+
+    @abstractmethod
+    def empty_pipeline(self) -> FlowMatchingPipeline:
+        """A pipeline in float32 whose weights will be replaced by the averaged ones."""
+
+    @abstractmethod
+    def learned_from(self) -> dict[str, Any]:
+        """What the record says of this kind of run besides what it says of all."""
+
+    def _make_step(self, drawn: Any) -> torch.Tensor:
         """One step; its loss stays on the device, so that the next one is prepared while this one is computed."""
         recipe, accelerator = self.recipe, self.accelerator
         for group in self.stepper.param_groups:
             group["lr"] = recipe.learning_rate_at(self.step)
-        x_t, t, labels, velocity = flow_matching_batch(recipe, self.images, drawn)
-        with self._attention():
-            predicted = self.trained(x_t, t * recipe.timestep_scale, class_labels=labels).sample
-        loss = torch.nn.functional.mse_loss(predicted.float(), velocity)
+        loss = self.loss(drawn)
         accelerator.backward(loss)
         accelerator.clip_grad_norm_(self.trained.parameters(), recipe.max_gradient_norm)
         self.stepper.step()
@@ -299,7 +317,7 @@ class _Run:
                 raise ArithmeticError(f"the loss is {value} at step {step}; lower the learning rate")
         return values
 
-    def _attention(self) -> AbstractContextManager[None]:
+    def attention(self) -> AbstractContextManager[None]:
         """On a CPU, plain attention: the fused kernel's backward pass takes a fifth of a step of 64 tokens there."""
         if self.accelerator.device.type != "cpu":
             return nullcontext()
@@ -362,31 +380,27 @@ class _Run:
 
     def pipeline(self) -> FlowMatchingPipeline:
         """The pipeline of the averaged weights, rounded to float16 as they are stored, in float32."""
-        from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-        from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
-
-        with torch.random.fork_rng(devices=[]):
-            network = self.recipe.network(len(self.images.class_names))
+        pipeline = self.empty_pipeline()
         with torch.no_grad():
-            for name, parameter in network.named_parameters():
+            for name, parameter in pipeline.unet.named_parameters():
                 parameter.copy_(self.average[name].half().float())
-        scheduler = FlowMatchODEScheduler(sigma_min=self.recipe.sigma_min, timestep_scale=self.recipe.timestep_scale)
-        return FlowMatchingPipeline(
-            network.eval(), scheduler, patch_size=self.recipe.patch_size, class_names=list(self.images.class_names)
-        )
+        pipeline.unet.eval()
+        return pipeline
 
     def draw(self, path: Path) -> None:
         """A sheet of samples from the averaged weights, from the same latents each time."""
-        names, device = self.images.class_names, self.accelerator.device
+        device = self.accelerator.device
         pipeline = self.pipeline().to(device)
         pipeline.set_progress_bar_config(disable=True)
+        names = class_names(pipeline)
         generator = torch.Generator().manual_seed(self.recipe.seed)
         count = len(names) * SAMPLES_PER_CLASS
-        latents = torch.randn(count, *self.recipe.latent_shape, generator=generator).to(device)
+        latents = torch.randn(count, *pipeline.latent_shape, generator=generator).to(device)
         labels = torch.arange(len(names), device=device).repeat_interleave(SAMPLES_PER_CLASS)
-        images = pipeline(latents, labels, batch_size=len(names)).images.cpu()
+        given = None if pipeline.num_classes is None else labels
+        images = pipeline(latents, given, batch_size=len(names)).images.cpu()
         path.parent.mkdir(parents=True, exist_ok=True)
-        sample_sheet(images.reshape(len(names), SAMPLES_PER_CLASS, *self.recipe.latent_shape), names, path)
+        sample_sheet(images.reshape(len(names), SAMPLES_PER_CLASS, *pipeline.latent_shape), names, path)
 
     def store(self) -> None:
         """Save the pipeline of the steps so far, and what its model card needs to know of the training.
@@ -409,7 +423,6 @@ class _Run:
             "recipe": dataclasses.asdict(self.recipe),
             "steps": self.step,
             "images_seen": self.step * self.recipe.batch_size,
-            "num_images": len(self.images),
             "seconds": round(self.seconds, 1),
             "final_loss": log[-1]["loss"] if log else None,
             "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
@@ -418,8 +431,62 @@ class _Run:
             "world_size": self.accelerator.num_processes,
             "device": device.type,
             "device_name": device_name(device),
-            "class_names": list(self.images.class_names),
-            "initial": None if self.initial is None else self.initial.record,
+            "class_names": None if pipeline.class_names is None else list(pipeline.class_names),
+            **self.learned_from(),
             "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},
         }
         write_json(self.out / RECORD, training)
+
+
+class _Run(Run):
+    """A run that learns the velocity of the path to images."""
+
+    recipe: TrainingRecipe
+
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        out: Path,
+        images: LabelledImages,
+        accelerator: Accelerator,
+        initial: Initial | None,
+    ) -> None:
+        self.initial = initial
+        device = accelerator.device
+        self.images = dataclasses.replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
+        network = recipe.network(len(images.class_names))
+        if initial is not None and initial.weights is not None:
+            network.load_state_dict(initial.weights)
+        super().__init__(recipe, out, network, accelerator)
+
+    def draws(self, step: int) -> Draws:
+        place = {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
+        return draws_of_step(self.recipe, self.images, step, **place)
+
+    def loss(self, drawn: Draws) -> torch.Tensor:
+        x_t, t, labels, velocity = flow_matching_batch(self.recipe, self.images, drawn)
+        with self.attention():
+            predicted = self.trained(x_t, t * self.recipe.timestep_scale, class_labels=labels).sample
+        return torch.nn.functional.mse_loss(predicted.float(), velocity)
+
+    def empty_pipeline(self) -> FlowMatchingPipeline:
+        from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+        from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+
+        with torch.random.fork_rng(devices=[]):
+            network = self.recipe.network(len(self.images.class_names))
+        scheduler = FlowMatchODEScheduler(sigma_min=self.recipe.sigma_min, timestep_scale=self.recipe.timestep_scale)
+        return FlowMatchingPipeline(
+            network, scheduler, patch_size=self.recipe.patch_size, class_names=list(self.images.class_names)
+        )
+
+    def learned_from(self) -> dict[str, Any]:
+        return {
+            "num_images": len(self.images),
+            "initial": None if self.initial is None else self.initial.record,
+        }
+
+
+def class_names(pipeline: FlowMatchingPipeline) -> tuple[str, ...]:
+    """Of a pipeline: numbers where it has no names, one name where it has no classes."""
+    return tuple(pipeline.class_names or map(str, range(pipeline.num_classes or 1)))

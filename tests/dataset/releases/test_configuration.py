@@ -59,6 +59,15 @@ def test_yaml_with_explicit_coefficients_and_templates(tmp_path):
     assert MMMIConfig.from_yaml(written(tmp_path, config.to_yaml())).digest == config.digest
 
 
+def test_a_target_beside_a_story(tmp_path):
+    text = STORY.replace("  mi: 0.5", "  mi: 0.5\n  target: {classes: {quantiles: 10}}")
+    config = MMMIConfig.from_yaml(written(tmp_path, text))
+    assert config.model.classes == 10
+    assert config.model.with_target(None).mutual_information("x1", "y") == pytest.approx(0.5)
+    with pytest.raises(ConfigurationError, match=r"causal_model\.target: classes take quantiles or edges"):
+        MMMIConfig.from_yaml(written(tmp_path, text.replace("quantiles: 10", "")))
+
+
 def test_a_causal_model_object_survives_yaml(tmp_path):
     model = CausalModel([1.0], [[0.5], [0.25]], np.eye(2), shape=(1, 4, 4))
     config = MMMIConfig(name="object", causal_model=model, modalities=(Modality("identity"),) * 2)

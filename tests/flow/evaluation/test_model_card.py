@@ -308,6 +308,66 @@ def test_every_leg_whose_recipe_is_there_can_be_made_again(folder):
     assert "recipe-" not in model_card(folder)
 
 
+@pytest.fixture
+def student(folder):
+    """The folder of a student of `pictures`, whose card lies beside its teacher's."""
+    place = folder.parent / "pictures-2"
+    place.mkdir()
+    recipe = {"teacher": "pictures", "nodes": [0, 2, 9], "trajectories": 4096, "journey_steps": 7}
+    recipe |= {"segment_weights": [2, 1.5], "penalty": 3.0, "smallest_stretch": 0.25}
+    common = {name: RECIPE[name] for name in ("batch_size", "learning_rate", "mixed_precision", "seed")}
+    (place / "distillation.yaml").write_text(yaml.safe_dump(recipe | common))
+    teacher = {"pipeline": "pictures", "digest": TRAINING["digest"]}
+    made_with = TRAINING["recipe"] | recipe
+    del made_with["dataset"]
+    record = {"recipe": made_with, "digest": "d" * 64, "teacher": teacher, "network_rows": 98765, "final_loss": 4.3e-5}
+    scheduler = {"sigma_min": 0.03, "num_inference_steps": 2, "solver": "euler", "grid": [0.0, 0.123456, 1.0]}
+    pipeline = EVALUATION["pipeline"] | {"digest": "d" * 64, "scheduler": scheduler}
+    _write(place, TRAINING | record, EVALUATION | {"pipeline": pipeline})
+    return place
+
+
+def test_the_card_of_a_student_tells_of_its_teacher(student):
+    text = model_card(student)
+    for wanted in (
+        "2 euler steps between t = 0, 0.123, 1, 2 network evaluations",
+        f"| teacher | `pictures` (`{'a' * 12}`): this network makes its journey in fewer steps.",
+        "pixel-unshuffle of 2; widths 24, 40",
+        "6,543 steps of 96 of 4,096 stored trajectories of the teacher (nodes 0, 2, 9 of its grid), 7 of them on whole",
+        "single segments, drawn in proportions 2 : 1.5, with a penalty of weight 3.0 on 1 + hλ_min below 0.25: 98,765",
+        "98,765 evaluations of the network forth and back in",
+        "The last mean loss was 4.3e-05.",
+        "bf16 autocast, seed 13",
+        "of owner/pictures at 16×16 pixels",
+        "mmmi-hf distill model_cards/pictures-2/distillation.yaml --out runs/pictures-2",
+    ):
+        assert wanted in text
+    assert "\n\n\n" not in text
+    assert ModelCard(text).data.datasets == ["owner/pictures"]
+
+
+def test_the_legs_of_a_distillation(student):
+    training = json.loads((student / "training.json").read_text())
+    stated = yaml.safe_load((student / "distillation.yaml").read_text())
+    first = training | {"recipe": training["recipe"] | {"seed": 5, "nodes": [0, 9]}, "digest": "c" * 64}
+    initial = {"pipeline": "runs/first/pipeline", "digest": "c" * 64, "training": first}
+    (student / "training.json").write_text(json.dumps(training | {"initial": initial}))
+    (student / "distillation-1.yaml").write_text(yaml.safe_dump(stated | {"seed": 5, "nodes": [0, 9]}))
+    text = model_card(student)
+    assert "It went on from the weights of `cccccccccccc`: 6,543 steps of 96 trajectories (628,128; nodes 0, 9)" in text
+    assert "mmmi-hf distill model_cards/pictures-2/distillation-1.yaml --out runs/first\n" in text
+
+
+def test_a_student_beside_another_teacher(student):
+    record = student.parent / "pictures/training.json"
+    record.write_text(json.dumps(TRAINING | {"digest": "e" * 64}))
+    with pytest.raises(ValueError, match=r"names teacher aaaaaaaaaaaa, the record of pictures is of eeeeeeeeeeee"):
+        model_card(student)
+    record.unlink()
+    with pytest.raises(ValueError, match=r"pictures/training.json is missing"):
+        model_card(student)
+
+
 def test_its_front_matter_is_what_the_hub_reads(folder):
     data = ModelCard(model_card(folder)).data
     assert data.license == "apache-2.0"

@@ -120,6 +120,23 @@ class StructuredPosterior:
     def mean(self, values: Mapping[str, Array]) -> Array:
         """E[y | z_S] of every row, (n,)."""
         reduced = self._reduced
-        inner = [in_frame(channel, scaled_latents(reduced.covariance, channel, values)) for channel in reduced.channels]
-        means = mean_of_causes(reduced, inner)
+        means = _relaxed_means(reduced, values)
         return np.asarray(combine(means, reduced.target_loading[None, :])[:, 0] * reduced.covariance.target_scale)
+
+
+class StructuredCausesPosterior:
+    """ũ | z_S ~ N(mean, factor factorᵀ) of all causes, with the covariance (I + Q_S)⁻¹; of the same reduction."""
+
+    def __init__(self, reduced: Reduction) -> None:
+        self._reduced = reduced
+        self.factor: Array = np.eye(reduced.causes) if reduced.relax is None else reduced.relax.T
+
+    def mean(self, values: Mapping[str, Array]) -> Array:
+        """E[ũ | z_S] of every row, (n, K)."""
+        return combine(_relaxed_means(self._reduced, values), self.factor)
+
+
+def _relaxed_means(reduced: Reduction, values: Mapping[str, Array]) -> Array:
+    """E[ũ' | z_S], ũ = factor ũ', of every row, (n, K)."""
+    inner = [in_frame(channel, scaled_latents(reduced.covariance, channel, values)) for channel in reduced.channels]
+    return mean_of_causes(reduced, inner)

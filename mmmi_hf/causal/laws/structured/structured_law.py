@@ -13,13 +13,18 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmmi_hf.causal.arguments import SMALLEST, Array, Shape, read_coefficients, read_shapes
-from mmmi_hf.causal.errors import BeyondFloat64Error, InvalidModelError, InvalidQueryError
+from mmmi_hf.causal.errors import BeyondFloat64Error, InvalidModelError, InvalidQueryError, NotExactError
 from mmmi_hf.causal.laws import maps
 from mmmi_hf.causal.laws.arrays import bytes_of
 from mmmi_hf.causal.laws.law import CausalStructure, Law
 from mmmi_hf.causal.laws.structured.coordinates import Coordinates
 from mmmi_hf.causal.laws.structured.covariance import StructuredCovariance
-from mmmi_hf.causal.laws.structured.form import LOUDEST_ROWS, StructuredForm, StructuredPosterior
+from mmmi_hf.causal.laws.structured.form import (
+    LOUDEST_ROWS,
+    StructuredCausesPosterior,
+    StructuredForm,
+    StructuredPosterior,
+)
 from mmmi_hf.causal.laws.structured.latents import StructuredSampler, StructuredStandardizer
 from mmmi_hf.causal.laws.structured.moments import StructuredMoments
 from mmmi_hf.causal.laws.structured.reduction import Reduction
@@ -124,6 +129,16 @@ class StructuredLaw(Law):
         query = Query((TARGET,), (), blocks)
         reduced = Reduction.of(self._covariance, query)
         return SingularPosterior(self._covariance, query) if reduced is None else StructuredPosterior(reduced)
+
+    def posterior_of_causes(self, blocks: tuple[str, ...]) -> StructuredCausesPosterior:
+        """The law of the causes given modalities. Raises NotExactError where these have noise-free combinations."""
+        reduced = Reduction.of(self._covariance, Query((TARGET,), (), blocks))
+        if reduced is None:
+            raise NotExactError(
+                f"the vector sources of {', '.join(blocks)} are linearly dependent, and targets of several causes are "
+                "known of independent ones only: give each modality a source of its own"
+            )
+        return StructuredCausesPosterior(reduced)
 
     def standardizer(self, name: str, kind: str) -> StructuredStandardizer:
         """The standardiser of one modality."""

@@ -1,0 +1,61 @@
+"""Labels, and those that are wrong by chance: a row-stochastic matrix over classes. Imports this room only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr
+
+from mmmi_hf.causal.arguments import Array, read_number, read_numbers, shown
+from mmmi_hf.causal.errors import InvalidModelError, InvalidQueryError
+
+
+def read_noise(classes: int, flip: Any, noise: Any) -> Array | None:
+    """The matrix p(label | class), (classes, labels), read-only; None where no label is wrong.
+
+    Args:
+        flip: the probability that a label is one of the others, all alike.
+        noise: the matrix itself.
+
+    Raises:
+        InvalidModelError: both are given, or they are no probabilities.
+    """
+    if flip is not None and noise is not None:
+        raise InvalidModelError(f"flip is {flip!r} although noise is given, which says it already; give one of them")
+    if flip is not None:
+        chance = read_number("flip", flip, "a probability from 0 to 1")
+        if not 0.0 <= chance <= 1.0:
+            raise InvalidModelError(f"flip is {chance}, expected a probability from 0 to 1")
+        if chance == 0.0:
+            return None
+        matrix = np.full((classes, classes), chance / (classes - 1))
+        np.fill_diagonal(matrix, 1.0 - chance)
+    elif noise is not None:
+        matrix = read_numbers("noise", noise)
+        if matrix.ndim != 2 or len(matrix) != classes or matrix.shape[1] < 2:
+            raise InvalidModelError(
+                f"noise has shape {matrix.shape}, expected ({classes}, labels): a row a class, two labels at least"
+            )
+        if not np.all(matrix >= 0.0) or np.abs(matrix.sum(axis=1) - 1.0).max() > 1e-12:
+            raise InvalidModelError("noise has rows that are no probabilities: give numbers from 0 that sum to 1")
+        if matrix.sum(axis=0).min() <= 0.0:
+            raise InvalidModelError("noise never gives one of its labels; leave its column out")
+    else:
+        return None
+    matrix.flags.writeable = False
+    return matrix
+
+
+def draw_labels(noise: Array, classes: Array, normals: Array) -> Array:
+    """Labels of classes (n,), by one standard normal number of every row."""
+    steps = np.cumsum(noise, axis=1)[classes, :-1]
+    return np.asarray((ndtr(normals)[:, None] >= steps).sum(axis=1))
+
+
+def labels_of(target: Array, count: int) -> Any:
+    """Labels as integers. Raises InvalidQueryError where they are no classes of this target."""
+    found = target.astype(np.int64)
+    if np.any(found != target) or found.min(initial=0) < 0 or found.max(initial=0) >= count:
+        raise InvalidQueryError(f"latents.y holds {shown(target)}, expected classes 0 … {count - 1}")
+    return found
