@@ -51,23 +51,29 @@ def _options(
 
 
 def print_quantities(values: Mapping[str, float], bounds: Mapping[str, QuantityBounds] | None = None) -> None:
-    """Exact values and, where something was measured, the measured lower bounds of what was stored."""
+    """Exact values and, where something was measured, floors and measured lower bounds of what was stored."""
     rows = [(name, _nats(value)) for name, value in values.items()]
     if not bounds or not any(each.columns for each in bounds.values()):
         print_table(("quantity", "nats"), rows, right=(1,))
         return
     print_table(
-        ("quantity", "nats", "in floats ≥", "in 8 bits ≥"),
-        [(*row, *(bound_texts(bounds[row[0]]) if row[0] in bounds else ("", ""))) for row in rows],
-        right=(1, 2, 3),
+        ("quantity", "nats", *BOUNDS),
+        [(*row, *(bound_texts(bounds[row[0]]) if row[0] in bounds else [""] * len(BOUNDS))) for row in rows],
+        right=(1, 2, 3, 4, 5),
     )
 
 
-def bound_texts(bounds: QuantityBounds) -> tuple[str, str]:
-    """The measured bounds of floats and views, rounded down: none must be stated above what was found."""
-    measured = (None if bound is None else bound.measured for bound in (bounds.float32, bounds.view))
-    first, second = ("–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}" for value in measured)
-    return first, second
+BOUNDS = ("floats, floor", "floats, measured", "8 bits, floor", "8 bits, measured")
+
+
+def bound_texts(bounds: QuantityBounds) -> list[str]:
+    """The bounds of floats and views, rounded down: none must be stated above what was found."""
+    values = [
+        value
+        for bound in (bounds.float32, bounds.view)
+        for value in ((None, None) if bound is None else (bound.floor, bound.measured))
+    ]
+    return ["–" if value is None else f"{math.floor(value * 1e6) / 1e6:.6f}" for value in values]
 
 
 def _nats(value: float) -> str:

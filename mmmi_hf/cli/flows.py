@@ -1,4 +1,4 @@
-"""`train`, `distill` and `evaluate-flow`: pipelines."""
+"""`train`, `distill`, `evaluate-flow` and `map-share`: pipelines."""
 
 from __future__ import annotations
 
@@ -110,6 +110,42 @@ def evaluate_flow(
     ]
     print_table(("measured", "value"), rows, right=(1,))
     typer.echo(f"\nAll of it, with settings and versions: {out / 'evaluation.json'}")
+
+
+@app.command("map-share")
+def map_share(
+    pipeline: Annotated[str, typer.Argument(help="A bundled pipeline, a folder, or a Hub id.")],
+    out: Annotated[Path, typer.Option(help="Folder of the counts; a killed run goes on from them.")],
+    label: Annotated[list[int], typer.Option("--label", help="A class to measure; may be repeated.")],
+    rows: Annotated[int, typer.Option(help="Latents of each class.")] = 1000,
+    batch_size: Annotated[int, typer.Option(help="Images per evaluation of the network.")] = 8,
+    seed: Annotated[int, typer.Option(help="Seed of the latents.")] = 0,
+    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Count how often a pipeline's inverse does not give a latent back: what floors of certificates rest on."""
+    from mmmi_hf.common.files import write_json
+    from mmmi_hf.flow.evaluation.evaluate import placed
+    from mmmi_hf.flow.evaluation.map_share import measure_map_share
+
+    quieten_libraries(quiet)
+    bijection = placed(pipeline, device)
+    counts: dict[str, Any] = {}
+    for each in label:
+        path = out / f"{each}.json"
+        measure_map_share(bijection, each, rows, path, seed=seed, batch_size=batch_size, progress=not quiet)
+        found = json.loads(path.read_text())
+        counts[str(each)] = {name: found[name] for name in found if name not in ("format", "pipeline", "label")}
+    write_json(out / "map_shares.json", {bijection.digest: counts})
+    print_table(
+        ("class", "latents", "failed", *(f"off by more than {tolerance}" for tolerance in found["bad"]), "largest"),
+        [
+            (name, str(of["rows"]), str(of["failed"]), *map(str, of["bad"].values()), f"{of['largest']:.2g}")
+            for name, of in counts.items()
+        ],
+        right=(1, 2, 3, 4, 5),
+    )
+    typer.echo(f"\nWhat the package ships: {out / 'map_shares.json'}")
 
 
 def _numbers_of(results: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

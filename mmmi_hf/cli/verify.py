@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, bound_texts, print_table, quieten_libraries
+from mmmi_hf.cli.application import (
+    BOUNDS,
+    AsFormat,
+    Format,
+    Quiet,
+    app,
+    bound_texts,
+    print_table,
+    quieten_libraries,
+)
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.certification import Certificate
@@ -25,6 +34,14 @@ def verify(
     ] = None,
     rows_float64: Annotated[
         int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 8.")
+    ] = None,
+    all_rows: Annotated[
+        bool,
+        typer.Option("--all", help="Make every row again, at the price of generating; a killed run goes on."),
+    ] = False,
+    replays: Annotated[
+        int | None,
+        typer.Option(help="Rows to make again and compare. Default: as many as cost what the inverses do."),
     ] = None,
     sample_seed: Annotated[
         int | None,
@@ -53,6 +70,8 @@ def verify(
         config or None,
         rows=rows,
         rows_float64=rows_float64,
+        replays=replays,
+        all_rows=all_rows,
         sample_seed=sample_seed,
         use_seed=not without_seed,
         pipeline=pipeline,
@@ -79,10 +98,17 @@ def print_certificate(certificate: Certificate) -> None:
         for reason in certificate.reasons:
             typer.echo(f"  - {reason}")
         return
+    from mmmi_hf.dataset.cards.text import bound_sentences
+
     sample = record.sample
     how = "compared with the latents of (seed, row)" if record.replayed else "tested without the seed"
     picked = "" if sample.chosen_seed is None else f", picked with the number {sample.chosen_seed},"
     typer.echo(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
+    if record.replays is not None:
+        typer.echo(
+            f"  {sample.rows_replayed:,} rows were made again: {record.replays.equal:,} are the same bit for bit, the "
+            f"others within {record.replays.largest:.1e}."
+        )
     for difference in certificate.differs_from_release:
         typer.echo(f"  differs from the release: {difference}")
     typer.echo()
@@ -99,15 +125,15 @@ def print_certificate(certificate: Certificate) -> None:
         if found.columns
     ]
     if bounds:
-        typer.echo(
-            f"Measured lower bounds in nats; all of them hold together with {record.confidence:.4g} confidence\n"
-            "if the rows outside the sample err as those in it do.\n"
-        )
-        print_table(("quantity", "analytic", "float column", "8-bit view"), bounds, right=(1, 2, 3))
+        floor, measured = bound_sentences(record)
+        typer.echo(f"Lower bounds in nats, all of a kind together:\n  {floor};\n  {measured}.\n")
+        print_table(("quantity", "analytic", *BOUNDS), bounds, right=(1, 2, 3, 4, 5))
     else:
         typer.echo("No lower bounds: that takes at least 32 rows.")
     share = f"{sample.unseen_share:.2%}"
-    typer.echo(f"\nBad rows that this sample could have missed at that confidence: up to {share} of all.")
+    typer.echo(f"\nBad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
+    spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in certificate.seconds.items() if seconds >= 0.05)
+    typer.echo(f"Time: {spent or 'less than 0.1 s'}.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

@@ -7,23 +7,26 @@ What a valid certificate says. (1) Every file is the manifest's; every row's tar
 view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the
 pipeline and gave the latents of (seed, row) again: images that were shuffled, clipped, rescaled, altered or made by
 another model or checkpoint are found with probability 1 - (1 - s)^n where a share s of n sampled rows is bad – 99.9 %
-for one row in ten and 64 rows. (3) With the stated confidence, all lower bounds together hold for the law of which the
-sampled rows are draws. It does not say that no row outside the sample is bad (see `unseen_share`), and
-it is blind to what is hidden below the tolerance of the round trip.
+for one row in ten and 64 rows; many more were made again and are the same, bit for bit where hardware and software are
+those of the maker. (3) With the stated confidence, all floors together hold whatever the unseen rows are, and all
+measured bounds together if the other rows err as the sampled ones do. Elsewhere than on the maker's hardware it is
+blind to what is hidden below the tolerances of round trip and replays.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal import Latents
 from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.bounds import (
@@ -35,16 +38,34 @@ from mmmi_hf.dataset.certificate.bounds import (
     relative_errors,
     with_failures,
 )
+from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
 from mmmi_hf.dataset.certificate.inversion import recover
 from mmmi_hf.dataset.certificate.recording import record_of
+from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
+from mmmi_hf.dataset.certificate.replays import (
+    FOR_AN_INVERSE,
+    Replayed,
+    computed_here,
+    how_computed,
+    replay,
+    replay_groups,
+)
 from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true_latents
-from mmmi_hf.dataset.certificate.standing import ROWS, certificate_sample, claim_reasons, sample_reasons
+from mmmi_hf.dataset.certificate.standing import (
+    ROWS,
+    certificate_sample,
+    claim_reasons,
+    least_replays,
+    sample_reasons,
+)
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (
     CERTIFICATE_FORMAT,
     CertificateRecord,
+    FloorEvidence,
     QuantityBounds,
+    Replays,
     RoundTrip,
     Sample,
     bound_certificate,
@@ -52,21 +73,13 @@ from mmmi_hf.dataset.format.certificate_record import (
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.schema import from_eight_bit, latent_column
+from mmmi_hf.dataset.format.schema import from_eight_bit
 from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
 ROWS_FLOAT64 = 8
 CONFIDENCE = 0.99
-TOLERANCE = {"float32": 2e-5, "float64": 2e-5}
-"""Largest ‖ẑ − z‖ / ‖z‖ of an honest row, made and stored in float32, by the precision of the inverse."""
-TOLERANCE_OF_PMI = 0.01
-"""Largest difference of a stored pointwise information from that of the recovered row, over 1 + its spread, for latents
-that came back exactly."""
-SENSITIVE_TO = 25.0
-"""How many tolerances a canonical variable of a row may be off, in its own standard deviation: five along the direction
-in which an inverse errs most, seen from a row five standard deviations off."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +93,7 @@ class Certificate:
         record: what was measured; None where the data were refused before. A valid one may be written.
         differs_from_release: in what a configuration of a released name differs from the release.
         written: whether `certificates/CONFIG.json` is there with this content.
+        seconds: where the time went.
     """
 
     config: str
@@ -88,6 +102,7 @@ class Certificate:
     record: CertificateRecord | None = None
     differs_from_release: tuple[str, ...] = ()
     written: bool = False
+    seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
     @property
     def bounds(self) -> dict[str, QuantityBounds]:
@@ -103,6 +118,7 @@ class Certificate:
             "reasons": list(self.reasons),
             "differs_from_release": list(self.differs_from_release),
             "written": self.written,
+            "seconds": self.seconds,
         }
 
 
@@ -116,6 +132,8 @@ def certify(
     *,
     rows: int | None = None,
     rows_float64: int | None = None,
+    replays: int | None = None,
+    all_rows: bool = False,
     confidence: float | None = None,
     sample_seed: int | None = None,
     use_seed: bool = True,
@@ -132,7 +150,13 @@ def certify(
         rows: rows to invert in float32 and, where there are 8-bit views, from these; at most all. Default: as many as
             the certificate that is there, or 64. With fewer than 64 nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 8.
-        confidence: with which all lower bounds of a configuration hold together; default likewise, or 0.99.
+        replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
+            as many as the certificate that is there, or 20 for each of 64 rows, which costs about what inverting them
+            does. With fewer nothing is written.
+        all_rows: make every row again, which costs what generating them did. A run that was killed goes on where it
+            stopped. No row of the folder is unseen then.
+        confidence: with which all floors of a configuration hold together, and all measured bounds; default likewise,
+            or 0.99.
         sample_seed: a reader's number, mixed into the seed of the sample, which otherwise follows from the data's
             digests. Nothing is written then: a certificate's rows are not for its maker to pick.
         use_seed: False to test without replaying rows from the seed, as for a folder that does not tell it.
@@ -149,7 +173,9 @@ def certify(
     """
     place = DatasetFolder(folder, reading=True)
     names = place.configurations() if configs is None else [configs] if isinstance(configs, str) else list(configs)
-    _check(rows, rows_float64, confidence)
+    _check(rows, rows_float64, confidence, replays)
+    if all_rows and (replays is not None or not use_seed):
+        raise ConfigurationError("all rows are made again from the seed: leave out replays and use_seed")
     for name in names:
         place.known_manifest(name)
     if write and not place.writable:
@@ -173,6 +199,7 @@ def certify(
                 if standing
                 else ROWS_FLOAT64
             ),
+            replays=(sys.maxsize if all_rows else replays if replays is not None else _replays_of(standing)),
             confidence=confidence or (standing.confidence if standing else CONFIDENCE),
             chosen_seed=sample_seed,
             use_seed=use_seed,
@@ -196,6 +223,10 @@ def certify(
     return results
 
 
+def _replays_of(standing: CertificateRecord | None) -> int:
+    return max(FOR_AN_INVERSE * ROWS, standing.sample.rows_replayed if standing else 0)
+
+
 def certify_new(place: DatasetFolder, name: str, *, device: str | None = None, progress: bool = True) -> Certificate:
     """`certify`, for rows that were just made: what is derived from them is not there yet, and not written here.
 
@@ -214,6 +245,8 @@ def certify_new(place: DatasetFolder, name: str, *, device: str | None = None, p
 def _is_same(record: CertificateRecord, standing: CertificateRecord) -> bool:
     """Whether they differ in nothing but the form of the file and what nobody checks."""
     kept = {"format": standing.format, "statements": standing.statements}
+    if standing.format != CERTIFICATE_FORMAT:
+        record = record.without_floors()
     return record.model_copy(update=kept) == standing
 
 
@@ -225,8 +258,8 @@ def _put(place: DatasetFolder, config: MMMIConfig, record: CertificateRecord) ->
         write_derived(place)
 
 
-def _check(rows: int | None, rows_float64: int | None, confidence: float | None) -> None:
-    for argument, value, least in (("rows", rows, 1), ("rows_float64", rows_float64, 0)):
+def _check(rows: int | None, rows_float64: int | None, confidence: float | None, replays: int | None) -> None:
+    for argument, value, least in (("rows", rows, 1), ("rows_float64", rows_float64, 0), ("replays", replays, 0)):
         if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
             raise ConfigurationError(f"{argument} is {value!r}, expected a whole number of at least {least}")
     if confidence is not None and not 0.5 < confidence < 1.0:
@@ -242,6 +275,7 @@ class _Run:
     manifest: Manifest
     rows: int = ROWS
     rows_float64: int = ROWS_FLOAT64
+    replays: int = FOR_AN_INVERSE * ROWS
     confidence: float = CONFIDENCE
     chosen_seed: int | None = None
     use_seed: bool = True
@@ -249,6 +283,7 @@ class _Run:
     device: str | None = None
     progress: bool = True
     derived: bool = True
+    seconds: dict[str, float] = field(default_factory=dict)
 
     @cached_property
     def config(self) -> MMMIConfig:
@@ -261,7 +296,9 @@ class _Run:
     @property
     def is_worthy(self) -> bool:
         """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
-        return self.rows >= ROWS and self.replay == (self.manifest.seed is not None) and self.chosen_seed is None
+        if self.rows < ROWS or self.replay != (self.manifest.seed is not None) or self.chosen_seed is not None:
+            return False
+        return not self.replay or self.replays >= least_replays(self.config, self.manifest)
 
     def measure(self, claimed: CertificateRecord | None) -> Certificate:
         """The certificate, before it is written."""
@@ -269,7 +306,13 @@ class _Run:
         if problems:
             return self._refused(problems)
         sample = certificate_sample(
-            self.config, self.manifest, self.rows, self.rows_float64, self.confidence, self.chosen_seed
+            self.config,
+            self.manifest,
+            self.rows,
+            self.rows_float64,
+            self.confidence,
+            self.chosen_seed,
+            replays=self.replays if self.replay else 0,
         )
         try:
             bijections = self._bijections()
@@ -290,7 +333,8 @@ class _Run:
         ]
         if problems:
             return self._refused(problems)
-        with progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress) as bar:
+        bar_of_rows = progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress)
+        with self._timed("reading"), bar_of_rows as bar:
             stored = read_rows(
                 self.folder, self.config, self.manifest, sample.rows, replay=self.replay, tick=bar.update
             )
@@ -311,8 +355,8 @@ class _Run:
         config, model = self.config, self.config.model
         true = true_latents(config, stored.rows) if self.replay else None
         few = np.searchsorted(stored.rows, sample.rows_float64)
+        exact, replayed, reasons = self._replayed(bijections, sample)
         found, found64, coarse = self._recovered(stored, bijections, few)
-        reasons: list[str] = []
         round_trip: dict[str, dict[str, RoundTrip]] = {name: {} for name in model.modalities}
         everything = np.arange(len(stored.rows))
         for kind, recovered, which in (
@@ -325,24 +369,38 @@ class _Run:
                 errors = relative_errors(latents, wanted)
                 round_trip[name][kind] = error_summary(errors, replayed=true is not None)
                 if kind in TOLERANCE:
-                    reasons += _round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
+                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
         tests = []
         if len(stored.rows) > 1:
             usable = {name: with_failures(values) for name, values in found.items()}
             generator = np.random.default_rng([int(sample.seed) % 2**63, 2])
-            tests = law_tests(model, usable, stored.y, config.standardize, generator)
+            with self._timed("tests"):
+                tests = law_tests(model, usable, stored.y, config.standardize, generator)
             reasons += [
                 f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})"
                 for test in refused(tests)
             ]
-            reasons += self._pmi_reasons(stored, usable)
-            reasons += self._latent_reasons(stored, usable)
+            reasons += pmi_reasons(config, stored, usable)
+            reasons += latent_reasons(stored, usable)
         plan = Plan.of(model, 2 if coarse else 1, self.confidence)
         measured: dict[str, dict[str, dict[str, float]]] = {}
         if len(stored.rows) >= FEWEST_ROWS and not reasons:  # bounds are stated of data that bear out the claim
             for kind, recovered_of in (("float32", found), ("view", coarse)):
                 if recovered_of:
-                    measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
+                    with self._timed("bounds"):
+                        measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
+        evidence = None
+        if measured and true is not None and replayed is not None:
+            maps = known_maps(self.manifest) if exact and config.standardize == "whiten" else None
+            counted = {
+                kind: level_counts(model, plan, kind, of_kind, true)
+                for kind, of_kind in (("float32", found), ("view", coarse))
+                if kind in measured and not (kind == "float32" and maps)
+            }
+            differing = replayed.rows - replayed.equal if maps else None
+            evidence = FloorEvidence(differing=differing, maps=maps or {}, **counted)
+        with self._timed("bounds"):
+            floors = {} if evidence is None else floor_values(config, sample, self.confidence, evidence)
         record = record_of(
             self.folder,
             self.manifest,
@@ -350,6 +408,9 @@ class _Run:
             analytic={quantity: model.mutual_information(names, "y") for quantity, names in plan.targets.items()}
             | {quantity: model.mutual_information(*pair) for quantity, pair in plan.pairs.items()},
             found=measured,
+            floors=floors,
+            replays=None if replayed is None else Replays(equal=replayed.equal, largest=replayed.largest),
+            evidence=evidence,
             sample=sample,
             replayed=self.replay,
             confidence=self.confidence,
@@ -365,7 +426,32 @@ class _Run:
             reasons = claim_reasons(claimed, record, config, self.manifest, without_failures)
         if reasons:
             return self._refused(reasons, record)
-        return Certificate(self.name, True, (), record, tuple(release_differences(config, self.manifest)))
+        differs = tuple(release_differences(config, self.manifest))
+        return Certificate(self.name, True, (), record, differs, seconds=self.seconds)
+
+    def _replayed(self, bijections: dict[str, Any], sample: Sample) -> tuple[bool, Replayed | None, list[str]]:
+        """Whether bits are those of here, what making rows again found, and which of them are false."""
+        if not sample.rows_replayed:
+            return False, None, []
+        computing = how_computed(self.manifest)
+        if any(computing.values()):
+            wanted = self.config.with_pipeline(self.pipeline)
+            bijections = load_bijections(wanted, device=self.device, **computing)
+        exact = computed_here(self.config, self.manifest, bijections)
+        on_cpu = all(bijection.device.type == "cpu" for bijection in bijections.values())
+        groups = replay_groups(self.config.rows, sample.rows_replayed, int(sample.seed))
+        with self._timed("replays"):
+            found = replay(self.folder, self.config, self.manifest, bijections, groups, progress=self.progress)
+        # An accelerator may choose another kernel: rows that differ by rounding count as bad there, and are not false.
+        return exact, found, found.problems(exact=exact and on_cpu)
+
+    @contextmanager
+    def _timed(self, what: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
 
     def _recovered(
         self, stored: StoredRows, bijections: dict[str, Any], few: np.ndarray
@@ -380,63 +466,16 @@ class _Run:
         with progress_bar(f"inverting {self.name}", total, unit="image", shown=self.progress) as bar:
             for name, values in stored.values.items():
                 bijection, label = bijections[name], labels[name]
-                found[0][name] = recover(bijection, label, values, tick=bar.update)
+                with self._timed("float32"):
+                    found[0][name] = recover(bijection, label, values, tick=bar.update)
                 if name in stored.views:
                     view = from_eight_bit(stored.views[name], half_range[name])
-                    found[2][name] = recover(bijection, label, view, coarse=True, tick=bar.update)
+                    with self._timed("views"):
+                        found[2][name] = recover(bijection, label, view, coarse=True, tick=bar.update)
                 exact = values[few].astype(np.float64)
-                found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact
+                with self._timed("float64"):
+                    found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact
         return found[0], found[1], found[2]
 
-    def _pmi_reasons(self, stored: StoredRows, recovered: dict[str, np.ndarray]) -> list[str]:
-        """Whether the stored pointwise information is that of the stored images and y.
-
-        An error of a canonical variable moves the pointwise information by ρ/√(1 − ρ²) times as much, at one standard
-        deviation of the other variable given it: e^I for large I, which is what float32 latents cannot tell apart.
-        """
-        model, reasons = self.config.model, []
-        latents = Latents(recovered, stored.y, self.config.standardize)
-        for column, values in stored.pmi.items():
-            a, b = column.removeprefix("pmi_").split("_")
-            again = model.pointwise_mutual_information(latents, a, b)
-            correlation = float(np.max(model.canonical_correlations(a, b), initial=0.0))
-            steepest = correlation / np.sqrt(max(1.0 - correlation**2, np.finfo(float).tiny))
-            allowed = TOLERANCE_OF_PMI * (1.0 + np.sqrt(model.pointwise_variance(a, b)))
-            allowed += SENSITIVE_TO * TOLERANCE["float32"] * steepest
-            wrong = ~(np.abs(values - again) <= allowed)
-            if wrong.any():
-                at = int(np.argmax(wrong))
-                reasons.append(
-                    f"row {stored.rows[at]}: {column} is {values[at]:.4f}, of the recovered latents {again[at]:.4f} "
-                    f"({int(wrong.sum())} of {len(wrong)} sampled rows)"
-                )
-        return reasons
-
-    def _latent_reasons(self, stored: StoredRows, recovered: dict[str, np.ndarray]) -> list[str]:
-        """Whether latents that are stored are those of the stored images; with the seed all rows were compared."""
-        reasons = []
-        for name, latents in stored.latents.items():
-            wrong = ~(relative_errors(recovered[name], latents) <= TOLERANCE["float32"])
-            if wrong.any():
-                reasons.append(
-                    f"row {stored.rows[int(np.argmax(wrong))]}: {latent_column(name)} is not the latent of {name} "
-                    f"({int(wrong.sum())} of {len(wrong)} sampled rows)"
-                )
-        return reasons
-
     def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:
-        return Certificate(self.name, False, tuple(reasons), record)
-
-
-def _round_trip_reasons(name: str, kind: str, errors: np.ndarray, rows: list[int]) -> list[str]:
-    """Sampled rows of a float column whose recovered latents are not those of (seed, row)."""
-    wrong = ~(errors <= TOLERANCE[kind])
-    if not wrong.any():
-        return []
-    failed = int(np.isnan(errors).sum())
-    worst = int(np.argmax(np.where(np.isnan(errors), np.inf, errors)))
-    what = "cannot be inverted" if np.isnan(errors[worst]) else f"is off by {errors[worst]:.2g}"
-    return [
-        f"{name}: {int(wrong.sum())} of {len(rows)} sampled rows are not the images of their latents ({kind}, tolerance"
-        f" {TOLERANCE[kind]:g}; row {rows[worst]} {what}; {failed} cannot be inverted)"
-    ]
+        return Certificate(self.name, False, tuple(reasons), record, seconds=self.seconds)

@@ -1,10 +1,13 @@
 """`evaluate-flow` on the command line: its options arrive, and wrong ones are one line."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from mmmi_hf.dataset.certificate.floors import MeasuredMap
 from mmmi_hf.flow.evaluation import evaluate as evaluation
+from tests.networks import smaller_flow
 
 
 def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
@@ -54,3 +57,20 @@ def test_wrong_requests_are_one_line(run, tmp_path, options, says):
     assert says in err
     assert len(err.splitlines()) == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_counts_of_a_map_go_on_and_are_joined(run, tmp_path):
+    pipeline = smaller_flow(2)
+    pipeline.save_pretrained(tmp_path / "pipeline")
+    for rows in (2, 4):
+        classes = ("--label", 1, "--label", 0, "--rows", rows, "--batch-size", 2)
+        code, out, err = run(
+            "map-share", tmp_path / "pipeline", *classes, "--out", tmp_path / "counts", "--quiet", "--device", "cpu"
+        )
+        assert code == 0, err
+    joined = json.loads((tmp_path / "counts/map_shares.json").read_text())
+    assert set(joined) == {pipeline.digest}
+    assert set(joined[pipeline.digest]) == {"0", "1"}
+    for counts in joined[pipeline.digest].values():
+        assert MeasuredMap.from_json(json.dumps(counts), "counts").rows == 4
+    assert "latents" in out

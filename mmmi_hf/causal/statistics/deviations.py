@@ -68,7 +68,7 @@ def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, tr
     for name, other in (pair, pair[::-1]):
         natural = model.unstandardize_latents(errors[name], name, kind)
         length = np.linalg.norm(_rows(model.standardize_latents(natural, name, "whiten")), axis=1)
-        if paired.size:
+        if paired.size and paired.min() < 1.0:
             z = {name: errors[name], other: np.zeros_like(errors[other])}
             lost = information - model.pointwise_mutual_information(Latents(z, none, kind), *pair)
             ratio = paired.min() / np.sqrt((1.0 - paired.min()) * (1.0 + paired.min()))

@@ -118,7 +118,7 @@ def pair_floor(information: float, correlations: Any, share: float, slack: float
         InvalidQueryError: a number outside its range.
     """
     _check(information, share, slack)
-    if share > 0.5:
+    if share > 0.5 or slack >= information:
         return Floor(0.0, share, slack, None)
     value = information - slack
     if share > 0.0:

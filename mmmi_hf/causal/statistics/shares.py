@@ -52,11 +52,18 @@ VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 @dataclass(frozen=True)
 class Counted:
-    """Of `rows` rows `seen` were looked at, chosen at random, and `bad` of these were bad."""
+    """Of `rows` rows `seen` were looked at, chosen at random, and `bad` of these were bad.
+
+    Attributes:
+        bad, seen, rows: the counts.
+        least: where rows were drawn within strata, the smallest share that was drawn of any stratum; None for a simple
+            random sample.
+    """
 
     bad: int
     seen: int
     rows: int
+    least: float | None = None
 
 
 @dataclass(frozen=True)
@@ -98,15 +105,30 @@ def binomial_limit(bad: int, seen: int, error: float) -> float:
 def folder_limit(counted: Counted, error: float) -> float:
     """The same for `seen` different rows of a folder of `rows`: the exact share where all were seen.
 
+    Drawn within strata, the number of bad rows seen is a sum of independent hypergeometric numbers, hence of
+    independent indicators, at most one for each of the B bad rows, and its mean is at least `least` B. By Hoeffding
+    (1956) it is at most b with a probability of at most that of a binomial number of B trials of `least`, where
+    b ≤ `least` B - 1, and for b = 0 always.
+
     Raises:
         InvalidQueryError: counts or a probability that make no sense.
     """
-    bad, seen, rows = counted.bad, counted.seen, counted.rows
+    bad, seen, rows, least = counted.bad, counted.seen, counted.rows, counted.least
     _check_counts(bad, seen, rows, error)
+    if least is not None and not 0.0 <= least <= 1.0:
+        raise InvalidQueryError(f"least is {least!r}, expected the smallest share that was drawn of a stratum")
+
+    def chance(all_bad: int) -> float:
+        if least is None:
+            return float(stats.hypergeom.cdf(bad, rows, all_bad, seen))
+        if bad and bad > least * all_bad - 1.0:
+            return 1.0
+        return float(stats.binom.cdf(bad, all_bad, least))
+
     possible, impossible = bad, rows - (seen - bad) + 1
     while impossible - possible > 1:
         middle = (possible + impossible) // 2
-        if stats.hypergeom.cdf(bad, rows, middle, seen) >= error:
+        if chance(middle) >= error:
             possible = middle
         else:
             impossible = middle
@@ -163,7 +185,9 @@ def grades_of_replays(
     return grades
 
 
-def grades_of_losses(losses: Mapping[str, Array], rows: int, levels: Sequence[float], error: float) -> Grades:
+def grades_of_losses(
+    losses: Mapping[str, Array], rows: int, levels: Sequence[float], error: float, least: float | None = None
+) -> Grades:
     """Quantity → grades of targets that all hold together but for probability `error`, from the folder's own inverses.
 
     With s_k the limit of the share of rows that lose more than level δ_k in any quantity, those that lose at most δ_m
@@ -174,11 +198,12 @@ def grades_of_losses(losses: Mapping[str, Array], rows: int, levels: Sequence[fl
         rows: of the folder.
         levels: δ_0 < δ_1 < … > 0, nats, fixed before the rows are seen; the error is divided among them.
         error: in (0, ½).
+        least: as in `Counted`.
 
     Raises:
         InvalidQueryError: levels that do not ascend from above 0, or impossible counts.
     """
-    shares = _shares(losses, rows, levels, error)
+    shares = _shares(losses, rows, levels, error, least)
     slacks = levels[0] + np.cumsum([0.0, *np.diff(levels) * shares[:-1]])
     grades = [Grade(float(slack), share) for slack, share in zip(slacks, shares, strict=True)]
     return dict.fromkeys(losses, grades)
@@ -191,6 +216,7 @@ def grades_of_deviations(
     rows: int,
     levels: Sequence[float],
     error: float,
+    least: float | None = None,
 ) -> Grades:
     """Quantity → grades of pairs that all hold together but for probability `error`, from the folder's own inverses.
 
@@ -198,12 +224,12 @@ def grades_of_deviations(
         model: the causal model.
         quantities: the blocks of the pairs.
         deviations: quantity → (n,) of `deviations.deviations`, of the same n rows, chosen at random.
-        rows, levels, error: as in `grades_of_losses`; levels are lengths.
+        rows, levels, error, least: as in `grades_of_losses`; levels are lengths.
 
     Raises:
         InvalidQueryError: as there.
     """
-    shares = _shares(deviations, rows, levels, error)
+    shares = _shares(deviations, rows, levels, error, least)
     return {
         quantity: [
             Grade(_slack(model, quantities[quantity], level), share)
@@ -213,12 +239,14 @@ def grades_of_deviations(
     }
 
 
-def _shares(values: Mapping[str, Array], rows: int, levels: Sequence[float], error: float) -> list[float]:
+def _shares(
+    values: Mapping[str, Array], rows: int, levels: Sequence[float], error: float, least: float | None
+) -> list[float]:
     """Limits for the share of rows of which any value exceeds a level, or is not a number."""
     if not levels or levels[0] <= 0.0 or any(not a < b for a, b in pairwise(levels)):
         raise InvalidQueryError(f"levels must ascend from above 0, got {levels!r}")
     worst = np.max(list(values.values()), axis=0)
-    counts = [Counted(int(np.count_nonzero(~(worst <= level))), len(worst), rows) for level in levels]
+    counts = [Counted(int(np.count_nonzero(~(worst <= level))), len(worst), rows, least) for level in levels]
     return [folder_limit(counted, error / len(levels)) for counted in counts]
 
 

@@ -57,17 +57,34 @@ def summary(folder: DatasetFolder, name: str, manifest: Manifest) -> dict[str, A
 
 
 def certificate_line(certificate: CertificateRecord) -> str:
-    """A certificate in one line: rows inverted, how well their latents came back, confidence of all bounds together."""
-    rows = len(certificate.sample.rows)
+    """A certificate in one line: rows inverted and made again, what came back, what both kinds of bounds rest on."""
+    rows, again = len(certificate.sample.rows), certificate.replays
     errors = [kinds["float32"].max for kinds in certificate.round_trip.values() if "float32" in kinds]
     if certificate.replayed:
         worst = max((error for error in errors if error is not None), default=0.0)
         what = f"gave the latents of their seed again, with relative errors of at most {worst:.1e}"
     else:
         what = "gave latents of the declared law"
+    parts = [f"{rows} sampled rows were inverted and {what}"]
+    if again is not None:
+        made = certificate.sample.rows_replayed
+        close = f", {again.equal:,} of them bit for bit, the others within {again.largest:.1e}"
+        parts.append(
+            f"{made:,} rows were made again and are the same{', bit for bit' if again.equal == made else close}"
+        )
+    return "; ".join([*parts, *bound_sentences(certificate)])
+
+
+def bound_sentences(certificate: CertificateRecord) -> tuple[str, str]:
+    """What floors rest on, or why there are none; and what measured bounds rest on."""
     confidence = f"{100 * certificate.confidence:g} % confidence"
-    together = f"measured bounds hold together with {confidence} if the other rows err as these do"
-    return f"{rows} sampled rows were inverted and {what}; {together}"
+    if certificate.evidence is not None:
+        floor = f"a floor holds with {confidence} whatever the unseen rows are"
+    elif not certificate.replayed:
+        floor = "no floor: without the seed no row can be called good"
+    else:
+        floor = "no floor was computed"
+    return floor, f"a measured bound holds with {confidence} if the other rows err as the sampled ones do"
 
 
 def _shapes(modalities: Sequence[ModalityEntry]) -> str:

@@ -32,7 +32,9 @@ METHOD = (
     "correlation of the decoded target; for two modalities: the submodular bound I - m ln(1 + U), or Donsker-Varadhan "
     "with the analytic critic on all pairs of rows. The largest is published; error probabilities are divided by the "
     "number of bounds looked at. Limits: Hall's transformation, Student quantiles, half of the error in reserve. Rows "
-    "whose inverse fails count as knowing nothing."
+    "whose inverse fails count as knowing nothing. Floors: whatever the unseen rows are, from a limit of the share of "
+    "bad rows: rows made again from the seed and compared bit for bit, with the share of latents at which the inverse "
+    "of the map fails, or inverted rows by what they lose."
 )
 
 
@@ -54,6 +56,7 @@ def record_of(
     *,
     analytic: Mapping[str, float],
     found: Mapping[str, Mapping[str, Mapping[str, float]]],
+    floors: Mapping[str, Mapping[str, float]],
     **measured: Any,
 ) -> CertificateRecord:
     """The certificate of a measurement.
@@ -63,6 +66,7 @@ def record_of(
         bijections: of its modalities.
         analytic: quantity → nats.
         found: kind of column → quantity → {bound's name: nats, …, "bound": what is published}.
+        floors: kind of column → quantity → nats.
         measured: the other fields of the record.
     """
     return CertificateRecord(
@@ -72,7 +76,11 @@ def record_of(
         bounds={
             quantity: QuantityBounds(
                 analytic=value,
-                **{kind: column_bound(bounds[quantity]) for kind, bounds in found.items() if quantity in bounds},
+                **{
+                    kind: column_bound(bounds[quantity], floors.get(kind, {}).get(quantity))
+                    for kind, bounds in found.items()
+                    if quantity in bounds
+                },
             )
             for quantity, value in analytic.items()
         },
@@ -90,10 +98,10 @@ def record_of(
     )
 
 
-def column_bound(bounds: Mapping[str, float]) -> ColumnBound:
-    """What `lower_bounds` gives of one quantity, as the record has it."""
+def column_bound(bounds: Mapping[str, float], floor: float | None = None) -> ColumnBound:
+    """What `lower_bounds` gives of one quantity, and its floor, as the record has it."""
     tried = {name: value for name, value in bounds.items() if name != "bound"}
-    return ColumnBound(measured=bounds["bound"], tried=tried)
+    return ColumnBound(floor=floor, measured=bounds["bound"], tried=tried)
 
 
 @cache

@@ -13,8 +13,10 @@ import numpy as np
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.dataset.certificate.bounds import Plan, published
+from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence
+from mmmi_hf.dataset.certificate.replays import CLOSE, FOR_AN_INVERSE, replay_count
 from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
-from mmmi_hf.dataset.format.certificate_record import CertificateRecord, ColumnBound, RoundTrip, Sample
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, ColumnBound, FloorEvidence, RoundTrip, Sample
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
@@ -42,12 +44,15 @@ def certificate_sample(
     rows_float64: int,
     confidence: float,
     chosen_seed: int | None = None,
+    *,
+    replays: int = 0,
 ) -> Sample:
     """The sample: row numbers, those inverted in float64 too, seeds, and what the sample may have missed.
 
     Args:
         config, manifest: a configuration of a folder.
         rows, rows_float64: how many are wanted; at most all.
+        replays: how many rows are made again; whole micro-batches, at most all.
         confidence: with which `unseen_share` is an upper bound of the share of bad rows if the sample has none.
         chosen_seed: a reader's number; a certificate that is written has none.
     """
@@ -57,10 +62,16 @@ def certificate_sample(
     return Sample(
         rows=tuple(chosen),
         rows_float64=tuple(chosen[i] for i in np.sort(order[:rows_float64])),
+        rows_replayed=replay_count(config.rows, replays),
         seed=str(seed),
         chosen_seed=chosen_seed,
         unseen_share=unseen_share(len(chosen), 1.0 - confidence),
     )
+
+
+def least_replays(config: MMMIConfig, manifest: Manifest) -> int:
+    """How many rows a certificate that is written has made again; none where the seed is not told."""
+    return 0 if manifest.seed is None else replay_count(config.rows, FOR_AN_INVERSE * min(ROWS, config.rows))
 
 
 def sample_reasons(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
@@ -70,7 +81,19 @@ def sample_reasons(claimed: CertificateRecord, config: MMMIConfig, manifest: Man
         return [f"the certificate was measured on {len(sample.rows)} rows, the rules ask for {ROWS}"]
     if sample.chosen_seed is not None:
         return [f"whoever made the certificate picked its sample, with the number {sample.chosen_seed}"]
-    wanted = certificate_sample(config, manifest, len(sample.rows), len(sample.rows_float64), claimed.confidence)
+    if claimed.replayed and claimed.format != 2 and sample.rows_replayed < least_replays(config, manifest):
+        return [
+            f"the certificate was measured on {sample.rows_replayed} rows that were made again, the rules ask for "
+            f"{least_replays(config, manifest)}"
+        ]
+    wanted = certificate_sample(
+        config,
+        manifest,
+        len(sample.rows),
+        len(sample.rows_float64),
+        claimed.confidence,
+        replays=sample.rows_replayed,
+    )
     if not math.isclose(sample.unseen_share, wanted.unseen_share, rel_tol=1e-9):
         return ["the certificate does not say what share of bad rows its sample could have missed"]
     if sample != wanted.model_copy(update={"unseen_share": sample.unseen_share}):
@@ -124,9 +147,57 @@ def _stated(claimed: CertificateRecord, record: CertificateRecord, config: MMMIC
                     f"the certificate's bound {bound.measured} on {quantity} ({kind}) is above the analytic "
                     f"{found.analytic}"
                 )
-    if claimed.shares is not None or any(bound.floor is not None for _, bound in _bounds_of(claimed)):
-        reasons.append("the certificate states floors, for which the rules of this version have no evidence")
-    return reasons + _step_certificates(claimed, record)
+    return reasons + _floors(claimed, config, manifest) + _step_certificates(claimed, record)
+
+
+def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
+    """Whether floors are those of the evidence that is stated, and this is of the rules' kind."""
+    evidence, stated = claimed.evidence, dict(_bounds_of(claimed))
+    if evidence is None:
+        if any(bound.floor is not None for bound in stated.values()):
+            return ["the certificate states floors and no evidence of them"]
+        wanting = claimed.format != 2 and claimed.replayed and bool(stated)
+        return ["the certificate does not state the floors that the rules ask for"] if wanting else []
+    reason = _kind_of_evidence(claimed, evidence, config, manifest)
+    if reason:
+        return [reason]
+    try:
+        wanted = floor_values(config, claimed.sample, claimed.confidence, evidence)
+    except ValueError as error:
+        return [f"the certificate's evidence of floors is impossible: {error}"]
+    return [
+        f"the certificate's floor {bound.floor} of {quantity} ({kind}) is not that of its evidence: "
+        f"{wanted.get(kind, {}).get(quantity)}"
+        for (quantity, kind), bound in stated.items()
+        if not _same(bound.floor, wanted.get(kind, {}).get(quantity))
+    ]
+
+
+def _kind_of_evidence(
+    claimed: CertificateRecord, evidence: FloorEvidence, config: MMMIConfig, manifest: Manifest
+) -> str:
+    """Why evidence is not of the kind that the rules ask for; empty where it is."""
+    if not claimed.replayed or claimed.replays is None:
+        return "the certificate states floors without rows that were compared with their latents"
+    by_replays = evidence.differing is not None
+    different = claimed.sample.rows_replayed - claimed.replays.equal
+    if by_replays and (evidence.differing != different or config.standardize != "whiten"):
+        return "the certificate's floors do not rest on the rows that it made again"
+    views = any(kind == "view" for _, kind in dict(_bounds_of(claimed)))
+    if by_replays == (evidence.float32 is not None) or (evidence.view is not None) != views:
+        return "the certificate's floors rest on other evidence than the rules ask for"
+    entries = {entry.name: entry for entry in manifest.modalities}
+    if set(evidence.maps) != (set(entries) if by_replays else set()) or any(
+        map_evidence(entries[name], stated.seen) != stated for name, stated in evidence.maps.items()
+    ):
+        return "the certificate's floors rest on counts of maps that are not known here; another version may know them"
+    return ""
+
+
+def _same(stated: float | None, wanted: float | None) -> bool:
+    if stated is None or wanted is None:
+        return stated is wanted
+    return math.isclose(stated, wanted, rel_tol=1e-6, abs_tol=1e-9)
 
 
 def _step_certificates(claimed: CertificateRecord, record: CertificateRecord) -> list[str]:
@@ -150,7 +221,35 @@ def _measured(
     )
     if then != now:
         return []
-    return _bounds(claimed, record, without_failures) + _errors(claimed, record) + _tests(claimed, record)
+    reasons = _bounds(claimed, record, without_failures) + _errors(claimed, record) + _tests(claimed, record)
+    return reasons + _evidence(claimed, record)
+
+
+def _evidence(claimed: CertificateRecord, record: CertificateRecord) -> list[str]:
+    """Evidence of floors that is not found again. Bits of replays are comparable only where they are for both."""
+    then, now, reasons = claimed.evidence, record.evidence, []
+    if claimed.format == 2 or then is None or now is None:
+        return []
+    if claimed.replays is None or not claimed.replays.largest <= CLOSE:
+        reasons.append("the certificate's rows that were made again are not close to the stored ones")
+    elif claimed.sample == record.sample and (then.differing or 0) < (now.differing or 0):
+        reasons.append(f"of the rows that were made again {now.differing} differ, not {then.differing or 0}")
+    floors_now = dict(_bounds_of(record))
+    for kind, counted, found in (("float32", then.float32, now.float32), ("view", then.view, now.view)):
+        if counted is None or found is None:
+            continue
+        above = any(
+            (bound.floor or 0.0) > (floors_now[key].floor or 0.0) + TOLERANCE_OF_CLAIMS[kind]
+            for key, bound in _bounds_of(claimed)
+            if key[1] == kind
+        )
+        fewer = any(
+            stated < measured - MORE_FAILURES[0] - MORE_FAILURES[1] * measured
+            for stated, measured in zip((*counted.targets, *counted.pairs), (*found.targets, *found.pairs), strict=True)
+        )
+        if above and fewer:
+            reasons.append(f"the rows that the certificate counts for its floors ({kind}) are not found again")
+    return reasons
 
 
 def _bounds_of(record: CertificateRecord) -> list[tuple[tuple[str, str], ColumnBound]]:

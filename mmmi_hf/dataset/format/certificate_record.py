@@ -49,24 +49,63 @@ class Sample(Record):
     unseen_share: Share
 
 
-class BadShares(Record):
-    """Upper limits of the shares of bad rows that floors rest on.
+class Replays(Record):
+    """Rows that were made again from (seed, row) and compared with the stored ones, in all modalities.
 
     Attributes:
-        folder: rows that are not the image of their latent.
-        map: latents that a blind inverse does not give back, over all modalities.
+        equal: rows that are the same, bit for bit.
+        largest: the largest error of the others, relative to the row.
     """
 
-    folder: Share
-    map: Share
+    equal: Count
+    largest: Amount
+
+
+class MapEvidence(Record):
+    """How often the blind inverse of a map did not give a latent back.
+
+    Attributes:
+        pipeline, label: the map: digest and class.
+        seen: number of latents.
+        bad: those that came back with a relative error above the tolerance of floats, or not at all.
+    """
+
+    pipeline: Digest
+    label: Count | None = None
+    seen: Count
+    bad: Count
+
+
+class LevelCounts(Record):
+    """How many inverted rows lose more than each of the levels that the rules fix, in any target, and in any pair."""
+
+    targets: tuple[Count, ...]
+    pairs: tuple[Count, ...]
+
+
+class FloorEvidence(Record):
+    """What floors follow from; they are recomputed from it.
+
+    Attributes:
+        differing: of the replayed rows those that are not the same bit for bit. None where the floors of the floats
+            rest on the folder's own inverses.
+        maps: modality → what is known of its map, where they rest on replays.
+        float32, view: the folder's own inverses, where floors rest on them.
+    """
+
+    differing: Count | None = None
+    maps: dict[str, MapEvidence] = Field(default_factory=dict)
+    float32: LevelCounts | None = None
+    view: LevelCounts | None = None
 
 
 class ColumnBound(Record):
     """Lower bounds of a quantity in one kind of column, nats.
 
     Attributes:
-        floor: holds whatever the rows outside the sample are; None where there is none.
-        measured: holds if they err as the sampled ones do: the largest of `tried`, cut at 0 and at the analytic value.
+        floor: holds whatever the unseen rows are; None where there is none.
+        measured: holds if the other rows err as the sampled ones do: the largest of `tried`, cut at 0 and at the
+            analytic value.
         tried: name of a bound → its value.
     """
 
@@ -131,7 +170,8 @@ class CertificateRecord(Record):
         confidence: with which all lower bounds hold together.
         looks, single_error: the number of single bounds, and the error probability of each.
         bounds: quantity → its values.
-        shares: what the floors rest on; None where there are none.
+        replays: rows that were made again; None where there were none.
+        evidence: what the floors follow from; None where there are none.
         round_trip: modality → kind → errors.
         tolerance: kind → the largest error of an honest row.
         tests: test of the declared law → its p-value, corrected for its own looks.
@@ -150,13 +190,25 @@ class CertificateRecord(Record):
     looks: Count
     single_error: Share
     bounds: dict[str, QuantityBounds]
-    shares: BadShares | None = None
+    replays: Replays | None = None
+    evidence: FloorEvidence | None = None
     round_trip: dict[str, dict[Kind, RoundTrip]]
     tolerance: dict[Kind, float]
     tests: dict[str, Share]
     tests_level: Share
     step_certificates: dict[str, StepCertificate | None]
     statements: CertificateStatements
+
+    def without_floors(self) -> CertificateRecord:
+        """What format 2 says of it, which knew neither floors nor rows that were made again."""
+        bounds = {
+            quantity: each.model_copy(
+                update={kind: bound.model_copy(update={"floor": None}) for kind, bound in each.columns.items()}
+            )
+            for quantity, each in self.bounds.items()
+        }
+        sample = self.sample.model_copy(update={"rows_replayed": 0})
+        return self.model_copy(update={"bounds": bounds, "sample": sample, "replays": None, "evidence": None})
 
     def write(self, path: Path) -> None:
         """Put it in place."""

@@ -150,7 +150,7 @@ def evaluate_flow(
     name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
     judge = _settings(classifier, ClassifierSettings(seed=seed))
     pupil = _settings(cas_classifier, judge)
-    pipe = _placed(pipeline, device)
+    pipe = placed(pipeline, device)
     cache = folder_to_write(cache, "cache") if cache is not None else out / "cache"
     if command is None:
         files = {"classifier": classifier, "cas-classifier": cas_classifier}
@@ -255,7 +255,7 @@ def _check_request(
         raise ValueError("dataset must be given to judge samples, got None; give it, or samples_per_class=0")
 
 
-def _placed(
+def placed(
     pipeline: FlowMatchingPipeline | str | PathLike[str], device: str | torch.device | None
 ) -> FlowMatchingPipeline:
     """The pipeline on its device; ValueError if it has no classes, or there is no such device."""

@@ -82,7 +82,13 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
     redigested(place, config)
     if certificate and "seed" in document:
         counts = len(certificate.sample.rows), len(certificate.sample.rows_float64)
-        sample = certificate_sample(claimed, place.known_manifest(config), *counts, certificate.confidence)
+        sample = certificate_sample(
+            claimed,
+            place.known_manifest(config),
+            *counts,
+            certificate.confidence,
+            replays=certificate.sample.rows_replayed,
+        )
         bound = {"sample": sample, "manifest_sha256": sha256_of(place.manifest_path(config))}
         certificate.model_copy(update=bound).write(place.certificate_path(config))
     write_derived(place)

@@ -15,7 +15,6 @@ from mmmi_hf.dataset.certificate.bounds import Plan, bounds_without_failures, lo
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certificate.recording import step_certificates
 from mmmi_hf.dataset.format.certificate_record import (
-    BadShares,
     CertificateRecord,
     RoundTrip,
     StepCertificate,
@@ -91,7 +90,8 @@ def claiming(place, **changes):
         ({"confidence": 0.51}, "what share of bad rows its sample could have missed"),
         ({"replayed": False}, "does not say of the replay"),
         ({"version": "2.0.0"}, "another version than the folder"),
-        ({"rows_replayed": 150}, "is not the one that follows from the digests"),
+        ({"rows_replayed": 149}, "149 rows that were made again, the rules ask for 150"),
+        ({"rows_replayed": 151}, "is not the one that follows from the digests"),
     ],
 )
 def test_claims_cannot_avoid_the_comparison(place, changes, words):
@@ -294,8 +294,6 @@ def both(*changes):
         (changed(1e9, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
         (changed(1e-6, "round_trip", "x1", "float32", "median"), "round trip of x1 (float32) is not found again"),
         (changed(0.5, "sample", "unseen_share"), "what share of bad rows its sample could have missed"),
-        (changed(0.9, "bounds", "I(x1;y)", "float32", "floor"), "states floors, for which"),
-        (changed(BadShares(folder=0.0, map=0.0).model_dump(), "shares"), "states floors, for which"),
     ],
 )
 def test_all_that_a_certificate_states_is_compared(place, change, words):

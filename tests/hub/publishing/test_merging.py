@@ -16,7 +16,7 @@ from mmmi_hf.dataset.cards.text import (
     spread,
     summary,
 )
-from mmmi_hf.dataset.format.certificate_record import CertificateRecord, RoundTrip, Sample
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, FloorEvidence, Replays, RoundTrip, Sample
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_configuration
@@ -92,12 +92,29 @@ def test_certificate_line():
         confidence=0.99,
         round_trip={"x1": {"float32": one}, "x2": {"float32": two}, "x3": {}},
         replayed=True,
+        replays=None,
+        evidence=None,
     )
     assert certificate_line(certificate) == (
         "2 sampled rows were inverted and gave the latents of their seed again, with relative errors of at most "
-        "5.0e-06; measured bounds hold together with 99 % confidence if the other rows err as these do"
+        "5.0e-06; no floor was computed; "
+        "a measured bound holds with 99 % confidence if the other rows err as the sampled ones do"
     )
-    assert "gave latents of the declared law" in certificate_line(certificate.model_copy(update={"replayed": False}))
+    unseeded = certificate_line(certificate.model_copy(update={"replayed": False}))
+    assert "gave latents of the declared law; no floor: without the seed no row can be called good" in unseeded
+    floored = certificate_line(
+        certificate.model_copy(
+            update={
+                "evidence": FloorEvidence(differing=1),
+                "replays": Replays(equal=1023, largest=2e-6),
+                "sample": certificate.sample.model_copy(update={"rows_replayed": 1024}),
+            }
+        )
+    )
+    assert (
+        "1,024 rows were made again and are the same, 1,023 of them bit for bit, the others within 2.0e-06" in floored
+    )
+    assert "a floor holds with 99 % confidence whatever the unseen rows are" in floored
 
 
 def test_graphs():

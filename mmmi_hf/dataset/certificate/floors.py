@@ -1,0 +1,173 @@
+"""Floors of a certificate: what the stored columns carry whatever the unseen rows are.
+
+Owns which evidence floors rest on, how the error probability is divided, and the counts of maps that come with the
+package. The mathematics is in causal/statistics; runs no bijection.
+
+All floors of a certificate hold together with its confidence; the measured bounds, whose assumption is another one, do
+so for themselves. Of the error, floats have three quarters and views one, as few rows are inverted for these and it
+matters little there; without views floats have all of it. The floors of the floats rest on replays where the rules
+allow it, which is known before any row is looked at: latents are whitened, the map of every modality was measured, and
+the manifest states the hardware and software of here. Otherwise, and for views, they rest on the inverted rows, and the
+error is divided evenly between targets and pairs.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from mmmi_hf.causal import CausalModel, Latents
+from mmmi_hf.causal.statistics.deviations import deviations, losses
+from mmmi_hf.causal.statistics.shares import (
+    EXACT_LEVELS,
+    VIEW_LEVELS,
+    Counted,
+    MapCounts,
+    floors,
+    grades_of_deviations,
+    grades_of_losses,
+    grades_of_replays,
+)
+from mmmi_hf.common.records import Record
+from mmmi_hf.dataset.certificate.bounds import Plan
+from mmmi_hf.dataset.certificate.replays import least_share
+from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample
+from mmmi_hf.dataset.format.manifest import Count, Manifest, ModalityEntry
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
+
+MAP_TOLERANCE = 2e-5
+"""‖ẑ − z‖ / √d beyond which a latent counts as not given back."""
+ERROR_OF_VIEWS = 0.25
+"""Their part of the error probability."""
+LEVELS = {"float32": EXACT_LEVELS, "view": VIEW_LEVELS}
+
+
+def floor_values(
+    config: MMMIConfig, sample: Sample, confidence: float, evidence: FloorEvidence
+) -> dict[str, dict[str, float]]:
+    """Kind of column → quantity → its floor in nats: a function of the evidence alone.
+
+    Raises:
+        InvalidQueryError: counts that are impossible.
+    """
+    model = config.model
+    plan = Plan.of(model, 1, confidence)
+    targets = {quantity: (*names, "y") for quantity, names in plan.targets.items()}
+    blocks = {**targets, **plan.pairs}
+    of_views = 0.0 if evidence.view is None else ERROR_OF_VIEWS
+    errors = {"float32": (1.0 - of_views) * (1.0 - confidence), "view": of_views * (1.0 - confidence)}
+    found: dict[str, dict[str, float]] = {}
+    if evidence.differing is not None:
+        seen = sample.rows_replayed
+        counted = Counted(evidence.differing, seen, config.rows, least_share(config.rows, seen))
+        maps = {
+            name: MapCounts(f"{each.pipeline}:{each.label}", each.seen, {MAP_TOLERANCE: each.bad})
+            for name, each in evidence.maps.items()
+        }
+        grades = grades_of_replays(model, blocks, counted, maps, errors["float32"])
+        found["float32"] = {quantity: floor.value for quantity, floor in floors(model, blocks, grades).items()}
+    least = _least(config, sample)
+    for kind, counts in (("float32", evidence.float32), ("view", evidence.view)):
+        if counts is None:
+            continue
+        levels, part = LEVELS[kind], errors[kind] / (2.0 if plan.pairs else 1.0)
+        lost = dict.fromkeys(targets, _values(counts.targets, len(sample.rows), levels))
+        grades = dict(grades_of_losses(lost, config.rows, levels, part, least))
+        if counts.pairs:
+            off = dict.fromkeys(plan.pairs, _values(counts.pairs, len(sample.rows), levels))
+            grades |= grades_of_deviations(model, plan.pairs, off, config.rows, levels, part, least)
+        found[kind] = {quantity: floor.value for quantity, floor in floors(model, blocks, grades).items()}
+    return found
+
+
+def level_counts(
+    model: CausalModel, plan: Plan, kind: str, recovered: Mapping[str, np.ndarray], true: Latents
+) -> LevelCounts:
+    """How many of the inverted rows lose more than each level.
+
+    Args:
+        model, plan: what floors are stated of.
+        kind: of column.
+        recovered: modality → (n, *shape) latents; NaN where the inverse failed. Quantities of modalities that are
+            missing here are left out.
+        true: of the same rows.
+    """
+    have = Latents(dict(recovered), true.y, true.standardize)
+    stated = plan.among(recovered)
+    lost = [losses(model, names, have, true) for quantity, names in plan.targets.items() if quantity in stated]
+    off = [deviations(model, pair, have, true) for quantity, pair in plan.pairs.items() if quantity in stated]
+    counts = [
+        tuple(int(np.count_nonzero(~(np.max(values, axis=0) <= level))) for level in LEVELS[kind]) if values else ()
+        for values in (lost, off)
+    ]
+    return LevelCounts(targets=counts[0], pairs=counts[1])
+
+
+def known_maps(manifest: Manifest) -> dict[str, MapEvidence] | None:
+    """Modality → what is known of its map; None where that of any modality was not measured."""
+    found = {entry.name: map_evidence(entry) for entry in manifest.modalities}
+    known = {name: evidence for name, evidence in found.items() if evidence is not None}
+    return known if len(known) == len(found) else None
+
+
+def map_evidence(entry: ModalityEntry, seen: int | None = None) -> MapEvidence | None:
+    """What is known of the map of a modality: of all latents that were measured, or of the first `seen` of them."""
+    measured = map_shares().get(entry.pipeline_digest, {}).get(str(entry.class_label))
+    if measured is None or (seen is not None and not 0 < seen <= measured.rows):
+        return None
+    seen = measured.rows if seen is None else seen
+    bad = sum(row < seen for row in measured.bad_rows)
+    return MapEvidence(pipeline=entry.pipeline_digest, label=entry.class_label, seen=seen, bad=bad)
+
+
+class MeasuredMap(Record):
+    """Counts of a map and class as the package ships them.
+
+    Attributes:
+        rows: latents 0 … rows - 1 were measured.
+        failed: how many could not be inverted.
+        bad: tolerance → how many exceeded it, those that failed among them.
+        bad_rows: which exceeded MAP_TOLERANCE.
+        largest: the largest error of the others.
+        seed, batch_size, software: how it was measured.
+    """
+
+    rows: Count
+    failed: Count
+    bad: dict[str, Count]
+    bad_rows: tuple[Count, ...]
+    largest: float
+    seed: Count
+    batch_size: Count
+    software: dict[str, str]
+
+
+@cache
+def map_shares() -> dict[str, dict[str, MeasuredMap]]:
+    """Pipeline digest → class → its counts, for the pipelines that come with the package."""
+    text = (files("mmmi_hf.dataset.certificate") / "map_shares.json").read_text()
+    return {
+        digest: {label: MeasuredMap.from_json(json.dumps(counts), "map_shares.json") for label, counts in of.items()}
+        for digest, of in json.loads(text).items()
+    }
+
+
+def _least(config: MMMIConfig, sample: Sample) -> float:
+    """The smallest share of the rows of a split that was inverted."""
+    rows = np.asarray(sample.rows)
+    return min(
+        np.count_nonzero((rows >= split.start) & (rows < split.stop)) / len(split)
+        for split in config.split_rows.values()
+    )
+
+
+def _values(counts: tuple[int, ...], rows: int, levels: tuple[float, ...]) -> np.ndarray:
+    """(rows,) values of which as many exceed each level: the form in which counts are taken."""
+    values = np.zeros(rows)
+    for count, above in zip(counts, (*levels[1:], np.inf), strict=True):
+        values[:count] = above
+    return values
