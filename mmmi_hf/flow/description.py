@@ -144,7 +144,9 @@ def _index(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no pipeline: {INDEX} is missing; give a folder made by save_pretrained")
     index = read_object(folder / INDEX)
     if index.get("_class_name") != CLASS:
-        raise ValueError(f"{folder} holds a {index.get('_class_name')}, not a {CLASS}; give a folder saved by {CLASS}")
+        raise ValueError(
+            f"{folder} holds a {str(index.get('_class_name'))[:60]}, not a {CLASS}; give a folder saved by {CLASS}"
+        )
     if not any((folder / "unet").glob("*.safetensors")):
         raise ValueError(
             f"{folder / 'unet'} holds no *.safetensors weights; pickled weights are never loaded: save them again "
