@@ -19,6 +19,7 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import MOST_ENTRIES, Array, check_shape, read_finite, read_positive, read_whole
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.common.files import MOST_BYTES, check_regular
 
 __all__ = [
     "checkerboard",
@@ -203,11 +204,12 @@ def image(path: str | Path, shape: Sequence[int]) -> Array:
 
     colour = len(shape) == 3 and shape[0] == 3
     try:
+        check_regular(Path(path), MOST_BYTES)
         with warnings.catch_warnings(action="ignore"), Image.open(path) as file:
             if math.prod(file.size) > MOST_ENTRIES:
                 raise OSError(f"it has {file.size[0]} × {file.size[1]} pixels, at most {MOST_ENTRIES} are read")
             picture = file.convert("RGB" if colour else "L").resize((shape[-1], shape[-2]), Image.Resampling.BILINEAR)
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         reason = " ".join(str(error).split())
         raise InvalidModelError(
             f"path {str(path)!r} is not a readable image: {reason}; give a PNG or JPEG file"

@@ -11,12 +11,13 @@ import contextlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import typer
 
-from mmmi_hf.cli import benchmark, configurations, datasets, design, figures, flows, hub, verify
-from mmmi_hf.cli.application import app
+from mmmi_hf.cli import benchmark, configurations, datasets, design, extension, family, figures, flows, hub, verify
+from mmmi_hf.cli.application import app, path, whole
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.terminal import PrintableStream, printable
 
@@ -26,6 +27,8 @@ __all__ = [
     "configurations",
     "datasets",
     "design",
+    "extension",
+    "family",
     "figures",
     "flows",
     "hub",
@@ -50,8 +53,9 @@ def run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> Non
 
 def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
     try:
+        _check_pairs(sys.argv[1:] if arguments is None else arguments)
         with contextlib.redirect_stdout(cast("Any", PrintableStream(sys.stdout))):
-            code: Any = program(args=arguments, prog_name=name, standalone_mode=False)
+            code: Any = _command(program)(args=arguments, prog_name=name, standalone_mode=False)
         if code != _INTERRUPTED:
             return code if isinstance(code, int) else 0
         message, status = _explained(KeyboardInterrupt())  # Typer turns one into its exit code
@@ -62,6 +66,30 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
         message, status = _explained(error)
     print(printable(f"{name}: {' '.join(message.split())}"), file=sys.stderr)
     return status
+
+
+def _command(program: typer.Typer) -> Any:
+    """The command of a program, in which every whole number is read by `whole` and every path by `path`."""
+    command: Any = typer.main.get_command(program)
+    for each in (command, *getattr(command, "commands", {}).values()):
+        for parameter in each.params:
+            described = getattr(parameter, "type_descriptor", None)
+            if described is not None and described.annotation is int:
+                described.parameter_info.parser = whole
+                parameter.metavar = "INTEGER"
+            elif described is not None and described.annotation is Path:
+                described.parameter_info.parser = path
+                parameter.metavar = "PATH"
+    return command
+
+
+def _check_pairs(arguments: Sequence[str]) -> None:
+    """Refuse `--x --no-x`, of which the last would win without a word."""
+    given = list(arguments)
+    words = set(given[: given.index("--")] if "--" in given else given)
+    for word in sorted(words):
+        if word.startswith("--no-") and (other := f"--{word.removeprefix('--no-')}") in words:
+            raise ValueError(f"{other} and {word} contradict each other; give one of them")
 
 
 def _explained(error: BaseException) -> tuple[str, int]:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from mmmi_hf.common.places import PlaceError, place
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.format.certificate_record import QuantityBounds
 
 app = typer.Typer(
     help="Multimodal datasets whose mutual information is known.",
-    add_completion=False,
+    add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -116,3 +120,23 @@ def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{max(seconds, 1):.0f} seconds"
     return f"{seconds / 60:,.0f} minutes" if seconds < 2 * 3600 else f"{seconds / 3600:,.1f} hours"
+
+
+def whole(given: str | int) -> int:
+    """A whole number as people write one: digits 0 … 9, with a sign or without.
+
+    Raises:
+        typer.BadParameter: anything else that Python would take, or more digits than any of our numbers has.
+    """
+    text = str(given)
+    if not re.fullmatch("[+-]?[0-9]{1,20}", text):
+        raise typer.BadParameter(f"{text[:40]!r} is not a whole number of at most 20 digits, such as 1000")
+    return int(text)
+
+
+def path(given: str | Path) -> Path:
+    """A path, `~` expanded. Raises typer.BadParameter for what is no place of this machine."""
+    try:
+        return place(given)
+    except PlaceError as error:
+        raise typer.BadParameter(str(error)) from error

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries, whole
 from mmmi_hf.common.places import folder_to_write
 
 _PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
@@ -30,7 +30,8 @@ def benchmark(
     ] = "estimators",
     pairs: Annotated[str, typer.Option(help="Pairs of blocks, e.g. x1:y,x1:x2.")] = "x1:y",
     seeds: Annotated[
-        int, typer.Option(help="Independent datasets per configuration: disjoint blocks of its rows.")
+        int,
+        typer.Option(help="Independent datasets per configuration: disjoint blocks of its rows."),
     ] = 2,
     train_rows: Annotated[
         str | None, typer.Option(help="Training rows, several with commas for learning curves; default: all.")
@@ -49,9 +50,13 @@ def benchmark(
     width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
     layers: Annotated[int | None, typer.Option(help="Hidden layers of perceptrons.")] = None,
     patience: Annotated[
-        int | None, typer.Option(help="Looks at the validation rows without progress before training stops.")
+        int | None,
+        typer.Option(help="Looks at the validation rows without progress before training stops."),
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Cells side by side; default: one per processor.")] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Cells side by side; default: one per processor."),
+    ] = None,
     plugin: Annotated[
         list[str] | None, typer.Option(help="Module or .py file that registers estimators; may be repeated.")
     ] = None,
@@ -86,7 +91,8 @@ def benchmark(
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     training = Training.paper(**changes) if paper else Training(**changes)
-    source, names, tasks = Source.open(data, revision), _names(configs), _tasks(task)
+    names = _some(configs, "configs")
+    source, tasks = Source.open(data, revision), _tasks(task)
     if workers is not None and workers < 1:
         raise ValueError(f"workers must be at least 1, got {workers}")
     if paper and tasks != ["estimators"]:
@@ -98,7 +104,7 @@ def benchmark(
         read_pairs(pairs),
         _estimators(estimators, training) if "estimators" in tasks else {},
         seeds=seeds,
-        train_rows=[_count(word) for word in _names(train_rows or "")],
+        train_rows=[] if train_rows is None else [_count(word) for word in _some(train_rows, "train-rows")],
         null=null,
         plugins=tuple(plugin or ()),
     )
@@ -244,11 +250,19 @@ def _names(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def _some(text: str, option: str) -> list[str]:
+    """The names in a text; there must be one."""
+    names = _names(text)
+    if not names:
+        raise ValueError(f"{option}: none were named; leave the option out for its default")
+    return names
+
+
 def _count(word: str) -> int:
     try:
-        return int(word.replace("_", ""))
-    except ValueError:
-        raise ValueError(f"train-rows: {word!r} is no number; write e.g. 500,1000,2000") from None
+        return whole(word)
+    except typer.BadParameter:
+        raise ValueError(f"train-rows: {word[:40]!r} is no number; write e.g. 500,1000,2000") from None
 
 
 def _number(entry: dict[str, Any] | None) -> str:

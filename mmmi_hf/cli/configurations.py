@@ -34,7 +34,7 @@ def list_command(form: AsFormat = Format.table) -> None:
         typer.echo(json.dumps(entries, indent=2))
         return
     for family in families:
-        typer.echo(textwrap.fill(f"{family.name}: {family.description}", 100))
+        typer.echo(textwrap.fill(f"{family.name}: {family.description}", 80))
         own = [entry for entry in entries if entry["family"] == family.name]
         width = max(len(entry["name"]) for entry in entries)
         for entry in own:

@@ -1,4 +1,4 @@
-"""The programs of `builder_scripts/`: a whole family of configurations in one dataset folder, published when asked.
+"""A whole family of configurations in one dataset folder: `generate-family`, and the programs of `builder_scripts/`.
 
 Owns their arguments and printing. A script names its family and nothing else.
 """
@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from mmmi_hf.cli.application import Quiet, quieten_libraries
+from mmmi_hf.cli.application import Quiet, app, quieten_libraries
 
 
 def build_family(family: str, arguments: Sequence[str] | None = None) -> None:
@@ -40,7 +40,10 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
         only: Annotated[
             list[str] | None, typer.Option(help="Only this configuration of the family; may be repeated.")
         ] = None,
-        rows: Annotated[int | None, typer.Option(help="Rows of each configuration; default: as released.")] = None,
+        rows: Annotated[
+            int | None,
+            typer.Option(help="Rows of each configuration; default: as released."),
+        ] = None,
         pipeline: Annotated[
             str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
         ] = None,
@@ -85,3 +88,34 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
             typer.echo(f"published as {publish} {released.tag}")
 
     return build
+
+
+@app.command("generate-family")
+def generate_family(
+    family: Annotated[str, typer.Argument(help="A family of `mmmi-hf list`, e.g. two-telescopes.")],
+    out: Annotated[Path, typer.Option(help="Dataset folder: new, empty, or one of ours to add to.")],
+    rows: Annotated[
+        int | None,
+        typer.Option(help="Rows of each configuration; default: as released."),
+    ] = None,
+    pipeline: Annotated[
+        str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    quiet: Quiet = False,
+) -> None:
+    """Generate all configurations of a family. A killed run continues when the same command is given again."""
+    from mmmi_hf.dataset.releases.registry import get_family
+
+    get_family(family)  # refuses with the nearest names
+    _build_of(family)(
+        out,
+        only=None,
+        rows=rows,
+        pipeline=pipeline,
+        device=device,
+        publish=None,
+        version="auto",
+        private=False,
+        quiet=quiet,
+    )

@@ -52,7 +52,8 @@ def check_kind(name: str, value: object, example: object) -> None:
     else:
         right, wanted = _is(value, type(example)), kinds[type(example)]
     if not right:
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        shown = repr(value)
+        raise ValueError(f"{name} must be {wanted}, got {shown if len(shown) <= 60 else shown[:60] + '…'}")
 
 
 def _is(value: object, kind: type) -> bool:

@@ -56,5 +56,9 @@ class PrintableStream:
         self.stream.write(printable(text).encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
+    def isatty(self) -> bool:
+        """Always: otherwise printing takes escape sequences out, and with them a part of a name."""
+        return True
+
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)

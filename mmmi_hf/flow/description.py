@@ -13,12 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mmmi_hf.common.files import UnusableFileError, check_regular, read_regular
 from mmmi_hf.flow.bundled import INDEX, resolve
 
 CLASS = "FlowMatchingPipeline"
 UNET = "unet/config.json"
 SCHEDULER = "scheduler/scheduler_config.json"
 MOST_STEPS = 10_000
+MOST_BYTES = 4 << 20
+"""Of a JSON file of a pipeline."""
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 
@@ -100,9 +103,10 @@ def check_weights(folder: Path, expected: Mapping[str, tuple[int, ...]]) -> None
     found: dict[str, tuple[Path, tuple[int, ...]]] = {}
     for path in _weight_files(folder):
         try:
+            check_regular(path)
             with safe_open(path, framework="numpy") as file:
                 found.update({name: (path, tuple(file.get_slice(name).get_shape())) for name in file.keys()})  # noqa: SIM118
-        except (SafetensorError, OSError) as error:
+        except (SafetensorError, OSError, UnusableFileError) as error:
             raise ValueError(f"{path} cannot be read ({error}); copy the pipeline again") from error
     where = folder / "unet"
     remedy = "save the pipeline again with save_pretrained"
@@ -140,7 +144,9 @@ def _index(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder} holds no pipeline: {INDEX} is missing; give a folder made by save_pretrained")
     index = read_object(folder / INDEX)
     if index.get("_class_name") != CLASS:
-        raise ValueError(f"{folder} holds a {index.get('_class_name')}, not a {CLASS}; give a folder saved by {CLASS}")
+        raise ValueError(
+            f"{folder} holds a {str(index.get('_class_name'))[:60]}, not a {CLASS}; give a folder saved by {CLASS}"
+        )
     if not any((folder / "unet").glob("*.safetensors")):
         raise ValueError(
             f"{folder / 'unet'} holds no *.safetensors weights; pickled weights are never loaded: save them again "
@@ -152,10 +158,12 @@ def _index(folder: Path) -> dict[str, Any]:
 def read_object(path: Path) -> dict[str, Any]:
     """The mapping that a JSON file holds."""
     try:
-        stored = json.loads(path.read_text())
+        stored = json.loads(read_regular(path, MOST_BYTES))
+    except UnusableFileError as error:
+        raise ValueError(f"{error}; save the pipeline again") from error
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); save the pipeline again") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not valid JSON ({error}); save the pipeline again") from error
     if not isinstance(stored, dict):
         raise ValueError(f"{path} must hold a mapping, got {type(stored).__name__}; save the pipeline again")

@@ -70,7 +70,7 @@ def test_refusals(run, folder, story, tmp_path):
     for arguments, says in (
         (("common-cause-1.1",), "unknown configuration 'common-cause-1.1'"),
         ((tmp_path,), "holds no dataset of ours"),
-        ((folder, "--config", "other"), "holds no configuration 'other' ; it holds story"),
+        ((folder, "--config", "other"), "holds no configuration 'other'; it holds story"),
         ((story, "--config", "story"), "--config goes with a dataset folder"),
         ((story, "--format-of-files", "gif"), "expected some of png, pdf, svg"),
         ((story, "--format-of-files", ","), "is missing"),

@@ -27,7 +27,7 @@ from pathlib import Path
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular, sha256_of, sync
 from mmmi_hf.common.locks import locked_folder
-from mmmi_hf.common.places import folder_to_read, folder_to_write
+from mmmi_hf.common.places import PlaceError, folder_to_read, folder_to_write
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.format.manifest import FileEntry, Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -44,17 +44,18 @@ class DatasetFolder:
     With `reading` it must hold configurations and need not be writable.
 
     Raises:
-        PlaceError: a path that is no such folder, or cannot be written to.
-        ConfigurationError: the folder holds something else.
+        ConfigurationError: it is no such folder, cannot be written to, or holds something else.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, reading: bool = False) -> None:
+        try:
+            self.path = folder_to_read(path) if reading else folder_to_write(path)
+        except PlaceError as error:
+            raise ConfigurationError(str(error)) from error
         if reading:
-            self.path = folder_to_read(path)
             if not self.configurations():
                 raise ConfigurationError(f"{self.path} holds no dataset of ours (no manifests/*.json); give its folder")
             return
-        self.path = folder_to_write(path)
         unsafe = sorted(set('*?[]"') & set(str(self.path.absolute())))
         if unsafe:
             raise ConfigurationError(

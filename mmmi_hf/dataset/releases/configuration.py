@@ -240,7 +240,7 @@ def _arguments(data: Any, path: Path) -> dict[str, Any]:
     if "name" not in data and not is_name(path.stem):
         raise FieldError(
             (),
-            f"the file's name would be that of the configuration, and {path.stem!r} cannot be one; give a field name",
+            f"the file's name would be the configuration's, and {path.stem!r} cannot be one; give a field 'name'",
         )
     given = dict(data)
     given.setdefault("name", path.stem)

@@ -276,7 +276,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path
     with pytest.raises(ConfigurationError, match="holds something else"):
         generate(small_config, tmp_path)
     assert tree(tmp_path) == {"notes.txt": b"mine"}
-    with pytest.raises(ConfigurationError, match="is a file; give a folder"):
+    with pytest.raises(ConfigurationError, match="is a file; name another place"):
         generate(small_config, tmp_path / "notes.txt")
 
 
@@ -406,7 +406,7 @@ def test_a_run_killed_by_the_system_is_continued(tmp_path):
 
 def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigurationError, match="file is a file; give a folder"):
+    with pytest.raises(ConfigurationError, match="is a file; name another place"):
         generate(small_config, tmp_path / "file/below")
     with pytest.raises(ConfigurationError, match="cannot read from a path with"):
         generate(small_config, tmp_path / "d[1]")

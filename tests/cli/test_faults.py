@@ -1,0 +1,160 @@
+"""Requests that were answered wrongly once: one line, the right exit code, and nothing written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmmi_hf.cli.extension import NAME
+
+STORY = """\
+modalities: [{pipeline: identity}, {pipeline: identity}]
+causal_model: {story: common_cause, shape: [1, 4, 4], mi: 0.5}
+rows: 20
+"""
+
+
+@pytest.fixture
+def story(tmp_path):
+    path = tmp_path / "story.yaml"
+    path.write_text(STORY)
+    return path
+
+
+@pytest.fixture
+def refuses(run, tmp_path):
+    """Run a command that must be refused; its line."""
+
+    def call(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        code, out, err = run(*arguments)
+        assert (code, out, len(err.splitlines())) == (2, "", 1), (code, out, err)
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return call
+
+
+@pytest.mark.parametrize("out", ["hf://datasets/me/x", "s3://b/x", "q::r", "", "$HOME/d", "/dev/null", "a" * 300])
+@pytest.mark.parametrize("command", ["generate", "figures"])
+def test_places_that_are_none(refuses, story, command, out, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    refuses(command, story, "--out", out, "-q")
+
+
+def test_a_home_folder_is_expanded_once(run, story, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert run("generate", story, "--out", "~/d", "--no-figures", "-q")[0] == 0
+    assert (tmp_path / "d" / "manifests" / "story.json").is_file()
+    assert not (tmp_path / "~").exists()
+    (tmp_path / "d").rename(tmp_path / "d[1]")
+    (tmp_path / "d[1]").chmod(0o500)
+    assert run("figures", "~/d[1]", "--out", "~/f", "-q")[0] == 0
+    assert run("verify", "~/d[1]", "--no-write", "-q")[0] == 0
+
+
+@pytest.mark.parametrize("rows", ["1_0", "١٢", "1e3", "0x10", "9" * 4000, ""])
+def test_whole_numbers(refuses, story, tmp_path, rows):
+    assert "whole number" in refuses("generate", story, "--out", tmp_path / "d", "--rows", rows)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("rows: 20", "rows: 1000000000000000000000000000000", "rows: got"),
+        ("{pipeline: identity}]", '{pipeline: ""}]', "modalities[1].pipeline: pipeline is empty"),
+        ("{pipeline: identity}]", "{pipeline: ../../etc/passwd}]", "modalities[1].pipeline: no pipeline"),
+        ("{pipeline: identity}]", "{pipeline: fashion-mnist, class_label: 3}]", "makes the shape (1, 32, 32)"),
+        ("{pipeline: identity}]", "{pipeline: identity, class_label: 3}]", "class_label"),
+        ("rows: 20", "version: ١.٢.٣", "version: got"),
+        ("rows: 20", f"version: 1.1.{'9' * 4000}", "version: got"),
+        ("rows: 20", 'description: "a\\e[2Jb"', "description: expected text without control characters"),
+        ("rows: 20", 'description: "\\ud800"', "not valid YAML"),
+        ("rows: 20", "seed: true", "seed: got True"),
+    ],
+)
+def test_stories_that_info_refuses_too(refuses, story, tmp_path, old, new, says):
+    story.write_text(STORY.replace(old, new))
+    assert says in refuses("info", story)
+    assert says in refuses("generate", story, "--out", tmp_path / "d")
+
+
+def test_a_class_that_the_pipeline_lacks(refuses, story):
+    story.write_text(
+        STORY.replace("[1, 4, 4]", "[1, 32, 32]").replace("identity}]", "fashion-mnist, class_label: 99}]")
+    )
+    assert "modalities[1].class_label: got 99, expected 0 … 9" in refuses("info", story)
+
+
+def test_a_file_whose_name_is_no_configuration(refuses, tmp_path):
+    path = tmp_path / "sto ry.yaml"
+    path.write_text(STORY)
+    assert "the file's name would be the configuration's" in refuses("info", path)
+
+
+def test_flags_that_contradict_each_other(refuses, tmp_path):
+    assert "--write and --no-write contradict each other" in refuses("verify", tmp_path, "--write", "--no-write")
+
+
+def test_lists_without_names(refuses, tmp_path):
+    for option in ("--configs", "--train-rows"):
+        assert "none were named" in refuses("benchmark", tmp_path, "--out", tmp_path / "b", option, "") or option
+
+
+def test_a_family_is_said_to_be_one_and_can_be_made(run, refuses, tmp_path):
+    said = refuses("generate", "two-telescopes", "--out", tmp_path / "d")
+    assert "is a family of 4 configurations" in said
+    assert "generate-family two-telescopes" in said
+    assert "is a family" in refuses("info", "two-telescopes")
+    assert "unknown family" in refuses("generate-family", "two-telescope", "--out", tmp_path / "d")
+    code, out, _ = run(
+        "generate-family", "independent", "--out", tmp_path / "d", "--rows", 3, "--pipeline", "identity", "-q"
+    )
+    assert (code, "[1/1] independent" in out) == (0, True)
+
+
+def test_names_of_files_rewrite_no_screen(run, story, tmp_path):
+    assert run("generate", story, "--out", tmp_path / "d", "--no-figures", "-q")[0] == 0
+    (tmp_path / "d" / "data" / "\x1b[1A\x1b[2Kvalid.parquet").touch()
+    code, out, err = run("verify", tmp_path / "d", "--no-write", "-q")
+    assert code == 1
+    assert "\x1b" not in out + err
+    assert "\\x1b[1A" in out + err
+
+
+def test_list_fits_the_terminal(run):
+    assert max(map(len, run("list")[1].splitlines())) <= 80
+
+
+def test_the_hubs_own_program_finds_ours(tmp_path):
+    hf = Path(sys.executable).with_name("hf")
+    if not hf.exists() or not Path(sys.executable).with_name(NAME).exists():
+        pytest.skip("the programs are not installed")
+    env = {**os.environ, "HOME": str(tmp_path), "HF_HUB_DISABLE_UPDATE_CHECK": "1", "HF_HUB_OFFLINE": "1"}
+    made = subprocess.run(
+        [sys.executable, "-m", "mmmi_hf", "install-extension"], env=env, capture_output=True, text=True, check=True
+    )
+    assert "`hf mmmi` now runs" in made.stdout
+    listed = subprocess.run([hf, "mmmi", "list"], env=env, capture_output=True, text=True, check=True)
+    assert "common-cause-1.0" in listed.stdout
+
+
+@pytest.mark.parametrize("command", ["list", "info", "design", "load", "figures"])
+def test_reading_needs_nothing_of_linux(command, story, tmp_path):
+    program = f"""
+import sys
+sys.modules["fcntl"] = None
+from mmmi_hf import cli, load
+arguments = {{
+    "list": ["list"],
+    "info": ["info", {str(story)!r}],
+    "design": ["design", "--want", "I(x1;y)=1", "--shape", "1,4,4", "--pipeline", "identity"],
+    "figures": ["figures", {str(story)!r}, "--out", {str(tmp_path / "f")!r}, "-q"],
+}}
+if {command!r} != "load":
+    cli.main(arguments[{command!r}])
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
