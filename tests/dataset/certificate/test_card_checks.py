@@ -32,7 +32,7 @@ def card_of(old, new):
         (
             lambda place: (
                 (place.path / "data/more").mkdir(),
-                place.chunks("more").mkdir(parents=True),
+                place.work("more").mkdir(parents=True),
                 card_of("configs:\n", f"configs:\n{MORE}")(place),
             ),
             "read 'more', which is no configuration",
@@ -296,7 +296,7 @@ def test_a_card_without_entries(place, configs):
 
 def test_ground_truth_speaks_of_its_own_configuration(place):
     """Under whatever name another table lies, plain `load_dataset` reads it with ours."""
-    place.chunks("more").mkdir(parents=True)  # as if it were being made
+    place.work("more").mkdir(parents=True)  # as if it were being made
     shutil.copy(place.ground_truth("small"), place.path / "ground_truth/more.parquet")
     assert check_folder(place.path, "small") == ["ground_truth/more.parquet lists quantities of another configuration"]
 

@@ -190,7 +190,7 @@ def test_a_damaged_page_is_malformed(place):
 def test_a_configuration_that_is_being_made_is_no_stray(place):
     write_ground_truth(dataclasses.replace(SMALL, name="more"), place.ground_truth("more"), None)
     (place.path / "data/more").mkdir()
-    place.chunks("more").mkdir(parents=True)
+    place.work("more").mkdir(parents=True)
     assert check_folder(place.path, "small") == []
 
 
