@@ -48,7 +48,7 @@ def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
         (("--samples-per-class", 0, "--device", "nonsense"), "device must be one that torch can use here"),
         (("--samples-per-class", 0, "--cas"), "cas needs samples"),
         (("--samples-per-class", 0, "--cas-classifier", "pupil.yaml"), "cas_classifier needs cas"),
-        (("--dataset", "data", "--classifier", "nowhere.yaml"), "nowhere.yaml cannot be read"),
+        (("--dataset", "data", "--classifier", "nowhere.yaml"), "there is no file nowhere.yaml"),
     ],
 )
 def test_wrong_requests_are_one_line(run, tmp_path, options, says):

@@ -118,13 +118,18 @@ def test_the_bundled_pipeline_loads_by_name():
         load_bijection("fashion-mnist", (3, 32, 32))
 
 
-@pytest.mark.parametrize("name", ["fashion_mnist", "no-such-thing", "a/b/c", "", "./nowhere"])
+@pytest.mark.parametrize("name", ["fashion_mnist", "no-such-thing", "a/b/c", "./nowhere"])
 def test_an_unknown_name_is_one_line_that_lists_the_known(name):
     with pytest.raises(
         ValueError, match=r"asinh, half-cube, identity, normal-cdf, (cifar10, )?fashion-mnist"
     ) as caught:
         load_bijection(name, (1, 32, 32))
     assert "\n" not in str(caught.value)
+
+
+def test_an_empty_name_is_one_line():
+    with pytest.raises(ValueError, match="pipeline is empty; give a path"):
+        load_bijection("", (1, 32, 32))
 
 
 def test_a_repository_out_of_reach_is_one_line_and_no_waiting(monkeypatch):

@@ -48,18 +48,6 @@ def group_rows(row_bytes: int) -> int:
     return max(1, ROW_GROUP_BYTES // row_bytes)
 
 
-def shard_lengths(rows: int, row_bytes: int, *, most: int = SHARD_BYTES) -> list[int]:
-    """Rows of each file: one row group in the first, whole groups of at most `most` bytes in the others.
-
-    The first file is small because stock readers fetch more than they need of a large one: Arrow joins neighbouring
-    row groups into requests of up to 32 MiB, and file systems read 5 MiB ahead.
-    """
-    group = group_rows(row_bytes)
-    length = max(1, most // (group * row_bytes)) * group
-    first = min(group, rows)
-    return [first, *(min(length, rows - start) for start in range(first, rows, length))]
-
-
 def write_shard(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
     """Write one file, a row group per table; returns the bytes of the tables before compression."""
     size = 0

@@ -16,6 +16,7 @@ from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.model_card import (
     CLASSIFIERS,
+    DISTILLATION,
     EARLIER_RECIPES,
     EVALUATION,
     RECIPE,
@@ -29,7 +30,8 @@ from mmmi_hf.hub.client.remote import State
 from mmmi_hf.hub.client.versions import Version
 from mmmi_hf.hub.publishing.release import CARD, LocalFile
 
-_RESULTS = (RECIPE, EARLIER_RECIPES, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
+_RECIPES = [name for last in (RECIPE, DISTILLATION) for name in (last, EARLIER_RECIPES.format(Path(last).stem))]
+_RESULTS = (*_RECIPES, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
 
 
 class PipelineContent:

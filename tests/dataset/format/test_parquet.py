@@ -8,7 +8,7 @@ import pytest
 
 from mmmi_hf.causal import common_cause
 from mmmi_hf.dataset.format import parquet
-from mmmi_hf.dataset.format.parquet import group_rows, parquet_options, regrouped, shard_lengths, write_shard
+from mmmi_hf.dataset.format.parquet import group_rows, parquet_options, regrouped, write_shard
 from mmmi_hf.dataset.format.schema import features, png_views, row_bytes, to_table
 from tests.support import generate
 
@@ -70,15 +70,6 @@ def test_too_few_rows_are_noticed():
         list(regrouped([table], [4]))
 
 
-def test_shards_hold_whole_row_groups():
-    group = group_rows(1000)
-    lengths = shard_lengths(10_000, 1000, most=3_000_000)
-    assert sum(lengths) == 10_000
-    assert all(length % group == 0 and length * 1000 <= 3_000_000 for length in lengths[:-1])
-    assert shard_lengths(3, 2_000_000_000) == [1, 1, 1]
-    assert shard_lengths(3, 10) == [3]
-
-
 def test_flat_columns_have_options_too():
     options = parquet_options(pa.schema([("row", pa.int64()), ("y", pa.float64()), ("flag", pa.bool_())]))
     assert options["column_encoding"] == {"row": "DELTA_BINARY_PACKED", "y": "BYTE_STREAM_SPLIT", "flag": "PLAIN"}
@@ -86,7 +77,7 @@ def test_flat_columns_have_options_too():
 
 
 def test_many_shards_load_as_one_split(small_config, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmmi_hf.dataset.generation.mmmi.SHARD_BYTES", 20_000)
+    monkeypatch.setattr("mmmi_hf.dataset.generation.shards.SMALLEST_BYTES", 20_000)
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 10_000)
     folder = generate(small_config, tmp_path / "out").folder
     assert len(list((folder / "data/small").glob("train-*-of-*.parquet"))) > 3

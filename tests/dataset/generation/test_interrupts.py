@@ -89,7 +89,7 @@ def test_verify_shows_a_beginning_and_leaves_soon(story, tmp_path):
     code, said, seconds = interrupted("verify", folder)
     assert code == 130
     assert said.splitlines()[-1] == SAID
-    assert "inverting story: 0 of 136 images\n" in said
+    assert "making again story: 0 of 200 rows\n" in said
     assert "Traceback" not in said
     assert seconds < PATIENCE
     assert not (folder / "certificates").exists()

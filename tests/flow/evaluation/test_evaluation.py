@@ -188,7 +188,7 @@ def test_dataset_options_reach_the_reader(pipeline, data, tmp_path):
         ({"dataset": None}, "dataset must be given to judge samples"),
         ({"cas_classifier": "other.yaml"}, "cas_classifier needs cas, got other.yaml without"),
         ({"samples_per_class": 0}, "classifier needs samples to judge, got .* and samples_per_class=0"),
-        ({"classifier": "nowhere.yaml"}, "nowhere.yaml cannot be read"),
+        ({"classifier": "nowhere.yaml"}, "there is no file nowhere.yaml"),
     ],
 )
 def test_requests_that_make_no_sense_are_refused(pipeline, data, tmp_path, changes, message):

@@ -250,7 +250,9 @@ def test_a_folder(two):
     assert found.model.digest == found.manifest.causal_model
     truth = found.ground_truth["I(x1;y)"]
     assert 0.99 < truth.measured_float32 <= truth.value
-    assert (truth.floor_float32, truth.floor_view, truth.confidence, truth.rows_inverted) == (None, None, 0.99, 60)
+    assert 0.99 < truth.floor_float32 <= truth.measured_float32  # all rows were made again
+    assert 0.0 < truth.floor_view < truth.measured_view
+    assert (truth.confidence, truth.rows_replayed, truth.rows_inverted) == (0.99, 60, 60)
     assert found.dataset["train"].info.version == "1.0.0"
     plain = datasets.load_dataset("parquet", data_files=str(two / "data/a/train-*"), split="train")
     assert found.dataset["train"].features == plain.features

@@ -121,29 +121,34 @@ def test_the_card_is_rendered_from_results(hub, published, repo):
 
 def test_what_else_the_card_is_made_from_is_published_too(tiny, tmp_path):
     results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
-    others = {"recipe-1.yaml", "classifier.yaml", "classifier-cas.yaml", "speed-cpu.txt"}
+    others = {"recipe-1.yaml", "distillation-1.yaml", "classifier.yaml", "classifier-cas.yaml", "speed-cpu.txt"}
     for name in others:
         (results / name).write_text("seed: 7\n")
     assert others <= {file.path for file in PipelineContent(tiny, "org/pipe", results).files}
 
 
+def card_of(content, version):
+    (card,) = content.derived(NOWHERE, version)
+    return card.read().decode()
+
+
 def test_the_folders_own_card(tiny, tmp_path):
     content = PipelineContent(tiny, "org/pipe", None)
-    assert "Nothing has been measured of it." in content.card(NOWHERE, FIRST).decode()
-    assert 'revision="v2.0.0"' in content.card(NOWHERE, Version(2, 0, 0)).decode()
+    assert "Nothing has been measured of it." in card_of(content, FIRST)
+    assert 'revision="v2.0.0"' in card_of(content, Version(2, 0, 0))
     own = tmp_path / "own"
     own.mkdir()
     for path in tiny.rglob("*"):
         target = own / path.relative_to(tiny)
         target.mkdir() if path.is_dir() else target.write_bytes(path.read_bytes())
     (own / "README.md").write_text("My words.\n")
-    assert PipelineContent(own, "org/pipe", None).card(NOWHERE, FIRST) == b"My words.\n"
+    assert card_of(PipelineContent(own, "org/pipe", None), FIRST) == "My words.\n"
 
 
 def test_wrong_requests(hub, published, tiny, tmp_path, repo):
     refused = published(tiny, repo, configs=["a"])
     assert "configs belong to dataset folders" in refused["why"]
-    with pytest.raises(ValueError, match=r"recipe\.yaml is missing"):
+    with pytest.raises(ValueError, match=r"is missing; a card is rendered from recipe\.yaml"):
         PipelineContent(BUNDLED / "fashion-mnist", "org/pipe", tmp_path)
     (tmp_path / "model_index.json").write_text('{"_class_name": "Other"}')
     with pytest.raises(ValueError, match="holds a Other"):

@@ -388,7 +388,7 @@ def test_offline_and_empty(two, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="HF_HUB_OFFLINE is set"):
         publish(two, "org/data")
     monkeypatch.setattr("mmmi_hf.hub.publishing.publish.HF_HUB_OFFLINE", False)
-    with pytest.raises(ValueError, match="no complete configuration"):
+    with pytest.raises(ValueError, match="holds no dataset of ours"):
         publish(tmp_path, "org/data", progress=False)
 
 
