@@ -5,7 +5,7 @@ Owns the `Latents` record and the addressing of random numbers. Imports NumPy an
 Row r of seed s owns the Philox-4x64 streams with key (s, 0) and counters (·, ·, r, j): stream 0 holds the K scalar
 causes in order, stream 1 + j holds the vector source û_j. NumPy's ziggurat turns a stream into standard normals. A
 stream is 2^128 blocks long, so that neither rows nor sources overlap, and nothing depends on which other rows, sources,
-modalities, chunks or processes exist.
+modalities, files or processes exist.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
         "initial": initial,
         "unit": unit,
         "disable": not shown,
-        "smoothing": 0.0,  # of the whole run: a smoothed rate leaves out the time in which no chunk was finished
+        "smoothing": 0.0,  # of the whole run: a smoothed rate leaves out the time in which nothing was finished
     }
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
         return tqdm(**settings)

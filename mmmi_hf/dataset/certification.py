@@ -1,7 +1,7 @@
 """The certificate: what was measured on the stored bytes of a configuration, and whether it bears out the claim.
 
 Owns `certify`: the order of the measurement, the verdict, and putting the record `certificates/CONFIG.json` in place.
-Reads the packed Parquet, never the chunks.
+Reads the stored files alone.
 
 What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and 8-bit
 view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the

@@ -13,9 +13,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-import yaml
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.yaml_files import parse
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
@@ -214,7 +214,7 @@ def _span(names: Sequence[str]) -> str:
 
 def corrections_of(configurations: Iterable[str]) -> list[dict[str, Any]]:
     """The corrections that concern these configurations, from corrections.yaml."""
-    listed = yaml.safe_load(files("mmmi_hf.dataset.cards").joinpath("corrections.yaml").read_text())
+    listed = parse(files("mmmi_hf.dataset.cards").joinpath("corrections.yaml").read_text()).data
     wanted = set(configurations)
     return [entry for entry in listed if entry["configuration"] in wanted]
 

@@ -1,6 +1,6 @@
 """How tables become Parquet files: encodings, row groups, shards.
 
-Owns the options of every Parquet file with rows. May import pyarrow; knows nothing of chunks, configurations or
+Owns the options of every Parquet file with rows. May import pyarrow; knows nothing of configurations or
 `datasets`.
 
 Floats have nearly random mantissas and similar exponents: BYTE_STREAM_SPLIT brings the similar bytes together and zstd

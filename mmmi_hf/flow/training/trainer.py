@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import replacing, write_json
+from mmmi_hf.common.files import replacing, write_json, write_text
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
@@ -368,7 +368,7 @@ class Run(ABC):
         if self.accelerator.is_main_process:
             # What a killed run logged after its last checkpoint is made, and logged, again.
             kept = [line for line in self._logged() if json.loads(line)["step"] <= self.step]
-            (self.out / LOG).write_text("".join(line + "\n" for line in kept))
+            write_text(self.out / LOG, "".join(line + "\n" for line in kept))
 
     def _logged(self) -> list[str]:
         return (self.out / LOG).read_text().splitlines() if (self.out / LOG).exists() else []

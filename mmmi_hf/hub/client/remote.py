@@ -17,6 +17,7 @@ from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils._validators import validate_repo_id
 
+from mmmi_hf.common.files import sha256_of
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.retries import ConflictError
 from mmmi_hf.hub.client.versions import Version, version_of_tag, version_of_title
@@ -164,7 +165,7 @@ class SmallFiles:
             )
         for path in stale:
             copy = self.folder / path
-            if not copy.is_file() or not paths[path].holds(copy, _sha256(copy)):
+            if not copy.is_file() or not paths[path].holds(copy, sha256_of(copy)):
                 raise ConflictError(f"{path} did not arrive whole")
             self._have[path] = paths[path].oid
         return self.folder
@@ -173,8 +174,3 @@ class SmallFiles:
 def git_oid(content: bytes) -> str:
     """The name that git gives a file of this content."""
     return hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
