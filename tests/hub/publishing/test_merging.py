@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
+from mmmi_hf.common.yaml_files import Parsed
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, dataset_card, size_category
 from mmmi_hf.dataset.cards.text import (
     bound,
@@ -149,7 +150,7 @@ def test_corrections_are_those_of_the_configurations(two, monkeypatch):
         "what": "Wrong.",
     }
     monkeypatch.setattr(
-        "mmmi_hf.dataset.cards.text.yaml.safe_load", lambda text: [entry, entry | {"configuration": "z"}]
+        "mmmi_hf.dataset.cards.text.parse", lambda text: Parsed([entry, entry | {"configuration": "z"}], {})
     )
     assert corrections_of(["a", "b"]) == [entry]
     assert "- 2026-01-31, `a` 1.0.0: Wrong. Superseded by 1.1.0." in dataset_card(DatasetFolder(two))
