@@ -85,8 +85,6 @@ class DistillationRecipe(Schedule):
         for name in ("trajectories", "steps", "batch_size", "checkpoint_every", "sample_every", *PENALTY):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.pipeline_every < 0:
-            raise ValueError(f"pipeline_every must be 0 (at the end only) or more, got {self.pipeline_every}")
         if self.penalty < 0 or not 0 < self.smallest_stretch < 1:
             raise ValueError(
                 "penalty must not be negative and smallest_stretch must lie strictly between 0 and 1, "
@@ -106,10 +104,7 @@ class DistillationRecipe(Schedule):
             raise ValueError(f"trajectories must fill one batch of {self.batch_size}, got {self.trajectories}")
         if not isinstance(self.teacher, str):
             raise ValueError(f"teacher must be a name, a folder or a Hub id, got {self.teacher!r}")
-        if not isinstance(self.initial_pipeline, str | None):
-            raise ValueError(f"initial_pipeline must be a name, a folder or a Hub id, got {self.initial_pipeline!r}")
-        if self.mixed_precision not in ("no", "bf16", "fp16"):
-            raise ValueError(f"mixed_precision must be no, bf16 or fp16, got {self.mixed_precision!r}")
+        self.check_run()
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> DistillationRecipe:

@@ -44,6 +44,17 @@ class Schedule:
     ema_start: float
     ema_end: float
     pipeline_every: int
+    mixed_precision: str
+    initial_pipeline: str | None
+
+    def check_run(self) -> None:
+        """Refuse values of what all recipes have, ValueError."""
+        if self.pipeline_every < 0:
+            raise ValueError(f"pipeline_every must be 0 (at the end only) or more, got {self.pipeline_every}")
+        if not isinstance(self.initial_pipeline, str | None):
+            raise ValueError(f"initial_pipeline must be a name, a folder or a Hub id, got {self.initial_pipeline!r}")
+        if self.mixed_precision not in ("no", "bf16", "fp16"):
+            raise ValueError(f"mixed_precision must be no, bf16 or fp16, got {self.mixed_precision!r}")
 
     def learning_rate_at(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -112,8 +123,6 @@ class TrainingRecipe(Schedule):
         for name in ("steps", "batch_size", "image_size", "patch_size", "checkpoint_every", "sample_every"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.pipeline_every < 0:
-            raise ValueError(f"pipeline_every must be 0 (at the end only) or more, got {self.pipeline_every}")
         if not 0 < self.sigma_min < 1:
             raise ValueError(f"sigma_min must lie strictly between 0 and 1, got {self.sigma_min}")
         if self.image_size % (self.patch_size * 2 ** (len(self.block_out_channels) - 1)):
@@ -125,10 +134,7 @@ class TrainingRecipe(Schedule):
             raise ValueError(
                 f"attention needs one entry per level: {len(self.block_out_channels)}, got {len(self.attention)}"
             )
-        if not isinstance(self.initial_pipeline, str | None):
-            raise ValueError(f"initial_pipeline must be a name, a folder or a Hub id, got {self.initial_pipeline!r}")
-        if self.mixed_precision not in ("no", "bf16", "fp16"):
-            raise ValueError(f"mixed_precision must be no, bf16 or fp16, got {self.mixed_precision!r}")
+        self.check_run()
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> TrainingRecipe:
