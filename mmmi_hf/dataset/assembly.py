@@ -37,7 +37,7 @@ from mmmi_hf.dataset.format.schema import features, row_bytes
 from mmmi_hf.dataset.generation.cost import seconds_per_row
 from mmmi_hf.dataset.generation.launcher import Processes, start
 from mmmi_hf.dataset.generation.pieces import Pieces
-from mmmi_hf.dataset.generation.rows import load_bijections, modality_entries, row_key
+from mmmi_hf.dataset.generation.rows import load_bijections, modality_entries, row_key, views_of
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
 from mmmi_hf.dataset.generation.store import LocalStore
 from mmmi_hf.dataset.generation.worker import ATTEMPTS, Maker
@@ -221,9 +221,11 @@ class _Run:
     ) -> None:
         self.config, self.folder, self.processes, self.before = config, folder, processes, set(before)
         self.network_fraction = 0.0
-        self.columns: datasets.Features = features(config.model, store_latents=config.store_latents)
         quantities(config.model)  # refuses what has no ground truth
         self.bijections = load_bijections(config, device=processes.device(device), **computing)
+        self.columns: datasets.Features = features(
+            config.model, views_of(self.bijections), store_latents=config.store_latents
+        )
         self.key = row_key(config, self.bijections, **computing)
         self.shards = Shards(_store(folder, config), config, self.columns, self.key)
         folder.check_others(config.name)

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     OnFailure = Literal["raise", "nan"]
 
 
+Kind = Literal["image", "series", "sound", "array"]
+
+
 class NotFiniteError(ValueError, ArithmeticError):
     """Finite values became NaN or infinite under a bijection; the message names rows and a remedy."""
 
@@ -48,11 +51,12 @@ class View:
 
     Attributes:
         kind: "image" (grey or RGB, channels first: shown in 8 bits), "series" (one-dimensional: a curve), "sound", or
-            "array" (anything else: not shown).
+            "array" (anything else: not shown). Which kinds a data set stores for people to see, and how, stands in
+            `dataset/format/views.py`.
         half_range: h; a view shows −h … h and clips the rest. A constant of the map, never of data.
     """
 
-    kind: Literal["image", "series", "sound", "array"]
+    kind: Kind
     half_range: float
 
     @classmethod

@@ -37,7 +37,7 @@ from mmmi_hf.flow.bijection import (
 from mmmi_hf.flow.bundled import resolve
 from mmmi_hf.flow.computing.precision import exact
 from mmmi_hf.flow.computing.stopping import check_stop
-from mmmi_hf.flow.description import class_names_of
+from mmmi_hf.flow.description import class_names_of, view_of
 from mmmi_hf.flow.diffusers_arguments import CALL, LOAD, SAVE, pil_images, refuse
 from mmmi_hf.flow.loading import check_folder, silent_loading, without_idle_warnings
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
@@ -50,8 +50,6 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.scheduler import Velocity
 
 Labels = int | Sequence[int] | torch.Tensor | None
-HALF_RANGE = 1.0
-"""Views show −1 … 1, the range of the images that networks are trained on."""
 
 
 @dataclass
@@ -147,7 +145,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     @property
     def view(self) -> View:
         """Images from −1 to 1."""
-        return View.of_shape(self.latent_shape, HALF_RANGE)
+        return view_of(self.latent_shape)
 
     @property
     def device(self) -> torch.device:

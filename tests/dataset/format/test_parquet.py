@@ -9,19 +9,21 @@ import pytest
 from mmmi_hf.causal import common_cause
 from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.format.parquet import group_rows, parquet_options, regrouped, write_shard
-from mmmi_hf.dataset.format.schema import features, png_views, row_bytes, to_table
+from mmmi_hf.dataset.format.schema import features, row_bytes, to_table
+from mmmi_hf.dataset.format.views import View
 from tests.support import generate
 
 
 def rows_of(count, shape=(3, 16, 16), seed=0):
     """Noise in every column: what compresses and packs worst."""
     generator = np.random.default_rng(seed)
-    wanted = features(common_cause(shape, mi=1.0))
+    view = View(kind="image", half_range=2.0)
+    wanted = features(common_cause(shape, mi=1.0), {"x1": view, "x2": view})
     columns = {name: generator.standard_normal(count) for name in wanted}
     columns["row"] = np.arange(count)
     for name in ("x1", "x2"):
         columns[name] = generator.standard_normal((count, *shape)).astype(np.float32)
-        columns[f"{name}_image"] = png_views(columns[name], 2.0)
+        columns[f"{name}_image"] = view.stored.shown(columns[name], view)
     return to_table(columns, wanted), wanted
 
 
