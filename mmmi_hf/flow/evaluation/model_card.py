@@ -14,12 +14,11 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.yaml_files import parse_file
+from mmmi_hf.common.yaml_text import front_matter
 from mmmi_hf.flow.bundled import bundled_pipelines
 
 if TYPE_CHECKING:
@@ -173,7 +172,7 @@ def _front_matter(dataset: str, name: str) -> str:
     if is_repository(dataset):
         data["datasets"] = [dataset]
     data["model_name"] = name
-    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+    return front_matter(data)
 
 
 def _far_from_real(samples: dict[str, Any] | None) -> bool:

@@ -6,7 +6,7 @@ import datasets
 import pytest
 import yaml
 
-from mmmi_hf.dataset.cards.front_matter import front_matter
+from mmmi_hf.common.yaml_text import dump
 from tests.dataset.certificate.forgeries import SMALL
 from tests.support import generate
 
@@ -15,7 +15,7 @@ TEXTS = ["1e3", "1E-3", "0o7", "0x1F", ".5", "1.", "+12", "-.inf", ".NaN", "~", 
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_texts_that_look_like_something_else(text):
-    written = front_matter({"config_name": text, text: [text]})
+    written = dump({"config_name": text, text: [text]})
     assert yaml.safe_load(written) == {"config_name": text, text: [text]}
     if text != "1.0.0":
         assert written == f"config_name: '{text}'\n'{text}':\n- '{text}'\n"
@@ -23,7 +23,7 @@ def test_texts_that_look_like_something_else(text):
 
 def test_other_texts_and_numbers_stay_bare():
     fields = {"name": "common-cause-1.0", "rows": 3, "share": 0.5, "default": True, "nothing": None}
-    assert front_matter(fields) == "name: common-cause-1.0\nrows: 3\nshare: 0.5\ndefault: true\nnothing: null\n"
+    assert dump(fields) == "name: common-cause-1.0\nrows: 3\nshare: 0.5\ndefault: true\nnothing: null\n"
 
 
 def test_a_configuration_whose_name_is_a_number(tmp_path):
