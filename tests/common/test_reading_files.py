@@ -53,5 +53,5 @@ def test_what_is_no_json(tmp_path, text):
     path.write_text('{"a": [1]}')
     assert read_json(path) == {"a": [1]}
     path.write_text(text)
-    with pytest.raises(ValueError, match="a.json is not valid JSON"):
+    with pytest.raises(ValueError, match=r"a.json is not valid JSON"):
         read_json(path)

@@ -76,5 +76,5 @@ def test_what_is_none(config, folder, value):
 
 @pytest.mark.parametrize("confidence", ["0.9", True, float("nan"), 0.5, 1])
 def test_what_is_no_confidence(folder, confidence):
-    with pytest.raises(ValueError, match="expected a number between 0.5 and 1"):
+    with pytest.raises(ValueError, match=r"expected a number between 0.5 and 1"):
         certify(folder, confidence=confidence)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
@@ -30,6 +29,7 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, same_file
 from mmmi_hf.dataset.format.ground_truth import ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -374,7 +374,7 @@ def _check_rows(paths: Sequence[Path], record: _Record, split: str) -> None:
     rows = 0
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
+            with open_parquet(path) as file:
                 rows += file.metadata.num_rows
                 found = datasets.Features.from_arrow_schema(file.schema_arrow)
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:

@@ -295,6 +295,13 @@ def test_a_manifest_that_cannot_be_read(small_config, made, content, says):
         generate(small_config, made)
 
 
+def test_a_row_that_could_not_be_read_back_is_refused(small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmmi_hf.dataset.assembly.MOST_ROW", 1000)
+    with pytest.raises(ConfigurationError, match=r"a row has .* MB, at most"):
+        generate(small_config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_room_is_said_before_anything_is_written(small_config, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
