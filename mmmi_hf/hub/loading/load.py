@@ -23,6 +23,7 @@ from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.places import folder_to_write, place
 from mmmi_hf.common.progress import progress_bar
+from mmmi_hf.common.secrets import users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
@@ -176,6 +177,7 @@ class Loaded:
         return self.dataset[split]
 
 
+@users_hidden()
 def load(
     repo_or_dir: str | os.PathLike[str],
     config: str | None = None,
@@ -251,6 +253,7 @@ def load(
     )
 
 
+@users_hidden()
 def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> Snapshot:
     """Where the small files of all configurations are: manifests, causal models, ground truths, certificates.
 
