@@ -64,7 +64,8 @@ def group_rows(row_bytes: int) -> int:
 def write_shard(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
     """Write one file, a row group per table; returns the bytes of the tables before compression."""
     size = 0
-    with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
+    whole = path.absolute()  # pyarrow takes a relative path such as `a:b` for an address
+    with pq.ParquetWriter(whole, schema, **parquet_options(schema)) as writer:
         for table in groups:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             size += table.nbytes
@@ -106,7 +107,7 @@ def open_parquet(path: Path, *, most: int = MOST_DECODED) -> pq.ParquetFile:
     if footer > MOST_FOOTER:
         raise UnusableFileError(f"{path} has a footer of {footer:,} bytes, expected at most {MOST_FOOTER:,}")
     try:
-        file = pq.ParquetFile(path, thrift_string_size_limit=MOST_FOOTER)
+        file = pq.ParquetFile(path.absolute(), thrift_string_size_limit=MOST_FOOTER)
     except (pa.ArrowException, ValueError) as error:
         raise UnusableFileError(f"{path} is no Parquet file ({' '.join(str(error).split())})") from error
     for group in range(file.metadata.num_row_groups):
