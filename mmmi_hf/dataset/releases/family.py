@@ -88,7 +88,7 @@ class Release:
     standardize: Literal["whiten", "rms", "none"] = "whiten"
 
     def configuration(self, pipeline: str, shape: Shape, version: str | None = None) -> MMMIConfig:
-        """The configuration on a pipeline that makes images of that shape; under today's version unless another is given."""
+        """The configuration on a pipeline that makes images of that shape; today's version unless another is given."""
         return MMMIConfig(
             name=self.name,
             version=version or self.images.version,

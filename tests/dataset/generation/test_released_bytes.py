@@ -1,4 +1,4 @@
-"""What rows 0 and 1 of every version of every released configuration are, byte for byte, by digests that were taken once.
+"""What rows 0 and 1 of every version of every released configuration are, by digests that were taken once.
 
 `python -m tests.dataset.generation.test_released_bytes [PATTERN]` prints those whose "name version" matches as JSON: a
 digest over the Arrow buffers of every column of a configuration, and one of all. Those of 1.0.0 were taken before the
