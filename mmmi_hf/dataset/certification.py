@@ -151,7 +151,7 @@ def certify(
             the certificate that is there, or 64. With fewer than 64 nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 8.
         replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
-            as many as the certificate that is there, or 20 for each of 64 rows, which costs about what inverting them
+            as many as the certificate that is there, or 22 for each of 64 rows, which costs about what inverting them
             does. With fewer nothing is written.
         all_rows: make every row again, which costs what generating them did. A run that was killed goes on where it
             stopped. No row of the folder is unseen then.

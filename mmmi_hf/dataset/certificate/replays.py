@@ -39,7 +39,7 @@ from mmmi_hf.flow.threads import network_threads
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
-FOR_AN_INVERSE = 20
+FOR_AN_INVERSE = 22
 """Rows that are made again for every row that is inverted, which costs about as much."""
 CLOSE = 1e-4
 """Largest ‖x̂ − x‖ / ‖x̂‖ of an honest row that was made elsewhere."""

@@ -25,8 +25,8 @@ from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.terminal import printable
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
-DEFAULT_PIPELINE = "fashion-mnist"
 CIFAR10_PIPELINE = "cifar10"
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")
