@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
+from mmmi_hf.common.numbers import is_finite, is_whole
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.bounds import (
     FEWEST_ROWS,
@@ -150,7 +151,7 @@ def certify(
             the certificate that is there, or 64. With fewer than 64 nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 8.
         replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
-            as many as the certificate that is there, or 20 for each of 64 rows, which costs about what inverting them
+            as many as the certificate that is there, or 22 for each of 64 rows, which costs about what inverting them
             does. With fewer nothing is written.
         all_rows: make every row again, which costs what generating them did. A run that was killed goes on where it
             stopped. No row of the folder is unseen then.
@@ -172,7 +173,11 @@ def certify(
     """
     place = DatasetFolder(folder, reading=True)
     names = place.configurations() if configs is None else [configs] if isinstance(configs, str) else list(configs)
-    _check(rows, rows_float64, confidence, replays)
+    rows, rows_float64, replays, sample_seed = _checked(
+        ("rows", rows, 1), ("rows_float64", rows_float64, 0), ("replays", replays, 0), ("sample_seed", sample_seed, 0)
+    )
+    if confidence is not None and not (is_finite(confidence) and 0.5 < confidence < 1.0):
+        raise ConfigurationError(f"confidence is {confidence!r}, expected a number between 0.5 and 1, 0.99 for example")
     if all_rows and (replays is not None or not use_seed):
         raise ConfigurationError("all rows are made again from the seed: leave out replays and use_seed")
     for name in names:
@@ -257,12 +262,12 @@ def _put(place: DatasetFolder, config: MMMIConfig, record: CertificateRecord) ->
         write_derived(place)
 
 
-def _check(rows: int | None, rows_float64: int | None, confidence: float | None, replays: int | None) -> None:
-    for argument, value, least in (("rows", rows, 1), ("rows_float64", rows_float64, 0), ("replays", replays, 0)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ConfigurationError(f"{argument} is {value!r}, expected a whole number of at least {least}")
-    if confidence is not None and not 0.5 < confidence < 1.0:
-        raise ConfigurationError(f"confidence is {confidence!r}, expected a number between 0.5 and 1, 0.99 for example")
+def _checked(*arguments: tuple[str, int | None, int]) -> Iterator[int | None]:
+    """Plain whole numbers of arguments (name, value, least); None stays."""
+    for name, value, least in arguments:
+        if value is not None and not is_whole(value, least):
+            raise ConfigurationError(f"{name} is {value!r}, expected a whole number of at least {least}")
+        yield None if value is None else int(value)
 
 
 @dataclass

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.common.files import UnusableFileError, check_regular, read_regular
+from mmmi_hf.common.files import UnusableFileError, check_regular, read_json
 from mmmi_hf.flow.bijection import View
 from mmmi_hf.flow.bundled import INDEX, resolve
 
@@ -166,13 +166,11 @@ def _index(folder: Path) -> dict[str, Any]:
 def read_object(path: Path) -> dict[str, Any]:
     """The mapping that a JSON file holds."""
     try:
-        stored = json.loads(read_regular(path, MOST_BYTES))
-    except UnusableFileError as error:
-        raise ValueError(f"{error}; save the pipeline again") from error
+        stored = read_json(path, MOST_BYTES)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); save the pipeline again") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); save the pipeline again") from error
+    except ValueError as error:
+        raise ValueError(f"{error}; save the pipeline again") from error
     if not isinstance(stored, dict):
         raise ValueError(f"{path} must hold a mapping, got {type(stored).__name__}; save the pipeline again")
     return stored

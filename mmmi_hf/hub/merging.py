@@ -11,8 +11,7 @@ from typing import Any
 
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-from mmmi_hf.common.yaml_files import YamlError, parse
-from mmmi_hf.common.yaml_text import front_matter
+from mmmi_hf.common.yaml_files import YamlError, front_matter, parse
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, size_category
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH
 from mmmi_hf.hub.client.errors import HubRequestError

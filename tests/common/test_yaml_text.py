@@ -6,7 +6,7 @@ import datasets
 import pytest
 import yaml
 
-from mmmi_hf.common.yaml_text import dump
+from mmmi_hf.common.yaml_files import dump
 from tests.dataset.certificate.forgeries import SMALL
 from tests.support import generate
 

@@ -38,7 +38,7 @@ from mmmi_hf.benchmark.protocol.plan import Plan
 from mmmi_hf.benchmark.protocol.summary import markdown, results_table, summarize
 from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, truth_figure
 from mmmi_hf.common.files import slug, write_json, write_text
-from mmmi_hf.common.yaml_text import dump
+from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.figures.style import save
 
 Record = dict[str, Any]

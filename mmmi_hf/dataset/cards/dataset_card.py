@@ -17,7 +17,7 @@ from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.cards import environment
-from mmmi_hf.common.yaml_text import front_matter
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmmi_hf.common.cards import Card, environment
-from mmmi_hf.common.yaml_text import front_matter
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import (
     CAPTIONS,
     ROWS_SHOWN,

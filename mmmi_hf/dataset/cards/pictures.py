@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
+from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
@@ -217,7 +217,7 @@ def _pointwise_figure(name: str, model: CausalModel, files: Sequence[Path]) -> F
 
 def _opened(file: Path) -> Any:
     try:
-        return pq.ParquetFile(file)
+        return open_parquet(file)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"{file} cannot be read ({reason}); generate the configuration again") from error

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from mmmi_hf.dataset.format.parquet import open_parquet, rows_at_once
 
 READ_ROWS = 256
 
@@ -29,9 +30,9 @@ def batches(paths: Sequence[Path], columns: Sequence[str] | None = None) -> Iter
     """
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
-                yield from file.iter_batches(batch_size=READ_ROWS, columns=columns)
-        except (pa.ArrowException, OSError) as error:
+            with open_parquet(path) as file:
+                yield from file.iter_batches(batch_size=rows_at_once(file, READ_ROWS), columns=columns)
+        except (pa.ArrowException, OSError, ValueError) as error:
             raise StoredDataError(f"{path.name} cannot be read: {' '.join(str(error).split())}") from error
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, to_table, view_column
 from mmmi_hf.dataset.format.views import View, stored_views
@@ -244,8 +245,9 @@ def make_rows(
     """
     config = config if isinstance(config, MMMIConfig) else get_configuration(config)
     config.model.check_rows()
-    if not 0 <= start <= stop:
-        raise ConfigurationError(f"rows {start} … {stop} are no range; give 0 ≤ start ≤ stop")
+    if not (is_whole(start, 0) and is_whole(stop, 0) and start <= stop):
+        raise ConfigurationError(f"rows {start!r} … {stop!r} are no range; give whole numbers 0 ≤ start ≤ stop")
+    start, stop = int(start), int(stop)
     used = load_bijections(config, device=device) if bijections is None else bijections
     first = start // MICRO_BATCH * MICRO_BATCH
     prepared = prepare(config, range(first, max(stop, start + 1)))

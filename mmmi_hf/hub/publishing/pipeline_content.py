@@ -10,7 +10,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from mmmi_hf.common.files import leaves
-from mmmi_hf.common.yaml_text import front_matter
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.model_card import (
