@@ -53,11 +53,12 @@ def _typed(kind: Any, text: str, where: str) -> Any:
     adapter = TypeAdapter[Any](kind)
     try:
         return adapter.validate_json(text, strict=True)
-    except ValidationError:
+    except ValidationError as first:
         try:
             return adapter.validate_python(text, strict=True)  # a text without quotes
-        except ValidationError as error:
-            raise ValueError(told(error, f"set: {where}")) from None
+        except ValidationError as second:
+            wrong = second if first.errors()[0]["type"] == "json_invalid" else first
+            raise ValueError(told(wrong, f"set: {where}")) from None
 
 
 def by_estimator(texts: Sequence[str], names: Sequence[str]) -> dict[str, list[str]]:
