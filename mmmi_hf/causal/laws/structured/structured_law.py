@@ -32,6 +32,7 @@ from mmmi_hf.causal.laws.structured.singular import SingularForm, SingularPoster
 from mmmi_hf.causal.laws.structured.stored_templates import read_template, write_template
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.template_bank import Template, TemplateBank
+from mmmi_hf.common.numbers import is_whole
 
 
 class StructuredLaw(Law):
@@ -204,7 +205,7 @@ class StructuredLaw(Law):
 def _chosen(templates: list[Template], place: Any) -> Template | None:
     if place is None:
         return None
-    if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(templates):
+    if not is_whole(place, 0) or place >= len(templates):
         raise InvalidModelError(f"template_index contains {place!r}, expected null or 0 … {len(templates) - 1}")
     return templates[place]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_nois
 from mmmi_hf.causal.targets.line import Line, LineTarget
 from mmmi_hf.causal.targets.quadrature import Exact, expectation
 from mmmi_hf.causal.targets.target import TARGET_STREAM, View
+from mmmi_hf.common.numbers import is_whole
 
 MOST_CLASSES = 1000
 RAREST = 1e-12
@@ -148,7 +148,7 @@ class ClassesView(View):
 
 
 def _from_quantiles(quantiles: Any) -> Array:
-    if isinstance(quantiles, Integral):
+    if is_whole(quantiles):
         count = read_whole("quantiles", quantiles, 2, MOST_CLASSES)
         places = np.arange(1, count) / count
         edges = ndtri(places)
