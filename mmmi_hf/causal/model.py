@@ -80,7 +80,7 @@ class CausalModel:
 
     @classmethod
     def from_json(cls, text: str) -> CausalModel:
-        """The model of a text that `to_json` wrote. Raises InvalidModelError for unknown fields, versions and contents."""
+        """The model of a text that `to_json` wrote. Raises InvalidModelError for unknown fields, versions, contents."""
         return cls.of_law(serialization.from_json(text))
 
     def to_json(self) -> str:
@@ -170,7 +170,7 @@ class CausalModel:
         return self._information(self._query(a, b, given))
 
     def information_error(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
-        """A bound of the numerical error of `mutual_information(a, b, given)` in nats, where that is a quadrature; else 0."""
+        """A bound of the error of `mutual_information(a, b, given)` in nats, where that is a quadrature; else 0."""
         return self._law.information_error(self._query(a, b, given))
 
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
@@ -217,7 +217,7 @@ class CausalModel:
         return information.dual_total_correlation(self._between, read_blocks("names", names, self._known))
 
     def o_information(self, names: Sequence[str]) -> float:
-        """Ω = TC - DTC in nats of the blocks `names`: positive where redundancy prevails, negative where synergy does."""
+        """Ω = TC - DTC in nats of the blocks `names`: positive where redundancy prevails, else synergy does."""
         return self.total_correlation(names) - self.dual_total_correlation(names)
 
     def partial_information_decomposition(self, a: Blocks, b: Blocks) -> PartialInformation:
@@ -279,7 +279,7 @@ class CausalModel:
         return self._draw(rows, seed, standardize, first)
 
     def sample_rows(self, rows: Sequence[int], *, seed: int, standardize: str = "whiten") -> Latents:
-        """The rows of these numbers, in this order; each is the row that `sample` gives with `seed` and `standardize`."""
+        """The rows of these numbers, in this order, as `sample` gives them with `seed` and `standardize`."""
         return self._draw([read_natural("rows", row) for row in rows], seed, standardize, None)
 
     def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
@@ -290,7 +290,7 @@ class CausalModel:
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).apply(values))
 
     def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
-        """Standardised latents z of the modality `name`, (n, *shape), back in the units of the model; `kind` likewise."""
+        """Standardised latents z of the modality `name`, (n, *shape), in the units of the model; `kind` likewise."""
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).undo(values))
 
     def check_rows(self) -> None:
@@ -302,7 +302,7 @@ class CausalModel:
         self._law.check_rows()
 
     def of_shared_causes(self, first: str, second: str) -> tuple[CausalModel, ...]:
-        """The models with a cause that modalities `first` and `second` share in the place of y, one for each such cause.
+        """The models with a cause that modalities `first` and `second` share in the place of y, one for each cause.
 
         `decode` of them given one modality is a sufficient statistic of it for the other.
 
@@ -358,8 +358,9 @@ class CausalModel:
         return np.concatenate([np.zeros(0), *(posterior.mean(values) for _, values in self._parts(latents, names))])
 
     def linear_decoder(self, blocks: Blocks, standardize: str = "whiten") -> Callable[[Mapping[str, Any]], Array]:
-        """`decode` as a function of latents alone, standardised as `standardize` says: {name: (n, *shape)} → E[y | blocks],
-        (n,).
+        """`decode` as a function of latents alone: {name: (n, *shape)} → E[y | blocks], (n,).
+
+        `standardize` says how these are standardised, as in `sample`.
         """
         names, kind = self._modalities(blocks), check_kind(standardize)
 

@@ -152,7 +152,7 @@ class Loaded:
         split: str | None = None,
         drop_last: bool = False,
     ) -> Iterator[dict[str, batches.Array]]:
-        """Batches as arrays straight from Arrow buffers, in the dtypes that are stored; read-only where nothing was copied.
+        """Batches as arrays straight from Arrow buffers, in the dtypes that are stored; read-only where not copied.
 
         Args:
             columns: only these; None for all that are numbers.
