@@ -79,7 +79,14 @@ def benchmark(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure estimators of mutual information against the truth. A killed run continues when given again."""
+    """Measure estimators of mutual information. They are compared with the truth; a killed run continues.
+
+    A cell (configuration, pair, estimator, seed, number of training rows) learns from training rows, stops or chooses
+    by validation rows, and states the value of test rows. A null of deranged pairs, whose truth is 0, goes with them.
+    Seeds use disjoint rows. Finished cells are kept, failed ones are tried again.
+
+    `latentmi` needs `pip install scikit-learn && pip install --no-deps latentmi` (its metadata ask for an older NumPy).
+    """
     quieten_libraries(True)
     from mmmi_hf.benchmark.downstream.tasks import downstream_cells, impossible, run_downstream
     from mmmi_hf.benchmark.networks.training import Training

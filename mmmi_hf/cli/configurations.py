@@ -69,7 +69,7 @@ def info(
     ] = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Show a configuration, its exact information quantities in nats, and what it costs to make."""
+    """Show a configuration and its exact information. In nats; and how many rows, bytes and files it has."""
     from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.generation.cost import Size

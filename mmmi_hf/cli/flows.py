@@ -43,7 +43,7 @@ def distill(
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a student that makes a pipeline's journey in fewer steps."""
+    """Train a student of a pipeline, of fewer steps."""
     from mmmi_hf.flow.training.distillation import distill as run
     from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 
@@ -79,7 +79,7 @@ def evaluate_flow(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure a pipeline's image quality and how exactly it is inverted."""
+    """Measure a pipeline's images and its inverse."""
     from mmmi_hf.flow.evaluation.evaluate import evaluate_flow as run
 
     quieten_libraries(quiet)
@@ -122,7 +122,7 @@ def map_share(
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count how often a pipeline's inverse does not give a latent back: what floors of certificates rest on."""
+    """Count the latents that an inverse does not give back. Floors of certificates rest on it."""
     from mmmi_hf.common.files import read_json, write_json
     from mmmi_hf.flow.evaluation.evaluate import placed
     from mmmi_hf.flow.evaluation.map_share import measure_map_share

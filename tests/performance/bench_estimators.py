@@ -16,8 +16,8 @@ import numpy as np
 
 from mmmi_hf import common_cause
 from mmmi_hf.benchmark import ExactPairs, Pairs, Training, make_estimator
-from mmmi_hf.benchmark.networks.training import one_thread
 from mmmi_hf.benchmark.estimator import setting_types
+from mmmi_hf.benchmark.networks.training import one_thread
 from mmmi_hf.benchmark.registry import estimator_class
 
 NAMES = ("dv", "js", "infonce", "mine", "nwj", "smile-1", "smile-5", "smile-inf", "ba", "cca", "pca-ksg", "ksg")

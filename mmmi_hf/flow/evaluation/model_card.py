@@ -13,11 +13,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import yaml
-
 from mmmi_hf.common.cards import Card, environment
-from mmmi_hf.common.hub_ids import is_repository
+from mmmi_hf.common.places import is_repository
 from mmmi_hf.common.records import Record, RecordError
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.flow.bundled import bundled_pipelines
 from mmmi_hf.flow.evaluation.record import EVALUATION, Accuracy, Evaluation, Parts
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
@@ -182,7 +181,7 @@ def _front_matter(dataset: str, name: str) -> str:
     if is_repository(dataset):
         data["datasets"] = [dataset]
     data["model_name"] = name
-    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+    return front_matter(data)
 
 
 def _far_from_real(found: JudgedSamples) -> bool:

@@ -31,7 +31,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import replacing, write_json, write_text
+from mmmi_hf.common.files import read_regular, replacing, write_json, write_text
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers import UNet2DModel
 
+    from mmmi_hf.common.records import Record
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
     from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 
@@ -81,7 +82,6 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
 
     out = folder_to_write(out)
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
-    main = accelerator.is_main_process
     check_folder(out, recipe)
     images = load_images(
         recipe.dataset,
@@ -92,27 +92,15 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
         image_column=recipe.image_column,
         label_column=recipe.label_column,
         revision=recipe.revision,
-        progress=progress and main,
+        progress=progress and accelerator.is_main_process,
     )
     recipe.check_data(images)
     initial = None
     if recipe.initial_pipeline is not None:
         again = (out / CHECKPOINT).exists()
         initial = FirstWeights.recorded(out) if again else FirstWeights.of(recipe, len(images.class_names))
-    accelerator.wait_for_everyone()
-    if main:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / RECIPE, dataclasses.asdict(recipe))
-        if initial is not None:
-            initial.record.write(out / INITIAL)
-    accelerator.wait_for_everyone()
-    run = _Run(recipe, out, images, accelerator, initial)
-    run.make_steps(progress=progress and main)
-    accelerator.wait_for_everyone()
-    if main:
-        run.store()
-    accelerator.wait_for_everyone()
-    return out / "pipeline"
+    begin(out, recipe, accelerator, {} if initial is None else {INITIAL: initial.record})
+    return _Run(recipe, out, images, accelerator, initial).finish(progress=progress)
 
 
 def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None:
@@ -120,13 +108,26 @@ def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None
     stored = out / RECIPE
     if stored.exists():
         try:
-            found = TypeAdapter(type(recipe)).validate_json(stored.read_bytes())
+            found = TypeAdapter(type(recipe)).validate_json(read_regular(stored))
         except ValueError:
             found = None
         if found != recipe:
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
+
+
+def begin(
+    out: Path, recipe: TrainingRecipe | DistillationRecipe, accelerator: Accelerator, started: dict[str, Record]
+) -> None:
+    """Make a run's folder once all processes have seen what is there; `started`: file → what it holds at the start."""
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / RECIPE, dataclasses.asdict(recipe))
+        for name, content in started.items():
+            content.write(out / name)
+    accelerator.wait_for_everyone()
 
 
 @dataclass(frozen=True)
@@ -224,6 +225,16 @@ class Run(ABC):
             self._check_weights()
         trained = torch.compile(self.network) if recipe.compile else self.network
         self.trained, self.stepper = accelerator.prepare(trained, self.optimizer)
+
+    def finish(self, *, progress: bool) -> Path:
+        """Make the remaining steps and store the pipeline, whose folder is returned."""
+        main = self.accelerator.is_main_process
+        self.make_steps(progress=progress and main)
+        self.accelerator.wait_for_everyone()
+        if main:
+            self.store()
+        self.accelerator.wait_for_everyone()
+        return self.out / "pipeline"
 
     def make_steps(self, *, progress: bool) -> None:
         """Make the remaining steps; the main process logs, stores checkpoints and draws sheets."""
