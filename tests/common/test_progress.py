@@ -42,7 +42,7 @@ def test_the_rate_counts_the_time_without_progress(monkeypatch):
 def test_few_lines(monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr("sys.stderr", stream)
-    with progress_bar("packing", 1000) as bar:
+    with progress_bar("generating", 1000) as bar:
         for _ in range(1000):
             bar.update(1)
     assert stream.getvalue().count("\n") <= 1

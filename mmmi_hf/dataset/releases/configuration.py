@@ -23,8 +23,9 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.arguments import shown
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.terminal import printable
+from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
-from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, read_yaml
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
 CIFAR10_PIPELINE = "cifar10"
@@ -205,7 +206,7 @@ class MMMIConfig(datasets.BuilderConfig):
             ],
             "causal_model": model_to_mapping(model) if isinstance(model, CausalModel) else dict(model or {}),
         }
-        return dump_yaml(fields)
+        return dump(fields, short_lists=True)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> MMMIConfig:

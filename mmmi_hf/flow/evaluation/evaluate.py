@@ -11,7 +11,6 @@ sets, and knows nothing of causal models.
 from __future__ import annotations
 
 import dataclasses
-import json
 import platform
 import shlex
 import time
@@ -23,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mmmi_hf.common.files import read_json, write_json
+from mmmi_hf.common.files import as_json, read_json, write_json
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import check_device, device_name
@@ -304,11 +303,11 @@ class _Report:
 
     def part(self, name: str, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> None:
         """Measure a part and write the file, unless the part is there with these settings."""
-        settings = _plain(settings)
+        settings = as_json(settings)
         if self.content["parts"].get(name, {}).get("settings") == settings:
             return
         started = time.monotonic()
-        results = _plain(measure())
+        results = as_json(measure())
         self.content["parts"][name] = {
             "settings": settings,
             "results": results,
@@ -320,12 +319,6 @@ class _Report:
             "versions": _versions(),
         }
         write_json(self.path, self.content)
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """As it will be read back from JSON; ValueError for NaN or infinity, which JSON does not have."""
-    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
-    return plain
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -13,12 +13,10 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.common.files import read_json
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.yaml_files import parse_file
+from mmmi_hf.common.places import is_repository
+from mmmi_hf.common.yaml_files import front_matter, parse_file
 from mmmi_hf.flow.bundled import bundled_pipelines
 
 if TYPE_CHECKING:
@@ -172,7 +170,7 @@ def _front_matter(dataset: str, name: str) -> str:
     if is_repository(dataset):
         data["datasets"] = [dataset]
     data["model_name"] = name
-    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+    return front_matter(data)
 
 
 def _far_from_real(samples: dict[str, Any] | None) -> bool:

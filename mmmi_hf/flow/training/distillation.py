@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import pixel_unshuffle
 
-from mmmi_hf.common.files import read_json, write_json
+from mmmi_hf.common.files import read_json
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.bundled import resolve
 from mmmi_hf.flow.diagnostics import REACH, extremes
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, SegmentDraws, draws_of_step
 from mmmi_hf.flow.training.recipe import generator_of
-from mmmi_hf.flow.training.trainer import CHECKPOINT, Run, check_folder, record_beside, structure
+from mmmi_hf.flow.training.trainer import CHECKPOINT, Run, begin, check_folder, record_beside, structure
 from mmmi_hf.flow.training.trajectories import Trajectories, load_trajectories, make_trajectories
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def distill(
     out = folder_to_write(out)
     store = out / TRAJECTORIES if trajectories is None else folder_to_write(trajectories, "trajectories")
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
-    main = accelerator.is_main_process
     check_folder(out, recipe)
     teacher = _load("teacher", recipe.teacher)
     teacher.scheduler.set_timesteps()
@@ -79,10 +78,8 @@ def distill(
             f"{recipe.teacher!r}, got {list(recipe.nodes)}"
         )
     student = _student(recipe, teacher, out)
-    if main:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "recipe.json", dataclasses.asdict(recipe))
-        write_json(out / STARTED_FROM, student.started_from)
+    begin(out, recipe, accelerator, {STARTED_FROM: student.started_from})
+    if accelerator.is_main_process:
         make_trajectories(
             teacher.to(accelerator.device),
             store,
@@ -93,12 +90,7 @@ def distill(
         )
     accelerator.wait_for_everyone()
     run = _Distillation(recipe, out, student, load_trajectories(store, recipe.trajectories), accelerator)
-    run.make_steps(progress=progress and main)
-    accelerator.wait_for_everyone()
-    if main:
-        run.store()
-    accelerator.wait_for_everyone()
-    return out / "pipeline"
+    return run.finish(progress=progress)
 
 
 @dataclasses.dataclass(frozen=True)

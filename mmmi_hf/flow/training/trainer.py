@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import read_json, replacing, write_json, write_text
+from mmmi_hf.common.files import as_json, read_json, replacing, write_json, write_text
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
@@ -79,7 +79,6 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
 
     out = folder_to_write(out)
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
-    main = accelerator.is_main_process
     check_folder(out, recipe)
     images = load_images(
         recipe.dataset,
@@ -90,27 +89,15 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
         image_column=recipe.image_column,
         label_column=recipe.label_column,
         revision=recipe.revision,
-        progress=progress and main,
+        progress=progress and accelerator.is_main_process,
     )
     recipe.check_data(images)
     initial = None
     if recipe.initial_pipeline is not None:
         again = (out / CHECKPOINT).exists()
         initial = Initial.recorded(out) if again else Initial.of(recipe, len(images.class_names))
-    accelerator.wait_for_everyone()
-    if main:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "recipe.json", dataclasses.asdict(recipe))
-        if initial is not None:
-            write_json(out / INITIAL, initial.record)
-    accelerator.wait_for_everyone()
-    run = _Run(recipe, out, images, accelerator, initial)
-    run.make_steps(progress=progress and main)
-    accelerator.wait_for_everyone()
-    if main:
-        run.store()
-    accelerator.wait_for_everyone()
-    return out / "pipeline"
+    begin(out, recipe, accelerator, {} if initial is None else {INITIAL: initial.record})
+    return _Run(recipe, out, images, accelerator, initial).finish(progress=progress)
 
 
 def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None:
@@ -118,8 +105,8 @@ def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None
     stored = out / "recipe.json"
     if stored.exists():
         # A field that came to recipes after the run began has its default there.
-        wanted = _plain(dataclasses.asdict(recipe))
-        default = _plain(
+        wanted = as_json(dataclasses.asdict(recipe))
+        default = as_json(
             {one.name: one.default for one in dataclasses.fields(recipe) if one.default is not dataclasses.MISSING}
         )
         if default | read_json(stored) != wanted:
@@ -128,10 +115,16 @@ def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """As they will be read back from JSON."""
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain
+def begin(
+    out: Path, recipe: TrainingRecipe | DistillationRecipe, accelerator: Accelerator, started: dict[str, Any]
+) -> None:
+    """Make a run's folder once all processes have seen what is there; `started`: file → what it holds at the start."""
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, content in {"recipe.json": dataclasses.asdict(recipe), **started}.items():
+            write_json(out / name, content)
+    accelerator.wait_for_everyone()
 
 
 @dataclass(frozen=True)
@@ -192,7 +185,9 @@ def record_beside(folder: Path, digest: str) -> dict[str, Any] | None:
 
 def structure(network: UNet2DModel) -> dict[str, Any]:
     """What two networks must share for weights of the one to mean the same in the other."""
-    return _plain({key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"})
+    return as_json(
+        {key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"}
+    )
 
 
 @contextmanager
@@ -237,6 +232,16 @@ class Run(ABC):
             self._check_weights()
         trained = torch.compile(self.network) if recipe.compile else self.network
         self.trained, self.stepper = accelerator.prepare(trained, self.optimizer)
+
+    def finish(self, *, progress: bool) -> Path:
+        """Make the remaining steps and store the pipeline, whose folder is returned."""
+        main = self.accelerator.is_main_process
+        self.make_steps(progress=progress and main)
+        self.accelerator.wait_for_everyone()
+        if main:
+            self.store()
+        self.accelerator.wait_for_everyone()
+        return self.out / "pipeline"
 
     def make_steps(self, *, progress: bool) -> None:
         """Make the remaining steps; the main process logs, stores checkpoints and draws sheets."""

@@ -20,10 +20,9 @@ import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import folder_to_write, place
+from mmmi_hf.common.places import folder_to_write, is_repository, place
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.common.secrets import users_hidden
+from mmmi_hf.common.terminal import users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
