@@ -17,6 +17,7 @@ from mmmi_hf.cli.application import (
     bound_texts,
     print_table,
     quieten_libraries,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -134,8 +135,7 @@ def print_certificate(certificate: Certificate) -> None:
         typer.echo("No lower bounds: that takes at least 32 rows.")
     share = f"{sample.unseen_share:.2%}"
     typer.echo(f"\nBad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
-    spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in certificate.seconds.items() if seconds >= 0.05)
-    typer.echo(f"Time: {spent or 'less than 0.1 s'}.")
+    typer.echo(f"Time: {time_line(certificate.seconds)}.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 
