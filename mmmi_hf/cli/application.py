@@ -167,3 +167,9 @@ def path(given: str | Path) -> Path:
         return place(given)
     except PlaceError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def time_line(seconds: Mapping[str, float]) -> str:
+    """How long a certificate took, and what of it what."""
+    spent = ", ".join(f"{what} {took:.1f} s" for what, took in seconds.items() if took >= 0.05)
+    return f"{sum(seconds.values()):.1f} s ({spent})" if spent else "less than 0.1 s"
