@@ -80,6 +80,8 @@ class MMMIConfig(datasets.BuilderConfig):
         rows: in all splits together (80 % train, 10 % validation, 10 % test).
         seed: of the latents; row r is drawn from the stream (seed, r).
         store_latents: also store the latents, columns z1 … zM.
+        base_folder: of relative paths of pictures in `causal_model`; None for the working directory.
+        data_dir, data_files: of `datasets`, of no meaning here.
 
     Raises:
         ConfigurationError: a field that cannot be used (names the field and what would be right).
@@ -136,7 +138,11 @@ class MMMIConfig(datasets.BuilderConfig):
 
     @property
     def model(self) -> CausalModel:
-        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction)."""
+        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction).
+
+        Raises:
+            ConfigurationError: there is none, or it cannot be built; names the field.
+        """
         if isinstance(self.causal_model, CausalModel):
             return self.causal_model
         if not isinstance(self.causal_model, Mapping):
@@ -150,7 +156,7 @@ class MMMIConfig(datasets.BuilderConfig):
         return built[1]
 
     def replace(self, **changes: Any) -> MMMIConfig:
-        """A copy with some fields changed; None leaves a field as it is."""
+        """A copy with the fields of `changes`; None leaves a field as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         return dataclasses.replace(self, **given) if given else self
 
@@ -204,7 +210,7 @@ class MMMIConfig(datasets.BuilderConfig):
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> MMMIConfig:
-        """Read a configuration file.
+        """Read the configuration file at `path`.
 
         Its fields are those of MMMIConfig; `causal_model` and `modalities` must be there, `name` defaults to the
         file's stem. Raises ConfigurationError naming the file, the line and the field.

@@ -151,7 +151,17 @@ class Loaded:
         split: str | None = None,
         drop_last: bool = False,
     ) -> Iterator[dict[str, batches.Array]]:
-        """Batches as arrays straight from Arrow buffers; see `mmmi_hf.hub.loading.batches.numpy_batches`."""
+        """Batches as arrays straight from Arrow buffers, in the dtypes that are stored; read-only where not copied.
+
+        Args:
+            columns: only these; None for all that are numbers.
+            batch_size: rows of a batch; the last may be shorter.
+            split: None for the only one that was loaded, or train.
+            drop_last: leave a shorter last batch out.
+
+        Raises:
+            ValueError: no such split or column, or one that is no number, or batch_size below 1.
+        """
         return batches.numpy_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
 
     def torch_batches(
@@ -163,7 +173,12 @@ class Loaded:
         drop_last: bool = False,
         copy: bool = True,
     ) -> Iterator[dict[str, torch.Tensor]]:
-        """The same as torch tensors, dtypes unchanged; see `mmmi_hf.hub.loading.batches.torch_batches` for `copy`."""
+        """`numpy_batches(columns, batch_size, split=split, drop_last=drop_last)` as torch tensors, dtypes unchanged.
+
+        Args:
+            copy: give each batch memory of its own. Without it tensors may share that of the file, which can only be
+                read: writing into one ends the process.
+        """
         return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last, copy=copy)
 
     def _rows(self, split: str | None) -> Any:
