@@ -3,4 +3,4 @@ if [ ! -f tests/reference/build.py ]; then
     echo "skipped: tests/reference/build.py is not there"
     exit 75
 fi
-python -m tests.reference.build
+python -m tests.reference.build build/reference
