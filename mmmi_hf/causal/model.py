@@ -181,6 +181,22 @@ class CausalModel:
         """Variance of the pointwise mutual information in nats²: Σ ρ² over the canonical correlations."""
         return self._law.form(self._query(a, b, given)).variance()
 
+    def sharpness(self, a: Blocks, b: Blocks) -> float:
+        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+
+        The largest ρ/√(1 - ρ²), per standard deviation of the other block given it. Of a y that a target makes, of what
+        it is made of.
+        """
+        query = self._query(a, b, ())
+        if TARGET in query.names and self.target is not None:
+            causes = self.target.causes
+            if causes is None:
+                return self.with_target(None).sharpness(a, b)
+            narrowest = np.linalg.svd(self._law.posterior_of_causes(query.modalities).factor[list(causes)])[1][-1]
+            return float(np.sqrt((1.0 - narrowest) * (1.0 + narrowest)) / narrowest)
+        correlation = float(np.max(self._law.form(query).correlations(), initial=0.0))
+        return correlation / math.sqrt(max(1.0 - correlation**2, np.finfo(np.float64).tiny))
+
     def pointwise_mutual_information(self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
         """ln p(a, b | given) / p(a | given) p(b | given) of every row, (n,), in nats; its mean is I(a; b | given).
 
@@ -316,6 +332,10 @@ class CausalModel:
         view = self._view(names)
         parts = [view.posterior(values) for _, values in self._parts(latents, names)]
         return np.concatenate([np.zeros((0, self.classes or 0)), *parts])
+
+    def pointwise_law(self, blocks: Blocks) -> tuple[Array, Array]:
+        """Weights and values of a quadrature over the law of i(blocks; y). Raises NotExactError without one."""
+        return self._view(self._modalities(blocks)).pointwise_law()
 
     def bayes_accuracy(self, blocks: Blocks) -> Exact:
         """The accuracy of the best guess of the class, with its numerical error. Raises NotExactError without one."""

@@ -108,6 +108,7 @@ class Law(ABC):
         matrix: A of (y, z) = A u, where it was given so, read-only.
         target_shape, target_type: of y of one row.
         decomposes: whether the minimum-MI decomposition of what two modalities tell of y is exact.
+        is_gaussian: whether y and all modalities are jointly Gaussian.
     """
 
     kind: ClassVar[str]
@@ -120,6 +121,7 @@ class Law(ABC):
     target_shape: Shape = ()
     target_type: DTypeLike = np.float64
     decomposes: bool = True
+    is_gaussian: bool = True
 
     @classmethod
     @abstractmethod

@@ -49,6 +49,14 @@ class View(ABC):
         """Variance of the pointwise information in nats²."""
         raise NotExactError("the variance of the pointwise information has no exact value for this target")
 
+    def correlations(self) -> Array:
+        """Where the pointwise information is that of jointly Gaussian blocks, their canonical correlations."""
+        raise NotExactError("the pointwise information about this target is not that of Gaussian blocks")
+
+    def pointwise_law(self) -> tuple[Array, Array]:
+        """Weights and values, (n,) each, of a quadrature over the law of the pointwise information."""
+        raise NotExactError("the law of the pointwise information about this target is not computed")
+
     def posterior(self, values: Mapping[str, Array]) -> Array:
         """p(c | x_S) of every row and class, (n, classes)."""
         raise NotExactError("y has no classes, so that there is no posterior of them")
@@ -81,6 +89,8 @@ class Target(ABC):
         kind: its name in JSON and YAML.
         decomposes: whether the minimum-MI decomposition is exact for it.
         shape, dtype: of y of one row. classes: how many there are; None where y is no class.
+        names: of the classes, where they have names of their own. prior: p(class), (classes,).
+        causes: which ones y is made of, from 0; None where it is made of the Gaussian y.
     """
 
     kind: ClassVar[str]
@@ -88,6 +98,14 @@ class Target(ABC):
     shape: Shape = ()
     dtype: DTypeLike = np.float64
     classes: int | None = None
+    names: tuple[str, ...] | None = None
+    prior: Array
+    causes: tuple[int, ...] | None = None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class, "class 0", … where none were given; empty where y is no class."""
+        return self.names or tuple(f"class {label}" for label in range(self.classes or 0))
 
     @classmethod
     @abstractmethod

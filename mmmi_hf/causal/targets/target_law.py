@@ -37,6 +37,7 @@ class TargetLaw(Law):
     kind = "target"
     fields = ()
     summary = "modalities of another law, and y made by a target"
+    is_gaussian = False
 
     def __init__(self, base: Law, target: Target) -> None:
         target.check(base)
@@ -162,10 +163,13 @@ class TargetForm:
         return self._only("variance of the pointwise information").variance().value
 
     def correlations(self) -> Array:
-        """Refused: canonical correlations describe Gaussian blocks."""
-        raise NotExactError(
-            f"y is made by {self._law.target.kind}, so that {self._query} has no canonical correlations"
-        )
+        """Of modalities and a y that is Gaussian but for its margin, or several such; refused of another."""
+        try:
+            return self._only("canonical correlations").correlations()
+        except NotExactError:
+            raise NotExactError(
+                f"y is made by {self._law.target.kind}, so that {self._query} has no canonical correlations"
+            ) from None
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """Pointwise information of every row in nats, (n,)."""

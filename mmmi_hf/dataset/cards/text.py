@@ -7,7 +7,7 @@ pyarrow; never torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import combinations
 from typing import Any
@@ -22,6 +22,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.format.target_columns import column_rows
 
 NOT_MEASURED = "not measured"
 _LISTED = 3
@@ -149,7 +150,7 @@ def _sum(*kinds: list[str]) -> str:
     return " + ".join(term for terms in short for term in terms) or "0"
 
 
-def columns_of(manifests: Iterable[Manifest], models: Iterable[CausalModel]) -> list[dict[str, str]]:
+def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel]) -> list[dict[str, str]]:
     """The rows of the table of columns, over all configurations."""
     shapes: dict[str, list[str]] = {}
     ranges: dict[str, list[str]] = {}
@@ -179,7 +180,7 @@ def columns_of(manifests: Iterable[Manifest], models: Iterable[CausalModel]) -> 
             }
         )
     pmi = list(dict.fromkeys(column for model in models for column in pmi_pairs(model)))
-    rows.append({"name": "`y`", "type": "float64", "meaning": "the target"})
+    rows += column_rows(models, posterior=any(manifest.stored["store_posterior"] for manifest in manifests))
     rows.append(
         {
             "name": _span(pmi),

@@ -17,6 +17,7 @@ from mmmi_hf.causal import CausalModel, Latents
 from mmmi_hf.causal.statistics.bounds import (
     correlation_bound,
     paired_bound,
+    pointwise_bound,
     product_bound,
     residual_bound,
     submodular_bound,
@@ -179,6 +180,9 @@ def _target_bounds(
     if information == 0.0:
         return {}
     recovered = model.pointwise_mutual_information(have, names, "y")
+    if not model.law.is_gaussian:
+        known = None if true is None else model.pointwise_mutual_information(true, names, "y")
+        return {"pointwise": float(pointwise_bound(information, recovered, error, known))}
     bounds = {}
     if information <= MOST_NATS_OF_CORRELATION:
         bounds["correlation"] = float(correlation_bound(have.y, model.decode(have, names), error))

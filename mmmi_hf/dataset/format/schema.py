@@ -4,7 +4,7 @@ Owns the schema of a row. May import datasets, pyarrow and Pillow; never torch.
 
     x1 … xM               float32: Array3D (C, H, W) for images, fixed-length List for one-dimensional modalities
     x1_image … xM_image   Image: the 8-bit view of image modalities, for viewers; never claimed exact
-    y                     float64: the target
+    y, …                  the target, see `target_columns`
     pmi_x1_y …            float64: pointwise mutual information in nats, for every (xi, y) and every (xi, xj)
     row                   int64: the row's address
     z1 … zM               float32, optional: the latents exactly as the bijections received them
@@ -24,6 +24,7 @@ import pyarrow as pa
 from PIL import Image
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.format.target_columns import target_features
 
 Shape = tuple[int, ...]
 _VIEW = "_image"
@@ -42,14 +43,14 @@ def pmi_pairs(model: CausalModel) -> dict[str, tuple[str, str]]:
     return {f"pmi_{a}_{b}": (a, b) for a, b in pairs}
 
 
-def features(model: CausalModel, *, store_latents: bool = False) -> datasets.Features:
+def features(model: CausalModel, *, store_latents: bool = False, store_posterior: bool = False) -> datasets.Features:
     """The features of every split, columns in their order."""
     columns: dict[str, Any] = {}
     for name, shape in model.shapes.items():
         if is_image(shape):
             columns[f"{name}{_VIEW}"] = datasets.Image()
         columns[name] = _tensor_feature(name, shape)
-    columns["y"] = datasets.Value("float64")
+    columns |= target_features(model, store_posterior=store_posterior)
     for column in pmi_pairs(model):
         columns[column] = datasets.Value("float64")
     columns["row"] = datasets.Value("int64")

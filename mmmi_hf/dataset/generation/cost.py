@@ -45,7 +45,7 @@ class Size:
     @classmethod
     def of(cls, config: MMMIConfig) -> Size:
         """Of a configuration, without its pipelines."""
-        wanted = features(config.model, store_latents=config.store_latents)
+        wanted = features(config.model, **config.stored)
         return cls(config.rows, config.rows * row_bytes(wanted), len(plan(config, wanted)))
 
 

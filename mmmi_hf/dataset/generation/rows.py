@@ -22,6 +22,7 @@ from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.format.manifest import ModalityEntry, View
 from mmmi_hf.dataset.format.schema import features, is_image, latent_column, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.format.target_columns import target_values
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
@@ -152,7 +153,7 @@ class Prepared:
 
     Attributes:
         rows: the row numbers.
-        columns: y, row and the pointwise mutual information of every pair, (n,).
+        columns: those of the target, row, and the pointwise mutual information of every pair, (n, …).
         latents: modality → what its bijection receives, float32 (n filled up to whole micro-batches, *shape); the rows
             that fill up are the next ones, so that a row's bits do not depend on where a configuration ends.
     """
@@ -173,7 +174,9 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
     model, count = config.model, len(rows)
     padded = -(-count // MICRO_BATCH) * MICRO_BATCH
     latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
-    columns = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
+    columns = target_values(model, latents, store_posterior=config.store_posterior)
+    columns = {name: values[:count] for name, values in columns.items()}
+    columns["row"] = np.arange(rows.start, rows.stop)
     for column, (a, b) in pmi_pairs(model).items():
         columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
     return Prepared(rows, columns, {name: latents.z[name].astype(np.float32) for name in model.modalities})
@@ -213,7 +216,7 @@ def finish(
             columns[f"{name}_image"] = png_views(values, bijections[name].view.half_range)
         if config.store_latents:
             columns[latent_column(name)] = prepared.latents[name][:count]
-    return to_table(columns, features(config.model, store_latents=config.store_latents))
+    return to_table(columns, features(config.model, **config.stored))
 
 
 def make_rows(

@@ -351,7 +351,7 @@ class _Record:
 
     @cached_property
     def features(self) -> datasets.Features:
-        return features(self.model, store_latents=self.manifest.store_latents)
+        return features(self.model, **self.manifest.stored)
 
 
 def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:

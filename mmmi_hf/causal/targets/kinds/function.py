@@ -78,6 +78,10 @@ class FunctionView(View):
         """Of a monotone function that of the Gaussian number, ρ²."""
         return Exact(self._line.rho**2) if self._function.monotone else super().variance()
 
+    def correlations(self) -> Array:
+        """Of a monotone function those of the Gaussian number."""
+        return np.array([self._line.rho]) if self._function.monotone else super().correlations()
+
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln p(y | x_S) - ln p(y)."""
         return self._function.pointwise(self._line.mean(values), self._line.sine, target)

@@ -46,6 +46,7 @@ class Several(Target):
                 f"coefficients of shape {rows.shape} has dependent rows: numbers of y fix each other; leave some out"
             )
         self.shape = (len(rows),)
+        self.causes = tuple(range(rows.shape[1]))
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Several:
@@ -98,6 +99,10 @@ class SeveralView(View):
     def variance(self) -> Exact:
         """Σ ρ² = Σ (1 - S²)."""
         return Exact(float((1.0 - self._sines**2).sum()), _ROUNDING * len(self._sines))
+
+    def correlations(self) -> Array:
+        """√(1 - S²), in descending order."""
+        return np.sort(np.sqrt((1.0 - self._sines) * (1.0 + self._sines)))[::-1]
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln N(y; mean, Cov) - ln N(y; 0, H Hᵀ)."""
