@@ -189,7 +189,7 @@ class CausalModel:
         """
         query = self._query(a, b, ())
         if TARGET in query.names and self.target is not None:
-            causes = self.target.causes
+            causes = self.target.made_of
             if causes is None:
                 return self.with_target(None).sharpness(a, b)
             narrowest = np.linalg.svd(self._law.posterior_of_causes(query.modalities).factor[list(causes)])[1][-1]

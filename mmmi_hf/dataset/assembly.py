@@ -122,7 +122,9 @@ def generate(
         DamagedShardError: shards are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
-    config = _wanted(config, rows=rows, seed=seed, pipeline=pipeline, store_latents=store_latents, store_posterior=store_posterior)
+    config = _wanted(
+        config, rows=rows, seed=seed, pipeline=pipeline, store_latents=store_latents, store_posterior=store_posterior
+    )
     folder = DatasetFolder(out)
     before = _store(folder, config).list(folder.work(config.name).relative_to(folder.path).as_posix())
     processes = start(device)

@@ -18,9 +18,9 @@ analytic one, is U = (2/m) (i(A; z) - i(A; ẑ)) per row and pair: no canonical 
 It serves I(x_i; y) with m = 1 and, with the true latent on one side, the submodular bound for I(x_i; x_j):
 I(X̃_i; X̃_j) ≥ I(Z_i; X̃_j) + I(Z_j; X̃_i) - I(Z_i; Z_j), which follows from the chain rule and data processing.
 
-Pointwise bound for any y, a class or numbers of any law. For any conditional probability q(y | ẑ), Gibbs' inequality says
-I(y; X̃) ≥ E ln q(y | ẑ)/p(y). For q the declared posterior is mixed with the prior, (1 - ε) p(y | ẑ) + ε p(y), so that the
-logarithm, ln((1 - ε) e^{i(y; ẑ)} + ε), is at least ln ε however wrong ẑ is. It costs at most -ln(1 - ε).
+Pointwise bound for any y, a class or numbers of any law. For any conditional probability q(y | ẑ), Gibbs' inequality
+says I(y; X̃) ≥ E ln q(y | ẑ)/p(y). For q the declared posterior is mixed with the prior, (1 - ε) p(y | ẑ) + ε p(y), so
+that the logarithm, ln((1 - ε) e^{i(y; ẑ)} + ε), is at least ln ε however wrong ẑ is. It costs at most -ln(1 - ε).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """How far recovered latents are off, as floors count it.
 
 Owns the measures by which a row is called good: the loss of pointwise information for a target, and for a pair the
-length of the error of the canonical variates, measured or bounded. NumPy and SciPy only; knows nothing of shares or files.
+length of the error of the canonical variates, measured or bounded. NumPy and SciPy only; knows nothing of shares or
+files.
 
 E[y | z] and the canonical variates of a pair are linear in the latents, so that they are applied to errors as they are
 to latents. With b = 0 the pointwise information of an error u is I - ½ Σ κ_c² u_c², κ = ρ/√(1 - ρ²): it measures the
@@ -105,12 +106,14 @@ def steepness(model: CausalModel, blocks: tuple[str, ...]) -> float:
     Raises:
         NotExactError: the law does not say what the modalities tell of what y is made of.
     """
-    names, causes = tuple(name for name in blocks if name != TARGET), model.target and model.target.causes
-    if causes is None:
+    names = tuple(name for name in blocks if name != TARGET)
+    made_of = None if model.target is None else model.target.made_of
+    if made_of is None:
         plain = model.with_target(None)
         return reach(plain, blocks) * float(np.sqrt(np.expm1(2.0 * plain.mutual_information(names, TARGET))))
     posterior = model.law.posterior_of_causes(names)
-    factor = np.linalg.cholesky((posterior.factor @ posterior.factor.T)[np.ix_(causes, causes)])
+    causes: list[int] = list(made_of)
+    factor = np.linalg.cholesky(posterior.factor[causes] @ posterior.factor[causes].T)
     total = 0.0
     for name in names:
         basis = _templates(model, names, name)

@@ -24,25 +24,25 @@ prior, (1 - ε) p(y | ẑ) + ε p(y), is what f stands for; that E f is no more 
 E f and CVaR_s are those of the declared law: no mean is estimated. F falls in s, because f ≥ ln ε. It holds for every
 ε at once, so that ε may be chosen when s is known. The floor of ε grows with the share of bad rows that it insures.
 
-Pair. With B the event that the row is bad and h the binary entropy,
-I(X̃_i; X̃_j) ≥ I(X̃_i; X̃_j | B) - H(B) ≥ (1 - p) I₀ - h(p), I₀ the information in the good rows. For I₀ take the declared
-i as critic. The marginals of the good rows have densities at most 1/(1 - p) times the declared ones, and
-E eⁱ = 1 under the product of those: ln E e^i ≤ -2 ln(1 - p). So, for s ≤ ½, where the right side falls in s,
+Pair. With B the event that the row is bad and h the binary entropy, I(X̃_i; X̃_j) ≥ I(X̃_i; X̃_j | B) - H(B) ≥ (1 - p)
+I₀ - h(p), I₀ the information in the good rows. For I₀ take the declared i as critic. The marginals of the good rows
+have densities at most 1/(1 - p) times the declared ones, and E eⁱ = 1 under the product of those: ln E e^i ≤ -2 ln(1 -
+p). So, for s ≤ ½, where the right side falls in s,
 
     I(X̃_i; X̃_j) ≥ I - s CVaR_s(i) + 2 (1 - s) ln(1 - s) - h(s) - δ.
 
 It needs no Markov chain X̃_i - Z_i - Z_j - X̃_j: one rule may have looked at both modalities.
 
-Deviations. Let a be the canonical variates of one side, u = â - a the error of a good row and η ≥ ‖u‖.
-With e = (b - ρ a)/√(1 - ρ²), a standard normal independent of a, and κ = ρ/√(1 - ρ²) one has
-i(â; b) = i(a; b) + Σ κ_c u_c e_c - ½ Σ κ_c² u_c². f has slope at most 1 in i, so that δ = κ η √(2/π) + ½ κ² η² serves
-the target. So it does for any y that is made, by chance or not, of b: d/dâ i(y; â) = E[κ e | y, a], whose mean length is
-at most κ E|e| (Jensen), and the second derivative, Var(κ e | y, a) - κ², is at least -κ². For a y of several causes
-ũ | z ~ N(m, Σ) the same holds with the length of Σ^{-½} (m̂ - m) in the place of κ η. For a pair both sides err, and the product law of the good rows has to be bounded with the errors in it: the
-change of i is at most η (‖κ∘e‖ + ‖κ∘e'‖) + η² ρ/(1 + ρ) and at least minus the first part and η² ρ/(1 - ρ), ρ the
-largest; under the product law weighted by eⁱ, which is the joint one, ‖κ∘e‖ is a Lipschitz function of normals, and
-ln E exp(η (‖κ∘e‖ + ‖κ∘e'‖)) ≤ 2 η E‖κ∘e‖ + 2 η² max κ² by Cauchy-Schwarz and Gaussian concentration. Together
-δ = 4 η E‖κ∘e‖ + 2 η² (max κ² + ρ/(1 - ρ²)).
+Deviations. Let a be the canonical variates of one side, u = â - a the error of a good row and η ≥ ‖u‖. With e = (b - ρ
+a)/√(1 - ρ²), a standard normal independent of a, and κ = ρ/√(1 - ρ²) one has i(â; b) = i(a; b) + Σ κ_c u_c e_c - ½ Σ
+κ_c² u_c². f has slope at most 1 in i, so that δ = κ η √(2/π) + ½ κ² η² serves the target. So it does for any y that is
+made, by chance or not, of b: d/dâ i(y; â) = E[κ e | y, a], whose mean length is at most κ E|e| (Jensen), and the second
+derivative, Var(κ e | y, a) - κ², is at least -κ². For a y of several causes ũ | z ~ N(m, Σ) the same holds with the
+length of Σ^{-½} (m̂ - m) in the place of κ η. For a pair both sides err, and the product law of the good rows has to be
+bounded with the errors in it: the change of i is at most η (‖κ∘e‖ + ‖κ∘e'‖) + η² ρ/(1 + ρ) and at least minus the first
+part and η² ρ/(1 - ρ), ρ the largest; under the product law weighted by eⁱ, which is the joint one, ‖κ∘e‖ is a Lipschitz
+function of normals, and ln E exp(η (‖κ∘e‖ + ‖κ∘e'‖)) ≤ 2 η E‖κ∘e‖ + 2 η² max κ² by Cauchy-Schwarz and Gaussian
+concentration. Together δ = 4 η E‖κ∘e‖ + 2 η² (max κ² + ρ/(1 - ρ²)).
 """
 
 from __future__ import annotations

@@ -46,6 +46,8 @@ Grades = Mapping[str, Sequence["Grade"]]
 """Name of a quantity → grades, which all hold together with the stated probability."""
 
 
+_PAIRED = 1e-12
+"""Canonical correlations up to this are none."""
 EXACT_LEVELS = (1e-3,)
 """Losses in nats, and deviations, at which rows of float32 are counted: far above rounding, far below what matters."""
 VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -282,7 +284,7 @@ def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
     if model.law.is_gaussian:
         return None
     with suppress(NotExactError):
-        if len(model.canonical_correlations(names, TARGET)) == 1:
+        if np.count_nonzero(model.canonical_correlations(names, TARGET) > _PAIRED) == 1:
             return None
     return Listed.of(*model.pointwise_law(names))
 

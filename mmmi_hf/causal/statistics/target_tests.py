@@ -2,10 +2,10 @@
 
 Owns their null distributions, exact or conservative at any sample size. Imports NumPy, SciPy and this room only.
 
-A class given the latents has the declared posterior, so that Σ_r w_r(y_r) is a sum of independent numbers of known laws:
-by Chernoff P(S ≥ x) ≤ min_t exp(Σ_r ln Σ_k p_rk e^{t w_r(k)} - t x). Weights are the pointwise information, which finds
-labels that go with other images, and the indicator of each class. Of other numbers, E e^{-i} ≤ 1 for the declared law,
-hence P(Σ i ≤ -c) ≤ e^{-c}: one-sided, and it finds numbers that go with other images only.
+A class given the latents has the declared posterior, so that Σ_r w_r(y_r) is a sum of independent numbers of known
+laws: by Chernoff P(S ≥ x) ≤ min_t exp(Σ_r ln Σ_k p_rk e^{t w_r(k)} - t x). Weights are the pointwise information, which
+finds labels that go with other images, and the indicator of each class. Of other numbers, E e^{-i} ≤ 1 for the declared
+law, hence P(Σ i ≤ -c) ≤ e^{-c}: one-sided, and it finds numbers that go with other images only.
 """
 
 from __future__ import annotations

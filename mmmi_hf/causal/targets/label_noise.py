@@ -60,6 +60,14 @@ def read_names(names: Any, labels: int) -> tuple[str, ...] | None:
     return tuple(names)
 
 
+def noise_in_words(noise: Array | None) -> str:
+    """How often labels are wrong at most, as the end of a sentence."""
+    if noise is None:
+        return ""
+    kept = np.diagonal(noise) if noise.shape[0] == noise.shape[1] else noise.max(axis=1)
+    return f", up to {100.0 * (1.0 - float(kept.min())):.4g} % of the labels replaced"
+
+
 def draw_labels(noise: Array, classes: Array, normals: Array) -> Array:
     """Labels of classes (n,), by one standard normal number of every row."""
     steps = np.cumsum(noise, axis=1)[classes, :-1]

@@ -90,7 +90,6 @@ class Target(ABC):
         decomposes: whether the minimum-MI decomposition is exact for it.
         shape, dtype: of y of one row. classes: how many there are; None where y is no class.
         names: of the classes, where they have names of their own. prior: p(class), (classes,).
-        causes: which ones y is made of, from 0; None where it is made of the Gaussian y.
     """
 
     kind: ClassVar[str]
@@ -100,7 +99,11 @@ class Target(ABC):
     classes: int | None = None
     names: tuple[str, ...] | None = None
     prior: Array
-    causes: tuple[int, ...] | None = None
+
+    @property
+    def made_of(self) -> tuple[int, ...] | None:
+        """The causes that y is made of, from 0; None where it is made of the Gaussian y."""
+        return None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -115,6 +118,10 @@ class Target(ABC):
     @abstractmethod
     def write(self) -> dict[str, Any]:
         """The arguments that `read` makes the same target of, as JSON has them."""
+
+    @abstractmethod
+    def equation(self, gaussian: str) -> str:
+        """What y is, in one line; `gaussian` is the equation of the Gaussian y in the causes."""
 
     @abstractmethod
     def check(self, law: Law) -> None:

@@ -128,7 +128,8 @@ def graph_text(model: CausalModel) -> str:
     """The structural equations with the terms that are not zero: who listens to whom."""
     if model.structure is None:
         return model.law.summary
-    equations = [f"y  = {_sum([f'η{k} ũ{k}' for k in _nonzero(model.eta)])}"]
+    gaussian = _sum([f"η{k} ũ{k}" for k in _nonzero(model.eta)])
+    equations = [f"y  = {gaussian if model.target is None else model.target.equation(gaussian)}"]
     comma = "," if max(*model.weights.shape, *model.mixing.shape) > 9 else ""
     for name, weights, mixing in zip(model.modalities, model.weights, model.mixing, strict=True):
         i = name.removeprefix("x") + comma
@@ -138,6 +139,20 @@ def graph_text(model: CausalModel) -> str:
     if len(equations) > 2 * _LISTED + 1:
         equations = [*equations[: _LISTED + 1], "…", equations[-1]]
     return "\n".join([*equations, "", "ũ ~ N(0, 1) scalars, û ~ N(0, I) of a modality's shape, T templates"])
+
+
+def target_in_words(model: CausalModel) -> str:
+    """What kind of target a model has, with its article."""
+    if model.classes is not None:
+        return f"a target y of {model.classes} classes"
+    if model.law.target_shape:
+        return f"a target y of {model.law.target_shape[0]} numbers"
+    return "a scalar target y"
+
+
+def equation_of(model: CausalModel) -> str:
+    """The equation of y as captions have it."""
+    return "Σ η ũ" if model.target is None else model.target.equation("Σ η ũ")
 
 
 def _nonzero(coefficients: np.ndarray) -> list[int]:

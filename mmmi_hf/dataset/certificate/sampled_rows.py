@@ -16,10 +16,10 @@ from datasets import Features
 
 from mmmi_hf.causal import CausalModel, Latents
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.manifest import POSTERIOR, Manifest
 from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches, pixels
 from mmmi_hf.dataset.format.schema import eight_bit, features, is_image, latent_column, pmi_pairs
-from mmmi_hf.dataset.format.target_columns import POSTERIOR, stored_target
+from mmmi_hf.dataset.format.target_columns import stored_target
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 # Replayed float64 values may differ in their last digits between processors and versions of NumPy.
@@ -170,10 +170,11 @@ class _Reader:
         config, model = self.config, self.model
         latents = model.sample(len(rows), seed=config.seed, start=rows.start, standardize=config.standardize)
         same = _close(columns["y"], latents.y, _scale(model, latents.y))
-        self._say("y replayed", "y is not the one of (seed, row)", ~same.reshape(len(rows), -1).all(axis=1), rows)
+        wrong = np.logical_not(same.reshape(len(rows), -1)).any(axis=1)
+        self._say("y replayed", "y is not the one of (seed, row)", wrong, rows)
         if config.store_posterior:
-            same = _close(columns[POSTERIOR], model.class_posterior(latents, model.modalities), 1.0).all(axis=1)
-            self._say(POSTERIOR, f"{POSTERIOR} is not the one of (seed, row)", ~same, rows)
+            same = _close(columns[POSTERIOR], model.class_posterior(latents, model.modalities), 1.0)
+            self._say(POSTERIOR, f"{POSTERIOR} is not the one of (seed, row)", np.logical_not(same).any(axis=1), rows)
         for column, (a, b) in pmi_pairs(model).items():
             wanted = model.pointwise_mutual_information(latents, a, b)
             size = 1.0 + model.mutual_information(a, b)

@@ -30,7 +30,8 @@ def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest
         standardize=manifest.standardize,
         rows=manifest.rows,
         seed=0 if manifest.seed is None else manifest.seed,
-        **manifest.stored,
+        store_latents=manifest.stored["store_latents"],
+        store_posterior=manifest.stored["store_posterior"],
     )
 
 

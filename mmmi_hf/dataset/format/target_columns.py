@@ -18,8 +18,7 @@ import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel, Latents
 from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.dataset.format.manifest import POSTERIOR as POSTERIOR
-from mmmi_hf.dataset.format.manifest import Target
+from mmmi_hf.dataset.format.manifest import POSTERIOR, Target
 from mmmi_hf.dataset.format.reading import StoredDataError, as_array
 
 
@@ -30,8 +29,8 @@ def target_names(model: CausalModel) -> list[str]:
 
 def target_features(model: CausalModel, *, store_posterior: bool = False) -> dict[str, Any]:
     """Column → feature of y, and of its posterior where that is stored."""
-    labels = model.classes is not None and model.target is not None
-    feature = datasets.ClassLabel(names=list(model.target.class_names)) if labels else datasets.Value("float64")
+    names = () if model.target is None else model.target.class_names
+    feature = datasets.ClassLabel(names=list(names)) if names else datasets.Value("float64")
     columns: dict[str, Any] = dict.fromkeys(target_names(model), feature)
     if store_posterior:
         columns[POSTERIOR] = datasets.List(datasets.Value("float64"), length=model.classes)
@@ -59,7 +58,9 @@ def stored_target(model: CausalModel, column: Callable[[str], pa.Array]) -> np.n
     labels = model.classes is not None
     found = [as_array(column(name), name, (), np.int64 if labels else np.float64) for name in target_names(model)]
     if labels and ((found[0] < 0) | (found[0] >= (model.classes or 0))).any():
-        raise StoredDataError(f"column {TARGET} has labels that are no classes, expected 0 … {(model.classes or 0) - 1}")
+        raise StoredDataError(
+            f"column {TARGET} has labels that are no classes, expected 0 … {(model.classes or 0) - 1}"
+        )
     return np.stack(found, axis=1) if _several(model) else found[0]
 
 

@@ -64,9 +64,7 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
             config = config_name.with_pipeline(pipeline)
         else:
             config = get_configuration(os.fspath(config_name), pipeline=pipeline)
-        config = config.replace(
-            rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior
-        )
+        config = config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
         # `datasets` returns what lies under this id, whatever it was made from. The pipelines are read on the CPU: its
         # processes are forks, which cannot use a GPU that was used here.
         key = row_key(config, load_bijections(config, device="cpu"))

@@ -23,7 +23,7 @@ from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.divergence import divergence, entropy, of_posterior, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_names, read_noise
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
 from mmmi_hf.causal.targets.quadrature import Exact, expectation
 from mmmi_hf.causal.targets.signs import Group, Signs, below, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
@@ -68,6 +68,11 @@ class Boolean(Target):
         self.classes = len(self.prior)
         self.names = read_names(names, self.classes)
 
+    @property
+    def made_of(self) -> tuple[int, ...]:
+        """The causes whose signs it takes."""
+        return self.causes
+
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Boolean:
         """The target of its arguments."""
@@ -79,6 +84,12 @@ class Boolean(Target):
         noise = {} if self.noise is None else {"noise": self.noise.tolist()}
         names = {"names": list(self.names)} if self.names else {}
         return {"causes": list(self.causes), "table": list(self.table), **noise, **names}
+
+    def equation(self, gaussian: str) -> str:
+        """The table, and the noise of the label."""
+        names = ", ".join(f"ũ{cause + 1}" for cause in self.causes)
+        table = " ".join(map(str, self.table)) if len(self.table) <= 8 else f"{' '.join(map(str, self.table[:8]))} …"
+        return f"[{table}] at the signs of {names} (- - … to + + …){noise_in_words(self.noise)}"
 
     def check(self, law: Law) -> None:
         """Whether the law has these causes."""

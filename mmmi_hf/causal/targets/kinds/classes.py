@@ -20,7 +20,7 @@ from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.divergence import divergence, entropy, of_posterior, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_names, read_noise
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
 from mmmi_hf.causal.targets.line import Line, LineTarget
 from mmmi_hf.causal.targets.quadrature import Exact, expectation, rule
 from mmmi_hf.causal.targets.target import TARGET_STREAM, View
@@ -76,6 +76,11 @@ class Classes(LineTarget):
         """Edges, noise and names."""
         noise = {} if self.noise is None else {"noise": self.noise.tolist()}
         return {"edges": self.edges.tolist(), **noise, **({"names": list(self.names)} if self.names else {})}
+
+    def equation(self, gaussian: str) -> str:
+        """The bins, and the noise of the label."""
+        few = [f"{edge:.4g}" for edge in self.edges[:3]] + (["…"] if len(self.edges) > 3 else [])
+        return f"class of ({gaussian})/σ, edges {', '.join(few)}{noise_in_words(self.noise)}"
 
     def make(self, law: Law, normals: Normals, rows: Sequence[int], target: Array) -> Array:
         """The class of every row."""

@@ -51,6 +51,11 @@ class Function(LineTarget):
         """Name and parameters."""
         return {"name": self.function.name, **{name: getattr(self.function, name) for name in self.function.parameters}}
 
+    def equation(self, gaussian: str) -> str:
+        """g of u."""
+        own = ", ".join(f"{name} {getattr(self.function, name):g}" for name in self.function.parameters)
+        return f"{self.function.name}{f' ({own})' if own else ''} of ({gaussian})/σ"
+
     def make(self, law: Law, normals: Normals, rows: Sequence[int], target: Array) -> Array:
         """g of every row."""
         return self.function.of(target / np.sqrt(law.target_variance))

@@ -24,7 +24,7 @@ from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.divergence import of_posterior
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_noise
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_noise
 from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.signs import Group, Signs, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
@@ -59,6 +59,11 @@ class Parity(Target):
         self.gain = 1.0 if self.noise is None else float(self.noise[0, 0] - self.noise[0, 1])
         """How much of the product's expectation the noise of the label leaves."""
 
+    @property
+    def made_of(self) -> tuple[int, ...]:
+        """The causes whose signs it takes."""
+        return self.causes
+
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Parity:
         """The target of its arguments."""
@@ -68,6 +73,11 @@ class Parity(Target):
         """Causes and noise."""
         flip = {} if self.noise is None else {"flip": float(self.noise[0, 1])}
         return {"causes": list(self.causes), **flip}
+
+    def equation(self, gaussian: str) -> str:
+        """The signs, and the noise of the label."""
+        names = ", ".join(f"ũ{cause + 1}" for cause in self.causes)
+        return f"1 where an odd number of {names} is positive, else 0{noise_in_words(self.noise)}"
 
     def check(self, law: Law) -> None:
         """Whether the law has these causes."""

@@ -46,7 +46,11 @@ class Several(Target):
                 f"coefficients of shape {rows.shape} has dependent rows: numbers of y fix each other; leave some out"
             )
         self.shape = (len(rows),)
-        self.causes = tuple(range(rows.shape[1]))
+
+    @property
+    def made_of(self) -> tuple[int, ...]:
+        """All causes."""
+        return tuple(range(self.coefficients.shape[1]))
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Several:
@@ -56,6 +60,11 @@ class Several(Target):
     def write(self) -> dict[str, Any]:
         """H."""
         return {"coefficients": self.coefficients.tolist()}
+
+    def equation(self, gaussian: str) -> str:
+        """H."""
+        count, causes = self.coefficients.shape
+        return f"H ũ: {count} numbers, combinations of {causes} causes"
 
     def check(self, law: Law) -> None:
         """Whether the law has as many causes as H has columns."""
