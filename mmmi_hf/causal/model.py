@@ -23,7 +23,7 @@ from mmmi_hf.causal.laws.law import CausalStructure, Law
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.targets import Target, serialization
-from mmmi_hf.causal.targets.quadrature import Exact
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 from mmmi_hf.causal.targets.target_law import TargetLaw
 
@@ -325,6 +325,13 @@ class CausalModel:
     def classes(self) -> int | None:
         """How many classes y has; None where it is no class."""
         return None if self.target is None else self.target.classes
+
+    @property
+    def class_prior(self) -> Array:
+        """p(class), (classes,). Raises NotExactError where y is no class."""
+        if self.target is None or self.classes is None:
+            raise NotExactError("y has no classes, so that they have no probabilities")
+        return self.target.class_prior(self.law.base if isinstance(self.law, TargetLaw) else self.law)
 
     def class_posterior(self, latents: Latents, blocks: Blocks) -> Array:
         """p(class | blocks) of every row, (n, classes). Raises NotExactError where y is no class."""

@@ -14,7 +14,7 @@ nats.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -23,6 +23,7 @@ from numpy.typing import DTypeLike
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Sampler
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import Query
@@ -78,6 +79,24 @@ class CausesPosterior(Protocol):
 
     def mean(self, values: Mapping[str, Array]) -> Array:
         """E[ũ | z] of every row, (n, K); values as in `Form.pointwise`."""
+
+
+class CategoryView(Protocol):
+    """What some modalities tell of a category: posteriors of rows, and integrals over their law."""
+
+    probabilities: Array
+
+    def posterior(self, values: Mapping[str, Array]) -> Array:
+        """p(category | z) of every row, (n, C); values as in `Form.pointwise`."""
+
+    def expected(self, function: Callable[[Array], Array]) -> Exact:
+        """E function(p(· | z)), (n, C) → (n,), of a smooth function."""
+
+    def accuracy(self) -> Exact:
+        """E max p(category | z)."""
+
+    def listed(self) -> tuple[Array, Array]:
+        """Mass and posterior, (n,) and (n, C), of points of a quadrature."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -157,6 +176,10 @@ class Law(ABC):
         raise NotExactError(
             "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
         )
+
+    def category(self, blocks: tuple[str, ...]) -> CategoryView:
+        """What modalities tell of the category. Raises NotExactError where the law has none."""
+        raise NotExactError("the model has no categorical cause that y could be made of; take another kind of target")
 
     def information_error(self, query: Query) -> float:
         """A bound of the numerical error of the query's information in nats, beyond rounding."""

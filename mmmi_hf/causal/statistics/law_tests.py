@@ -32,7 +32,12 @@ from mmmi_hf.causal.statistics.p_values import (
 )
 from mmmi_hf.causal.statistics.projections import bases, declared_covariance, probing_directions
 from mmmi_hf.causal.statistics.regressions import Regressions
-from mmmi_hf.causal.statistics.target_tests import SMALLEST_DEVIATION, information_tests, target_tests
+from mmmi_hf.causal.statistics.target_tests import (
+    SMALLEST_DEVIATION,
+    information_tests,
+    likelihood_tests,
+    target_tests,
+)
 
 FAMILY_WISE_LEVEL = 1e-4
 POSSIBLE = 1e3
@@ -59,13 +64,18 @@ def law_tests(
     impossible = _impossible(model, latents)
     if impossible:
         return impossible
-    if model.target is not None:
-        return [*_of_gaussian(model.with_target(None), latents, generator, None), *target_tests(model, latents)]
-    return _of_gaussian(model, latents, generator, latents.y)
+    plain = model.with_target(None)
+    if not plain.law.is_gaussian:
+        pairs = list(combinations(model.modalities, 2))
+        tests = [*likelihood_tests(plain, latents, pairs), *target_tests(model, latents)]
+        return [*tests, *_within(plain, latents, None)]
+    y = latents.y if model.target is None else None
+    made = [] if model.target is None else target_tests(model, latents)
+    return [*_of_features(plain, latents, generator, y), *made, *_within(plain, latents, y)]
 
 
-def _of_gaussian(model: CausalModel, latents: Latents, generator: np.random.Generator, y: Array | None) -> list[Test]:
-    """Of jointly Gaussian modalities, and of the Gaussian y where that is stored."""
+def _of_features(model: CausalModel, latents: Latents, generator: np.random.Generator, y: Array | None) -> list[Test]:
+    """Of linear features of jointly Gaussian modalities, and of the Gaussian y where that is stored."""
     z, kind, count = latents.z, latents.standardize, len(latents)
     directions = {name: probing_directions(model, name, kind, generator) for name in model.modalities}
     flat = {name: values.reshape(count, -1) for name, values in z.items()}
@@ -80,7 +90,12 @@ def _of_gaussian(model: CausalModel, latents: Latents, generator: np.random.Gene
     factor = linalg.cholesky(correlations, lower=True)
     normals = linalg.solve_triangular(factor, (features / scale + noise).T, lower=True).T
     blocks = model.modalities if y is None else model.names
-    tests = [*_moments(normals, labels), *information_tests(model, latents, list(combinations(blocks, 2)))]
+    return [*_moments(normals, labels), *information_tests(model, latents, list(combinations(blocks, 2)))]
+
+
+def _within(model: CausalModel, latents: Latents, y: Array | None) -> list[Test]:
+    """Of every coordinate of whitened modalities, and of what one block leaves of another where it is Gaussian."""
+    z, kind, tests = latents.z, latents.standardize, list[Test]()
     regressions = Regressions(model)
     whole = regressions.whitened(z, kind)
     loud = {name: regressions.deviations(z[name], name, kind) for name in model.modalities if name not in whole}

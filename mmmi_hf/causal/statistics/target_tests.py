@@ -56,6 +56,13 @@ def information_tests(model: CausalModel, latents: Latents, pairs: Sequence[tupl
     return [smallest("information", np.array(p_values), names)] if names else []
 
 
+def likelihood_tests(model: CausalModel, latents: Latents, pairs: Sequence[tuple[Blocks, str]]) -> list[Test]:
+    """Pairs of blocks of any law: e^{Σ i} where it is below 1, one-sided."""
+    sums = [float(model.pointwise_mutual_information(latents, a, b).sum()) for a, b in pairs]
+    names = [f"{_named(a)} and {b}" for a, b in pairs]
+    return [smallest("likelihood", np.exp(np.minimum(0.0, sums)), names)] if pairs else []
+
+
 def target_tests(model: CausalModel, latents: Latents) -> list[Test]:
     """Tests of y given the latents of each modality, and of all."""
     sets: list[Blocks] = [*model.modalities, *([model.modalities] if len(model.modalities) > 1 else [])]
@@ -65,15 +72,14 @@ def target_tests(model: CausalModel, latents: Latents) -> list[Test]:
     try:
         tests = information_tests(model, latents, [(blocks, TARGET) for blocks in sets])
     except NotExactError:
-        sums = [float(model.pointwise_mutual_information(latents, blocks, TARGET).sum()) for blocks in sets]
-        return [smallest("y given latents", np.exp(np.minimum(0.0, sums)), [_named(blocks) for blocks in sets])]
+        return likelihood_tests(model, latents, [(blocks, TARGET) for blocks in sets])
     return [Test("information about y", test.p_value, test.where) for test in tests]
 
 
 def _classes(model: CausalModel, latents: Latents, blocks: Blocks) -> list[tuple[float, str]]:
     """p-values, two-sided, of the pointwise information and of how often each class occurs."""
     logs, found = np.log(np.maximum(model.class_posterior(latents, blocks), _RAREST)), latents.y.astype(np.int64)
-    weights = {"pointwise information": logs if model.target is None else logs - np.log(model.target.prior)}
+    weights = {"pointwise information": logs - np.log(model.class_prior)}
     weights |= {f"class {k}": np.broadcast_to(row, logs.shape) for k, row in enumerate(np.eye(logs.shape[1]))}
     looks = []
     for what, each in weights.items():

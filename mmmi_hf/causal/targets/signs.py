@@ -41,9 +41,9 @@ def read_causes(causes: Any, most: int) -> tuple[int, ...]:
 
 def check_causes(law: Law, causes: tuple[int, ...]) -> None:
     """Raises InvalidModelError where the law has not these causes, NotExactError where it has none at all."""
-    if law.structure is None:
+    if law.structure is None or not law.is_gaussian:
         raise NotExactError(
-            "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
+            f"a model of a {law.kind} has no causes that a target could be made of; give eta, weights, mixing"
         )
     count = len(law.structure.eta)
     if max(causes) >= count:

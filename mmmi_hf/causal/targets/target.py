@@ -20,7 +20,7 @@ from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import NotExactError
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.targets.quadrature import Exact
+from mmmi_hf.causal.integrals.quadrature import Exact
 
 TARGET_STREAM = 2**63
 """The stream of a row's numbers that belong to its target alone, as those of label noise."""
@@ -134,6 +134,10 @@ class Target(ABC):
     @abstractmethod
     def view(self, law: Law, blocks: tuple[str, ...]) -> View:
         """What modalities tell of y."""
+
+    def class_prior(self, law: Law) -> Array:
+        """p(class), (classes,)."""
+        return self.prior
 
     def variance(self, law: Law) -> float:
         """Var(y)."""

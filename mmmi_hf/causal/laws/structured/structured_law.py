@@ -29,7 +29,7 @@ from mmmi_hf.causal.laws.structured.latents import StructuredSampler, Structured
 from mmmi_hf.causal.laws.structured.moments import StructuredMoments
 from mmmi_hf.causal.laws.structured.reduction import Reduction
 from mmmi_hf.causal.laws.structured.singular import SingularForm, SingularPosterior
-from mmmi_hf.causal.laws.structured.stored_templates import read_template, write_template
+from mmmi_hf.causal.laws.stored_templates import read_template, write_template
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.template_bank import Template, TemplateBank
 

@@ -18,11 +18,11 @@ from mmmi_hf.causal.arguments import Array, read_numbers, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.targets.divergence import divergence, entropy, of_posterior, second_moment
+from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
 from mmmi_hf.causal.targets.line import Line, LineTarget
-from mmmi_hf.causal.targets.quadrature import Exact, expectation, rule
+from mmmi_hf.causal.integrals.quadrature import Exact, expectation, rule
 from mmmi_hf.causal.targets.target import TARGET_STREAM, View
 
 MOST_CLASSES = 1000

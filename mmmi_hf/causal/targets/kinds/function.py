@@ -17,7 +17,7 @@ from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.functions import FUNCTIONS, ScalarFunction
 from mmmi_hf.causal.targets.line import Line, LineTarget
-from mmmi_hf.causal.targets.quadrature import Exact
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 
 

@@ -18,7 +18,7 @@ from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.laws.rowwise import combine
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.quadrature import Exact
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import Target, View, causes_heard
 
 _DEPENDENT = 1e-10
@@ -68,8 +68,10 @@ class Several(Target):
 
     def check(self, law: Law) -> None:
         """Whether the law has as many causes as H has columns."""
-        if law.structure is None:
-            raise NotExactError("a model of a matrix has no causes that y could be made of; give eta, weights, mixing")
+        if law.structure is None or not law.is_gaussian:
+            raise NotExactError(
+                f"a model of a {law.kind} has no causes that y could be made of; give eta, weights, mixing"
+            )
         if self.coefficients.shape[1] != len(law.structure.eta):
             raise InvalidModelError(
                 f"coefficients has {self.coefficients.shape[1]} columns but the model has "
