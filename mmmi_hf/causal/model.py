@@ -184,18 +184,9 @@ class CausalModel:
     def sharpness(self, a: Blocks, b: Blocks) -> float:
         """How fast the pointwise information changes at most with an error of a canonical variate of one block.
 
-        The largest ρ/√(1 - ρ²), per standard deviation of the other block given it. Of a y that a target makes, of what
-        it is made of.
+        Of jointly Gaussian blocks the largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
         """
-        query = self._query(a, b, ())
-        if TARGET in query.names and self.target is not None:
-            causes = self.target.made_of
-            if causes is None:
-                return self.with_target(None).sharpness(a, b)
-            narrowest = np.linalg.svd(self._law.posterior_of_causes(query.modalities).factor[list(causes)])[1][-1]
-            return float(np.sqrt((1.0 - narrowest) * (1.0 + narrowest)) / narrowest)
-        correlation = float(np.max(self._law.form(query).correlations(), initial=0.0))
-        return correlation / math.sqrt(max(1.0 - correlation**2, np.finfo(np.float64).tiny))
+        return self._law.sharpness(self._query(a, b, ()))
 
     def pointwise_mutual_information(self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
         """ln p(a, b | given) / p(a | given) p(b | given) of every row, (n,), in nats; its mean is I(a; b | given).

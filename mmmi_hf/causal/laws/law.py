@@ -13,6 +13,7 @@ nats.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -176,6 +177,14 @@ class Law(ABC):
         raise NotExactError(
             "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
         )
+
+    def sharpness(self, query: Query) -> float:
+        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+
+        The largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
+        """
+        correlation = float(np.max(self.form(query).correlations(), initial=0.0))
+        return correlation / math.sqrt(max(1.0 - correlation**2, float(np.finfo(np.float64).tiny)))
 
     def category(self, blocks: tuple[str, ...]) -> CategoryView:
         """What modalities tell of the category. Raises NotExactError where the law has none."""

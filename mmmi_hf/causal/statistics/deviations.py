@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from mmmi_hf.causal.arguments import Array
-from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
@@ -110,6 +110,8 @@ def steepness(model: CausalModel, blocks: tuple[str, ...]) -> float:
     made_of = None if model.target is None else model.target.made_of
     if made_of is None:
         plain = model.with_target(None)
+        if not plain.law.is_gaussian:
+            raise NotExactError("what errors of latents cost is bounded where modalities and y are jointly Gaussian")
         return reach(plain, blocks) * float(np.sqrt(np.expm1(2.0 * plain.mutual_information(names, TARGET))))
     posterior = model.law.posterior_of_causes(names)
     causes: list[int] = list(made_of)

@@ -75,6 +75,14 @@ class TargetLaw(Law):
         """What the quadratures of the query may err by together, in nats."""
         return TargetForm(self, query).exact().error if TARGET in query.names else 0.0
 
+    def sharpness(self, query: Query) -> float:
+        """That of what y is made of."""
+        made_of = self.target.made_of
+        if TARGET not in query.names or made_of is None:
+            return self.base.sharpness(query)
+        narrowest = float(np.linalg.svd(self.base.posterior_of_causes(query.modalities).factor[list(made_of)])[1][-1])
+        return float(np.sqrt((1.0 - narrowest) * (1.0 + narrowest)) / narrowest)
+
     def view(self, blocks: tuple[str, ...]) -> View:
         """What modalities tell of y, whatever their order."""
         key = tuple(name for name in self.shapes if name in blocks)
