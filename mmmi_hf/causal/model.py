@@ -21,6 +21,7 @@ from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_tar
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
+from mmmi_hf.causal.laws.student.student_law import StudentLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.targets import Target, serialization
 from mmmi_hf.causal.integrals.quadrature import Exact
@@ -105,6 +106,21 @@ class CausalModel:
         """
         base = self._law.base if isinstance(self._law, TargetLaw) else self._law
         return self.of_law(base if target is None else TargetLaw(base, targets.read(target)))
+
+    def with_common_scale(self, dof: float, dimensions: int | None = None) -> CausalModel:
+        """y and directions of every modality times one √(ν/χ²_ν) of the row: heavy tails that no correlation shows.
+
+        Args:
+            dof: ν, 3 … 1000.
+            dimensions: how many directions of each modality, those of its templates among them; None for all.
+
+        Raises:
+            InvalidModelError: a ν or a number of directions that cannot be, or modalities that share a vector source.
+            NotExactError: a model that is not made of causes and templates, or has a target already.
+        """
+        if not isinstance(self._law, StructuredLaw):
+            raise NotExactError(f"a {self._law.kind} model has no common scale; take one of eta, weights and mixing")
+        return self.of_law(StudentLaw(self._law, dof, dimensions))
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -346,6 +362,8 @@ class CausalModel:
     def r2_ceiling(self, blocks: Blocks) -> Exact:
         """The R² of E[y | blocks], of several targets their mean, likewise."""
         names = self._modalities(blocks)
+        if self.target is None and not self._law.is_gaussian:
+            return Exact(1.0 - self.residual_variance(names) / self.variance_y, 4e-15)
         if self.target is None:
             return Exact(-math.expm1(-2.0 * self._between(names, (TARGET,), ())))
         return self._view(names).r2_ceiling()

@@ -200,7 +200,8 @@ def _blocks(model: CausalModel, title: str | None) -> Figure:
     width = max(size, 5.2)
     figure = style.new_figure(width, size + 0.75, constrained=False)
     canvas = Canvas.on(figure, width, size + 0.75)
-    heading = "dense linear model: no causes to draw"
+    plain = model.with_target(None).law
+    heading = "dense linear model: no causes to draw" if plain.matrix is not None else f"{plain.kind} cause"
     text, points = style.fitted(f"{title}: {heading}" if title else heading, width)
     canvas.text((0.1, size + 0.5), text, size=points, colour="black")
     canvas.text((0.1, size + 0.2), "lines: mutual information in nats; none where it is 0")

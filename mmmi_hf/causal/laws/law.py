@@ -129,6 +129,7 @@ class Law(ABC):
         target_shape, target_type: of y of one row.
         decomposes: whether the minimum-MI decomposition of what two modalities tell of y is exact.
         is_gaussian: whether y and all modalities are jointly Gaussian.
+        remark: what the equations of its structure leave out, in one line.
     """
 
     kind: ClassVar[str]
@@ -142,6 +143,7 @@ class Law(ABC):
     target_type: DTypeLike = np.float64
     decomposes: bool = True
     is_gaussian: bool = True
+    remark: str = ""
 
     @classmethod
     @abstractmethod

@@ -101,6 +101,18 @@ def pointwise_bound(information: float, recovered: Array, error: float, true: Ar
     )
 
 
+def pointwise_pair_bound(information: float, true: Array, first: Array, second: Array, error: float) -> Array:
+    """Lower bound on I(X̃_i; X̃_j) of any law: the submodular one, each term by the pointwise bound.
+
+    Args:
+        information: I(Z_i; Z_j), analytic.
+        true, first, second: (…, n), i(z_i; z_j), i(z_i; ẑ_j) and i(ẑ_i; z_j) of every row.
+        error: one-sided error probability.
+    """
+    loss = 2.0 * true - _mixed(first, KNOWN_MIXED) - _mixed(second, KNOWN_MIXED)
+    return np.asarray(information - upper_limit(loss, error))
+
+
 def correlation_bound(target: Array, decoded: Array, error: float) -> Array:
     """Lower bound on I(y; X̃) for a Gaussian y: -½ ln(1 - ρ²), whatever offset and scale the decoder has.
 

@@ -42,7 +42,7 @@ class TargetLaw(Law):
     def __init__(self, base: Law, target: Target) -> None:
         target.check(base)
         self.base, self.target = base, target
-        self.shapes, self.structure, self.matrix = base.shapes, base.structure, base.matrix
+        self.shapes, self.structure, self.matrix, self.remark = base.shapes, base.structure, base.matrix, base.remark
         self.target_shape, self.target_type, self.decomposes = target.shape, target.dtype, target.decomposes
         self._views: dict[tuple[str, ...], View] = {}
 

@@ -127,7 +127,7 @@ def models_of(models: Mapping[str, CausalModel]) -> list[dict[str, str]]:
 def graph_text(model: CausalModel) -> str:
     """The structural equations with the terms that are not zero: who listens to whom."""
     if model.structure is None:
-        return model.law.summary
+        return summary_of(model)
     gaussian = _sum([f"η{k} ũ{k}" for k in _nonzero(model.eta)])
     equations = [f"y  = {gaussian if model.target is None else model.target.equation(gaussian)}"]
     comma = "," if max(*model.weights.shape, *model.mixing.shape) > 9 else ""
@@ -138,7 +138,14 @@ def graph_text(model: CausalModel) -> str:
         equations.append(f"{name:<2} = {_sum(scalar, vector)}")
     if len(equations) > 2 * _LISTED + 1:
         equations = [*equations[: _LISTED + 1], "…", equations[-1]]
+    equations += [model.law.remark] if model.law.remark else []
     return "\n".join([*equations, "", "ũ ~ N(0, 1) scalars, û ~ N(0, I) of a modality's shape, T templates"])
+
+
+def summary_of(model: CausalModel) -> str:
+    """A law without causes in a line or two, and what y is made of."""
+    made = "" if model.target is None else f"\ny = {model.target.equation('y')}"
+    return f"{model.with_target(None).law.summary}{made}"
 
 
 def target_in_words(model: CausalModel) -> str:

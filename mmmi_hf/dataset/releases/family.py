@@ -6,6 +6,7 @@ nothing is built before it is asked for. The families are files of `families/`; 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -118,6 +119,11 @@ class Family:
     def module(self) -> str:
         """The name of its file in `families/`, and of its builder script."""
         return self.name.replace("-", "_")
+
+
+def weight_for(nats: float, shape: Shape) -> float:
+    """The weight of a cause, beside one source of noise, that a homogeneous template makes so many nats."""
+    return math.sqrt(math.expm1(2.0 * nats) / math.prod(shape))
 
 
 def story(name: str, **coefficients: Any) -> Model:
