@@ -15,6 +15,7 @@ from scipy.special import digamma
 
 from mmmi_hf.benchmark.estimator import Measured
 from mmmi_hf.benchmark.pairs import Array
+from mmmi_hf.common.numbers import is_whole
 
 _PARTS = (2, 3, 4, 5, 6)
 
@@ -88,5 +89,5 @@ class Scaling:
 
 def check_natural(name: str, value: object) -> None:
     """Refuse a setting that is no whole number of at least 1."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    if not is_whole(value, 1):
         raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")

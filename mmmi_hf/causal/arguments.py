@@ -1,20 +1,22 @@
 """What functions of this room are given: numbers, shapes and coefficients, read once and refused by name.
 
-Owns the limits of sizes and the checks that several files share. Imports NumPy and this room's errors only. A number is
-a number: texts and booleans are none, whatever Python would make of them; NumPy's numbers are.
+Owns the limits of sizes and the checks that several files share. Imports NumPy, this room's errors and
+common/ only. A number is a number: texts and booleans are none, whatever Python would make of them; NumPy's numbers
+are.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mmmi_hf.causal.errors import InvalidModelError, InvalidQueryError
+from mmmi_hf.common.numbers import is_whole
 
 Array = NDArray[np.float64]
 Shape = tuple[int, ...]
@@ -42,7 +44,7 @@ def read_whole(
     Raises:
         error: it is something else, e.g. a boolean.
     """
-    if not isinstance(value, Integral) or isinstance(value, (bool, np.bool_)) or int(value) < least:
+    if not is_whole(value, least):
         raise error(f"{name} is {shown(value)}, expected an integer of at least {least}")
     if most is not None and int(value) > most:
         raise error(f"{name} is {shown(value)}, expected an integer of at most {most}")
@@ -144,9 +146,7 @@ def check_shape(shape: Sequence[int], pattern: str | None = None) -> Shape:
     Raises:
         InvalidModelError: it is something else, or has more than `MOST_ENTRIES` entries.
     """
-    listed = isinstance(shape, (list, tuple)) and all(
-        isinstance(n, Integral) and not isinstance(n, (bool, np.bool_)) for n in shape
-    )
+    listed = isinstance(shape, (list, tuple)) and all(map(is_whole, shape))
     checked = tuple(map(int, shape)) if listed else ()
     if not checked or min(checked) < 1:
         raise InvalidModelError(f"shape is {shown(shape)}, expected a tuple of positive integers such as (1, 32, 32)")

@@ -17,6 +17,7 @@ from mmmi_hf.causal import information, targets
 from mmmi_hf.causal.arguments import Array, Shape, read_natural
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.information import PartialInformation
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
@@ -24,7 +25,6 @@ from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.laws.student.student_law import StudentLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.targets import Target, serialization
-from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 from mmmi_hf.causal.targets.target_law import TargetLaw
 

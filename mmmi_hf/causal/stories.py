@@ -200,9 +200,7 @@ def template_ablation(
     return CausalModel(np.broadcast_to(target, (causes,)), weights, mixing, shape=shape, templates=templates)
 
 
-def categorical_cause(
-    shape: Any, *, means: Any, probabilities: Any = None, templates: Any = "ones"
-) -> CausalModel:
+def categorical_cause(shape: Any, *, means: Any, probabilities: Any = None, templates: Any = "ones") -> CausalModel:
     """One categorical cause c: every modality shows it along its template, z_i = û_i + m_ic T_i/‖T_i‖, made N(0, I).
 
     y is the category, 0 … C - 1, as a class. With other label noise: `.with_target({"category": {…}})`.

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Sequence
-from numbers import Integral
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ import numpy as np
 from mmmi_hf.causal.arguments import MOST_ENTRIES, Array, check_shape, read_finite, read_positive, read_whole
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.common.files import MOST_BYTES, check_regular
+from mmmi_hf.common.numbers import is_whole
 
 __all__ = [
     "checkerboard",
@@ -59,7 +59,7 @@ def single_component(shape: Sequence[int], index: Sequence[int] | int | None = N
     place: tuple[int, ...]
     if index is None:
         place = tuple(n // 2 for n in shape)
-    elif isinstance(index, Integral) and not isinstance(index, (bool, np.bool_)):
+    elif is_whole(index):
         index = int(index)
         if not 0 <= index < size:
             raise InvalidModelError(f"index is {index}, expected 0 ≤ index < {size} for shape {shape}")

@@ -12,6 +12,7 @@ import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, app, print_table
 from mmmi_hf.common.places import place
+from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel
@@ -56,7 +57,7 @@ def design(
     ] = None,
     pipeline: Annotated[
         str, typer.Option(help="Pipeline of the modalities that have its shape; others use the identity.")
-    ] = "fashion-mnist",
+    ] = DEFAULT_PIPELINE,
     rows: Annotated[int, typer.Option(help="Rows in the YAML file.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed in the YAML file.")] = 0,
     form: AsFormat = Format.table,

@@ -124,7 +124,7 @@ def map_share(
     quiet: Quiet = False,
 ) -> None:
     """Count how often a pipeline's inverse does not give a latent back: what floors of certificates rest on."""
-    from mmmi_hf.common.files import write_json
+    from mmmi_hf.common.files import read_json, write_json
     from mmmi_hf.flow.evaluation.evaluate import placed
     from mmmi_hf.flow.evaluation.map_share import measure_map_share
 
@@ -134,7 +134,7 @@ def map_share(
     for each in label:
         path = out / f"{each}.json"
         measure_map_share(bijection, each, rows, path, seed=seed, batch_size=batch_size, progress=not quiet)
-        found = json.loads(path.read_text())
+        found = read_json(path)
         counts[str(each)] = {name: found[name] for name in found if name not in ("format", "pipeline", "label")}
     write_json(out / "map_shares.json", {bijection.digest: counts})
     print_table(

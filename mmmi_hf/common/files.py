@@ -81,6 +81,21 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def read_json(path: Path, most: int = MOST_BYTES) -> Any:
+    """What a regular file of JSON holds.
+
+    Raises:
+        ValueError: names the file, which holds something else, or see `check_regular`.
+        OSError: it cannot be read.
+    """
+    try:
+        return json.loads(read_regular(path, most))
+    except UnusableFileError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not valid JSON ({error})") from error
+
+
 @contextmanager
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` to write to; on leaving it is synced and takes the place of `path`.

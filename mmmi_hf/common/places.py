@@ -45,9 +45,11 @@ def place(given: str | os.PathLike[str], what: str = "path") -> Path:
     if text.startswith("$"):
         raise PlaceError(f"{what} is {_shown(text)}: variables are not expanded; write what it stands for")
     try:
-        path = Path(text).expanduser()
+        path = Path(text).expanduser() if text.startswith("~") else Path(text)
     except RuntimeError as error:
         raise PlaceError(f"{what} is {_shown(text)}, and there is no such home folder") from error
+    if str(path).startswith("~"):  # of ./~x, which is no home and must not be taken for one when it is read again
+        path = path.absolute()
     try:
         path.stat()
     except (FileNotFoundError, NotADirectoryError, PermissionError):

@@ -6,9 +6,9 @@ Owns the refusal of what is no such file and no such value. Knows nothing of wha
 from __future__ import annotations
 
 import dataclasses
-import math
 from typing import TYPE_CHECKING, Any
 
+from mmmi_hf.common.numbers import is_finite
 from mmmi_hf.common.places import place
 from mmmi_hf.common.yaml_files import parse_file
 
@@ -58,5 +58,5 @@ def check_kind(name: str, value: object, example: object) -> None:
 
 def _is(value: object, kind: type) -> bool:
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        return isinstance(value, int | float) and is_finite(value)
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))

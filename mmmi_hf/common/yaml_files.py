@@ -1,7 +1,7 @@
 """YAML that others wrote: read once, with the line of every field, within bounds.
 
-Owns what is refused before anything is built: too many bytes, values or levels, aliases of lists and mappings (which
-grow without end), and a field given twice. Knows nothing of what the fields mean.
+Owns what is refused before anything is built: too many bytes, values or levels – an alias counts as all that it
+repeats – and a field given twice. Knows nothing of what the fields mean.
 """
 
 from __future__ import annotations
@@ -100,27 +100,37 @@ def parse(text: str) -> Parsed:
 
 def _check_bounds(text: str) -> None:
     """Refuse what would be large or deep, before any of it is built."""
-    values = level = 0
-    anchors: set[str] = set()
+    values = 0
+    begun: list[tuple[str | None, int]] = []  # anchor, and the values before, of what is not ended
+    levels: list[int] = [0]  # below each of these, and below all
+    named: dict[str, tuple[int, int]] = {}  # anchor → the values and levels that an alias repeats
     for event in yaml.parse(text, Loader=_Loader):
         line = event.start_mark.line + 1 if event.start_mark else None
-        if isinstance(event, yaml.NodeEvent):
-            values += 1
-            if values > MOST_VALUES:
-                raise YamlError(
-                    f"more than {MOST_VALUES:,} values, at most that many are read; store arrays as images", line
-                )
         if isinstance(event, yaml.AliasEvent):
-            if event.anchor in anchors:
-                raise YamlError(f"the alias *{event.anchor} repeats a list or mapping; write it out", line)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            level += 1
-            if event.anchor is not None:
-                anchors.add(event.anchor)
-            if level > MOST_LEVELS:
-                raise YamlError(f"it nests deeper than {MOST_LEVELS} levels, at most that many are read", line)
+            if any(anchor == event.anchor for anchor, _ in begun):
+                raise YamlError(f"the alias *{event.anchor} stands in what it repeats; write it out", line)
+            more, deep = named.get(event.anchor, (1, 0))
+        elif isinstance(event, yaml.NodeEvent):
+            more, deep = 1, int(isinstance(event, yaml.CollectionStartEvent))
+        else:
+            more = deep = 0
+        values += more
+        levels[-1] = max(levels[-1], deep)
+        if values > MOST_VALUES:
+            raise YamlError(
+                f"more than {MOST_VALUES:,} values, at most that many are read; store arrays as images", line
+            )
+        if len(begun) + deep > MOST_LEVELS:
+            raise YamlError(f"it nests deeper than {MOST_LEVELS} levels, at most that many are read", line)
+        if isinstance(event, yaml.CollectionStartEvent):
+            begun.append((event.anchor, values - 1))
+            levels.append(0)
         elif isinstance(event, yaml.CollectionEndEvent):
-            level -= 1
+            anchor, before = begun.pop()
+            below = 1 + levels.pop()
+            levels[-1] = max(levels[-1], below)
+            if anchor is not None:
+                named[anchor] = values - before, below
 
 
 def _collect(node: yaml.Node, path: FieldPath, lines: dict[FieldPath, int]) -> None:

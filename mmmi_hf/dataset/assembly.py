@@ -33,12 +33,13 @@ from mmmi_hf.dataset.format.certificate_record import bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import quantities
 from mmmi_hf.dataset.format.manifest import Computing, FileEntry, Manifest, Split, Statements
+from mmmi_hf.dataset.format.parquet import MOST_ROW
 from mmmi_hf.dataset.format.schema import features, row_bytes
 from mmmi_hf.dataset.format.target_columns import target_entries
 from mmmi_hf.dataset.generation.cost import seconds_per_row
 from mmmi_hf.dataset.generation.launcher import Processes, start
 from mmmi_hf.dataset.generation.pieces import Pieces
-from mmmi_hf.dataset.generation.rows import load_bijections, modality_entries, row_key
+from mmmi_hf.dataset.generation.rows import load_bijections, modality_entries, row_key, views_of
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
 from mmmi_hf.dataset.generation.store import LocalStore
 from mmmi_hf.dataset.generation.worker import ATTEMPTS, Maker
@@ -226,9 +227,13 @@ class _Run:
     ) -> None:
         self.config, self.folder, self.processes, self.before = config, folder, processes, set(before)
         self.network_fraction = 0.0
-        self.columns: datasets.Features = features(config.model, **config.stored)
         quantities(config.model)  # refuses what has no ground truth
+        if (size := row_bytes(self.columns)) > MOST_ROW:
+            raise ConfigurationError(
+                f"a row has {size / 1e6:,.0f} MB, at most {MOST_ROW / 1e6:,.0f} MB are read back; make shapes smaller"
+            )
         self.bijections = load_bijections(config, device=processes.device(device), **computing)
+        self.columns: datasets.Features = features(config.model, views_of(self.bijections), **config.stored)
         self.key = row_key(config, self.bijections, **computing)
         self.shards = Shards(_store(folder, config), config, self.columns, self.key)
         folder.check_others(config.name)

@@ -3,7 +3,7 @@
 Owns `certify`: the order of the measurement, the verdict, and putting the record `certificates/CONFIG.json` in place.
 Reads the stored files alone.
 
-What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and 8-bit
+What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and
 view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the
 pipeline and gave the latents of (seed, row) again: images that were shuffled, clipped, rescaled, altered or made by
 another model or checkpoint are found with probability 1 - (1 - s)^n where a share s of n sampled rows is bad – 99.9 %
@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
+from mmmi_hf.common.numbers import is_finite, is_whole
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.bounds import (
     FEWEST_ROWS,
@@ -73,8 +74,7 @@ from mmmi_hf.dataset.format.certificate_record import (
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.schema import from_eight_bit
-from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
+from mmmi_hf.dataset.generation.rows import class_labels, load_bijections, views_of
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
@@ -147,11 +147,11 @@ def certify(
     Args:
         folder: a dataset folder of ours; it may be read-only.
         configs: names of configurations; default: all of the folder.
-        rows: rows to invert in float32 and, where there are 8-bit views, from these; at most all. Default: as many as
+        rows: rows to invert in float32 and, where there are views, from these; at most all. Default: as many as
             the certificate that is there, or 64. With fewer than 64 nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 8.
         replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
-            as many as the certificate that is there, or 20 for each of 64 rows, which costs about what inverting them
+            as many as the certificate that is there, or 22 for each of 64 rows, which costs about what inverting them
             does. With fewer nothing is written.
         all_rows: make every row again, which costs what generating them did. A run that was killed goes on where it
             stopped. No row of the folder is unseen then.
@@ -173,7 +173,11 @@ def certify(
     """
     place = DatasetFolder(folder, reading=True)
     names = place.configurations() if configs is None else [configs] if isinstance(configs, str) else list(configs)
-    _check(rows, rows_float64, confidence, replays)
+    rows, rows_float64, replays, sample_seed = _checked(
+        ("rows", rows, 1), ("rows_float64", rows_float64, 0), ("replays", replays, 0), ("sample_seed", sample_seed, 0)
+    )
+    if confidence is not None and not (is_finite(confidence) and 0.5 < confidence < 1.0):
+        raise ConfigurationError(f"confidence is {confidence!r}, expected a number between 0.5 and 1, 0.99 for example")
     if all_rows and (replays is not None or not use_seed):
         raise ConfigurationError("all rows are made again from the seed: leave out replays and use_seed")
     for name in names:
@@ -258,12 +262,12 @@ def _put(place: DatasetFolder, config: MMMIConfig, record: CertificateRecord) ->
         write_derived(place)
 
 
-def _check(rows: int | None, rows_float64: int | None, confidence: float | None, replays: int | None) -> None:
-    for argument, value, least in (("rows", rows, 1), ("rows_float64", rows_float64, 0), ("replays", replays, 0)):
-        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < least):
-            raise ConfigurationError(f"{argument} is {value!r}, expected a whole number of at least {least}")
-    if confidence is not None and not 0.5 < confidence < 1.0:
-        raise ConfigurationError(f"confidence is {confidence!r}, expected a number between 0.5 and 1, 0.99 for example")
+def _checked(*arguments: tuple[str, int | None, int]) -> Iterator[int | None]:
+    """Plain whole numbers of arguments (name, value, least); None stays."""
+    for name, value, least in arguments:
+        if value is not None and not is_whole(value, least):
+            raise ConfigurationError(f"{name} is {value!r}, expected a whole number of at least {least}")
+        yield None if value is None else int(value)
 
 
 @dataclass
@@ -321,15 +325,16 @@ class _Run:
                 return self._refused([str(error)])
             where = "" if self.pipeline else "; if it is elsewhere, say where (--pipeline)"
             raise FieldError(error.path, error.message + where) from error
+        made = views_of(bijections)
         problems = [
             f"{entry.name} was made by the pipeline {entry.pipeline_digest[:12]}, {entry.pipeline!r} is "
             f"{bijections[entry.name].digest[:12]} here"
             for entry in self.manifest.modalities
             if bijections[entry.name].digest != entry.pipeline_digest
         ] + [
-            f"the view of {name} has the range ±{stated}, its pipeline's is ±{bijections[name].view.half_range}"
-            for name, stated in self.manifest.half_ranges.items()
-            if stated != bijections[name].view.half_range
+            f"the view of {entry.name} is {entry.view or 'none'}, its pipeline's is {made.get(entry.name) or 'none'}"
+            for entry in self.manifest.modalities
+            if entry.view != made.get(entry.name)
         ]
         if problems:
             return self._refused(problems)
@@ -456,9 +461,9 @@ class _Run:
     def _recovered(
         self, stored: StoredRows, bijections: dict[str, Any], few: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Latents from the float column in float32 and in float64, and from the 8-bit view, by modality."""
+        """Latents from the float column in float32 and in float64, and from the view, by modality."""
         labels = class_labels(self.config)
-        half_range = self.manifest.half_ranges
+        views = self.manifest.views
         found: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
         total = (
             sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
@@ -469,9 +474,9 @@ class _Run:
                 with self._timed("float32"):
                     found[0][name] = recover(bijection, label, values, tick=bar.update)
                 if name in stored.views:
-                    view = from_eight_bit(stored.views[name], half_range[name])
+                    seen = views[name].stored.values(stored.views[name], views[name])
                     with self._timed("views"):
-                        found[2][name] = recover(bijection, label, view, coarse=True, tick=bar.update)
+                        found[2][name] = recover(bijection, label, seen, coarse=True, tick=bar.update)
                 exact = values[few].astype(np.float64)
                 with self._timed("float64"):
                     found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact

@@ -1,8 +1,8 @@
 """The contract of every bijection between latents and images, series or sounds; abstract only.
 
 Owns the base class that generation, certificates and diagnostics are written against, what a bijection says of its
-output, and the check of its input. Imports nothing of this room, and torch only where it computes. The bijections are
-in modules of their own; `catalogue.py` finds one by its name.
+output, and the check of its input. Imports common/ and nothing of this room, and torch only where it computes.
+The bijections are in modules of their own; `catalogue.py` finds one by its name.
 
 The contract, in prose. A bijection f acts on each row of a batch independently: no statistic of a batch, no clamping.
 Shape, dtype and device of the images are those of the latents, and f⁻¹(f(z)) = z up to rounding of the *discrete* map
@@ -20,11 +20,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mmmi_hf.common.numbers import is_whole
+
 if TYPE_CHECKING:
     import torch
 
     Labels = int | Sequence[int] | torch.Tensor | None
     OnFailure = Literal["raise", "nan"]
+
+
+Kind = Literal["image", "series", "sound", "array"]
 
 
 class NotFiniteError(ValueError, ArithmeticError):
@@ -48,11 +53,12 @@ class View:
 
     Attributes:
         kind: "image" (grey or RGB, channels first: shown in 8 bits), "series" (one-dimensional: a curve), "sound", or
-            "array" (anything else: not shown).
+            "array" (anything else: not shown). Which kinds a data set stores for people to see, and how, stands in
+            `dataset/format/views.py`.
         half_range: h; a view shows −h … h and clips the rest. A constant of the map, never of data.
     """
 
-    kind: Literal["image", "series", "sound", "array"]
+    kind: Kind
     half_range: float
 
     @classmethod
@@ -190,7 +196,7 @@ def check_precision(argument: str, dtype: torch.dtype) -> None:
 
 def check_options(batch_size: int | None, tolerance: float | None = None, on_failure: str = "raise") -> None:
     """Refuse options of a call or an inverse that are none."""
-    if batch_size is not None and (isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1):
+    if batch_size is not None and not is_whole(batch_size, 1):
         raise ValueError(f"batch_size must be a positive integer or None, got {batch_size!r}")
     if tolerance is not None and not tolerance > 0:
         raise ValueError(f"tolerance must be positive, got {tolerance}; leave it out for the default of the dtype")

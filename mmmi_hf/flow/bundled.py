@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.places import place
+from mmmi_hf.common.secrets import users_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "pretrained"
 RELEASED = ("cifar10", "fashion-mnist", "fashion-mnist-2")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
+DEFAULT_PIPELINE = "fashion-mnist-2"
 
 INDEX = "model_index.json"
 # Everything that is ever downloaded: no code, no pickles.
@@ -58,8 +60,8 @@ def resolve(
         raise ValueError(unknown(name, bundled_pipelines()))
     from huggingface_hub import snapshot_download
 
-    return Path(
-        snapshot_download(
+    with users_hidden():
+        folder = snapshot_download(
             name,
             revision=revision,
             cache_dir=None if cache_dir is None else Path(cache_dir),
@@ -67,7 +69,7 @@ def resolve(
             local_files_only=local_files_only,
             allow_patterns=PATTERNS,
         )
-    )
+    return Path(folder)
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.common.files import UnusableFileError, check_regular, read_regular
+from mmmi_hf.common.files import UnusableFileError, check_regular, read_json
+from mmmi_hf.flow.bijection import View
 from mmmi_hf.flow.bundled import INDEX, resolve
 
 CLASS = "FlowMatchingPipeline"
 UNET = "unet/config.json"
 SCHEDULER = "scheduler/scheduler_config.json"
+HALF_RANGE = 1.0
+"""Views show −1 … 1, the range of the images that networks are trained on."""
 MOST_STEPS = 10_000
 MOST_BYTES = 4 << 20
 """Of a JSON file of a pipeline."""
@@ -38,6 +41,11 @@ class Description:
     latent_shape: tuple[int, int, int]
     num_classes: int | None
     class_names: tuple[str, ...] | None
+
+
+def view_of(latent_shape: Sequence[int]) -> View:
+    """What a pipeline of that shape makes: images, where they are grey or RGB."""
+    return View.of_shape(latent_shape, HALF_RANGE)
 
 
 def described(name_or_path_or_repo: str | os.PathLike[str]) -> Description:
@@ -158,13 +166,11 @@ def _index(folder: Path) -> dict[str, Any]:
 def read_object(path: Path) -> dict[str, Any]:
     """The mapping that a JSON file holds."""
     try:
-        stored = json.loads(read_regular(path, MOST_BYTES))
-    except UnusableFileError as error:
-        raise ValueError(f"{error}; save the pipeline again") from error
+        stored = read_json(path, MOST_BYTES)
     except OSError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror}); save the pipeline again") from error
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); save the pipeline again") from error
+    except ValueError as error:
+        raise ValueError(f"{error}; save the pipeline again") from error
     if not isinstance(stored, dict):
         raise ValueError(f"{path} must hold a mapping, got {type(stored).__name__}; save the pipeline again")
     return stored

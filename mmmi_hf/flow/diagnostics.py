@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.flow.computing.precision import exact
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ def _elapsed(started: float, result: torch.Tensor) -> float:
 
 def _positive(**numbers: int) -> None:
     for name, number in numbers.items():
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        if not is_whole(number, 1):
             raise ValueError(f"{name} must be a positive integer, got {number!r}")
 
 

@@ -25,6 +25,7 @@ from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.utils import BaseOutput
 from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.flow.bijection import (
     Bijection,
     NotFiniteError,
@@ -37,7 +38,7 @@ from mmmi_hf.flow.bijection import (
 from mmmi_hf.flow.bundled import resolve
 from mmmi_hf.flow.computing.precision import exact
 from mmmi_hf.flow.computing.stopping import check_stop
-from mmmi_hf.flow.description import class_names_of
+from mmmi_hf.flow.description import class_names_of, view_of
 from mmmi_hf.flow.diffusers_arguments import CALL, LOAD, SAVE, pil_images, refuse
 from mmmi_hf.flow.loading import check_folder, silent_loading, without_idle_warnings
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.scheduler import Velocity
 
 Labels = int | Sequence[int] | torch.Tensor | None
-HALF_RANGE = 1.0
-"""Views show −1 … 1, the range of the images that networks are trained on."""
 
 
 @dataclass
@@ -107,7 +106,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
                 f"scheduler must be a FlowMatchODEScheduler, got {type(scheduler).__name__}: the steps of others "
                 "cannot be undone; FlowMatchODEScheduler(num_inference_steps=8) for example"
             )
-        if isinstance(patch_size, bool) or not isinstance(patch_size, int) or patch_size < 1:
+        if not is_whole(patch_size, 1):
             raise ValueError(f"patch_size must be a positive integer, got {patch_size!r}")
         channels, size, classes = unet.config.in_channels, unet.config.sample_size, unet.config.num_class_embeds or 0
         if channels % patch_size**2 or unet.config.out_channels != channels:
@@ -124,7 +123,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             raise ValueError(f"class_names must name the {classes} classes of the unet, got {len(names)} names")
         self.register_modules(unet=unet, scheduler=scheduler)
         stored = None if names is None else {str(label): name for label, name in enumerate(names)}
-        self.register_to_config(patch_size=patch_size, class_names=stored)
+        self.register_to_config(patch_size=int(patch_size), class_names=stored)
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
@@ -147,7 +146,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     @property
     def view(self) -> View:
         """Images from −1 to 1."""
-        return View.of_shape(self.latent_shape, HALF_RANGE)
+        return view_of(self.latent_shape)
 
     @property
     def device(self) -> torch.device:
@@ -362,7 +361,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         if num_images is None:
             many = isinstance(class_labels, Sequence) or (isinstance(class_labels, torch.Tensor) and class_labels.ndim)
             num_images = len(class_labels) if many else 1  # type: ignore[arg-type]
-        if isinstance(num_images, bool) or not isinstance(num_images, int) or num_images < 1:
+        if not is_whole(num_images, 1):
             raise ValueError(f"num_images must be a positive integer, got {num_images!r}")
         if generator is not None and not isinstance(generator, torch.Generator):
             raise ValueError(f"generator must be one torch.Generator for all images, got {type(generator).__name__}")

@@ -19,6 +19,7 @@ import torch
 from diffusers.configuration_utils import ConfigMixin, register_to_config
 from diffusers.schedulers.scheduling_utils import SchedulerMixin
 
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.flow.bijection import InversionError
 from mmmi_hf.flow.inversion import solve
 
@@ -112,7 +113,7 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         the start of each step (n values, float32 tensor on `device`). None takes the configured number of steps.
         """
         n = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
-        if isinstance(n, bool) or not isinstance(n, int) or n < 1:
+        if not is_whole(n, 1):
             raise ValueError(f"num_inference_steps must be a positive integer, got {n!r}; 8 is usual")
         if not isinstance(self.config.grid, str):
             if n != self.config.num_inference_steps:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from mmmi_hf.causal import design
-from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.configuration import DEFAULT_PIPELINE, MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_configuration
 
 
@@ -36,7 +36,7 @@ def test_several_values_and_the_file(run, tmp_path):
     assert "mmmi-hf generate story.yaml" in out
     config = get_configuration("story.yaml")
     assert (config.rows, config.seed, config.name) == (50, 3, "story")
-    assert config.modalities == (Modality("fashion-mnist", 0), Modality("fashion-mnist", 1))
+    assert config.modalities == (Modality(DEFAULT_PIPELINE, 0), Modality(DEFAULT_PIPELINE, 1))
     wanted = {"I(x1;y)": 1.0, "I(x2;y)": 0.5, "I(x1;x2)": 2.0}
     assert config.model.digest == design.for_values((1, 32, 32), wanted).model.digest
     code, _, err = run(*SEVERAL, "--out", "story.yaml")
@@ -86,7 +86,7 @@ def test_modalities_of_unlike_shape(run):
     assert code == 0
     assert "one common cause: x1 1×32×32, x2 64" in out
     config = MMMIConfig.from_yaml("two.yaml")
-    assert config.modalities == (Modality("fashion-mnist", 0), Modality("identity"))
+    assert config.modalities == (Modality(DEFAULT_PIPELINE, 0), Modality("identity"))
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Paths as users give them: `~` expanded once, and one line for what is no place of this machine."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ def test_home_is_expanded(monkeypatch, tmp_path):
     assert folder_to_write("~/d") == tmp_path / "d"
     assert not (tmp_path / "d").exists()
     assert folder_to_read("~") == tmp_path
+    assert place(place("./~d")) == Path.cwd() / "~d"
 
 
 @pytest.mark.parametrize(

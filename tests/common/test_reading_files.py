@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmmi_hf.common.files import UnusableFileError, leaves, read_regular, sha256_of
+from mmmi_hf.common.files import UnusableFileError, leaves, read_json, read_regular, sha256_of
 
 
 def test_a_regular_file_and_a_link_to_it(tmp_path):
@@ -30,7 +30,7 @@ def test_a_file_that_grows_while_it_is_read(tmp_path, monkeypatch):
         read_regular(tmp_path / "a", 3)
 
 
-@pytest.mark.parametrize("read", [read_regular, sha256_of])
+@pytest.mark.parametrize("read", [read_regular, read_json, sha256_of])
 def test_what_never_ends_or_hangs_is_refused(tmp_path, read):
     os.mkfifo(tmp_path / "pipe")
     with socket.socket(socket.AF_UNIX) as bound:
@@ -45,3 +45,13 @@ def test_what_never_ends_or_hangs_is_refused(tmp_path, read):
                 read(path)
     with pytest.raises(FileNotFoundError):
         read(tmp_path / "nothing")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "\x00", "1" * 5000])
+def test_what_is_no_json(tmp_path, text):
+    path = tmp_path / "a.json"
+    path.write_text('{"a": [1]}')
+    assert read_json(path) == {"a": [1]}
+    path.write_text(text)
+    with pytest.raises(ValueError, match=r"a.json is not valid JSON"):
+        read_json(path)

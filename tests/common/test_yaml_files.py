@@ -20,11 +20,24 @@ def test_data_and_lines():
     assert parse("").data is None
 
 
+def test_what_is_repeated_counts_each_time():
+    """The Hub's own tools write aliases of lists that stand in a card twice."""
+    found = parse("a: &x [1, {b: 2}]\nc: *x\nd: [*x, *x]")
+    assert found.data == {"a": [1, {"b": 2}], "c": [1, {"b": 2}], "d": [[1, {"b": 2}]] * 2}
+    half = "a: &x [" + "1," * (yaml_files.MOST_VALUES // 2) + "1]\n"
+    assert len(parse(half).data["a"]) == yaml_files.MOST_VALUES // 2 + 1
+    with pytest.raises(YamlError, match="more than 200,000 values"):
+        parse(half + "b: *x")
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        (BOMB, "the alias *a0 repeats a list or mapping"),
-        ("a: &a [*a]", "the alias *a repeats"),
+        (BOMB, "more than 200,000 values"),
+        ("a: &a [*a]", "the alias *a stands in what it repeats"),
+        ("a: &a {b: [*a]}", "the alias *a stands in what it repeats"),
+        ("a: *nothing", "not valid YAML"),
+        ("a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 80)), "nests deeper than 64"),
         ("[" * 200_000, "nests deeper than 64"),
         ("{a: " * 100, "nests deeper than 64"),
         ("[" + "1," * 500_000 + "1]", "more than 200,000 values"),

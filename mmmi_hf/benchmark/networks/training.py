@@ -18,6 +18,7 @@ from threadpoolctl import threadpool_limits
 from torch import nn
 
 from mmmi_hf.benchmark.networks.critics import CRITICS, ENCODERS
+from mmmi_hf.common.numbers import is_whole
 
 _EARLY_LOOKS = (5, 10, 25)  # where there is nothing to learn, training only makes it worse
 
@@ -68,7 +69,7 @@ class Training:
             ("patience", 1),
         ):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+            if not is_whole(value, least):
                 raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
         if not 0.0 < self.learning_rate < math.inf or not 0.0 <= self.weight_decay < math.inf:
             raise ValueError(

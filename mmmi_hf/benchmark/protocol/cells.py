@@ -34,7 +34,7 @@ from mmmi_hf.benchmark.pairs import ExactPairs, Pairs
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
 from mmmi_hf.benchmark.registry import estimator_class, make_estimator
-from mmmi_hf.common.files import write_text
+from mmmi_hf.common.files import read_json, write_text
 from mmmi_hf.common.locks import locked_folder
 
 Record = dict[str, Any]
@@ -62,7 +62,7 @@ class CellStore:
     def read(self, cell: Cell) -> dict[str, Any] | None:
         """The finished cell, or None where it is absent, damaged, of other settings or of unknown software."""
         try:
-            content = json.loads((self.folder / f"{cell.digest}.json").read_text())
+            content = read_json(self.folder / f"{cell.digest}.json")
         except (FileNotFoundError, ValueError):
             return None
         whole = isinstance(content, dict) and content.get("settings") == cell.settings

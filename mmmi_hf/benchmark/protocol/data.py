@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.files import read_regular
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.hub.loading.batches import numpy_batches
@@ -77,7 +78,7 @@ class Source:
 
     def digest(self, config: str) -> str:
         """SHA-256 of the manifest, which names the digest of every data file."""
-        return hashlib.sha256(DatasetFolder(self.folder, reading=True).manifest_path(config).read_bytes()).hexdigest()
+        return hashlib.sha256(read_regular(DatasetFolder(self.folder, reading=True).manifest_path(config))).hexdigest()
 
     def model(self, config: str) -> CausalModel:
         """The causal model of a configuration."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import Manifest
 
 FORMAT = 1
@@ -76,8 +77,8 @@ class Plan:
         Raises:
             ValueError: a block or quantity that a configuration lacks, or too few rows.
         """
-        if self.seeds < 1:
-            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
+        if not is_whole(self.seeds, 1):
+            raise ValueError(f"seeds must be a whole number of at least 1, got {self.seeds!r}")
         chosen = self.source.choose(self.configs)
         cells = []
         for pair in self.pairs:

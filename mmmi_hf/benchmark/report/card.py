@@ -8,7 +8,6 @@ in the order of their paths. `make.sh`, if it is there, is named as the command 
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summa
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.report.report import versions_of
 from mmmi_hf.common.cards import Card, environment
+from mmmi_hf.common.files import read_json
 
 CARD = "README.md"
 _KINDS = {
@@ -128,7 +128,7 @@ def card_of(folder: Path) -> Card:
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise ValueError(f"{path} is missing; give a folder that `mmmi-hf benchmark` wrote")
-    return json.loads(path.read_text())
+    return read_json(path)
 
 
 def _plots(place: Path, folder: Path) -> list[str]:

@@ -12,7 +12,6 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -25,6 +24,7 @@ from mmmi_hf.causal.errors import InfeasibleError, InfiniteInformationError, Inv
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.quantities import read
 from mmmi_hf.causal.quantities.quantity import Quantity
+from mmmi_hf.common.numbers import is_whole
 
 DECAYS = ("alpha", "beta")
 COEFFICIENTS = (
@@ -68,7 +68,7 @@ def solve(
     roots = search.roots(points)
     if not roots:
         raise search.refusal(points)
-    if isinstance(root, bool) or not isinstance(root, Integral) or not 0 <= root < len(roots):
+    if not is_whole(root, 0) or root >= len(roots):
         raise InvalidModelError(f"root is {root!r}, expected 0 … {len(roots) - 1}: {len(roots)} solution(s) were found")
     values = [{parameter: value} for value in roots]
     arguments = {**fixed, parameter: roots[root]}

@@ -69,9 +69,9 @@ def law_tests(
         pairs = list(combinations(model.modalities, 2))
         tests = [*likelihood_tests(plain, latents, pairs), *target_tests(model, latents)]
         return [*tests, *_within(plain, latents, None)]
-    y = latents.y if model.target is None else None
+    gaussian = latents.y if model.target is None else None
     made = [] if model.target is None else target_tests(model, latents)
-    return [*_of_features(plain, latents, generator, y), *made, *_within(plain, latents, y)]
+    return [*_of_features(plain, latents, generator, gaussian), *made, *_within(plain, latents, gaussian)]
 
 
 def _of_features(model: CausalModel, latents: Latents, generator: np.random.Generator, y: Array | None) -> list[Test]:

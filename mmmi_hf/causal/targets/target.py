@@ -18,9 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.integrals.quadrature import Exact
 
 TARGET_STREAM = 2**63
 """The stream of a row's numbers that belong to its target alone, as those of label noise."""

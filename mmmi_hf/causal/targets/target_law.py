@@ -16,11 +16,11 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import CausesPosterior, Form, Law, Standardizer
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import TARGET, Query
-from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import Target, View
 
 

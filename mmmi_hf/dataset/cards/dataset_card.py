@@ -7,6 +7,8 @@ that a card can be rendered from the small files of a repository. May import `da
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import datasets
 import pyarrow as pa
 from datasets.info import DatasetInfosDict
@@ -95,7 +97,7 @@ def _front_matter(
         license=LICENSE,
         pretty_name=TITLE,
         size_categories=[size_category(sum(manifest.rows for manifest in manifests.values()))],
-        task_categories=["feature-extraction", "image-feature-extraction"],
+        task_categories=["feature-extraction", *_tasks(manifests.values())],
         tags=["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
     )
     configs.to_dataset_card_data(data)
@@ -107,12 +109,17 @@ def _front_matter(
     return front_matter(data.to_dict())
 
 
+def _tasks(manifests: Iterable[Manifest]) -> list[str]:
+    """What the Hub calls work on the views that there are."""
+    return sorted({view.stored.task for manifest in manifests for view in manifest.views.values()})
+
+
 def _info(name: str, manifest: Manifest, model: CausalModel) -> datasets.DatasetInfo:
     return datasets.DatasetInfo(
         config_name=name,
         description=manifest.description,
         version=manifest.version,
-        features=features(model, **manifest.stored),
+        features=features(model, manifest.views, **manifest.stored),
         splits=_splits({split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}),
         download_size=sum(entry.bytes for entry in manifest.data),
         dataset_size=sum(entry.bytes for entry in manifest.splits.values()),

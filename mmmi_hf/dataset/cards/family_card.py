@@ -26,6 +26,7 @@ from mmmi_hf.dataset.cards.pictures import (
     tuples_figure,
 )
 from mmmi_hf.dataset.cards.text import equation_of, target_in_words
+from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.family import Family
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
@@ -114,7 +115,7 @@ def _tuples(config: MMMIConfig) -> Figure:
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
-    rows = {column: table.column(column).to_pylist() for column in table.column_names if "_image" not in column}
+    rows = {column: table.column(column).to_pylist() for column in table.column_names if not is_view_column(column)}
     return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows)
 
 

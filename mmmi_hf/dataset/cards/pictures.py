@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
+from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.format.target_columns import target_names
+from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
@@ -186,7 +187,7 @@ def tuples_figure(
 
 
 def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list[Any]]:
-    """Column → its first values, without the 8-bit views, which are not needed here.
+    """Column → its first values, without the views, which are not needed here.
 
     Raises:
         ConfigurationError: a file that is missing or no Parquet.
@@ -196,7 +197,7 @@ def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list
         wanted = count - len(rows.get("row", []))
         if wanted <= 0:
             break
-        columns = [column for column in _opened(file).schema_arrow.names if not column.endswith("_image")]
+        columns = [column for column in _opened(file).schema_arrow.names if not is_view_column(column)]
         for batch in islice(_opened(file).iter_batches(batch_size=wanted, columns=columns), 1):
             for column, values in zip(columns, batch.columns, strict=True):
                 stored = values.storage if hasattr(values, "storage") else values
@@ -217,7 +218,7 @@ def _pointwise_figure(name: str, model: CausalModel, files: Sequence[Path]) -> F
 
 def _opened(file: Path) -> Any:
     try:
-        return pq.ParquetFile(file)
+        return open_parquet(file)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise ConfigurationError(f"{file} cannot be read ({reason}); generate the configuration again") from error

@@ -21,8 +21,9 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
-from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.format.schema import pmi_pairs, view_column
 from mmmi_hf.dataset.format.target_columns import column_rows
+from mmmi_hf.dataset.format.views import StoredView
 
 NOT_MEASURED = "not measured"
 _LISTED = 3
@@ -175,15 +176,16 @@ def _sum(*kinds: list[str]) -> str:
 def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel]) -> list[dict[str, str]]:
     """The rows of the table of columns, over all configurations."""
     shapes: dict[str, list[str]] = {}
-    ranges: dict[str, list[str]] = {}
+    ranges: dict[StoredView, dict[str, list[str]]] = {}
     latents = False
     for manifest in manifests:
         latents = latents or manifest.store_latents
         for modality in manifest.modalities:
             shape = "×".join(map(str, modality.shape))
             _once(shapes.setdefault(modality.name, []), shape)
-            if modality.view is not None:
-                _once(ranges.setdefault(modality.name, []), f"±{modality.view.half_range:g}")
+            if (view := modality.view) is not None:
+                column = view_column(modality.name, view)
+                _once(ranges.setdefault(view.stored, {}).setdefault(column, []), f"±{view.half_range:g}")
     rows = []
     for members, kinds in _grouped(shapes):
         rows.append(
@@ -193,14 +195,15 @@ def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel])
                 "meaning": "the modality, unclipped: the values that carry the information",
             }
         )
-    for members, kinds in _grouped(ranges):
-        rows.append(
-            {
-                "name": _span([f"{name}_image" for name in members]),
-                "type": "8-bit image",
-                "meaning": f"the same for a viewer: {' or '.join(kinds)} scaled to 0 … 255 and clipped; not exact",
-            }
-        )
+    rows += [
+        {
+            "name": _span(members),
+            "type": view.noun,
+            "meaning": f"the same for a viewer: {' or '.join(kinds)} {view.scaled}; not exact",
+        }
+        for view, of_kind in ranges.items()
+        for members, kinds in _grouped(of_kind)
+    ]
     pmi = list(dict.fromkeys(column for model in models for column in pmi_pairs(model)))
     rows += column_rows(models, posterior=any(manifest.stored["store_posterior"] for manifest in manifests))
     rows.append(

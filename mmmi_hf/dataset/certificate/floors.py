@@ -4,7 +4,7 @@ Owns which evidence floors rest on, how the error probability is divided, and th
 package. The mathematics is in causal/statistics; runs no bijection.
 
 All floors of a certificate hold together with its confidence; the measured bounds, whose assumption is another one, do
-so for themselves. Of the error, floats have three quarters and views one, as few rows are inverted for these and it
+so for themselves. Of the error, floats have nine tenths and views one, as few rows are inverted for these and it
 matters little there; without views floats have all of it. The floors of the floats rest on replays where the rules
 allow it, which is known before any row is looked at: latents are whitened, the map of every modality was measured, and
 the manifest states the hardware and software of here. Otherwise, and for views, they rest on the inverted rows, and the
@@ -41,7 +41,7 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 MAP_TOLERANCE = 2e-5
 """‖ẑ − z‖ / √d beyond which a latent counts as not given back."""
-ERROR_OF_VIEWS = 0.25
+ERROR_OF_VIEWS = 0.1
 """Their part of the error probability."""
 LEVELS = {"float32": EXACT_LEVELS, "view": VIEW_LEVELS}
 

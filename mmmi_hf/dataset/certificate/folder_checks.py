@@ -19,7 +19,6 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, shard_names
 from mmmi_hf.dataset.format.ground_truth import ground_truth_problems, stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.schema import is_image
 from mmmi_hf.dataset.format.target_columns import target_entries
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
@@ -120,10 +119,9 @@ def _modality_problems(config: MMMIConfig, manifest: Manifest) -> list[str]:
     if {entry.name: entry.shape for entry in manifest.modalities} != dict(config.model.shapes):
         problems.append("shapes of modalities differ between manifest and causal model")
     for entry in manifest.modalities:
-        kind = None if entry.view is None else entry.view.kind
-        if kind != ("image" if is_image(entry.shape) else None):
+        if entry.view is not None and not entry.view.stored.fits(entry.shape):
             shape = "×".join(map(str, entry.shape))
-            problems.append(f"{entry.name} of the shape {shape} has {f'the view {kind}' if kind else 'no view'}")
+            problems.append(f"{entry.name} of the shape {shape} cannot have the view {entry.view}")
     if manifest.targets != target_entries(config.model, store_posterior=config.store_posterior):
         problems.append("the manifest names other columns of the target than the causal model has")
     return problems

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mmmi_hf.common.files import sha256_of, write_json
+from mmmi_hf.common.files import read_json, sha256_of, write_json
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
@@ -39,7 +39,7 @@ from mmmi_hf.flow.threads import network_threads
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
 
-FOR_AN_INVERSE = 20
+FOR_AN_INVERSE = 22
 """Rows that are made again for every row that is inverted, which costs about as much."""
 CLOSE = 1e-4
 """Largest ‖x̂ − x‖ / ‖x̂‖ of an honest row that was made elsewhere."""
@@ -247,7 +247,7 @@ def _read(kept: Path | None) -> Replayed:
     """How far a run came; nothing where that is not told."""
     if kept is not None:
         with suppress(OSError, ValueError, TypeError):
-            found = Replayed(**json.loads(kept.read_text()))
+            found = Replayed(**read_json(kept))
             found.first = {name: (int(row), float(error)) for name, (row, error) in found.first.items()}
             return found
     return Replayed()

@@ -1,7 +1,7 @@
 """Checks of every stored row, without a network, and the choice of the rows to invert.
 
 Owns what is compared on all rows – y, pointwise information, row numbers and stored latents with those replayed from
-(seed, row); the 8-bit view with the float column – and the sample. Runs no bijection.
+(seed, row); the view with the float column – and the sample. Runs no bijection.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from datasets import Features
 from mmmi_hf.causal import CausalModel, Latents
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import POSTERIOR, Manifest
-from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches, pixels
-from mmmi_hf.dataset.format.schema import eight_bit, features, is_image, latent_column, pmi_pairs
+from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches
+from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, view_column
 from mmmi_hf.dataset.format.target_columns import stored_target
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
@@ -38,7 +38,7 @@ class StoredRows:
         y: (n,) of the sampled rows, (n, m) of several numbers.
         pmi: column → (n,) of the sampled rows.
         values: modality → float32 (n, *shape) of the sampled rows.
-        views: image modality → uint8 (n, *shape) of the sampled rows.
+        views: modality that has a view → its levels (n, *shape) of the sampled rows.
         latents: modality → float32 (n, *shape) of the sampled rows, where latents are stored.
     """
 
@@ -121,9 +121,9 @@ def read_rows(
 class _Reader:
     def __init__(self, config: MMMIConfig, manifest: Manifest, sample: Sequence[int], *, replay: bool) -> None:
         self.config, self.model, self.replay = config, config.model, replay
-        self.features = features(config.model, **config.stored)
+        self.features = features(config.model, manifest.views, **config.stored)
         self.schema = self.features.arrow_schema
-        self.half_range = manifest.half_ranges
+        self.views = manifest.views
         self.sample = np.asarray(sample)
         self.found = StoredRows(list(sample))
         self.kept: dict[str, list[np.ndarray]] = {}
@@ -149,12 +149,12 @@ class _Reader:
         for name, shape in shapes.items():
             finite = np.isfinite(columns[name]).reshape(count, -1).all(axis=1)
             self._say(name, f"{name} holds values that are not finite", ~finite, rows)
-            if is_image(shape):
-                view = pixels(batch[f"{name}_image"], f"{name}_image", shape)
-                columns[f"{name}_image"] = view
-                again = eight_bit(np.where(np.isfinite(columns[name]), columns[name], 0.0), self.half_range[name])
-                differs = (view != again).reshape(count, -1).any(axis=1)
-                self._say(f"{name}_image", f"{name}_image is not the 8-bit view of {name}", differs, rows)
+            if name in self.views:
+                view, column = self.views[name], view_column(name, self.views[name])
+                columns[column] = view.stored.read(batch[column], column, shape, view)
+                again = view.stored.levels(np.where(np.isfinite(columns[name]), columns[name], 0.0), view)
+                differs = (columns[column] != again).reshape(count, -1).any(axis=1)
+                self._say(column, f"{column} is not the view of {name}", differs, rows)
             self._look_for_duplicates(name, columns[name], rows)
         for name in ("y", *pmi_pairs(self.model)):
             finite = np.isfinite(columns[name]).reshape(count, -1).all(axis=1)
@@ -210,9 +210,7 @@ class _Reader:
         self.found.y = joined["y"]
         self.found.pmi = {name: joined[name] for name in pmi_pairs(self.model)}
         self.found.values = {name: joined[name] for name in self.model.modalities}
-        self.found.views = {
-            name: joined[f"{name}_image"] for name in self.model.modalities if f"{name}_image" in joined
-        }
+        self.found.views = {name: joined[view_column(name, view)] for name, view in self.views.items()}
         self.found.latents = {
             name: joined[latent_column(name)] for name in self.model.modalities if latent_column(name) in joined
         }

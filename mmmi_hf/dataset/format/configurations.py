@@ -12,6 +12,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 
 def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest) -> MMMIConfig:
@@ -36,10 +37,13 @@ def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest
 
 
 def release_differences(config: MMMIConfig, manifest: Manifest) -> list[str]:
-    """In what a configuration of a released name differs from the release; empty for other names too."""
+    """In what a configuration of a released name differs from the release of its version; empty for other names too."""
     if config.name not in list_configurations():
         return []
-    released = get_configuration(config.name)
+    try:
+        released = get_configuration(config.name, version=str(config.version))
+    except ConfigurationError:  # there is no such version
+        released = get_configuration(config.name)
     pairs = {
         "version": (config.version, released.version),
         "rows": (config.rows, released.rows),

@@ -56,7 +56,7 @@ class DatasetFolder:
             if not self.configurations():
                 raise ConfigurationError(f"{self.path} holds no dataset of ours (no manifests/*.json); give its folder")
             return
-        unsafe = sorted(set('*?[]"') & set(str(self.path.absolute())))
+        unsafe = sorted(set('*?[]"$') & set(str(self.path.absolute())))
         if unsafe:
             raise ConfigurationError(
                 f"{self.path}: `load_dataset` cannot read from a path with {' '.join(unsafe)}; give another folder"

@@ -21,9 +21,10 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.quantities import read, reported
 from mmmi_hf.causal.quantities.quantity import NATS
 from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.common.files import MOST_BYTES, check_regular, write_bytes
+from mmmi_hf.common.files import MOST_BYTES, UnusableFileError, check_regular, write_bytes
 from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord
+from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
@@ -107,7 +108,10 @@ def write_ground_truth(config: MMMIConfig, path: Path, certificate: CertificateR
 def stored_ground_truth(path: Path) -> pa.Table:
     """The table of a file, of today's format or of format 1. Raises OSError or ValueError for anything else."""
     check_regular(path, MOST_BYTES)
-    return pq.ParquetFile(path).read()
+    with open_parquet(path, most=MOST_BYTES) as file:
+        if file.metadata.num_row_groups > 1:
+            raise UnusableFileError(f"{path} has {file.metadata.num_row_groups} row groups, expected one")
+        return file.read()
 
 
 def ground_truth_problems(stored: pa.Table, config: MMMIConfig, certificate: CertificateRecord | None) -> list[str]:

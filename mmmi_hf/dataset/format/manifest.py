@@ -18,6 +18,7 @@ from pydantic import Field
 from mmmi_hf.common.files import UnusableFileError, read_regular, write_text
 from mmmi_hf.common.records import Record, RecordError
 from mmmi_hf.dataset.format.format_1 import manifest_fields
+from mmmi_hf.dataset.format.views import View
 
 MANIFEST_FORMAT: Final = 2
 READ_FORMATS = (1, MANIFEST_FORMAT)
@@ -49,20 +50,6 @@ class Split(Record):
     rows: Count
     bytes: Count
     files: tuple[str, ...]
-
-
-class View(Record):
-    """The column beside a modality that people look at or listen to.
-
-    Attributes:
-        kind: "image" of 8 bits, or "sound" of 16.
-        half_range: the values −half_range … half_range are its whole range.
-        rate: samples per second of a sound.
-    """
-
-    kind: Literal["image", "sound"]
-    half_range: Annotated[float, Field(gt=0.0)]
-    rate: Positive | None = None
 
 
 class ModalityEntry(Record):
@@ -189,9 +176,9 @@ class Manifest(Record):
         return {"store_latents": self.store_latents, "store_posterior": posterior}
 
     @property
-    def half_ranges(self) -> dict[str, float]:
-        """Modality → half the range of its view, for those that have one."""
-        return {entry.name: entry.view.half_range for entry in self.modalities if entry.view is not None}
+    def views(self) -> dict[str, View]:
+        """Modality → its view, for those that have one."""
+        return {entry.name: entry.view for entry in self.modalities if entry.view is not None}
 
     def write(self, path: Path) -> None:
         """Put it in place. What was read from format 1 stays as it is: a published manifest never changes."""

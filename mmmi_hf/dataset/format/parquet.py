@@ -1,7 +1,7 @@
-"""How tables become Parquet files: encodings, row groups, shards.
+"""How tables become Parquet files – encodings, row groups, shards – and how files of others are opened, within bounds.
 
-Owns the options of every Parquet file with rows. May import pyarrow; knows nothing of configurations or
-`datasets`.
+Owns the options of every Parquet file with rows, and what a file may ask for before any of it is decoded.
+May import pyarrow; knows nothing of configurations or `datasets`.
 
 Floats have nearly random mantissas and similar exponents: BYTE_STREAM_SPLIT brings the similar bytes together and zstd
 finds them. Dictionaries and statistics of their values are only size. PNG files are compressed already. Row groups are
@@ -20,9 +20,22 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from mmmi_hf.common.files import UnusableFileError, check_regular
+
 ROW_GROUP_BYTES = 1 << 20
 SHARD_BYTES = 500_000_000
 ZSTD_LEVEL = 3
+
+MOST_DECODED = 1 << 29
+"""Bytes of a row group in memory. What is written here has ROW_GROUP_BYTES of them, or one row."""
+MOST_ROW = MOST_DECODED // 4
+"""Bytes of a row before compression; lists take up to three times as many on their way."""
+MOST_AT_ONCE = 1 << 26
+"""Bytes of the rows that are decoded together, unless one row has more."""
+MOST_FOOTER = 1 << 25
+_WIDTHS = {"BOOLEAN": 1, "INT32": 4, "FLOAT": 4, "INT64": 8, "DOUBLE": 8, "INT96": 12}
+_ONE_BY_ONE = {"PLAIN", "RLE", "BIT_PACKED", "DELTA_LENGTH_BYTE_ARRAY"}
+"""Encodings in which every text of a column has its own bytes in the file."""
 
 
 def parquet_options(schema: pa.Schema) -> dict[str, Any]:
@@ -51,7 +64,8 @@ def group_rows(row_bytes: int) -> int:
 def write_shard(path: Path, schema: pa.Schema, groups: Iterable[pa.Table]) -> int:
     """Write one file, a row group per table; returns the bytes of the tables before compression."""
     size = 0
-    with pq.ParquetWriter(path, schema, **parquet_options(schema)) as writer:
+    whole = path.absolute()  # pyarrow takes a relative path such as `a:b` for an address
+    with pq.ParquetWriter(whole, schema, **parquet_options(schema)) as writer:
         for table in groups:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             size += table.nbytes
@@ -73,3 +87,53 @@ def regrouped(tables: Iterable[pa.Table], lengths: Iterable[int]) -> Iterator[pa
         whole = pa.concat_tables(held)
         yield whole.slice(0, length).combine_chunks()
         held, have = [whole.slice(length)], have - length
+
+
+def open_parquet(path: Path, *, most: int = MOST_DECODED) -> pq.ParquetFile:
+    """A Parquet file that others made, once its footer says that no row group decodes to more than it may.
+
+    Args:
+        path: of the file.
+        most: bytes of a row group in memory.
+
+    Raises:
+        UnusableFileError: no regular file, no Parquet, or one that asks for more.
+        OSError: it cannot be read.
+    """
+    check_regular(path)
+    with path.open("rb") as stream:
+        stream.seek(max(0, path.stat().st_size - 8))
+        footer = int.from_bytes(stream.read(4), "little")
+    if footer > MOST_FOOTER:
+        raise UnusableFileError(f"{path} has a footer of {footer:,} bytes, expected at most {MOST_FOOTER:,}")
+    try:
+        file = pq.ParquetFile(path.absolute(), thrift_string_size_limit=MOST_FOOTER)
+    except (pa.ArrowException, ValueError) as error:
+        raise UnusableFileError(f"{path} is no Parquet file ({' '.join(str(error).split())})") from error
+    for group in range(file.metadata.num_row_groups):
+        if (size := _decoded(file, group)) > most:
+            file.close()
+            raise UnusableFileError(f"{path} has a row group of {size:,} bytes in memory, expected at most {most:,}")
+    return file
+
+
+def rows_at_once(file: pq.ParquetFile, most: int) -> int:
+    """How many rows of an opened file are decoded together: `most`, or a smaller power of two where rows are large."""
+    groups = [(_decoded(file, n), file.metadata.row_group(n).num_rows) for n in range(file.metadata.num_row_groups)]
+    row = max((size // max(rows, 1) for size, rows in groups), default=0)
+    return min(most, 1 << max(0, (MOST_AT_ONCE // max(row, 1)).bit_length() - 1))
+
+
+def _decoded(file: pq.ParquetFile, group: int) -> int:
+    """The bytes that a row group has in memory at most, by what its footer says; a negative number is endless."""
+    stated, size = file.metadata.row_group(group), 0
+    for index in range(stated.num_columns):
+        chunk, column = stated.column(index), file.schema.column(index)
+        values, stored = chunk.num_values, chunk.total_uncompressed_size
+        if min(values, stored, stated.num_rows) < 0:
+            return 1 << 63
+        if chunk.physical_type == "BYTE_ARRAY":
+            size += stored if set(chunk.encodings) <= _ONE_BY_ONE else values * stored
+        width = _WIDTHS.get(chunk.physical_type, column.length if column.length and column.length > 0 else 4)
+        size += values * (width + 4 * (column.max_definition_level > 0)) + stored
+    return size

@@ -17,7 +17,7 @@ import pyarrow as pa
 from datasets.builder import Key
 
 from mmmi_hf.dataset.format.schema import features
-from mmmi_hf.dataset.generation.rows import MICRO_BATCH, load_bijections, make_rows, row_key
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH, load_bijections, make_rows, row_key, views_of
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.releases.registry import get_configuration
@@ -67,7 +67,9 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
         config = config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
         # `datasets` returns what lies under this id, whatever it was made from. The pipelines are read on the CPU: its
         # processes are forks, which cannot use a GPU that was used here.
-        key = row_key(config, load_bijections(config, device="cpu"))
+        bijections = load_bijections(config, device="cpu")
+        self._views = views_of(bijections)
+        key = row_key(config, bijections)
         digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
         super().__init__(
             cache_dir=cache_dir,
@@ -87,7 +89,7 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
             description=self.config.description or "",
-            features=features(self.config.model, **self.config.stored),
+            features=features(self.config.model, self._views, **self.config.stored),
             homepage=HOMEPAGE,
             license=LICENSE,
             citation=CITATION,

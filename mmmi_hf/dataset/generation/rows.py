@@ -20,9 +20,11 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from mmmi_hf.dataset.format.manifest import ModalityEntry, View
-from mmmi_hf.dataset.format.schema import features, is_image, latent_column, pmi_pairs, png_views, to_table
+from mmmi_hf.common.numbers import is_whole
+from mmmi_hf.dataset.format.manifest import ModalityEntry
+from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, to_table, view_column
 from mmmi_hf.dataset.format.target_columns import target_values
+from mmmi_hf.dataset.format.views import View, stored_views
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
@@ -128,23 +130,25 @@ def _vendor() -> str:
     return platform.processor()
 
 
+def views_of(bijections: Mapping[str, Bijection]) -> dict[str, View]:
+    """Modality → its view, of those that are stored with one."""
+    return stored_views({name: bijection.view for name, bijection in bijections.items()})
+
+
 def modality_entries(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> tuple[ModalityEntry, ...]:
     """The modalities of a configuration as its manifest lists them."""
-    entries = []
-    for name, modality in zip(config.model.modalities, config.modalities, strict=True):
-        bijection, shape = bijections[name], config.model.shapes[name]
-        view = View(kind="image", half_range=bijection.view.half_range) if is_image(shape) else None
-        entries.append(
-            ModalityEntry(
-                name=name,
-                shape=shape,
-                pipeline=modality.pipeline,
-                pipeline_digest=bijection.digest,
-                class_label=modality.class_label,
-                view=view,
-            )
+    views = views_of(bijections)
+    return tuple(
+        ModalityEntry(
+            name=name,
+            shape=config.model.shapes[name],
+            pipeline=modality.pipeline,
+            pipeline_digest=bijections[name].digest,
+            class_label=modality.class_label,
+            view=views.get(name),
         )
-    return tuple(entries)
+        for name, modality in zip(config.model.modalities, config.modalities, strict=True)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,19 +208,19 @@ def finish(
     Raises:
         ArithmeticError: a value is not finite.
     """
-    count, shapes = len(prepared.rows), config.model.shapes
+    count, views = len(prepared.rows), views_of(bijections)
     columns: dict[str, Any] = dict(prepared.columns)
-    for name in shapes:
+    for name in config.model.modalities:
         parts = [part for part, (of, _) in zip(images, prepared.micro_batches(), strict=True) if of == name]
         values = np.concatenate(parts)[:count]
         if not np.isfinite(values).all():
             raise ArithmeticError(f"a pipeline made values that are not finite for {name}, rows {prepared.rows}")
         columns[name] = values
-        if is_image(shapes[name]):
-            columns[f"{name}_image"] = png_views(values, bijections[name].view.half_range)
+        if name in views:
+            columns[view_column(name, views[name])] = views[name].stored.shown(values, views[name])
         if config.store_latents:
             columns[latent_column(name)] = prepared.latents[name][:count]
-    return to_table(columns, features(config.model, **config.stored))
+    return to_table(columns, features(config.model, views, **config.stored))
 
 
 def make_rows(
@@ -244,8 +248,9 @@ def make_rows(
     """
     config = config if isinstance(config, MMMIConfig) else get_configuration(config)
     config.model.check_rows()
-    if not 0 <= start <= stop:
-        raise ConfigurationError(f"rows {start} … {stop} are no range; give 0 ≤ start ≤ stop")
+    if not (is_whole(start, 0) and is_whole(stop, 0) and start <= stop):
+        raise ConfigurationError(f"rows {start!r} … {stop!r} are no range; give whole numbers 0 ≤ start ≤ stop")
+    start, stop = int(start), int(stop)
     used = load_bijections(config, device=device) if bijections is None else bijections
     first = start // MICRO_BATCH * MICRO_BATCH
     prepared = prepare(config, range(first, max(stop, start + 1)))

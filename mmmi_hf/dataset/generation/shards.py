@@ -294,7 +294,7 @@ def _short(value: Any) -> str:
 def _compare(path: Path, shard: Shard, groups: Iterator[pa.Table]) -> None:
     """Compare a Parquet file with the rows that were to be written, value by value."""
     row = shard.rows.start
-    with pq.ParquetFile(path) as file:
+    with pq.ParquetFile(path.absolute()) as file:
         for index, expected in enumerate(groups):
             found = file.read_row_group(index)
             for column in expected.column_names:

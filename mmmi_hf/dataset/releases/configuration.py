@@ -14,7 +14,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,11 +21,12 @@ import datasets
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.arguments import shown
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.terminal import printable
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
-DEFAULT_PIPELINE = "fashion-mnist"
 CIFAR10_PIPELINE = "cifar10"
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")
@@ -129,9 +129,15 @@ class MMMIConfig(datasets.BuilderConfig):
             )
         if self.store_posterior and self.model.classes is None:
             raise FieldError(("store_posterior",), "got true, but y has no classes; leave it out or give such a target")
-        for index, modality in enumerate(self.modalities):
-            if modality.class_label is not None:
-                _integer(("modalities", index, "class_label"), modality.class_label, 0, 2**31)
+        self.modalities = tuple(
+            modality
+            if modality.class_label is None
+            else dataclasses.replace(
+                modality,
+                class_label=_integer(("modalities", index, "class_label"), modality.class_label, 0, 2**31),
+            )
+            for index, modality in enumerate(self.modalities)
+        )
 
     @property
     def model(self) -> CausalModel:
@@ -224,7 +230,7 @@ class MMMIConfig(datasets.BuilderConfig):
 
 def _integer(path: tuple[str | int, ...], value: object, least: int, most: int) -> int:
     """A whole number, NumPy's included."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or int(value) < least:
+    if not is_whole(value, least):
         raise FieldError(path, f"got {shown(value)}, expected a whole number of at least {least}")
     if int(value) > most:
         raise FieldError(path, f"got {shown(value)}, expected a whole number of at most {most}")

@@ -31,7 +31,14 @@ from mmmi_hf.dataset.releases.yaml_source import FieldError, check_fields
 
 STORIES: dict[str, Callable[..., CausalModel]] = {
     name: getattr(stories, name)
-    for name in ("common_cause", "two_telescopes", "decaying_modalities", "template_ablation", "independent", "categorical_cause")
+    for name in (
+        "common_cause",
+        "two_telescopes",
+        "decaying_modalities",
+        "template_ablation",
+        "independent",
+        "categorical_cause",
+    )
 }
 _HERE: FieldPath = ("causal_model",)
 _ARGUMENT, _INDEX = re.compile(r"(?P<name>\w+)(?P<indices>(?:\[[\d, ]+\])*)"), re.compile(r"\d+")

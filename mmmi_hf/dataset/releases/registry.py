@@ -26,6 +26,18 @@ def list_configurations() -> list[str]:
     return list(_releases())
 
 
+def list_versions(name: str) -> list[str]:
+    """Versions of a released configuration that can be made, today's first.
+
+    Raises:
+        ConfigurationError: no such name.
+    """
+    if name not in _releases():
+        raise ConfigurationError(f"unknown configuration {name!r}: {_nearest(name, _releases(), 'mmmi-hf list')}")
+    images = _releases()[name].images
+    return [images.version, *images.earlier]
+
+
 def list_families() -> list[str]:
     """Names of the families of released configurations, in the order in which they are documented."""
     return list(_families())
@@ -55,6 +67,7 @@ def get_configuration(
     pipeline: str | None = None,
     store_latents: bool | None = None,
     store_posterior: bool | None = None,
+    version: str | None = None,
 ) -> MMMIConfig:
     """A released configuration by name, or the configuration of a YAML file by path.
 
@@ -62,11 +75,15 @@ def get_configuration(
         name: a name of `list_configurations()`, or a path ending in .yaml or .yml.
         rows, seed, store_latents, store_posterior: replace the configuration's own.
         pipeline: replaces the pipeline of every modality; a released configuration takes the shape of its images from
-            it and keeps the bijections of modalities that are no images.
+            it and keeps the bijections of modalities that are no images. With the pipeline of an earlier version this
+            is that version.
+        version: an earlier version of a released configuration; default: today's.
 
     Raises:
         ConfigurationError: no such name (with the nearest ones) or file, or a field that cannot be used.
     """
+    if version is not None:
+        pipeline = _pipeline_of(name, version, pipeline)
     if Path(name).suffix in (".yaml", ".yml"):
         config = MMMIConfig.from_yaml(name)
         _check_pipelines(config if pipeline is None else config.with_pipeline(pipeline))
@@ -142,13 +159,29 @@ def _check_pipelines(config: MMMIConfig) -> None:
             )
 
 
+def _pipeline_of(name: str, version: str, pipeline: str | None) -> str | None:
+    """What made this version of a released configuration; None for today's."""
+    if name not in _releases():
+        raise ConfigurationError(
+            f"version is {version!r}, but only released configurations have several; {name!r} is none"
+        )
+    if pipeline is not None:
+        raise ConfigurationError(
+            f"a version has its own pipeline: leave out version ({version}) or pipeline ({pipeline})"
+        )
+    if version not in list_versions(name):
+        raise ConfigurationError(f"{name!r} has no version {version!r}; it has {', '.join(list_versions(name))}")
+    return _releases()[name].images.earlier.get(version)
+
+
 def _released(release: Release, pipeline: str | None) -> MMMIConfig:
     """A release on its own pipeline, on another one, or on a bijection that takes any shape."""
     images = release.images
     shape = images.shape if pipeline is None else pipeline_shape(pipeline)
     if pipeline is None or shape is None:
         return release.configuration(images.pipeline, images.shape).with_pipeline(pipeline)
-    return release.configuration(pipeline, shape)
+    earlier = next((version for version, made_by in images.earlier.items() if made_by == pipeline), None)
+    return release.configuration(pipeline, shape, earlier)
 
 
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -166,7 +199,11 @@ def _families() -> dict[str, Family]:
 @cache
 def _shapes() -> dict[str, Shape]:
     """What the pipelines of the released configurations make, known without their files."""
-    return {release.images.pipeline: release.images.shape for release in _releases().values()}
+    return {
+        pipeline: release.images.shape
+        for release in _releases().values()
+        for pipeline in (release.images.pipeline, *release.images.earlier.values())
+    }
 
 
 @cache

@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.flow.bijection import (
     Bijection,
     BijectionOutput,
@@ -48,9 +49,10 @@ class ElementwiseBijection(Bijection):
     definition: str
 
     def __init__(self, latent_shape: Sequence[int]) -> None:
-        self._shape = tuple(latent_shape)
-        if not self._shape or any(isinstance(n, bool) or not isinstance(n, int) or n < 1 for n in self._shape):
+        shape = tuple(latent_shape)
+        if not shape or not all(is_whole(n, 1) for n in shape):
             raise ValueError(f"latent_shape must be positive integers, got {latent_shape!r}; (1, 32, 32) for example")
+        self._shape = tuple(map(int, shape))
 
     @property
     def latent_shape(self) -> tuple[int, ...]:

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from mmmi_hf.common.files import write_json
+from mmmi_hf.common.files import read_json, write_json
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
@@ -145,7 +146,10 @@ def evaluate_flow(
         "storage_per_class": storage_per_class,
     }
     out = folder_to_write(out)
-    _check_request(numbers, batch_size, cas, classifier, cas_classifier, dataset)
+    _check_request(numbers, batch_size, seed, cas, classifier, cas_classifier, dataset)
+    numbers = {name: int(number) for name, number in numbers.items()}
+    samples_per_class, round_trip_per_class, certificate_per_class, storage_per_class = numbers.values()
+    batch_size, seed = int(batch_size), int(seed)
     data = EvaluationDataset(dataset) if isinstance(dataset, str) else dataset
     name = None if isinstance(pipeline, FlowMatchingPipeline) else str(pipeline)
     judge = _settings(classifier, ClassifierSettings(seed=seed))
@@ -234,6 +238,7 @@ class _SampleWork:
 def _check_request(
     numbers: dict[str, int],
     batch_size: int,
+    seed: int,
     cas: bool,
     classifier: ClassifierChoice,
     cas_classifier: ClassifierChoice,
@@ -241,10 +246,11 @@ def _check_request(
 ) -> None:
     samples = numbers["samples_per_class"]
     for argument, number in numbers.items():
-        if number < 0:
-            raise ValueError(f"{argument} must be 0 (skip this part) or more, got {number}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        if not is_whole(number, 0):
+            raise ValueError(f"{argument} must be 0 (skip this part) or a whole number, got {number!r}")
+    for argument, number, least in (("batch_size", batch_size, 1), ("seed", seed, 0)):
+        if not is_whole(number, least):
+            raise ValueError(f"{argument} must be a whole number of at least {least}, got {number!r}")
     if cas and not samples:
         raise ValueError("cas needs samples, got samples_per_class=0; give at least 1")
     if cas_classifier is not None and not cas:
@@ -324,9 +330,9 @@ def _plain(values: dict[str, Any]) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
     except ValueError as error:
-        raise ValueError(f"{path} is not valid JSON ({error}); delete it and evaluate again") from error
+        raise ValueError(f"{error}; delete it and evaluate again") from error
     if not isinstance(content, dict) or not {"format", "pipeline", "parts"} <= content.keys():
         raise ValueError(f"{path} is not an evaluation of a pipeline; give another folder")
     return content

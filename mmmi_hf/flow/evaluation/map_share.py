@@ -11,7 +11,6 @@ tolerance if it could not be inverted.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import write_json
+from mmmi_hf.common.files import read_json, write_json
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.flow.evaluation.sample_store import latents_of_class
 
 if TYPE_CHECKING:
@@ -109,9 +109,10 @@ def measure_map_share(
     Raises:
         ValueError: numbers below 1, a class that the map has not, or a file that counts something else.
     """
-    if rows < 1 or batch_size < 1:
-        raise ValueError(f"rows and batch_size must be at least 1, got {rows} and {batch_size}")
-    path = Path(path)
+    for name, value, least in (("rows", rows, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
+        if not is_whole(value, least):
+            raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    rows, batch_size, seed, path = int(rows), int(batch_size), int(seed), Path(path)
     found = MapShare(
         pipeline=bijection.digest,
         label=class_label,
@@ -147,7 +148,7 @@ def read_map_share(path: str | os.PathLike[str]) -> MapShare:
         ValueError: a file of another format, or with fields or numbers that make no sense.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = read_json(Path(path))
         if record.pop("format") != FORMAT:
             raise ValueError("another format")
         record["bad"] = {float(tolerance): count for tolerance, count in record["bad"].items()}

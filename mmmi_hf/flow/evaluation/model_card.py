@@ -9,7 +9,6 @@ Imports neither torch nor diffusers by itself.
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from mmmi_hf.common.cards import Card, environment
-from mmmi_hf.common.files import read_regular
+from mmmi_hf.common.files import read_json
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.yaml_files import parse_file
 from mmmi_hf.flow.bundled import bundled_pipelines
@@ -114,7 +113,7 @@ def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ValueError(f"{path} is missing; a card is rendered from {RECIPE}, {TRAINING} and {EVALUATION}")
     try:
-        content = parse_file(path).data if path.suffix == ".yaml" else json.loads(read_regular(path))
+        content = parse_file(path).data if path.suffix == ".yaml" else read_json(path)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; restore it") from error
     if not isinstance(content, dict):

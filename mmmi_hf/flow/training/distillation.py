@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import json
 import os
 from functools import partial
 from pathlib import Path
@@ -20,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import pixel_unshuffle
 
-from mmmi_hf.common.files import write_json
+from mmmi_hf.common.files import read_json, write_json
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.bundled import resolve
 from mmmi_hf.flow.diagnostics import REACH, extremes
@@ -117,7 +116,7 @@ def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, out: Pat
     started: dict[str, Any] = {"teacher": {"pipeline": recipe.teacher, "digest": teacher.digest}, "initial": None}
     network = copy.deepcopy(teacher.unet)
     if (out / STARTED_FROM).exists():
-        before = json.loads((out / STARTED_FROM).read_text())
+        before = read_json(out / STARTED_FROM)
         if before["teacher"] != started["teacher"]:
             raise ValueError(f"{out} holds a run that learned from another teacher; give another folder")
     if (out / CHECKPOINT).exists():  # holds what became of the first weights, wherever they came from

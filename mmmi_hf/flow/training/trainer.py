@@ -30,7 +30,7 @@ from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import replacing, write_json, write_text
+from mmmi_hf.common.files import read_json, replacing, write_json, write_text
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
@@ -122,7 +122,7 @@ def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None
         default = _plain(
             {one.name: one.default for one in dataclasses.fields(recipe) if one.default is not dataclasses.MISSING}
         )
-        if default | json.loads(stored.read_text()) != wanted:
+        if default | read_json(stored) != wanted:
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
@@ -179,14 +179,14 @@ class Initial:
     @classmethod
     def recorded(cls, out: Path) -> Initial:
         """What a run that has a checkpoint recorded when it began: the pipeline itself is not needed again."""
-        return cls(None, json.loads((out / INITIAL).read_text()))
+        return cls(None, read_json(out / INITIAL))
 
 
 def record_beside(folder: Path, digest: str) -> dict[str, Any] | None:
     """The record of a pipeline's training, where a run left it beside the pipeline's folder; None elsewhere."""
     training = None
     with suppress(OSError, ValueError):
-        training = json.loads((folder.parent / RECORD).read_text())
+        training = read_json(folder.parent / RECORD)
     return training if isinstance(training, dict) and training.get("digest") == digest else None
 
 

@@ -10,7 +10,6 @@ on with the shard that is missing.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import replacing, write_json
+from mmmi_hf.common.files import read_json, replacing, write_json
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -79,7 +78,7 @@ def make_trajectories(
     wanted = {"teacher": teacher.digest, "times": list(times), "seed": seed, "bf16": bf16, "shard": SHARD}
     description = folder / DESCRIPTION
     if description.exists():
-        if json.loads(description.read_text()) != wanted:
+        if read_json(description) != wanted:
             raise ValueError(f"{folder} holds trajectories of another teacher, seed or precision; give another folder")
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is not empty and holds no trajectories; give a new folder")
@@ -117,7 +116,7 @@ def load_trajectories(folder: str | os.PathLike[str], count: int | None = None) 
     files = sorted(folder.glob("trajectories-*.safetensors"))
     if not files or not (folder / DESCRIPTION).exists():
         raise ValueError(f"{folder} holds no trajectories")
-    times = json.loads((folder / DESCRIPTION).read_text())["times"]
+    times = read_json(folder / DESCRIPTION)["times"]
     found = len(files) * SHARD
     if count is not None and found < count:
         raise ValueError(f"{folder} holds {found} trajectories, not {count}; make them first")

@@ -13,12 +13,13 @@ from pathlib import Path
 
 import datasets
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mmmi_hf.common.files import replacing
+from mmmi_hf.dataset.format.parquet import open_parquet, rows_at_once
 
 BATCH_ROWS = 1024
-"""Rows of a record batch, whatever the shards hold: batches of 256 rows, and of other powers of two, cross none."""
+"""Rows of a record batch, whatever the shards hold (fewer of large rows): batches of 256 rows, and of other powers of
+two, cross none."""
 
 
 def map_parquet(
@@ -50,15 +51,17 @@ def map_parquet(
 
 def _unpack(files: Sequence[Path], target: Path, tick: Callable[[float], object]) -> None:
     # Opened by Python: pyarrow makes files that only their owner can read, whatever the umask.
-    schema = pq.read_schema(files[0])
+    with open_parquet(files[0]) as first:
+        schema, rows = first.schema_arrow, rows_at_once(first, BATCH_ROWS)
     with target.open("wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
         waiting = schema.empty_table()
-        for file in files:
-            for batch in pq.ParquetFile(file).iter_batches(batch_size=BATCH_ROWS):
-                waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch], schema)])
-                while len(waiting) >= BATCH_ROWS:
-                    writer.write_table(waiting.slice(0, BATCH_ROWS).combine_chunks())
-                    waiting = waiting.slice(BATCH_ROWS)
-                tick(batch.num_rows)
+        for path in files:
+            with open_parquet(path) as file:
+                for batch in file.iter_batches(batch_size=rows_at_once(file, BATCH_ROWS)):
+                    waiting = pa.concat_tables([waiting, pa.Table.from_batches([batch], schema)])
+                    while len(waiting) >= rows:
+                        writer.write_table(waiting.slice(0, rows).combine_chunks())
+                        waiting = waiting.slice(rows)
+                    tick(batch.num_rows)
         if len(waiting):
             writer.write_table(waiting.combine_chunks())

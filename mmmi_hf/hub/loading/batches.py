@@ -15,6 +15,7 @@ import datasets
 import numpy as np
 import pyarrow as pa
 
+from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.hub.client.errors import HubRequestError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _batches(
     dataset: Rows, columns: Sequence[str] | None, batch_size: int, drop_last: bool
 ) -> Iterator[dict[str, list[Array]]]:
     """Batches of columns, each as the pieces that it is made of, which share the memory of the Arrow buffers."""
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+    if not is_whole(batch_size, 1):
         raise ValueError(f"batch_size must be a positive whole number, got {batch_size!r}")
     if isinstance(dataset, dict):
         raise ValueError(f"dataset holds the splits {', '.join(dataset)}; give one of them, such as dataset['train']")

@@ -17,19 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 import datasets
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.places import folder_to_write, place
 from mmmi_hf.common.progress import progress_bar
+from mmmi_hf.common.secrets import users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, same_file
 from mmmi_hf.dataset.format.ground_truth import ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -176,6 +177,7 @@ class Loaded:
         return self.dataset[split]
 
 
+@users_hidden()
 def load(
     repo_or_dir: str | os.PathLike[str],
     config: str | None = None,
@@ -251,6 +253,7 @@ def load(
     )
 
 
+@users_hidden()
 def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> Snapshot:
     """Where the small files of all configurations are: manifests, causal models, ground truths, certificates.
 
@@ -351,7 +354,7 @@ class _Record:
 
     @cached_property
     def features(self) -> datasets.Features:
-        return features(self.model, **self.manifest.stored)
+        return features(self.model, self.manifest.views, **self.manifest.stored)
 
 
 def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:
@@ -374,7 +377,7 @@ def _check_rows(paths: Sequence[Path], record: _Record, split: str) -> None:
     rows = 0
     for path in paths:
         try:
-            with pq.ParquetFile(path) as file:
+            with open_parquet(path) as file:
                 rows += file.metadata.num_rows
                 found = datasets.Features.from_arrow_schema(file.schema_arrow)
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:

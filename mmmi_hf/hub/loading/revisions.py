@@ -15,6 +15,7 @@ from huggingface_hub.constants import HF_HUB_CACHE, HF_HUB_OFFLINE
 from huggingface_hub.errors import LocalEntryNotFoundError
 from huggingface_hub.file_download import repo_folder_name
 
+from mmmi_hf.common.files import read_regular
 from mmmi_hf.hub.client.errors import HubRequestError, is_network_error
 from mmmi_hf.hub.client.retries import Backoff
 from mmmi_hf.hub.client.versions import version_of_tag
@@ -159,7 +160,7 @@ def _others(snapshot: Snapshot) -> str:
 
     card = snapshot.folder / "README.md"
     try:
-        names = [name for name in configurations_of(card.read_text()) if name != GROUND_TRUTH]
+        names = [name for name in configurations_of(read_regular(card).decode()) if name != GROUND_TRUTH]
     except (OSError, ValueError):  # there is none, or it is somebody's own
         names = []
     return f"; it has {', '.join(names[:20])}{', …' if len(names) > 20 else ''}" if names else ""

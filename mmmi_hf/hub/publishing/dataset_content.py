@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.common.files import leaves
+from mmmi_hf.common.files import leaves, read_regular
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
 from mmmi_hf.dataset.cards.pictures import shown_in_card
@@ -187,12 +187,12 @@ class DatasetContent:
     def _published_manifest(self, remote: Path, name: str) -> Manifest | None:
         """The manifest that the repository has for a name; None if there is none of ours."""
         path = remote / "manifests" / f"{name}.json"
-        if not path.is_file() or (found := format_of(path.read_bytes())) is None:
+        if not path.is_file() or (found := format_of(read_regular(path))) is None:
             return None
         if found not in READ_FORMATS:
             raise HubRequestError(f"{self.repo} has {name!r} from another version of mmmi_hf; install the newest")
         try:
-            return Manifest.parse(path.read_bytes(), f"manifests/{name}.json")
+            return Manifest.parse(read_regular(path), f"manifests/{name}.json")
         except RecordError as error:
             raise HubRequestError(f"{self.repo} has {name!r} with a damaged manifest ({error}); correct it") from error
 
@@ -242,7 +242,7 @@ def _bytes_of(manifest: Manifest) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig") if path.is_file() else ""
+        return read_regular(path).decode("utf-8-sig") if path.is_file() else ""
     except UnicodeDecodeError as error:
         raise HubRequestError(f"the repository's README.md is no UTF-8 text ({error}); correct it") from error
 

@@ -16,6 +16,7 @@ from huggingface_hub.constants import HF_HUB_OFFLINE
 
 from mmmi_hf.common.hub_ids import is_repository
 from mmmi_hf.common.places import folder_to_read, place
+from mmmi_hf.common.secrets import users_hidden
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.flow.bundled import BUNDLED, INDEX, bundled_pipelines
 from mmmi_hf.hub.client.bars import progress_bars_of_the_client
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
 
+@users_hidden()
 def publish(
     folder: str | os.PathLike[str] | FlowMatchingPipeline,
     repo: str,

@@ -2,16 +2,11 @@
 reason, never an unexplained error."""
 
 import dataclasses
-import io
-import struct
-import zlib
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from mmmi_hf.causal import Latents, common_cause
 from mmmi_hf.dataset.certificate.bounds import Plan, lower_bounds
@@ -19,7 +14,6 @@ from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import SCHEMA, ground_truth_table, write_ground_truth
-from mmmi_hf.dataset.format.reading import StoredDataError, pixels
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
 from tests.dataset.certificate import forgeries
@@ -49,6 +43,7 @@ VIEW_OF_X2 = ("modalities", 1, "view", "half_range")
         (changed(5, "modalities", 0, "pipeline_digest"), "modalities[0].pipeline_digest: input should be a valid str"),
         (changed(0.0, "modalities", 1, "view", "half_range"), "half_range: input should be greater than 0, got 0.0"),
         (changed(float("inf"), "modalities", 1, "view", "half_range"), "half_range: input should be a finite number"),
+        (changed("sound", "modalities", 1, "view", "kind"), "kind: value error, no kind of view; known are image, got"),
         (changed("many", "splits", "train", "bytes"), "splits.train.bytes: input should be a valid integer"),
         (changed("so", "statements", "why"), "statements.why: unknown field"),
         (changed(3, "format"), "of format 3; this version of mmmi_hf reads 1 to 2: install the newest"),
@@ -76,8 +71,7 @@ def test_the_line_of_a_wrong_field_is_said(place):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (without("modalities", 1, "view"), "x2 of the shape 1×8×8 has no view"),
-        (changed("sound", "modalities", 1, "view", "kind"), "x2 of the shape 1×8×8 has the view sound"),
+        (changed([1, 64], "modalities", 1, "shape"), "x2 of the shape 1×64 cannot have the view image ±4"),
         (changed([{"name": "y1"}], "targets"), "names targets, which rows of this version do not have"),
         (changed([1, 4, 16], "modalities", 0, "shape"), "shapes of modalities differ"),
         (changed("0" * 64, "causal_model"), "the causal model is another than the manifest's (digest)"),
@@ -162,7 +156,14 @@ def test_the_range_of_the_view_is_the_pipelines(honest, tmp_path):
     """Else its 8-bit pictures could show anything, though they agree with the float column."""
     wide = tmp_path / "wide"
     forgeries.forge(honest, wide, "small", lambda columns: None, manifest_changes=changed(9.0, *VIEW_OF_X2))
-    assert "the view of x2 has the range ±9.0, its pipeline's is ±4.0" in reasons_of(DatasetFolder(wide))
+    assert "the view of x2 is image ±9, its pipeline's is image ±4" in reasons_of(DatasetFolder(wide))
+
+
+def test_the_view_is_there_if_the_pipeline_makes_one(honest, tmp_path):
+    bare = tmp_path / "bare"
+    forgeries.forge(honest, bare, "small", lambda columns: None, manifest_changes=without("modalities", 1, "view"))
+    assert check_folder(bare, "small") == []
+    assert "the view of x2 is none, its pipeline's is image ±4" in reasons_of(DatasetFolder(bare))
 
 
 def test_lists_of_unlike_length_are_no_images(place):
@@ -286,43 +287,6 @@ def test_much_information_is_no_forgery(tmp_path, shape, information):
     config = dataclasses.replace(SMALL, causal_model=common_cause(shape, mi=information))
     place = DatasetFolder(generate(config, tmp_path / "out", certify=False).folder)
     assert reasons_of(place) == ""
-
-
-def bomb():
-    """A PNG file that says it has 60000 × 60000 pixels."""
-    buffer = io.BytesIO()
-    Image.new("L", (8, 8)).save(buffer, "PNG")
-    content = bytearray(buffer.getvalue())
-    header = struct.pack(">II", 60_000, 60_000) + bytes(content[24:29])
-    content[16:29], content[29:33] = header, struct.pack(">I", zlib.crc32(b"IHDR" + header))
-    return bytes(content)
-
-
-def png(text=None):
-    """An image file, with a text inside if one is given."""
-    buffer, more = io.BytesIO(), PngInfo()
-    if text is not None:
-        more.add_text("y", text)
-    Image.new("L", (8, 8)).save(buffer, "PNG", pnginfo=more)
-    return buffer.getvalue()
-
-
-@pytest.mark.parametrize(
-    ("column", "words"),
-    [
-        (pa.array(["a"]), "has the type string"),
-        (pa.array([{"path": "a.png"}]), "has the type struct"),
-        (pa.array([{"bytes": b"\x89PNG"}]), "no PNG file"),
-        (pa.array([{"bytes": bomb()}]), "no PNG file"),
-        (pa.array([{"bytes": png(), "path": "y=0.5"}]), "gives its images names"),
-        (pa.array([{"bytes": png(text="0.5")}]), r"more than pixels in its file \(chunk b'tEXt'\)"),
-        (pa.array([{"bytes": png() + b"y=0.5"}]), r"more than pixels in its file \(bytes after the end\)"),
-        (pa.array([{"bytes": png()[:-12]}]), r"more than pixels in its file \(no end\)"),
-    ],
-)
-def test_columns_that_hold_no_images(column, words):
-    with pytest.raises(StoredDataError, match=words):
-        pixels(column, "x1_image", (1, 8, 8))
 
 
 def test_no_bound_is_published_above_the_analytic_information():

@@ -1,14 +1,14 @@
 """Features and Arrow arrays: exact values, the types that `datasets` itself would choose."""
 
-import io
-
 import datasets
 import numpy as np
 import pytest
-from PIL import Image
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.format.schema import features, is_image, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.format.schema import features, pmi_pairs, to_table
+from mmmi_hf.dataset.format.views import KINDS, View
+
+VIEWS = {"x1": View(kind="image", half_range=1.0)}
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def mixed_model():
 
 
 def test_features_of_every_kind_of_modality(mixed_model):
-    found = features(mixed_model, store_latents=True)
+    found = features(mixed_model, VIEWS, store_latents=True)
     assert list(found) == [
         *["x1_image", "x1", "x2", "x3", "y"],
         *["pmi_x1_y", "pmi_x2_y", "pmi_x3_y", "pmi_x1_x2", "pmi_x1_x3", "pmi_x2_x3"],
@@ -33,17 +33,17 @@ def test_features_of_every_kind_of_modality(mixed_model):
 def test_more_than_five_dimensions_are_refused():
     model = CausalModel([1.0], [[1.0]], [[1.0]], shape=(2,) * 6)
     with pytest.raises(ValueError, match="x1 has 6 dimensions"):
-        features(model)
+        features(model, {})
 
 
 def test_arrow_arrays_equal_what_datasets_encodes(mixed_model):
     rng = np.random.default_rng(0)
-    wanted = features(mixed_model, store_latents=True)
+    wanted = features(mixed_model, VIEWS, store_latents=True)
     count = 5
     columns = {}
     for name, feature in wanted.items():
         if isinstance(feature, datasets.Image):
-            columns[name] = png_views(rng.normal(size=(count, 3, 4, 4)), 1.0)
+            columns[name] = KINDS["image"].shown(rng.normal(size=(count, 3, 4, 4)), VIEWS["x1"])
         elif isinstance(feature, datasets.List):
             columns[name] = rng.normal(size=(count, feature.length)).astype(np.float32)
         elif hasattr(feature, "shape"):
@@ -61,20 +61,3 @@ def test_arrow_arrays_equal_what_datasets_encodes(mixed_model):
     expected = datasets.Dataset.from_dict(plain, features=wanted).data.table
     assert table.schema.types == expected.schema.types
     assert table.to_pydict() == expected.to_pydict()
-
-
-def test_views_use_a_fixed_range_and_clip():
-    values = np.array([-2.0, -1.0, 0.0, 1.0, 2.0, 0.5]).reshape(1, 1, 2, 3)
-    pixels = np.asarray(Image.open(io.BytesIO(png_views(values, 1.0)[0])))
-    assert pixels.tolist() == [[0, 0, 128], [255, 255, 191]]
-    wide = np.asarray(Image.open(io.BytesIO(png_views(values, 2.0)[0])))
-    assert wide.tolist() == [[0, 64, 128], [191, 255, 159]]
-    colour = Image.open(io.BytesIO(png_views(np.zeros((1, 3, 2, 2)), 1.0)[0]))
-    assert colour.mode == "RGB"
-
-
-def test_which_shapes_have_a_view():
-    assert is_image((1, 32, 32))
-    assert is_image((3, 8, 8))
-    assert not is_image((2, 8, 8))
-    assert not is_image((32, 32))

@@ -7,21 +7,33 @@ import pyarrow.parquet as pq
 import pytest
 
 from mmmi_hf.causal import common_cause
+from mmmi_hf.common.files import UnusableFileError
 from mmmi_hf.dataset.format import parquet
-from mmmi_hf.dataset.format.parquet import group_rows, parquet_options, regrouped, write_shard
-from mmmi_hf.dataset.format.schema import features, png_views, row_bytes, to_table
+from mmmi_hf.dataset.format.parquet import (
+    MOST_FOOTER,
+    group_rows,
+    open_parquet,
+    parquet_options,
+    regrouped,
+    rows_at_once,
+    write_shard,
+)
+from mmmi_hf.dataset.format.reading import batches
+from mmmi_hf.dataset.format.schema import features, row_bytes, to_table
+from mmmi_hf.dataset.format.views import View
 from tests.support import generate
 
 
 def rows_of(count, shape=(3, 16, 16), seed=0):
     """Noise in every column: what compresses and packs worst."""
     generator = np.random.default_rng(seed)
-    wanted = features(common_cause(shape, mi=1.0))
+    view = View(kind="image", half_range=2.0)
+    wanted = features(common_cause(shape, mi=1.0), {"x1": view, "x2": view})
     columns = {name: generator.standard_normal(count) for name in wanted}
     columns["row"] = np.arange(count)
     for name in ("x1", "x2"):
         columns[name] = generator.standard_normal((count, *shape)).astype(np.float32)
-        columns[f"{name}_image"] = png_views(columns[name], 2.0)
+        columns[f"{name}_image"] = view.stored.shown(columns[name], view)
     return to_table(columns, wanted), wanted
 
 
@@ -85,3 +97,56 @@ def test_many_shards_load_as_one_split(small_config, tmp_path, monkeypatch):
     assert rows["row"] == list(range(120))
     stream = datasets.load_dataset(str(folder), "small", split="train", streaming=True, columns=["y"])
     assert [row["y"] for row in stream] == rows["y"]
+
+
+def test_a_file_that_others_made_is_opened_within_bounds(tmp_path):
+    path = tmp_path / "a.parquet"
+    pq.write_table(
+        pa.table({"x": pa.array(np.zeros((4, 3)).tolist(), pa.list_(pa.float64(), 3)), "y": ["a"] * 4}), path
+    )
+    with open_parquet(path) as file:
+        assert file.read().num_rows == 4
+        assert rows_at_once(file, 256) == 256
+    with pytest.raises(UnusableFileError, match=r"has a row group of .* bytes in memory, expected at most 100"):
+        open_parquet(path, most=100)
+    for content in (b"", b"PAR1", b"PAR1" * 8, path.read_bytes()[:-9]):
+        path.write_bytes(content)
+        with pytest.raises(UnusableFileError, match=r"is no Parquet file|has a footer"):
+            open_parquet(path)
+    path.write_bytes(b"PAR1" + (MOST_FOOTER + 1).to_bytes(4, "little") + b"PAR1")
+    with pytest.raises(UnusableFileError, match="has a footer of"):
+        open_parquet(path)
+    with pytest.raises(UnusableFileError, match="is a folder"):
+        open_parquet(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        open_parquet(tmp_path / "absent")
+
+
+def test_what_decodes_to_more_than_it_says_is_refused(tmp_path):
+    """A few hundred bytes of a file that become a thousand times as many, or more."""
+    zeros = pa.array(np.zeros(3_000_000, np.float32))
+    bombs = {
+        "rows": (pa.table({"x": zeros}), {"row_group_size": 3_000_000}),
+        "list": (pa.table({"x": pa.ListArray.from_arrays(pa.array([0, len(zeros)], pa.int32()), zeros)}), {}),
+        "text": (pa.table({"x": ["a" * 100_000] * 300}), {}),
+        "prefix": (
+            pa.table({"x": ["a" * 100_000] * 300}),
+            {"use_dictionary": False, "column_encoding": {"x": "DELTA_BYTE_ARRAY"}},
+        ),
+    }
+    for name, (table, options) in bombs.items():
+        pq.write_table(table, tmp_path / name, compression="zstd", **options)
+        assert (tmp_path / name).stat().st_size < 200_000
+        before = pa.total_allocated_bytes()
+        with pytest.raises(UnusableFileError, match="has a row group of"):
+            open_parquet(tmp_path / name, most=16 << 20)
+        assert pa.total_allocated_bytes() - before < 1_000_000
+
+
+def test_large_rows_are_decoded_a_few_at_a_time(tmp_path):
+    values = pa.array(np.zeros(8 * 3_000_000, np.float32))
+    rows = pa.FixedSizeListArray.from_arrays(values, 3_000_000)
+    pq.write_table(pa.table({"x": rows}), tmp_path / "a.parquet", row_group_size=8)
+    with open_parquet(tmp_path / "a.parquet") as file:
+        assert rows_at_once(file, 1024) == 2
+    assert [len(batch) for batch in batches([tmp_path / "a.parquet"])] == [2] * 4

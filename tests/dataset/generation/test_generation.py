@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+import mmmi_hf
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
 from mmmi_hf.dataset.format.ground_truth import quantities
@@ -295,6 +296,13 @@ def test_a_manifest_that_cannot_be_read(small_config, made, content, says):
         generate(small_config, made)
 
 
+def test_a_row_that_could_not_be_read_back_is_refused(small_config, tmp_path, monkeypatch):
+    monkeypatch.setattr("mmmi_hf.dataset.assembly.MOST_ROW", 1000)
+    with pytest.raises(ConfigurationError, match=r"a row has .* MB, at most"):
+        generate(small_config, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_no_room_is_said_before_anything_is_written(small_config, tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(10**9, 10**9, 1000))
@@ -410,6 +418,18 @@ def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path
         generate(small_config, tmp_path / "file/below")
     with pytest.raises(ConfigurationError, match="cannot read from a path with"):
         generate(small_config, tmp_path / "d[1]")
+    with pytest.raises(ConfigurationError, match=r"cannot read from a path with \$"):
+        generate(small_config, tmp_path / "$HOME")
+
+
+@pytest.mark.parametrize("name", ["hf:x", "~x", "a b", "ünï", "a'b", "{a}", "#x"])
+def test_folders_of_unusual_names_are_read_by_load_dataset(small_config, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    generate(small_config, f"./{name}", rows=10)
+    assert len(datasets.load_dataset(f"./{name}", "small", split="train", cache_dir=str(tmp_path / "cache"))) == 8
+    assert (
+        len(mmmi_hf.load(f"./{name}", "small", split="train", cache_dir=tmp_path / "mine", progress=False).dataset) == 8
+    )
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "hf-cache") == ["file"]
 
 

@@ -9,6 +9,7 @@ import yaml
 
 from mmmi_hf.hub.publishing.publish import publish
 from tests.dataset.certificate import forgeries
+from tests.hub.clients import environment, run_alone
 from tests.hub.hub_data import TOKEN, configuration, make
 from tests.support import generate
 
@@ -325,6 +326,38 @@ def test_pull_request_then_merge_then_tag(hub, published, two, three, repo):
     finished = published(three, repo)
     assert (finished["version"], finished["resumed"], finished["changes"]) == ("1.1.0", True, [])
     assert remote.tags["v1.1.0"] == remote.branches["main"]
+
+
+def test_a_token_in_the_address_of_the_hub_is_nowhere(hub, two, tmp_path, repo):
+    """In messages, in the whole chain of an exception, and in what the clients log at every level."""
+    program = """
+        import logging, traceback
+        logging.basicConfig(level=logging.DEBUG)
+        from huggingface_hub.utils import logging as of_the_client
+        of_the_client.set_verbosity_debug()
+        from mmmi_hf import FlowMatchingPipeline, load, publish
+        from mmmi_hf.hub.client.retries import Backoff
+        few = Backoff(attempts=2, base=0.001)
+        for call in (
+            lambda: load(args[1], "a", backoff=few),
+            lambda: publish(args[0], args[1], backoff=few, measure=False),
+            lambda: publish(args[0], args[2], backoff=few, measure=False),
+            lambda: load(args[2], "a", backoff=few),
+            lambda: FlowMatchingPipeline.from_pretrained(args[1]),
+        ):
+            try:
+                call()
+            except Exception:
+                traceback.print_exc()
+            else:
+                raise SystemExit("nothing was refused")
+    """
+    secret = "thisusermustnevershowup:" + TOKEN
+    env = environment(hub, tmp_path / "home") | {"HF_ENDPOINT": f"http://{secret}@127.0.0.1:9"}
+    outcome = run_alone(program, two, repo, f"http://{secret}@127.0.0.1:9/{repo}", env=env)
+    assert outcome.code == 0, outcome.out + outcome.err[-2000:]
+    assert "thisuser" not in outcome.out + outcome.err
+    assert TOKEN not in outcome.out + outcome.err
 
 
 def test_the_token_is_nowhere(hub, clients, two, tmp_path, repo):

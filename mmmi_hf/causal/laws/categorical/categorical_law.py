@@ -183,5 +183,3 @@ class CategoricalLaw(Law):
 
     def check_rows(self) -> None:
         """Means of at most 60 standard deviations leave the noise its digits: nothing to check."""
-
-

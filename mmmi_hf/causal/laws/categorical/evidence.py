@@ -4,8 +4,8 @@ Owns posteriors, their law and the best guess. Imports NumPy, SciPy and this roo
 
 Given the category the numbers are independent N(m_ic, 1). Only their part in the span of the differences of the means
 tells of it, r ≤ min(modalities, categories - 1) numbers v ~ Σ_c p_c N(v_c, I_r). Every integrand is analytic in a strip
-of half width π/Δ about the real axis, Δ the greatest distance of two means, so that the trapezoid rule of step h errs by
-e^{-2π²/(hΔ)}.
+of half width π/Δ about the real axis, Δ the greatest distance of two means, so that the trapezoid rule of step h errs
+by e^{-2π²/(hΔ)}.
 """
 
 from __future__ import annotations
@@ -159,8 +159,10 @@ def variance_of_pair(first: Evidence, second: Evidence) -> float:
         raise NotExactError("the variance of the pointwise information needs quadrature in more than three dimensions")
     farthest = max(float(np.linalg.norm(joint[:, i] - joint[:, j])) for i, j in _pairs(joint.shape[1]))
     mass, v = grid(joint, first.probabilities, min(0.5, _STEPS[len(joint)][0] / farthest))
-    sides = [Evidence(each, first.probabilities).log_ratio(part) for each, part in
-             zip((*centres, joint), (v[:, :split], v[:, split:], v), strict=True)]
+    sides = [
+        Evidence(each, first.probabilities).log_ratio(part)
+        for each, part in zip((*centres, joint), (v[:, :split], v[:, split:], v), strict=True)
+    ]
     found = sides[2] - sides[0] - sides[1]
     return float(mass @ found**2 - (mass @ found) ** 2)
 

@@ -17,6 +17,7 @@ from mmmi_hf.causal.errors import BeyondFloat64Error, InvalidModelError, Invalid
 from mmmi_hf.causal.laws import maps
 from mmmi_hf.causal.laws.arrays import bytes_of
 from mmmi_hf.causal.laws.law import CausalStructure, Law
+from mmmi_hf.causal.laws.stored_templates import read_template, write_template
 from mmmi_hf.causal.laws.structured.coordinates import Coordinates
 from mmmi_hf.causal.laws.structured.covariance import StructuredCovariance
 from mmmi_hf.causal.laws.structured.form import (
@@ -29,9 +30,9 @@ from mmmi_hf.causal.laws.structured.latents import StructuredSampler, Structured
 from mmmi_hf.causal.laws.structured.moments import StructuredMoments
 from mmmi_hf.causal.laws.structured.reduction import Reduction
 from mmmi_hf.causal.laws.structured.singular import SingularForm, SingularPosterior
-from mmmi_hf.causal.laws.stored_templates import read_template, write_template
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.template_bank import Template, TemplateBank
+from mmmi_hf.common.numbers import is_whole
 
 
 class StructuredLaw(Law):
@@ -204,7 +205,7 @@ class StructuredLaw(Law):
 def _chosen(templates: list[Template], place: Any) -> Template | None:
     if place is None:
         return None
-    if isinstance(place, bool) or not isinstance(place, int) or not 0 <= place < len(templates):
+    if not is_whole(place, 0) or place >= len(templates):
         raise InvalidModelError(f"template_index contains {place!r}, expected null or 0 … {len(templates) - 1}")
     return templates[place]
 

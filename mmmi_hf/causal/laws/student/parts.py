@@ -41,7 +41,10 @@ class ScaledParts:
             size = math.prod(shape)
             templates = [parts.bank.template(i, k) if parts.weights[i, k] else None for k in range(len(parts.eta))]
             self._loadings[name] = np.stack(
-                [np.zeros(size) if t is None else w * t.values for t, w in zip(templates, parts.weights[i], strict=True)]
+                [
+                    np.zeros(size) if t is None else w * t.values
+                    for t, w in zip(templates, parts.weights[i], strict=True)
+                ]
             )
             self._frames[name] = _frame(name, [t.values for t in templates if t is not None], size, dimensions)
 
@@ -51,7 +54,7 @@ class ScaledParts:
         return self._loadings[name].shape[1] if frame is None else len(frame)
 
     def split(self, name: str, rows: Array) -> tuple[Array, Array]:
-        """Rows (n, d) as their part in the scaled directions, in its own coordinates or all of them, and ‖part‖², (n,)."""
+        """Rows (n, d) as their part in the scaled directions, in coordinates of these, and its squared length, (n,)."""
         frame = self._frames[name]
         part = rows if frame is None else project(rows, frame)
         return part, np.add.reduce(part * part, axis=1)

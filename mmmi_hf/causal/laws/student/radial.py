@@ -1,7 +1,8 @@
 """The bijection between the radius of a Student vector and that of a normal one.
 
-Owns r → F_χ⁻¹(F_R(r)) for k dimensions and ν degrees of freedom, and back, by the smaller tail. Imports NumPy, SciPy and
-this room only. r² = ν x/(1 - x) with x of the beta law (k/2, ν/2); a normal radius has r² = 2 g, g of the gamma law k/2.
+Owns r → F_χ⁻¹(F_R(r)) for k dimensions and ν degrees of freedom, and back, by the smaller tail. Imports NumPy, SciPy
+and this room only. r² = ν x/(1 - x) with x of the beta law (k/2, ν/2); a normal radius has r² = 2 g, g of the gamma law
+k/2.
 """
 
 from __future__ import annotations

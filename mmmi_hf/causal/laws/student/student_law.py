@@ -57,7 +57,9 @@ class StudentLaw(Law):
         if not FEWEST_DOF <= self.dof <= MOST_DOF:
             raise InvalidModelError(f"dof is {self.dof}, expected {FEWEST_DOF:g} … {MOST_DOF:g}")
         if np.any(np.count_nonzero(base.structure.mixing, axis=0) > 1):
-            raise InvalidModelError("mixing lets modalities share a vector source, which has no common scale; give each its own")
+            raise InvalidModelError(
+                "mixing lets modalities share a vector source, which has no common scale; give each its own"
+            )
         self.dimensions = None if dimensions is None else read_whole("dimensions", dimensions, 1)
         self.base, self.shapes, self.structure = base, base.shapes, base.structure
         self._parts = ScaledParts(base, self.dimensions)

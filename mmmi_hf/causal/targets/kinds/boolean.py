@@ -19,12 +19,12 @@ from scipy.special import ndtr, ndtri
 
 from mmmi_hf.causal.arguments import Array, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
+from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
+from mmmi_hf.causal.integrals.quadrature import Exact, expectation
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
-from mmmi_hf.causal.integrals.quadrature import Exact, expectation
 from mmmi_hf.causal.targets.signs import Group, Signs, below, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
 

@@ -77,9 +77,9 @@ class Category(Target):
     def make(self, law: Law, normals: Normals, rows: Sequence[int], target: Array) -> Array:
         """The label of every row, from the law's y, which is the category's number less its mean."""
         probabilities = law.category(tuple(law.shapes)).probabilities
-        numbers = np.rint(target + float(probabilities @ np.arange(len(probabilities)))).astype(np.int64)
+        numbers: Any = np.rint(target + float(probabilities @ np.arange(len(probabilities)))).astype(np.int64)
         if self.noise is None:
-            return numbers
+            return np.asarray(numbers)
         own = np.empty((len(rows), 1))
         normals.fill(TARGET_STREAM, rows, own)
         return draw_labels(self.noise, numbers, own[:, 0])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -16,14 +15,15 @@ from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
 
 from mmmi_hf.causal.arguments import Array, read_numbers, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
+from mmmi_hf.causal.integrals.quadrature import Exact, expectation, rule
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
 from mmmi_hf.causal.targets.line import Line, LineTarget
-from mmmi_hf.causal.integrals.quadrature import Exact, expectation, rule
 from mmmi_hf.causal.targets.target import TARGET_STREAM, View
+from mmmi_hf.common.numbers import is_whole
 
 MOST_CLASSES = 1000
 RAREST = 1e-12
@@ -165,7 +165,7 @@ class ClassesView(View):
 
 
 def _from_quantiles(quantiles: Any) -> Array:
-    if isinstance(quantiles, Integral):
+    if is_whole(quantiles):
         count = read_whole("quantiles", quantiles, 2, MOST_CLASSES)
         places = np.arange(1, count) / count
         edges = ndtri(places)

@@ -12,12 +12,12 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array, shown
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.functions import FUNCTIONS, ScalarFunction
 from mmmi_hf.causal.targets.line import Line, LineTarget
-from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 
 

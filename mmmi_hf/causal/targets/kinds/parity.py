@@ -20,12 +20,12 @@ from numpy.polynomial import chebyshev
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import NotExactError
+from mmmi_hf.causal.integrals.divergence import of_posterior
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.integrals.divergence import of_posterior
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_noise
-from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.signs import Group, Signs, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
 

@@ -14,11 +14,11 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array, read_coefficients
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.laws.rowwise import combine
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.targets.target import Target, View, causes_heard
 
 _DEPENDENT = 1e-10

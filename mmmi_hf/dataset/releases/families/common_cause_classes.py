@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mmmi_hf.dataset.releases.families.common_cause import COMMON_CAUSE_LEVELS
-from mmmi_hf.dataset.releases.family import FASHION_MNIST, Family, Images, Release, story
+from mmmi_hf.dataset.releases.family import FASHION_MNIST_2, Family, Images, Release, story
 
 CLASSES = (2, 10)
 
@@ -11,7 +11,7 @@ CLASSES = (2, 10)
 def family() -> Family:
     """The family."""
     return with_images(
-        FASHION_MNIST,
+        FASHION_MNIST_2,
         200,
         "as `common-cause` with a label: the number falls into two or ten equally likely classes; Bayes accuracies are "
         "exact",
@@ -29,8 +29,8 @@ def with_images(images: Images, order: int, summary: str) -> Family:
         tuple(
             Release(
                 f"common-cause-classes-{classes}-{level}{images.suffix}",
-                f"One common cause with a homogeneous template: each of two images carries {level} nats about a number, "
-                f"and the label y says into which of {classes} equally likely classes that falls.",
+                f"One common cause with a homogeneous template: each of two images carries {level} nats about a "
+                f"number, and the label y says into which of {classes} equally likely classes that falls.",
                 images.seeds + 800 + 10 * place + index,
                 story("common_cause", mi=level, target={"classes": {"quantiles": classes}}),
                 images.modalities(),

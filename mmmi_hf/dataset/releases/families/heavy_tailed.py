@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mmmi_hf.dataset.releases.family import FASHION_MNIST, Family, Images, Release, story
+from mmmi_hf.dataset.releases.family import FASHION_MNIST_2, Family, Images, Release, story
 
 DOF = (3, 5)
 DIMENSIONS: dict[str, int | None] = {"1": 1, "8": 8, "all": None}
@@ -14,7 +14,7 @@ DIMENSIONS: dict[str, int | None] = {"1": 1, "8": 8, "all": None}
 def family() -> Family:
     """The family."""
     return with_images(
-        FASHION_MNIST,
+        FASHION_MNIST_2,
         240,
         "as `common-cause-1.0`, with a common scale (Student, 3 or 5 degrees of freedom) of 1, 8 or all directions of "
         "both images: dependence that no correlation shows",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mmmi_hf.dataset.releases.family import FASHION_MNIST, Family, Images, Model, Release, Shape, weight_for
+from mmmi_hf.dataset.releases.family import FASHION_MNIST_2, Family, Images, Model, Release, Shape, weight_for
 
 NATS = (1.0, 2.5)
 """That each image carries about its own cause."""
@@ -13,7 +13,7 @@ NATS = (1.0, 2.5)
 def family() -> Family:
     """The family."""
     return with_images(
-        FASHION_MNIST,
+        FASHION_MNIST_2,
         210,
         "pure synergy: y is the parity of the signs of two or three causes, of which each image sees one; any image "
         "left out leaves nothing",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmmi_hf.dataset.releases.family import FASHION_MNIST, Family, Images, Release, story
+from mmmi_hf.dataset.releases.family import FASHION_MNIST_2, Family, Images, Release, story
 
 DISTANCES = (1.0, 2.0, 4.0)
 """Of neighbouring regimes, in standard deviations of the noise."""
@@ -12,7 +12,7 @@ PROBABILITIES, NAMES = [0.5, 0.3, 0.2], ["calm", "unsettled", "stormy"]
 def family() -> Family:
     """The family."""
     return with_images(
-        FASHION_MNIST,
+        FASHION_MNIST_2,
         230,
         "a categorical cause: three regimes, unequally frequent, 1, 2 or 4 standard deviations apart; the label is the "
         "regime",
