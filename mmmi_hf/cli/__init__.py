@@ -107,4 +107,6 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"failed: {os.fsdecode(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}", 1
     return f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1

@@ -66,7 +66,10 @@ def _input(fields: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def _check_kinds(fields: Mapping[str, Any]) -> None:
     """Refuse a field of another kind than its default, which diffusers would take and compute something else with."""
-    for name, parameter in inspect.signature(UNet2DModel.__init__).parameters.items():
+    known = inspect.signature(UNet2DModel.__init__).parameters
+    if unknown := [name for name in fields if name not in known and not name.startswith("_")]:
+        raise ValueError(f"unknown field {unknown[0][:60]!r}")
+    for name, parameter in known.items():
         kinds: dict[type, Callable[[object], bool]] = {
             bool: lambda value: isinstance(value, bool),
             int: is_finite,

@@ -112,6 +112,7 @@ def test_a_field_that_does_not_fit(folder, capfd, file, field, value, says):
         (SCHEDULER, {"wobble": 1}, "unexpected keyword argument 'wobble'"),
         (UNET, {"block_out_channels": [16]}, "makes no network"),
         (UNET, {"act_fn": "none such"}, "makes no network"),
+        (UNET, {"wobble": 1}, "makes no network (ValueError: unknown field 'wobble')"),
         (UNET, {"norm_eps": "x"}, "makes no network (ValueError: norm_eps must be like 1e-05, got 'x')"),
         (UNET, {"center_input_sample": "no"}, "makes no network (ValueError: center_input_sample must be like False"),
         (UNET, {"freq_shift": []}, "makes no network (ValueError: freq_shift must be like 0, got '[]')"),
