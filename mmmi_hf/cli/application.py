@@ -174,6 +174,18 @@ def whole(given: str | int) -> int:
     return int(text)
 
 
+def number(given: str | float) -> float:
+    """A number as people write one: digits 0 … 9, a point, an exponent; also inf and nan, which what takes it refuses.
+
+    Raises:
+        typer.BadParameter: anything else that Python would take.
+    """
+    text = str(given)
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf|nan", text[:400].lower()):
+        raise typer.BadParameter(f"{text[:40]!r} is not a number such as 0.5 or 1e-3")
+    return float(text)
+
+
 def path(given: str | Path) -> Path:
     """A path, `~` expanded. Raises typer.BadParameter for what is no place of this machine."""
     try:
