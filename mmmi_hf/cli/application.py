@@ -83,7 +83,20 @@ def _options(
 
 def print_quantities(values: Mapping[str, float], bounds: Mapping[str, QuantityBounds] | None = None) -> None:
     """Exact values and, where something was measured, floors and measured lower bounds of what was stored."""
-    rows = [(name, _nats(value)) for name, value in values.items()]
+    from mmmi_hf.causal.quantities import read
+    from mmmi_hf.causal.quantities.quantity import NATS
+
+    units = {name: read(name).kind.unit for name in values}
+    rows = [(name, _nats(value)) for name, value in values.items() if units[name] == NATS]
+    others = [(name, _nats(value), units[name]) for name, value in values.items() if units[name] != NATS]
+    if rows:
+        _print_nats(rows, bounds)
+    if others:
+        typer.echo("\n" if rows else "", nl=False)
+        print_table(("quantity", "value", "unit"), others, right=(1,))
+
+
+def _print_nats(rows: list[tuple[str, str]], bounds: Mapping[str, QuantityBounds] | None) -> None:
     if not bounds or not any(each.columns for each in bounds.values()):
         print_table(("quantity", "nats"), rows, right=(1,))
         return
@@ -159,6 +172,18 @@ def whole(given: str | int) -> int:
     if not re.fullmatch("[+-]?[0-9]{1,20}", text):
         raise typer.BadParameter(f"{text[:40]!r} is not a whole number of at most 20 digits, such as 1000")
     return int(text)
+
+
+def number(given: str | float) -> float:
+    """A number as people write one: digits 0 … 9, a point, an exponent; also inf and nan, which what takes it refuses.
+
+    Raises:
+        typer.BadParameter: anything else that Python would take.
+    """
+    text = str(given)
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf|nan", text[:400].lower()):
+        raise typer.BadParameter(f"{text[:40]!r} is not a number such as 0.5 or 1e-3")
+    return float(text)
 
 
 def path(given: str | Path) -> Path:

@@ -38,6 +38,12 @@ def generate(
     store_latents: Annotated[
         bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")
     ] = None,
+    store_posterior: Annotated[
+        bool | None,
+        typer.Option(
+            "--store-posterior/--no-store-posterior", help="Also store the exact probabilities of the classes of y."
+        ),
+    ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="Networks with channels last: faster on some machines only.")
@@ -89,6 +95,7 @@ def generate(
         "seed": seed,
         "pipeline": pipeline,
         "store_latents": store_latents,
+        "store_posterior": store_posterior,
         "device": device,
         "channels_last": channels_last,
         "compiled": compiled,

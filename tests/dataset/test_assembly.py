@@ -428,10 +428,11 @@ def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path
 def test_folders_of_unusual_names_are_read_by_load_dataset(small_config, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     generate(small_config, f"./{name}", rows=10)
-    assert len(datasets.load_dataset(f"./{name}", "small", split="train", cache_dir=str(tmp_path / "cache"))) == 8
     assert (
-        len(mmmi_hf.load(f"./{name}", "small", split="train", cache_dir=tmp_path / "mine", progress=False).dataset) == 8
+        len(datasets.load_dataset(str(tmp_path / name), "small", split="train", cache_dir=str(tmp_path / "cache"))) == 8
     )
+    found = mmmi_hf.load(f"./{name}", "small", split="train", cache_dir=tmp_path / "mine", progress=False)
+    assert len(found.dataset) == 8
 
 
 def test_a_folder_that_cannot_be_written_is_refused(small_config, tmp_path, monkeypatch):
