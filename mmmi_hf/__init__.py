@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         CausalModel,
         InfiniteInformationError,
         Latents,
+        categorical_cause,
         common_cause,
         decaying_modalities,
         design,
@@ -47,7 +48,7 @@ if TYPE_CHECKING:
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
     from mmmi_hf.hub import Loaded, Published, load, publish
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Bijection",
@@ -64,6 +65,7 @@ __all__ = [
     "MMMIConfig",
     "Modality",
     "Published",
+    "categorical_cause",
     "certify",
     "check_folder",
     "common_cause",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -101,11 +100,11 @@ def evaluate_flow(
         progress=not quiet,
     )
     if form is Format.json:
-        typer.echo(json.dumps(report, indent=2))
+        typer.echo(report.to_json(), nl=False)
         return
     rows = [
         (f"{part}: {name.replace('_', ' ')}", f"{value:.6g}" if isinstance(value, float) else str(value))
-        for part, entry in report["parts"].items()
+        for part, entry in report.parts.model_dump(exclude_none=True).items()
         for name, value in _numbers_of(entry["results"])
     ]
     print_table(("measured", "value"), rows, right=(1,))

@@ -32,11 +32,11 @@ from mmmi_hf.causal.statistics.shares import (
     grades_of_losses,
     grades_of_replays,
 )
-from mmmi_hf.common.records import Record
+from mmmi_hf.common.records import Count, Record
 from mmmi_hf.dataset.certificate.bounds import Plan
 from mmmi_hf.dataset.certificate.replays import least_share
 from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample
-from mmmi_hf.dataset.format.manifest import Count, Manifest, ModalityEntry
+from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 MAP_TOLERANCE = 2e-5
@@ -99,7 +99,8 @@ def level_counts(
     have = Latents(dict(recovered), true.y, true.standardize)
     stated = plan.among(recovered)
     lost = [losses(model, names, have, true) for quantity, names in plan.targets.items() if quantity in stated]
-    off = [deviations(model, pair, have, true) for quantity, pair in plan.pairs.items() if quantity in stated]
+    pairs = plan.pairs if model.with_target(None).law.is_gaussian else {}
+    off = [deviations(model, pair, have, true) for quantity, pair in pairs.items() if quantity in stated]
     counts = [
         tuple(int(np.count_nonzero(~(np.max(values, axis=0) <= level))) for level in LEVELS[kind]) if values else ()
         for values in (lost, off)

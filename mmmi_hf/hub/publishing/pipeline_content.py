@@ -1,6 +1,6 @@
 """What a flow-matching pipeline releases: configuration and safetensors, its card, and the results behind the card.
 
-Owns which files belong to a pipeline's repository. Reads files only; imports neither torch nor diffusers.
+Owns which files belong to a pipeline's repository. Reads files only.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from mmmi_hf.flow.evaluation.model_card import (
     CLASSIFIERS,
     DISTILLATION,
     EARLIER_RECIPES,
-    EVALUATION,
     RECIPE,
     SEEN,
     SPEED,
-    TRAINING,
     model_card,
 )
+from mmmi_hf.flow.evaluation.record import EVALUATION
+from mmmi_hf.flow.training.record import TRAINING
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.remote import State
 from mmmi_hf.hub.client.versions import Version
