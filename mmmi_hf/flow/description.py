@@ -15,7 +15,8 @@ from typing import Any
 
 from mmmi_hf.common.files import UnusableFileError, check_regular, read_json
 from mmmi_hf.common.numbers import is_finite, is_whole
-from mmmi_hf.flow.bundled import INDEX, resolve
+from mmmi_hf.common.places import place
+from mmmi_hf.flow.bundled import INDEX, bundled_pipelines, resolve
 
 CLASS = "FlowMatchingPipeline"
 UNET = "unet/config.json"
@@ -78,6 +79,21 @@ def describe(folder: Path) -> Description:
         raise ValueError(f"{folder / INDEX}: class_names must be a name for each class, got {index['class_names']!r}")
     height, width = (size, size) if isinstance(size, int) else size
     return Description((channels // patch**2, height * patch, width * patch), classes, names)
+
+
+def class_name(pipeline: str, label: int | None) -> str:
+    """What people call a class: its name where the pipeline is here and has one, "class 7" otherwise, nothing for None.
+
+    Nothing is downloaded.
+    """
+    if label is None:
+        return ""
+    try:
+        here = pipeline in bundled_pipelines() or place(pipeline, "pipeline").is_dir()
+        names = (described(pipeline).class_names if here else None) or ()
+    except (ValueError, OSError):
+        names = ()
+    return names[label] if label < len(names) else f"class {label}"
 
 
 def class_names_of(stored: object) -> tuple[str, ...] | None:
