@@ -1,5 +1,10 @@
 """Multimodal datasets whose mutual information is known.
 
+What is known: `CausalModel` and the stories that make one (`common_cause`, `two_telescopes`, …), or `design` from
+wanted values. Rows: `list_configurations`, `get_configuration`, `generate`, `make_rows`. Images:
+`FlowMatchingPipeline`. The check: `certify`. The Hub: `publish`, `load`. Estimators are in `mmmi_hf.benchmark`,
+drawings in `mmmi_hf.figures`, contracts for parts of one's own in `mmmi_hf.testing`. All information is in nats.
+
 `import mmmi_hf` is lazy: a name is imported from its room when it is first used, so that the information algebra is
 available without torch.
 """
@@ -15,10 +20,12 @@ if TYPE_CHECKING:
         CausalModel,
         InfiniteInformationError,
         Latents,
+        categorical_cause,
         common_cause,
         decaying_modalities,
         design,
         independent,
+        shifts,
         template_ablation,
         templates,
         two_telescopes,
@@ -41,7 +48,7 @@ if TYPE_CHECKING:
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
     from mmmi_hf.hub import Loaded, Published, load, publish
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Bijection",
@@ -58,6 +65,7 @@ __all__ = [
     "MMMIConfig",
     "Modality",
     "Published",
+    "categorical_cause",
     "certify",
     "check_folder",
     "common_cause",
@@ -72,6 +80,7 @@ __all__ = [
     "load",
     "make_rows",
     "publish",
+    "shifts",
     "template_ablation",
     "templates",
     "two_telescopes",

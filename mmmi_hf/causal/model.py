@@ -17,13 +17,14 @@ from mmmi_hf.causal import information, targets
 from mmmi_hf.causal.arguments import Array, Shape, read_natural
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.information import PartialInformation
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
+from mmmi_hf.causal.laws.student.student_law import StudentLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.targets import Target, serialization
-from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 from mmmi_hf.causal.targets.target_law import TargetLaw
 
@@ -80,7 +81,7 @@ class CausalModel:
 
     @classmethod
     def from_json(cls, text: str) -> CausalModel:
-        """The model that `to_json` wrote. Raises InvalidModelError for unknown fields, versions and contents."""
+        """The model of a text that `to_json` wrote. Raises InvalidModelError for unknown fields, versions, contents."""
         return cls.of_law(serialization.from_json(text))
 
     def to_json(self) -> str:
@@ -105,6 +106,21 @@ class CausalModel:
         """
         base = self._law.base if isinstance(self._law, TargetLaw) else self._law
         return self.of_law(base if target is None else TargetLaw(base, targets.read(target)))
+
+    def with_common_scale(self, dof: float, dimensions: int | None = None) -> CausalModel:
+        """y and directions of every modality times one √(ν/χ²_ν) of the row: heavy tails that no correlation shows.
+
+        Args:
+            dof: ν, 3 … 1000.
+            dimensions: how many directions of each modality, those of its templates among them; None for all.
+
+        Raises:
+            InvalidModelError: a ν or a number of directions that cannot be, or modalities that share a vector source.
+            NotExactError: a model that is not made of causes and templates, or has a target already.
+        """
+        if not isinstance(self._law, StructuredLaw):
+            raise NotExactError(f"a {self._law.kind} model has no common scale; take one of eta, weights and mixing")
+        return self.of_law(StudentLaw(self._law, dof, dimensions))
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -133,22 +149,22 @@ class CausalModel:
 
     @property
     def eta(self) -> Array:
-        """(K,), read-only."""
+        """η of eq. 1, (K,), read-only; AttributeError for a model of `from_matrix`, as the next three."""
         return self._made_of.eta
 
     @property
     def weights(self) -> Array:
-        """(M, K), read-only."""
+        """w_ik, how loud each cause is in each modality, (M, K), read-only."""
         return self._made_of.weights
 
     @property
     def mixing(self) -> Array:
-        """(M, J), read-only."""
+        """G_ij, how loud each vector source is in each modality, (M, J), read-only."""
         return self._made_of.mixing
 
     @property
     def matrix(self) -> Array:
-        """A of a model made by `from_matrix`, read-only."""
+        """A of a model made by `from_matrix`, read-only; AttributeError for any other."""
         if self._law.matrix is None:
             raise AttributeError("a model of causes and templates has no matrix; it has eta, weights and mixing")
         return self._law.matrix
@@ -170,16 +186,26 @@ class CausalModel:
         return self._information(self._query(a, b, given))
 
     def information_error(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
-        """A bound of the numerical error of I(a; b | given) in nats, where it is a quadrature; 0 where it is none."""
+        """A bound of the error of `mutual_information(a, b, given)` in nats, where that is a quadrature; else 0."""
         return self._law.information_error(self._query(a, b, given))
 
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
-        """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²)."""
+        """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²).
+
+        Arguments and errors are those of `mutual_information`.
+        """
         return self._law.form(self._query(a, b, given)).correlations()
 
     def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
-        """Variance of the pointwise mutual information in nats²: Σ ρ² over the canonical correlations."""
+        """Variance of `pointwise_mutual_information(…, a, b, given)` in nats²: Σ ρ² over the canonical correlations."""
         return self._law.form(self._query(a, b, given)).variance()
+
+    def sharpness(self, a: Blocks, b: Blocks) -> float:
+        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+
+        Of jointly Gaussian blocks the largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
+        """
+        return self._law.sharpness(self._query(a, b, ()))
 
     def pointwise_mutual_information(self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
         """ln p(a, b | given) / p(a | given) p(b | given) of every row, (n,), in nats; its mean is I(a; b | given).
@@ -206,15 +232,15 @@ class CausalModel:
         return self._information(Query(query.first, query.second)) - self._information(query)
 
     def total_correlation(self, names: Sequence[str]) -> float:
-        """TC = Σ H(x_i) - H(x) in nats, over the named blocks."""
+        """TC = Σ H(x_i) - H(x) in nats, over the blocks `names`. Raises as `mutual_information` does."""
         return information.total_correlation(self._between, read_blocks("names", names, self._known))
 
     def dual_total_correlation(self, names: Sequence[str]) -> float:
-        """DTC = H(x) - Σ H(x_i | rest) in nats, over the named blocks."""
+        """DTC = H(x) - Σ H(x_i | rest) in nats, over the blocks `names`. Raises as `mutual_information` does."""
         return information.dual_total_correlation(self._between, read_blocks("names", names, self._known))
 
     def o_information(self, names: Sequence[str]) -> float:
-        """Ω = TC - DTC in nats: positive where redundancy prevails, negative where synergy does."""
+        """Ω = TC - DTC in nats of the blocks `names`: positive where redundancy prevails, else synergy does."""
         return self.total_correlation(names) - self.dual_total_correlation(names)
 
     def partial_information_decomposition(self, a: Blocks, b: Blocks) -> PartialInformation:
@@ -276,15 +302,18 @@ class CausalModel:
         return self._draw(rows, seed, standardize, first)
 
     def sample_rows(self, rows: Sequence[int], *, seed: int, standardize: str = "whiten") -> Latents:
-        """The rows of these numbers, in this order; each is the row that `sample` gives."""
+        """The rows of these numbers, in this order, as `sample` gives them with `seed` and `standardize`."""
         return self._draw([read_natural("rows", row) for row in rows], seed, standardize, None)
 
     def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
-        """The latents z of one modality, (n, *shape), standardised; `unstandardize_latents` undoes it."""
+        """The latents z of the modality `name`, (n, *shape), standardised; `unstandardize_latents` undoes it.
+
+        `kind` is "whiten", "rms" or "none", as `standardize` of `sample`. Raises InvalidQueryError for other shapes.
+        """
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).apply(values))
 
     def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
-        """Standardised latents of one modality, (n, *shape), back in the units of the model."""
+        """Standardised latents z of the modality `name`, (n, *shape), in the units of the model; `kind` likewise."""
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).undo(values))
 
     def check_rows(self) -> None:
@@ -296,7 +325,7 @@ class CausalModel:
         self._law.check_rows()
 
     def of_shared_causes(self, first: str, second: str) -> tuple[CausalModel, ...]:
-        """The models with a cause that two modalities share in the place of y, one for each such cause.
+        """The models with a cause that modalities `first` and `second` share in the place of y, one for each cause.
 
         `decode` of them given one modality is a sufficient statistic of it for the other.
 
@@ -310,15 +339,30 @@ class CausalModel:
         """How many classes y has; None where it is no class."""
         return None if self.target is None else self.target.classes
 
+    @property
+    def class_prior(self) -> Array:
+        """p(class), (classes,). Raises NotExactError where y is no class."""
+        if self.target is None or self.classes is None:
+            raise NotExactError("y has no classes, so that they have no probabilities")
+        return self.target.class_prior(self.law.base if isinstance(self.law, TargetLaw) else self.law)
+
     def class_posterior(self, latents: Latents, blocks: Blocks) -> Array:
-        """p(class | blocks) of every row, (n, classes). Raises NotExactError where y is no class."""
+        """p(class | blocks) of every row of the latents, (n, classes). Raises NotExactError where y is no class."""
         names = self._modalities(blocks)
         view = self._view(names)
         parts = [view.posterior(values) for _, values in self._parts(latents, names)]
         return np.concatenate([np.zeros((0, self.classes or 0)), *parts])
 
+    def pointwise_law(self, blocks: Blocks) -> tuple[Array, Array]:
+        """Weights and values of a quadrature over the law of i(blocks; y). Raises NotExactError without one."""
+        return self._view(self._modalities(blocks)).pointwise_law()
+
     def bayes_accuracy(self, blocks: Blocks) -> Exact:
-        """The accuracy of the best guess of the class, with its numerical error. Raises NotExactError without one."""
+        """The accuracy of the best guess of the class from the blocks, with its numerical error.
+
+        Raises:
+            NotExactError: y is no class.
+        """
         return self._view(self._modalities(blocks)).accuracy()
 
     def bayes_log_loss(self, blocks: Blocks) -> Exact:
@@ -328,6 +372,8 @@ class CausalModel:
     def r2_ceiling(self, blocks: Blocks) -> Exact:
         """The R² of E[y | blocks], of several targets their mean, likewise."""
         names = self._modalities(blocks)
+        if self.target is None and not self._law.is_gaussian:
+            return Exact(1.0 - self.residual_variance(names) / self.variance_y, 4e-15)
         if self.target is None:
             return Exact(-math.expm1(-2.0 * self._between(names, (TARGET,), ())))
         return self._view(names).r2_ceiling()
@@ -348,7 +394,10 @@ class CausalModel:
         return np.concatenate([np.zeros(0), *(posterior.mean(values) for _, values in self._parts(latents, names))])
 
     def linear_decoder(self, blocks: Blocks, standardize: str = "whiten") -> Callable[[Mapping[str, Any]], Array]:
-        """`decode` as a function of standardised latents alone: {name: (n, *shape)} → E[y | blocks], (n,)."""
+        """`decode` as a function of latents alone: {name: (n, *shape)} → E[y | blocks], (n,).
+
+        `standardize` says how these are standardised, as in `sample`.
+        """
         names, kind = self._modalities(blocks), check_kind(standardize)
 
         def decode(z: Mapping[str, Any]) -> Array:

@@ -19,6 +19,7 @@ from mmmi_hf.causal.arguments import (
     MOST_COEFFICIENTS,
     Array,
     check_shape,
+    read_coefficients,
     read_number,
     read_numbers,
     read_shapes,
@@ -27,10 +28,18 @@ from mmmi_hf.causal.arguments import (
 )
 from mmmi_hf.causal.closed_forms import weight_for_target_information
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.template_bank import TemplateBank
 
-__all__ = ["common_cause", "decaying_modalities", "independent", "template_ablation", "two_telescopes"]
+__all__ = [
+    "categorical_cause",
+    "common_cause",
+    "decaying_modalities",
+    "independent",
+    "template_ablation",
+    "two_telescopes",
+]
 
 
 def common_cause(
@@ -54,6 +63,9 @@ def common_cause(
         eta: the target's coefficient; no information depends on it.
         modalities: their number.
         template: T, a name or an array.
+
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density, or both mi and rho_tilde.
 
     >>> round(common_cause((1, 32, 32), mi=1.5).mutual_information("x1", "y"), 12)
     1.5
@@ -100,6 +112,9 @@ def two_telescopes(
         rho_hat_1, rho_hat_2: the modalities' own sources.
         mass_templates: T_11 and T_21: one name or array for both, or a pair.
         atmosphere_template: T_12.
+
+    Raises:
+        InvalidModelError: another target, or coefficients, shapes or templates that define no density.
     """
     if target not in (None, "mass", "atmosphere"):
         raise InvalidModelError(f"target is {shown(target)}, expected 'mass', 'atmosphere' or None")
@@ -177,6 +192,9 @@ def template_ablation(
         alpha, beta: the decays.
         templates: one for all (a name or an array), or an M × K nesting.
         cause_mask: D^θ, (M, K). source_mask: D^u, (M, J). By default 1.
+
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density.
     """
     loud, quiet, target = _array("rho_tilde", rho_tilde, 2), _array("rho_hat", rho_hat, 2), _array("eta", eta, 1)
     causes = target.shape[0] if target.ndim else loud.shape[-1] if loud.ndim else 1
@@ -192,6 +210,24 @@ def template_ablation(
     return CausalModel(np.broadcast_to(target, (causes,)), weights, mixing, shape=shape, templates=templates)
 
 
+def categorical_cause(shape: Any, *, means: Any, probabilities: Any = None, templates: Any = "ones") -> CausalModel:
+    """One categorical cause c: every modality shows it along its template, z_i = û_i + m_ic T_i/‖T_i‖, made N(0, I).
+
+    y is the category, 0 … C - 1, as a class. With other label noise: `.with_target({"category": {…}})`.
+
+    Args:
+        shape: of the modalities, or one each.
+        means: (M, C), m_ic in standard deviations of the noise.
+        probabilities: (C,); default: all alike.
+        templates: T_i: a name, an array, or one of these for every modality.
+    """
+    rows = read_coefficients("means", means, 2, "(M, C), one row per modality, one column per category")
+    count = rows.shape[1]
+    chances = [1.0 / count] * count if probabilities is None else probabilities
+    law = CategoricalLaw(chances, rows, shape, templates)
+    return CausalModel.of_law(law).with_target({"category": {"categories": count}})
+
+
 def independent(shape: Any, *, modalities: int = 2, rho_hat: ArrayLike = 1.0, eta: float = 1.0) -> CausalModel:
     """The null: y = η ũ, z_i = ρ̂_i û_i. Every information between blocks is exactly 0.
 
@@ -200,6 +236,9 @@ def independent(shape: Any, *, modalities: int = 2, rho_hat: ArrayLike = 1.0, et
         modalities: their number.
         rho_hat: one number, or one per modality.
         eta: the target's coefficient.
+
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density.
     """
     count = _count(modalities)
     noise = _per("rho_hat", rho_hat, count)

@@ -13,18 +13,45 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmmi_hf.common.places import PlaceError, place
-from mmmi_hf.common.tables import table_lines
+from mmmi_hf.common.terminal import table_lines
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.format.certificate_record import QuantityBounds
 
+_ORDER = (
+    "list",
+    "info",
+    "design",
+    "generate",
+    "generate-family",
+    "verify",
+    "publish",
+    "figures",
+    "benchmark",
+    "train",
+    "distill",
+    "evaluate-flow",
+    "map-share",
+    "install-extension",
+)
+
+
+class _Group(typer.core.TyperGroup):
+    """Lists commands in the order in which people come to need them."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
 app = typer.Typer(
-    help="Multimodal datasets whose mutual information is known.",
+    cls=_Group,
+    help="Multimodal datasets whose mutual information is known.\n\nExit codes: 0 done, 1 it failed, 2 the request is "
+    "wrong (one line says what). Information is in nats.",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -59,7 +86,20 @@ def _options(
 
 def print_quantities(values: Mapping[str, float], bounds: Mapping[str, QuantityBounds] | None = None) -> None:
     """Exact values and, where something was measured, floors and measured lower bounds of what was stored."""
-    rows = [(name, _nats(value)) for name, value in values.items()]
+    from mmmi_hf.causal.quantities import read
+    from mmmi_hf.causal.quantities.quantity import NATS
+
+    units = {name: read(name).kind.unit for name in values}
+    rows = [(name, _nats(value)) for name, value in values.items() if units[name] == NATS]
+    others = [(name, _nats(value), units[name]) for name, value in values.items() if units[name] != NATS]
+    if rows:
+        _print_nats(rows, bounds)
+    if others:
+        typer.echo("\n" if rows else "", nl=False)
+        print_table(("quantity", "value", "unit"), others, right=(1,))
+
+
+def _print_nats(rows: list[tuple[str, str]], bounds: Mapping[str, QuantityBounds] | None) -> None:
     if not bounds or not any(each.columns for each in bounds.values()):
         print_table(("quantity", "nats"), rows, right=(1,))
         return
@@ -155,3 +195,9 @@ def path(given: str | Path) -> Path:
         return place(given)
     except PlaceError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def time_line(seconds: Mapping[str, float]) -> str:
+    """How long a certificate took, and what of it what."""
+    spent = ", ".join(f"{what} {took:.1f} s" for what, took in seconds.items() if took >= 0.05)
+    return f"{sum(seconds.values()):.1f} s ({spent})" if spent else "less than 0.1 s"

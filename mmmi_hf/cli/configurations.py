@@ -70,12 +70,11 @@ def info(
     ] = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Show a configuration, its exact information quantities in nats, and what it costs to make."""
+    """Show a configuration and its exact information. In nats; and how many rows, bytes and files it has."""
     from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.generation.cost import Size
-    from mmmi_hf.dataset.releases.registry import get_configuration
-    from mmmi_hf.flow.description import class_name
+    from mmmi_hf.dataset.releases.registry import class_name, get_configuration
 
     chosen = get_configuration(config)
     values = {q: read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)

@@ -19,6 +19,7 @@ from mmmi_hf.cli.application import (
     print_quantities,
     quieten_libraries,
     size_line,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def generate(
     ] = None,
     store_latents: Annotated[
         bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")
+    ] = None,
+    store_posterior: Annotated[
+        bool | None,
+        typer.Option(
+            "--store-posterior/--no-store-posterior", help="Also store the exact probabilities of the classes of y."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     channels_last: Annotated[
@@ -61,8 +68,20 @@ def generate(
 ) -> None:
     """Generate a dataset folder. A killed run continues when the same command is given again.
 
-    Several processes, GPUs or machines share the work under a launcher:
-    torchrun --nproc_per_node 2 -m mmmi_hf generate …
+    It loses at most what the networks had in hand; a damaged file is named and made again, it alone. On a CPU every
+    operation runs on one thread, and as many micro-batches at a time as torch has threads: OMP_NUM_THREADS changes the
+    speed alone. --compile and --channels-last change the last bits of rows, and are recorded.
+
+    Several processes, GPUs or, with a shared folder, machines share the work under a launcher:
+
+    torchrun --standalone --nproc_per_node 2 -m mmmi_hf generate …
+
+    ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 -m mmmi_hf generate …
+
+    Files are byte for byte those of one process, for any number and order of processes, on one kind of hardware and
+    software; the manifest says which, and other kinds are refused for the rest of an unfinished configuration. The
+    processes meet once, at the start; whoever is done with its share makes what is not there yet. (`accelerate launch
+    --cpu --num_processes 2` starts one process only; that is said.)
     """
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
@@ -76,6 +95,7 @@ def generate(
         "seed": seed,
         "pipeline": pipeline,
         "store_latents": store_latents,
+        "store_posterior": store_posterior,
         "device": device,
         "channels_last": channels_last,
         "compiled": compiled,
@@ -90,6 +110,7 @@ def generate(
     chosen, values = result.config, quantities(result.config.model)
     certificate = bound_certificate(DatasetFolder(result.folder, reading=True), chosen.name)
     bounds = certificate.bounds if certificate else {}
+    seconds = result.certificate.seconds if result.certificate else {}
     if form is Format.json:
         summary = {
             "folder": str(result.folder),
@@ -101,6 +122,7 @@ def generate(
             "seconds": round(result.seconds, 3),
             "world_size": result.world_size,
             "network_fraction": round(result.network_fraction, 3),
+            "certificate_seconds": {what: round(spent, 3) for what, spent in seconds.items()},
             "quantities": values,
             "bounds": {name: each.model_dump(mode="json", exclude_none=True) for name, each in bounds.items()},
         }
@@ -114,12 +136,16 @@ def generate(
     print_quantities(values, bounds)
     measured = f"{certificate_line(certificate)}." if certificate else "Nothing was measured on the files."
     typer.echo(f"\n{textwrap.fill(measured, 80)}")
+    if seconds:
+        typer.echo(textwrap.fill(f"Certifying took {time_line(seconds)}.", 80))
     typer.echo(
         "\nLoad it with:\n\n"
         "    from datasets import load_dataset\n"
         f'    data = load_dataset("{result.folder}", "{chosen.name}", split="train")\n'
         f'    truth = load_dataset("{result.folder}", "ground_truth", split="train")'
     )
+    typer.echo("\nNext:\n" if certificate else f"\nNext:\n\n    mmmi-hf verify {result.folder}")
+    typer.echo(f"    mmmi-hf publish {result.folder} OWNER/NAME")
 
 
 def _show_expected(expected: Expected, form: Format) -> None:

@@ -12,6 +12,7 @@ import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, print_text, whole
 from mmmi_hf.common.places import place
+from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel
@@ -64,12 +65,20 @@ def design(
     ] = None,
     pipeline: Annotated[
         str, typer.Option(help="Pipeline of the modalities that have its shape; others use the identity.")
-    ] = "fashion-mnist",
+    ] = DEFAULT_PIPELINE,
     rows: Annotated[int, typer.Option(help="Rows in the YAML file.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Seed in the YAML file.")] = 0,
     form: AsFormat = Format.table,
 ) -> None:
-    """Find a causal model with the wanted information, print it, and write it as YAML if asked."""
+    """Find a causal model with the wanted information. Prints it, and writes it as YAML if asked.
+
+    Values are met to 1e-9 and checked against the model. What the wish leaves open is chosen, and said; what cannot be
+    had is refused, with the reason and the nearest value of the family.
+
+    Closed forms and a search know I(xi;y), I(xi,xj;y), I(xi;xj) and I(xi;xj|y), any of them at once. With --story one
+    parameter of a story is found for one quantity of any kind:
+    mmmi-hf design --story decaying_modalities --set alpha=1.4 --solve-for beta --want "I(x5;y)=1"
+    """
     from mmmi_hf.causal import design as inverse
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.releases.registry import pipeline_shape

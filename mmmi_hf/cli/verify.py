@@ -18,6 +18,7 @@ from mmmi_hf.cli.application import (
     print_table,
     print_text,
     quieten_libraries,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -31,10 +32,10 @@ def verify(
         list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 64.")
+        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 32 or 64.")
     ] = None,
     rows_float64: Annotated[
-        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 8.")
+        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 2.")
     ] = None,
     all_rows: Annotated[
         bool,
@@ -42,7 +43,7 @@ def verify(
     ] = False,
     replays: Annotated[
         int | None,
-        typer.Option(help="Rows to make again and compare. Default: as many as cost what the inverses do."),
+        typer.Option(help="Rows to make again and compare. Default: as many as the certificate there, or 1,408."),
     ] = None,
     sample_seed: Annotated[
         int | None,
@@ -62,7 +63,7 @@ def verify(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure on the stored bytes whether the claimed information is there. Exit 0: it is; 1: refused, with reasons."""
+    """Measure whether the claimed information is there. Looks at the stored bytes; exit 1: refused, with reasons."""
     from mmmi_hf.dataset.certification import certify
 
     quieten_libraries(quiet)
@@ -89,6 +90,8 @@ def verify(
             print_certificate(certificate)
     if not all(certificate.valid for certificate in results.values()):
         raise typer.Exit(1)
+    if form is Format.table:
+        typer.echo(f"\nNext:\n\n    mmmi-hf publish {folder} OWNER/NAME")
 
 
 def print_certificate(certificate: Certificate) -> None:
@@ -138,8 +141,7 @@ def print_certificate(certificate: Certificate) -> None:
     share = f"{sample.unseen_share:.2%}"
     typer.echo()
     print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
-    spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in certificate.seconds.items() if seconds >= 0.05)
-    typer.echo(f"Time: {spent or 'less than 0.1 s'}.")
+    typer.echo(f"Time: {time_line(certificate.seconds)}.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

@@ -15,7 +15,7 @@ from tqdm.std import tqdm as terminal_tqdm
 SECONDS_BETWEEN_LINES = 5.0
 _LEAST, _NUMBERS = 16, 56
 """Characters that a description may have in any case, and those of the numbers beside it."""
-_LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {percentage:.0f} %, {rate_fmt}, {elapsed} passed, {remaining} left"
+_LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {rate_fmt}, {remaining} left"
 
 
 def progress_bar(description: str, total: int, *, initial: float = 0, unit: str = "row", shown: bool = True) -> Any:

@@ -3,7 +3,7 @@
 Owns `certify`: the order of the measurement, the verdict, and putting the record `certificates/CONFIG.json` in place.
 Reads the stored files alone.
 
-What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and 8-bit
+What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and
 view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the
 pipeline and gave the latents of (seed, row) again: images that were shuffled, clipped, rescaled, altered or made by
 another model or checkpoint are found with probability 1 - (1 - s)^n where a share s of n sampled rows is bad – 99.9 %
@@ -45,7 +45,7 @@ from mmmi_hf.dataset.certificate.inversion import recover
 from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
-    FOR_AN_INVERSE,
+    REPLAYS,
     Replayed,
     computed_here,
     how_computed,
@@ -58,6 +58,7 @@ from mmmi_hf.dataset.certificate.standing import (
     certificate_sample,
     claim_reasons,
     least_replays,
+    least_rows,
     sample_reasons,
 )
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
@@ -74,12 +75,12 @@ from mmmi_hf.dataset.format.certificate_record import (
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.schema import from_eight_bit
-from mmmi_hf.dataset.generation.rows import class_labels, load_bijections
+from mmmi_hf.dataset.generation.rows import class_labels, load_bijections, views_of
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
-ROWS_FLOAT64 = 8
+ROWS_FLOAT64 = 2
+"""Rows that show that what is lost in float32 is its rounding; how exact a map is, its card says of many latents."""
 CONFIDENCE = 0.99
 
 
@@ -148,11 +149,11 @@ def certify(
     Args:
         folder: a dataset folder of ours; it may be read-only.
         configs: names of configurations; default: all of the folder.
-        rows: rows to invert in float32 and, where there are 8-bit views, from these; at most all. Default: as many as
+        rows: rows to invert in float32 and, where there are views, from these; at most all. Default: as many as
             the certificate that is there, or 64. With fewer than 64 nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 8.
         replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
-            as many as the certificate that is there, or 20 for each of 64 rows, which costs about what inverting them
+            as many as the certificate that is there, or 22 for each of 64 rows, which costs about what inverting them
             does. With fewer nothing is written.
         all_rows: make every row again, which costs what generating them did. A run that was killed goes on where it
             stopped. No row of the folder is unseen then.
@@ -196,7 +197,8 @@ def certify(
             place,
             name,
             place.known_manifest(name),
-            rows=rows or max(ROWS, len(standing.sample.rows) if standing else 0),
+            rows=rows,
+            standing_rows=len(standing.sample.rows) if standing else 0,
             rows_float64=(
                 rows_float64
                 if rows_float64 is not None
@@ -229,7 +231,7 @@ def certify(
 
 
 def _replays_of(standing: CertificateRecord | None) -> int:
-    return max(FOR_AN_INVERSE * ROWS, standing.sample.rows_replayed if standing else 0)
+    return max(REPLAYS, standing.sample.rows_replayed if standing else 0)
 
 
 def certify_new(place: DatasetFolder, name: str, *, device: str | None = None, progress: bool = True) -> Certificate:
@@ -278,9 +280,10 @@ class _Run:
     folder: DatasetFolder
     name: str
     manifest: Manifest
-    rows: int = ROWS
+    rows: int | None = None
+    standing_rows: int = 0
     rows_float64: int = ROWS_FLOAT64
-    replays: int = FOR_AN_INVERSE * ROWS
+    replays: int = REPLAYS
     confidence: float = CONFIDENCE
     chosen_seed: int | None = None
     use_seed: bool = True
@@ -298,10 +301,19 @@ class _Run:
     def replay(self) -> bool:
         return self.use_seed and self.manifest.seed is not None
 
+    @cached_property
+    def rows_inverted(self) -> int:
+        """How many rows are inverted: those asked for, or of the certificate that is there, or of the rules."""
+        if self.rows is not None:
+            return self.rows
+        return max(self.standing_rows, least_rows(self.config, self.manifest) if self.replay else ROWS)
+
     @property
     def is_worthy(self) -> bool:
         """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
-        if self.rows < ROWS or self.replay != (self.manifest.seed is not None) or self.chosen_seed is not None:
+        if self.rows_inverted < least_rows(self.config, self.manifest) or self.chosen_seed is not None:
+            return False
+        if self.replay != (self.manifest.seed is not None):
             return False
         return not self.replay or self.replays >= least_replays(self.config, self.manifest)
 
@@ -313,7 +325,7 @@ class _Run:
         sample = certificate_sample(
             self.config,
             self.manifest,
-            self.rows,
+            self.rows_inverted,
             self.rows_float64,
             self.confidence,
             self.chosen_seed,
@@ -326,15 +338,16 @@ class _Run:
                 return self._refused([str(error)])
             where = "" if self.pipeline else "; if it is elsewhere, say where (--pipeline)"
             raise FieldError(error.path, error.message + where) from error
+        made = views_of(bijections)
         problems = [
             f"{entry.name} was made by the pipeline {entry.pipeline_digest[:12]}, {entry.pipeline!r} is "
             f"{bijections[entry.name].digest[:12]} here"
             for entry in self.manifest.modalities
             if bijections[entry.name].digest != entry.pipeline_digest
         ] + [
-            f"the view of {name} has the range ±{stated}, its pipeline's is ±{bijections[name].view.half_range}"
-            for name, stated in self.manifest.half_ranges.items()
-            if stated != bijections[name].view.half_range
+            f"the view of {entry.name} is {entry.view or 'none'}, its pipeline's is {made.get(entry.name) or 'none'}"
+            for entry in self.manifest.modalities
+            if entry.view != made.get(entry.name)
         ]
         if problems:
             return self._refused(problems)
@@ -461,9 +474,9 @@ class _Run:
     def _recovered(
         self, stored: StoredRows, bijections: dict[str, Any], few: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Latents from the float column in float32 and in float64, and from the 8-bit view, by modality."""
+        """Latents from the float column in float32 and in float64, and from the view, by modality."""
         labels = class_labels(self.config)
-        half_range = self.manifest.half_ranges
+        views = self.manifest.views
         found: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
         total = (
             sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
@@ -474,9 +487,9 @@ class _Run:
                 with self._timed("float32"):
                     found[0][name] = recover(bijection, label, values, tick=bar.update)
                 if name in stored.views:
-                    view = from_eight_bit(stored.views[name], half_range[name])
+                    seen = views[name].stored.values(stored.views[name], views[name])
                     with self._timed("views"):
-                        found[2][name] = recover(bijection, label, view, coarse=True, tick=bar.update)
+                        found[2][name] = recover(bijection, label, seen, coarse=True, tick=bar.update)
                 exact = values[few].astype(np.float64)
                 with self._timed("float64"):
                     found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     OnFailure = Literal["raise", "nan"]
 
 
+Kind = Literal["image", "series", "sound", "array"]
+
+
 class NotFiniteError(ValueError, ArithmeticError):
     """Finite values became NaN or infinite under a bijection; the message names rows and a remedy."""
 
@@ -50,11 +53,12 @@ class View:
 
     Attributes:
         kind: "image" (grey or RGB, channels first: shown in 8 bits), "series" (one-dimensional: a curve), "sound", or
-            "array" (anything else: not shown).
+            "array" (anything else: not shown). Which kinds a data set stores for people to see, and how, stands in
+            `dataset/format/views.py`.
         half_range: h; a view shows −h … h and clips the rest. A constant of the map, never of data.
     """
 
-    kind: Literal["image", "series", "sound", "array"]
+    kind: Kind
     half_range: float
 
     @classmethod
@@ -157,11 +161,14 @@ class Bijection(ABC):
         """
 
     def set_up(self, *, channels_last: bool = False, compiled: bool = False) -> None:
-        """How a network is to compute, which changes the last bits of its output. Nothing without a network."""
+        """How a network is to compute: `channels_last` in memory, `compiled`. It changes the last bits of the output.
+
+        Does nothing without a network.
+        """
         del channels_last, compiled
 
     def warm_up(self, batch_size: int, class_label: int | None = None) -> None:
-        """Do now, in one thread, what the first call on batch_size rows would do once. Nothing if there is nothing."""
+        """Do now, in one thread, what the first call on batch_size rows of a class_label would do once, if anything."""
         del batch_size, class_label
 
 

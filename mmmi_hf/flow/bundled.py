@@ -10,9 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import place
-from mmmi_hf.common.secrets import users_hidden
+from mmmi_hf.common.places import is_repository, place
+from mmmi_hf.common.terminal import users_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "pretrained"
 RELEASED = ("cifar10", "fashion-mnist", "fashion-mnist-2")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
+DEFAULT_PIPELINE = "fashion-mnist-2"
 
 INDEX = "model_index.json"
 # Everything that is ever downloaded: no code, no pickles.

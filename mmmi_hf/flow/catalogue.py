@@ -11,9 +11,8 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import place
-from mmmi_hf.flow import elementwise
+from mmmi_hf.common.places import is_repository, place
+from mmmi_hf.flow import description, elementwise
 from mmmi_hf.flow.bundled import bundled_pipelines, unknown
 from mmmi_hf.flow.elementwise._base import ElementwiseBijection
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from mmmi_hf.flow.bijection import Bijection
+    from mmmi_hf.flow.bijection import Bijection, View
 
 
 @cache
@@ -46,6 +45,12 @@ def elementwise_bijections() -> dict[str, type[ElementwiseBijection]]:
             raise TypeError(f"{path} must define one element-wise bijection with a name of its own, got {kinds}")
         found[kinds[0].name] = kinds[0]
     return dict(sorted(found.items()))
+
+
+def view_of(name: str, latent_shape: Sequence[int]) -> View:
+    """What the output of a bijection is, told without loading it; of pipelines by the shape that a caller says."""
+    formulae = elementwise_bijections()
+    return formulae[name](latent_shape).view if name in formulae else description.view_of(latent_shape)
 
 
 def load_bijection(

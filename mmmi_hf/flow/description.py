@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mmmi_hf.common.files import UnusableFileError, check_regular, read_json
 from mmmi_hf.common.numbers import is_finite, is_whole
-from mmmi_hf.common.places import place
-from mmmi_hf.flow.bundled import INDEX, bundled_pipelines, resolve
+from mmmi_hf.flow.bijection import View
+from mmmi_hf.flow.bundled import INDEX, resolve
 
 CLASS = "FlowMatchingPipeline"
 UNET = "unet/config.json"
 SCHEDULER = "scheduler/scheduler_config.json"
+HALF_RANGE = 1.0
+"""Views show −1 … 1, the range of the images that networks are trained on."""
 MOST_STEPS = 10_000
 MOST_CHANNELS, MOST_SIDE, MOST_CLASSES = 1 << 14, 1 << 12, 1 << 20
 MOST_BLOCKS = 16
@@ -43,6 +45,11 @@ class Description:
     latent_shape: tuple[int, int, int]
     num_classes: int | None
     class_names: tuple[str, ...] | None
+
+
+def view_of(latent_shape: Sequence[int]) -> View:
+    """What a pipeline of that shape makes: images, where they are grey or RGB."""
+    return View.of_shape(latent_shape, HALF_RANGE)
 
 
 def described(name_or_path_or_repo: str | os.PathLike[str]) -> Description:
@@ -79,21 +86,6 @@ def describe(folder: Path) -> Description:
         raise ValueError(f"{folder / INDEX}: class_names must be a name for each class, got {index['class_names']!r}")
     height, width = (size, size) if isinstance(size, int) else size
     return Description((channels // patch**2, height * patch, width * patch), classes, names)
-
-
-def class_name(pipeline: str, label: int | None) -> str:
-    """What people call a class: its name where the pipeline is here and has one, "class 7" otherwise, nothing for None.
-
-    Nothing is downloaded.
-    """
-    if label is None:
-        return ""
-    try:
-        here = pipeline in bundled_pipelines() or place(pipeline, "pipeline").is_dir()
-        names = (described(pipeline).class_names if here else None) or ()
-    except (ValueError, OSError):
-        names = ()
-    return names[label] if label < len(names) else f"class {label}"
 
 
 def class_names_of(stored: object) -> tuple[str, ...] | None:

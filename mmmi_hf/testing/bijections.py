@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from mmmi_hf.flow.bijection import Bijection, View
+from mmmi_hf.dataset.format.views import stored_views
+from mmmi_hf.flow.bijection import Bijection, Kind, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,10 +44,10 @@ def check_description(bijection: Bijection) -> None:
     _holds(isinstance(bijection, Bijection), f"{type(bijection).__name__} must be a subclass of Bijection")
     shape, view = bijection.latent_shape, bijection.view
     _holds(isinstance(shape, tuple) and shape and all(type(n) is int and n > 0 for n in shape), f"latent_shape {shape}")
-    _holds(isinstance(view, View) and view.kind in ("image", "series", "sound", "array"), f"view is {view!r}")
+    _holds(isinstance(view, View) and view.kind in get_args(Kind), f"view is {view!r}")
     _holds(math.isfinite(view.half_range) and view.half_range > 0, f"view.half_range is {view.half_range}")
-    if view.kind == "image":
-        _holds(len(shape) == 3 and shape[0] in (1, 3), f"an image is grey or RGB, channels first; the shape is {shape}")
+    for kind in stored_views({"x1": view}).values():
+        _holds(kind.stored.fits(shape), f"the shape {shape} cannot be stored with the view {kind}")
     classes, names = bijection.num_classes, bijection.class_names
     _holds(classes is None or (type(classes) is int and classes > 0), f"num_classes is {classes!r}")
     _holds(names is None or len(names) == classes, f"class_names must be {classes} names, got {names}")

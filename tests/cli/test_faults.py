@@ -198,19 +198,20 @@ def test_the_hubs_own_program_finds_ours(tmp_path):
     assert "common-cause-1.0" in listed.stdout
 
 
-@pytest.mark.parametrize("command", ["list", "info", "design", "load", "figures"])
-def test_reading_needs_nothing_of_linux(command, story, tmp_path):
+def test_reading_needs_nothing_of_linux(story, tmp_path):
     program = f"""
 import sys
 sys.modules["fcntl"] = None
 from mmmi_hf import cli, load
-arguments = {{
-    "list": ["list"],
-    "info": ["info", {str(story)!r}],
-    "design": ["design", "--want", "I(x1;y)=1", "--shape", "1,4,4", "--pipeline", "identity"],
-    "figures": ["figures", {str(story)!r}, "--out", {str(tmp_path / "f")!r}, "-q"],
-}}
-if {command!r} != "load":
-    cli.main(arguments[{command!r}])
+for arguments in (
+    ["list"],
+    ["info", {str(story)!r}],
+    ["design", "--want", "I(x1;y)=1", "--shape", "1,4,4", "--pipeline", "identity"],
+    ["figures", {str(story)!r}, "--out", {str(tmp_path / "f")!r}, "-q"],
+):
+    try:
+        cli.main(arguments)
+    except SystemExit as ended:
+        assert not ended.code, arguments
 """
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)

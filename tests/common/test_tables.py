@@ -2,7 +2,7 @@
 
 import pytest
 
-from mmmi_hf.common.tables import table_lines
+from mmmi_hf.common.terminal import table_lines
 
 WIDE = [
     ("common-cause-1.0-cifar10", "x1:y", "10,000", "oracle-dv", "12", "0.123456", "-0.12345"),

@@ -180,7 +180,7 @@ def test_a_bijection_of_ones_own():
         (_TakesLabels, "labels 0 must be refused"),
         (_Half, "images are torch.float16"),
         (_NoDigest, "digest must be a sha256"),
-        (_Unseen, "grey or RGB"),
+        (_Unseen, "cannot be stored with the view image"),
         (_OneMoreName, "class_names must be None names"),
         (_NanForAll, "on_failure='nan'"),
     ],

@@ -19,6 +19,8 @@ Names = tuple[str, ...]
 Place = tuple[int, ...]
 """Where a quantity stands among all that are reported of a model: ascending."""
 
+NATS = "nats"
+
 _NAME = re.compile(r"\s*(?P<word>\w+)\s*\((?P<body>[^()]*)\)(?:\s*without\s(?P<rest>[^()]*))?\s*")
 
 
@@ -37,7 +39,7 @@ class Kind(ABC):
     excluding: bool = False
     example: str
     meaning: str
-    unit: str = "nats"
+    unit: str = NATS
 
     @abstractmethod
     def value(self, model: CausalModel, quantity: Quantity) -> float:

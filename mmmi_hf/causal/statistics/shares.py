@@ -8,8 +8,8 @@ recovered latents lose of the pointwise information. Counts are of rows chosen a
 content. Two kinds of evidence:
 
 - Replays and a map. A stored row that equals the image of its latent is as good as the blind inverse is at that latent.
-  The share of rows that do not is one of the folder: its rows are a finite population (hypergeometric), and it is
-  known exactly once all of them were replayed. The share of latents at which the inverse is off by more than a
+  The share of rows that do not is one of the folder: its rows are a finite population, and it is known exactly once
+  all of them were replayed. The share of latents at which the inverse is off by more than a
   tolerance is one of the map under N(0, I) (Clopper and Pearson), measured once for each map and added over the
   modalities. It says nothing about other laws of the latents.
 - Inverses of the folder's own rows, compared with their latents. This serves any law, any map and 8-bit values.
@@ -23,7 +23,10 @@ number costs no confidence; the numbers of levels and of maps do.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -32,11 +35,12 @@ import numpy as np
 from scipy import stats
 
 from mmmi_hf.causal.arguments import Array
-from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.causal.statistics.deviations import reach
-from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, target_floor, target_slack
+from mmmi_hf.causal.statistics.deviations import reach, steepness
+from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, slack_of_ratio, target_floor
+from mmmi_hf.causal.statistics.tails import Listed
 
 Quantities = Mapping[str, tuple[str, ...]]
 """Name of a quantity → its blocks: ("x1", "x2", "y") for I(x1,x2;y), ("x1", "x2") for I(x1;x2)."""
@@ -44,6 +48,8 @@ Grades = Mapping[str, Sequence["Grade"]]
 """Name of a quantity → grades, which all hold together with the stated probability."""
 
 
+_PAIRED = 1e-12
+"""Canonical correlations up to this are none."""
 EXACT_LEVELS = (1e-3,)
 """Losses in nats, and deviations, at which rows of float32 are counted: far above rounding, far below what matters."""
 VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -89,26 +95,14 @@ class Grade:
     share: float
 
 
-def binomial_limit(bad: int, seen: int, error: float) -> float:
-    """The largest share of which `seen` independent draws show `bad` or fewer with probability `error` or more.
-
-    Clopper and Pearson; 1 - error^(1/n) where none is bad.
-
-    Raises:
-        InvalidQueryError: counts or a probability that make no sense.
-    """
-    _check_counts(bad, seen, seen, error)
-    return 1.0 if bad == seen else float(stats.beta.isf(error, bad + 1, seen - bad))
-
-
 @lru_cache(maxsize=4096)
 def folder_limit(counted: Counted, error: float) -> float:
-    """The same for `seen` different rows of a folder of `rows`: the exact share where all were seen.
+    """The largest share of bad rows in a folder of which `seen` different rows show so few with probability `error`.
 
-    Drawn within strata, the number of bad rows seen is a sum of independent hypergeometric numbers, hence of
-    independent indicators, at most one for each of the B bad rows, and its mean is at least `least` B. By Hoeffding
-    (1956) it is at most b with a probability of at most that of a binomial number of B trials of `least`, where
-    b ≤ `least` B - 1, and for b = 0 always.
+    It is the exact share where all were seen. Drawn within strata, the number of bad rows seen is a sum of independent
+    hypergeometric numbers, hence of independent indicators, at most one for each of the B bad rows, and its mean is at
+    least `least` B. By Hoeffding (1956) it is at most b with a probability of at most that of a binomial number of B
+    trials of `least`, where b ≤ `least` B - 1, and for b = 0 always.
 
     Raises:
         InvalidQueryError: counts or a probability that make no sense.
@@ -140,15 +134,20 @@ def grades_of_replays(
 ) -> Grades:
     """Quantity → grades that all hold together but for probability `error`, from replays and measured maps.
 
-    While rows of the folder are unseen, the error is divided between it and the maps in the ratio that makes the sum of
-    the shares smallest if no row is bad; it depends on numbers of rows alone. That of the maps is divided among maps
-    and tolerances.
+    p₀ is the share of the folder's rows that differ, p_m that of the bad latents of map m, n_m how many of these were
+    tried. The number T of bad ones in all that was looked at is a sum of independent indicators, and
+    P(T = 0) ≤ e^-μ with μ = n₀ p₀ + Σ n_m p_m, n₀ = -`rows` ln(1 - `least`); else n₀ = `least` × `rows`, μ is at most
+    the mean of T, and by Hoeffding (1956) P(T ≤ t) is at most that of a Poisson number of mean μ where t ≤ μ - 1.
+    Either is above `error` only if μ ≤ `most_expected(t)` = M. Then the share of rows that are bad in a quantity, p₀
+    plus the p_m of its modalities, is at most M times the largest of the weights 1/n₀ and c_m/n_m, c_m of these
+    modalities having map m: one event limits the sum, where limits of each share would have to be added. Once all rows
+    were replayed p₀ is known and no part of T.
 
     Args:
         model: the causal model; latents are whitened, the law that the maps were measured under.
         quantities: those whose modalities have no map are left out.
         folder: rows whose stored values were compared with the images of their latents, in all modalities.
-        maps: modality → counts, all at the same tolerances.
+        maps: modality → counts, all at the same tolerances, among which the error is divided.
         error: in (0, ½).
 
     Raises:
@@ -159,14 +158,17 @@ def grades_of_replays(
     tolerances = sorted(next(iter(maps.values())).bad)
     if any(sorted(counts.bad) != tolerances for counts in maps.values()) or not tolerances:
         raise InvalidQueryError(f"maps must all be counted at the same tolerances, got {dict(maps)}")
-    looked = min(counts.seen for counts in maps.values())
-    part = looked / (looked + len(maps) * folder.seen) if folder.seen < folder.rows else 0.0
-    of_folder = folder_limit(folder, part * error if part else error)
-    distinct = len({counts.map for counts in maps.values()})
-    each = (1.0 - part) * error / (distinct * len(tolerances))
-    limits = {
-        (name, tolerance): binomial_limit(counts.bad[tolerance], counts.seen, each)
-        for name, counts in maps.items()
+    error /= len(tolerances)
+    _check_counts(folder.bad, folder.seen, folder.rows, error)
+    distinct = {counts.map: counts for counts in maps.values()}
+    for counts in distinct.values():
+        for bad in counts.bad.values():
+            _check_counts(bad, counts.seen, counts.seen, error)
+    whole = folder.seen == folder.rows
+    least = folder.seen / folder.rows if folder.least is None else folder.least
+    known = folder.bad / folder.rows if whole else 0.0
+    found = {
+        tolerance: sum(counts.bad[tolerance] for counts in distinct.values()) + (0 if whole else folder.bad)
         for tolerance in tolerances
     }
     grades: dict[str, list[Grade]] = {}
@@ -174,15 +176,27 @@ def grades_of_replays(
         names = _modalities(blocks)
         if not all(name in maps for name in names):
             continue
-        length = reach(model, blocks)
-        grades[quantity] = [
-            Grade(
-                _slack(model, blocks, tolerance * length),
-                min(1.0, of_folder + sum(limits[name, tolerance] for name in names)),
-            )
-            for tolerance in tolerances
-        ]
+        together = Counter(maps[name].map for name in names)
+        of_maps = max(count / distinct[name].seen for name, count in together.items())
+        grades[quantity] = []
+        for tolerance, bad in found.items():
+            try:
+                slack = _slack(model, blocks, tolerance)
+            except NotExactError:
+                continue  # nothing bounds what errors of these latents may cost
+            looked_at = 1.0 if whole else folder.rows * (least if bad else -math.log1p(-least))
+            weight = max(of_maps, 0.0 if whole else 1.0 / looked_at if looked_at else math.inf)
+            share = min(1.0, known + weight * most_expected(bad, error))
+            grades[quantity].append(Grade(slack, share))
     return grades
+
+
+def most_expected(bad: int, error: float) -> float:
+    """The largest mean of a number of bad rows of which `bad` or fewer are seen with probability `error` or more.
+
+    Of a Poisson number, which is the least concentrated sum of independent indicators.
+    """
+    return max(bad + 1.0, float(stats.chi2.isf(error, 2 * bad + 2)) / 2.0)
 
 
 def grades_of_losses(
@@ -232,7 +246,7 @@ def grades_of_deviations(
     shares = _shares(deviations, rows, levels, error, least)
     return {
         quantity: [
-            Grade(_slack(model, quantities[quantity], level), share)
+            Grade(pair_slack(model.canonical_correlations(*quantities[quantity]), level), share)
             for level, share in zip(levels, shares, strict=True)
         ]
         for quantity in deviations
@@ -251,25 +265,42 @@ def _shares(
 
 
 def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[str, Floor]:
-    """Quantity → its highest floor over the grades; quantities without a grade are left out."""
-    return {
-        quantity: max((_floor(model, blocks, grade) for grade in grades[quantity]), key=lambda floor: floor.value)
-        for quantity, blocks in quantities.items()
-        if grades.get(quantity)
-    }
+    """Quantity → its highest floor over the grades.
+
+    Quantities without a grade are left out, and those of which the law of the pointwise information is not known.
+    """
+    found = {}
+    for quantity, blocks in quantities.items():
+        with suppress(NotExactError):
+            if grades.get(quantity):
+                every = [_floor(model, blocks, grade) for grade in grades[quantity]]
+                found[quantity] = max(every, key=lambda floor: floor.value)
+    return found
 
 
 def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
     if TARGET in blocks:
-        return target_floor(model.mutual_information(_modalities(blocks), TARGET), grade.share, grade.slack)
+        names = _modalities(blocks)
+        return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
     information, correlations = model.mutual_information(*blocks), model.canonical_correlations(*blocks)
     return pair_floor(information, correlations, grade.share, grade.slack)
 
 
-def _slack(model: CausalModel, blocks: tuple[str, ...], deviation: float) -> float:
+def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
+    """Of the pointwise information of modalities about y; None where it is that of one canonical pair."""
+    if model.law.is_gaussian:
+        return None
+    with suppress(NotExactError):
+        if np.count_nonzero(model.canonical_correlations(names, TARGET) > _PAIRED) == 1:
+            return None
+    return Listed.of(*model.pointwise_law(names))
+
+
+def _slack(model: CausalModel, blocks: tuple[str, ...], tolerance: float) -> float:
+    """δ where the whitened latent of each modality is off by a length of at most τ √d."""
     if TARGET in blocks:
-        return target_slack(model.mutual_information(_modalities(blocks), TARGET), deviation)
-    return pair_slack(model.canonical_correlations(*blocks), deviation)
+        return slack_of_ratio(tolerance * steepness(model, blocks))
+    return pair_slack(model.canonical_correlations(*blocks), tolerance * reach(model, blocks))
 
 
 def _modalities(blocks: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ that a card can be rendered from the small files of a repository. May import `da
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import datasets
 import pyarrow as pa
 from datasets.info import DatasetInfosDict
@@ -15,14 +17,14 @@ from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.cards import environment
-from mmmi_hf.dataset.cards.front_matter import front_matter
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features
-from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE, TAGS
 
 TITLE = "Multimodal data with known mutual information"
 ANYWHERE = "PATH_OR_ID"
@@ -95,8 +97,8 @@ def _front_matter(
         license=LICENSE,
         pretty_name=TITLE,
         size_categories=[size_category(sum(manifest.rows for manifest in manifests.values()))],
-        task_categories=["feature-extraction", "image-feature-extraction"],
-        tags=["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
+        task_categories=["feature-extraction", *_tasks(manifests.values())],
+        tags=[*TAGS],
     )
     configs.to_dataset_card_data(data)
     DatasetInfosDict(infos).to_dataset_card_data(data)
@@ -107,12 +109,17 @@ def _front_matter(
     return front_matter(data.to_dict())
 
 
+def _tasks(manifests: Iterable[Manifest]) -> list[str]:
+    """What the Hub calls work on the views that there are."""
+    return sorted({view.stored.task for manifest in manifests for view in manifest.views.values()})
+
+
 def _info(name: str, manifest: Manifest, model: CausalModel) -> datasets.DatasetInfo:
     return datasets.DatasetInfo(
         config_name=name,
         description=manifest.description,
         version=manifest.version,
-        features=features(model, store_latents=manifest.store_latents),
+        features=features(model, manifest.views, **manifest.stored),
         splits=_splits({split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}),
         download_size=sum(entry.bytes for entry in manifest.data),
         dataset_size=sum(entry.bytes for entry in manifest.splits.values()),

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
+from mmmi_hf.causal import NotExactError
+from mmmi_hf.causal.quantities import Quantity, read
 from mmmi_hf.common.cards import Card, environment
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import (
     CAPTIONS,
     ROWS_SHOWN,
@@ -23,7 +24,10 @@ from mmmi_hf.dataset.cards.pictures import (
     family_pictures,
     tuples_figure,
 )
+from mmmi_hf.dataset.cards.text import equation_of, target_in_words
+from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.credits import LICENSE, TAGS
 from mmmi_hf.dataset.releases.family import Family
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 
@@ -61,11 +65,13 @@ def family_card(name: str) -> str:
         environment(__package__)
         .get_template(TEMPLATE)
         .render(
-            front_matter=_front_matter(family),
+            front_matter=front_matter({"license": LICENSE, "pretty_name": f"mmmi_hf: {family.name}", "tags": [*TAGS]}),
             family=family,
             configs=configs,
             lead=configs[0],
             shapes={one: "×".join(map(str, shape)) for one, shape in configs[0].model.shapes.items()},
+            target=target_in_words(configs[0].model),
+            equation=equation_of(configs[0].model),
             information=_information(configs),
             tables=_tables(family),
             image_pipeline=family.releases[0].images.pipeline,
@@ -109,17 +115,8 @@ def _tuples(config: MMMIConfig) -> Figure:
 
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
-    rows = {column: table.column(column).to_pylist() for column in table.column_names if "_image" not in column}
+    rows = {column: table.column(column).to_pylist() for column in table.column_names if not is_view_column(column)}
     return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows)
-
-
-def _front_matter(family: Family) -> str:
-    data = {
-        "license": "apache-2.0",
-        "pretty_name": f"mmmi_hf: {family.name}",
-        "tags": ["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
-    }
-    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n"
 
 
 def _information(configs: Sequence[MMMIConfig]) -> Table:
@@ -129,10 +126,30 @@ def _information(configs: Sequence[MMMIConfig]) -> Table:
     if len(names) > 1:
         queries[f"I({','.join(names) if len(names) <= 3 else f'{names[0]},…,{names[-1]}'};y)"] = (names, "y")
         queries |= {f"I(x1;{one})": ("x1", one) for one in names[1:3]}
+    best = [read(f"{word}({sets};y)") for sets in (names[0], ",".join(names)) for word in _ceilings(configs[0])]
     rows = (
-        (f"`{one.name}`", *(_nats(one.model.mutual_information(a, b)) for a, b in queries.values())) for one in configs
+        (
+            f"`{one.name}`",
+            *(_nats(one.model.mutual_information(a, b)) for a, b in queries.values()),
+            *(_exact(quantity, one) for quantity in dict.fromkeys(best)),
+        )
+        for one in configs
     )
-    return Table("", "", ("configuration", *queries), tuple(rows))
+    return Table("", "", ("configuration", *queries, *map(str, dict.fromkeys(best))), tuple(rows))
+
+
+def _ceilings(config: MMMIConfig) -> tuple[str, ...]:
+    """What a predictor of y reaches at best: of classes their accuracy, of other targets that are made R²."""
+    if config.model.classes is not None:
+        return ("bayes_accuracy",)
+    return () if config.model.target is None else ("r2_ceiling",)
+
+
+def _exact(quantity: Quantity, config: MMMIConfig) -> str:
+    try:
+        return _nats(quantity.of(config.model))
+    except NotExactError:
+        return "–"
 
 
 def _tables(family: Family) -> list[Table]:

@@ -24,9 +24,10 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import pmi_pairs
-from mmmi_hf.dataset.releases.registry import get_configuration, get_family
+from mmmi_hf.dataset.format.target_columns import target_names
+from mmmi_hf.dataset.format.views import is_view_column
+from mmmi_hf.dataset.releases.registry import class_name, get_configuration, get_family
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
-from mmmi_hf.flow.description import class_name
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -164,7 +165,7 @@ def tuples_figure(
     if len(pairs) > 3:
         first, last = model.modalities[0], model.modalities[-1]
         pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
-    numbers = {style.symbol("y"): _array(rows["y"])}
+    numbers = {style.symbol(column): _array(rows[column]) for column in target_names(model)[:3]}
     numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
     exact = ", ".join(
         f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs
@@ -186,17 +187,17 @@ def tuples_figure(
 
 
 def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list[Any]]:
-    """Column → its first values, without the 8-bit views, which are not needed here.
+    """Column → its first values, without the views, which are not needed here.
 
     Raises:
         ConfigurationError: a file that is missing or no Parquet.
     """
     rows: dict[str, list[Any]] = {}
     for file in files:
-        wanted = count - len(rows.get("y", []))
+        wanted = count - len(rows.get("row", []))
         if wanted <= 0:
             break
-        columns = [column for column in _opened(file).schema_arrow.names if not column.endswith("_image")]
+        columns = [column for column in _opened(file).schema_arrow.names if not is_view_column(column)]
         for batch in islice(_opened(file).iter_batches(batch_size=wanted, columns=columns), 1):
             for column, values in zip(columns, batch.columns, strict=True):
                 stored = values.storage if hasattr(values, "storage") else values

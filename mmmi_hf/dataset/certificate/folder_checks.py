@@ -19,12 +19,12 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, shard_names
 from mmmi_hf.dataset.format.ground_truth import ground_truth_problems, stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.schema import is_image
+from mmmi_hf.dataset.format.target_columns import target_entries
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 
 def check_folder(folder: str | os.PathLike[str], config: str) -> list[str]:
-    """What is wrong with a configuration of a dataset folder, as far as can be said without inverting an image.
+    """What is wrong with `config` in a dataset folder, as far as can be said without inverting an image.
 
     Digests and sizes of all files, nothing else among the data, the manifest's own consistency; and of what is derived,
     a ground truth that is the one of the causal model and of the certificate that binds this manifest (without one, no
@@ -119,12 +119,11 @@ def _modality_problems(config: MMMIConfig, manifest: Manifest) -> list[str]:
     if {entry.name: entry.shape for entry in manifest.modalities} != dict(config.model.shapes):
         problems.append("shapes of modalities differ between manifest and causal model")
     for entry in manifest.modalities:
-        kind = None if entry.view is None else entry.view.kind
-        if kind != ("image" if is_image(entry.shape) else None):
+        if entry.view is not None and not entry.view.stored.fits(entry.shape):
             shape = "×".join(map(str, entry.shape))
-            problems.append(f"{entry.name} of the shape {shape} has {f'the view {kind}' if kind else 'no view'}")
-    if manifest.targets is not None:
-        problems.append("the manifest names targets, which rows of this version do not have")
+            problems.append(f"{entry.name} of the shape {shape} cannot have the view {entry.view}")
+    if manifest.targets != target_entries(config.model, store_posterior=config.store_posterior):
+        problems.append("the manifest names other columns of the target than the causal model has")
     return problems
 
 

@@ -12,6 +12,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 
 def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest) -> MMMIConfig:
@@ -30,15 +31,19 @@ def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest
         standardize=manifest.standardize,
         rows=manifest.rows,
         seed=0 if manifest.seed is None else manifest.seed,
-        store_latents=manifest.store_latents,
+        store_latents=manifest.stored["store_latents"],
+        store_posterior=manifest.stored["store_posterior"],
     )
 
 
 def release_differences(config: MMMIConfig, manifest: Manifest) -> list[str]:
-    """In what a configuration of a released name differs from the release; empty for other names too."""
+    """In what a configuration of a released name differs from the release of its version; empty for other names too."""
     if config.name not in list_configurations():
         return []
-    released = get_configuration(config.name)
+    try:
+        released = get_configuration(config.name, version=str(config.version))
+    except ConfigurationError:  # there is no such version
+        released = get_configuration(config.name)
     pairs = {
         "version": (config.version, released.version),
         "rows": (config.rows, released.rows),
@@ -46,7 +51,7 @@ def release_differences(config: MMMIConfig, manifest: Manifest) -> list[str]:
         "standardize": (config.standardize, released.standardize),
         "causal model": (config.model.digest[:12], released.model.digest[:12]),
         "modalities": (_pipelines(config), _pipelines(released)),
-        "store_latents": (config.store_latents, released.store_latents),
+        **{name: (config.stored[name], released.stored[name]) for name in config.stored},
     }
     return [f"{name} {here} (released: {there})" for name, (here, there) in pairs.items() if here != there]
 

@@ -15,16 +15,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from mmmi_hf.common.files import UnusableFileError, read_regular, write_text
-from mmmi_hf.common.records import Record, RecordError
+from mmmi_hf.common.records import Count, Digest, Positive, Record, RecordError
 from mmmi_hf.dataset.format.format_1 import manifest_fields
+from mmmi_hf.dataset.format.views import View
 
 MANIFEST_FORMAT: Final = 2
 READ_FORMATS = (1, MANIFEST_FORMAT)
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1, le=2**53)]
 
 
 class FileEntry(Record):
@@ -49,20 +45,6 @@ class Split(Record):
     rows: Count
     bytes: Count
     files: tuple[str, ...]
-
-
-class View(Record):
-    """The column beside a modality that people look at or listen to.
-
-    Attributes:
-        kind: "image" of 8 bits, or "sound" of 16.
-        half_range: the values −half_range … half_range are its whole range.
-        rate: samples per second of a sound.
-    """
-
-    kind: Literal["image", "sound"]
-    half_range: Annotated[float, Field(gt=0.0)]
-    rate: Positive | None = None
 
 
 class ModalityEntry(Record):
@@ -134,6 +116,10 @@ class Statements(Record):
         return self.computing[0].versions if self.computing else {}
 
 
+POSTERIOR = "y_posterior"
+"""The column of the exact probabilities of the classes."""
+
+
 class Manifest(Record):
     """A configuration of a dataset folder.
 
@@ -179,32 +165,24 @@ class Manifest(Record):
         return tuple(entry for entry in self.files if entry.path.startswith("data/"))
 
     @property
-    def half_ranges(self) -> dict[str, float]:
-        """Modality → half the range of its view, for those that have one."""
-        return {entry.name: entry.view.half_range for entry in self.modalities if entry.view is not None}
+    def stored(self) -> dict[str, bool]:
+        """Which optional columns there are, as `features` takes it."""
+        posterior = any(entry.name == POSTERIOR for entry in self.targets or ())
+        return {"store_latents": self.store_latents, "store_posterior": posterior}
+
+    @property
+    def views(self) -> dict[str, View]:
+        """Modality → its view, for those that have one."""
+        return {entry.name: entry.view for entry in self.modalities if entry.view is not None}
 
     def write(self, path: Path) -> None:
         """Put it in place. What was read from format 1 stays as it is: a published manifest never changes."""
         if self.format != MANIFEST_FORMAT:
             raise ValueError(f"a manifest of format {self.format} is read, and never written")
-        write_text(path, self.to_json())
-
-    @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """The manifest in a file.
-
-        Raises:
-            FileNotFoundError: there is none.
-            RecordError: the file is something else, or of a format that is not read here.
-        """
-        try:
-            return cls.parse(read_regular(path), str(path))
-        except UnusableFileError as error:
-            raise RecordError(str(error)) from error
+        super().write(path)
 
     @classmethod
     def parse(cls, text: bytes, where: str) -> Manifest:
-        """`read`, of the content of a file."""
         found = format_of(text)
         if found is not None and found not in READ_FORMATS:
             raise RecordError(

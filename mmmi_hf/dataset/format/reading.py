@@ -1,11 +1,10 @@
-"""Reading packed Parquet back as arrays.
+"""Reading stored Parquet back as arrays.
 
-Owns the step from stored columns to NumPy. May import pyarrow and Pillow; computes nothing.
+Owns the step from stored columns to NumPy. May import pyarrow; computes nothing.
 """
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from PIL import Image
 
 from mmmi_hf.dataset.format.parquet import open_parquet, rows_at_once
 
@@ -52,44 +50,3 @@ def as_array(column: pa.Array, name: str, shape: tuple[int, ...], dtype: Any) ->
     if values.null_count or values.type != pa.from_numpy_dtype(dtype):
         raise StoredDataError(f"column {name} has missing values or the type {values.type}, expected {np.dtype(dtype)}")
     return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(count, *shape)
-
-
-def pixels(column: pa.Array, name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """An Image column of PNG files that hold pixels and nothing else, as uint8 (n, *shape), channels first.
-
-    Raises:
-        StoredDataError: anything else, names of files and texts inside them included.
-    """
-    channels, height, width = shape
-    if not pa.types.is_struct(column.type) or column.type.get_field_index("bytes") < 0:
-        raise StoredDataError(f"column {name} has the type {column.type}, expected image files")
-    if column.type.get_field_index("path") >= 0 and column.field("path").null_count < len(column):
-        raise StoredDataError(f"column {name} gives its images names, expected none")
-    decoded = np.empty((len(column), *shape), dtype=np.uint8)
-    for row, content in enumerate(column.field("bytes").to_pylist()):
-        try:
-            with Image.open(io.BytesIO(content), formats=("PNG",)) as image:
-                if image.mode != ("L" if channels == 1 else "RGB") or image.size != (width, height):
-                    raise StoredDataError(f"column {name} holds a {image.mode} image of size {image.size}")
-                array = np.asarray(image)
-        except StoredDataError:
-            raise
-        except (TypeError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise StoredDataError(f"column {name} holds something that is no PNG file") from error
-        if foreign := _foreign_chunk(content):
-            raise StoredDataError(f"column {name} holds an image with more than pixels in its file ({foreign})")
-        decoded[row] = array[None] if channels == 1 else array.transpose(2, 0, 1)
-    return decoded
-
-
-def _foreign_chunk(content: bytes) -> str:
-    """What a PNG file holds beside the size and the pixels of its image; nothing for a bare one."""
-    place = len(b"\x89PNG\r\n\x1a\n")
-    while place < len(content):
-        length, kind = int.from_bytes(content[place : place + 4], "big"), content[place + 4 : place + 8]
-        if kind not in (b"IHDR", b"IDAT", b"IEND"):
-            return f"chunk {kind!r}"
-        place += 12 + length
-        if kind == b"IEND":
-            return "" if place == len(content) else "bytes after the end"
-    return "no end"

@@ -1,10 +1,10 @@
 """The columns of a configuration: their `datasets` features, and their Arrow arrays built without per-row encoding.
 
-Owns the schema of a row. May import datasets, pyarrow and Pillow; never torch.
+Owns the schema of a row. May import datasets and pyarrow; never torch.
 
-    x1 … xM               float32: Array3D (C, H, W) for images, fixed-length List for one-dimensional modalities
-    x1_image … xM_image   Image: the 8-bit view of image modalities, for viewers; never claimed exact
-    y                     float64: the target
+    x1 … xM               float32: Array2D … Array5D of the modality's shape, a fixed-length List of one dimension
+    x1_image …            the views of modalities that people can look at, for viewers; see `views.py`
+    y, …                  the target, see `target_columns.py`
     pmi_x1_y …            float64: pointwise mutual information in nats, for every (xi, y) and every (xi, xj)
     row                   int64: the row's address
     z1 … zM               float32, optional: the latents exactly as the bijections received them
@@ -12,7 +12,6 @@ Owns the schema of a row. May import datasets, pyarrow and Pillow; never torch.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Mapping
 from itertools import combinations
@@ -21,18 +20,12 @@ from typing import Any
 import datasets
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.format.target_columns import target_features
+from mmmi_hf.dataset.format.views import KINDS, Shape, View
 
-Shape = tuple[int, ...]
-_VIEW = "_image"
 _ARRAYS = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D, 5: datasets.Array5D}
-
-
-def is_image(shape: Shape) -> bool:
-    """Whether a modality of this shape has an 8-bit view: grey or RGB, channels first."""
-    return len(shape) == 3 and shape[0] in (1, 3)
 
 
 def pmi_pairs(model: CausalModel) -> dict[str, tuple[str, str]]:
@@ -42,14 +35,23 @@ def pmi_pairs(model: CausalModel) -> dict[str, tuple[str, str]]:
     return {f"pmi_{a}_{b}": (a, b) for a, b in pairs}
 
 
-def features(model: CausalModel, *, store_latents: bool = False) -> datasets.Features:
-    """The features of every split, columns in their order."""
+def features(
+    model: CausalModel, views: Mapping[str, View], *, store_latents: bool = False, store_posterior: bool = False
+) -> datasets.Features:
+    """The features of every split, columns in their order.
+
+    Args:
+        model: the causal model.
+        views: modality → its view, of those that have one (`views_of` their bijections, or a manifest's `views`).
+        store_latents: with the columns z1 … zM.
+        store_posterior: with the exact probabilities of the classes of y.
+    """
     columns: dict[str, Any] = {}
     for name, shape in model.shapes.items():
-        if is_image(shape):
-            columns[f"{name}{_VIEW}"] = datasets.Image()
+        if name in views:
+            columns[view_column(name, views[name])] = views[name].stored.feature(views[name])
         columns[name] = _tensor_feature(name, shape)
-    columns["y"] = datasets.Value("float64")
+    columns |= target_features(model, store_posterior=store_posterior)
     for column in pmi_pairs(model):
         columns[column] = datasets.Value("float64")
     columns["row"] = datasets.Value("int64")
@@ -57,6 +59,11 @@ def features(model: CausalModel, *, store_latents: bool = False) -> datasets.Fea
         for name, shape in model.shapes.items():
             columns[latent_column(name)] = _tensor_feature(name, shape)
     return datasets.Features(columns)
+
+
+def view_column(modality: str, view: View) -> str:
+    """x1 → x1_image."""
+    return f"{modality}{view.stored.suffix}"
 
 
 def latent_column(modality: str) -> str:
@@ -76,7 +83,7 @@ def to_table(columns: Mapping[str, np.ndarray | list[bytes]], wanted: datasets.F
     """Arrays of equal length as an Arrow table with the features' own types.
 
     Args:
-        columns: name → array (n, *shape), (n,), or a list of n PNG files for an Image column.
+        columns: name → array (n, *shape), (n,), or a list of n files for the column of a view.
         wanted: the features; every one must be given.
     """
     schema = wanted.arrow_schema
@@ -108,36 +115,18 @@ def _nested(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     return array
 
 
-def eight_bit(values: np.ndarray, half_range: float) -> np.ndarray:
-    """Values −half_range … half_range as 0 … 255, clipped; the range is a constant of a modality, never of data."""
-    return np.clip(np.rint((values / half_range + 1.0) * 127.5), 0, 255).astype(np.uint8)
-
-
-def from_eight_bit(pixels: np.ndarray, half_range: float) -> np.ndarray:
-    """The middle of the values that became each pixel, float32."""
-    return ((pixels / 127.5 - 1.0) * half_range).astype(np.float32)
-
-
-def png_views(values: np.ndarray, half_range: float) -> list[bytes]:
-    """The 8-bit view of images (n, C, H, W) as PNG files, by `eight_bit`."""
-    files = []
-    for image in eight_bit(values, half_range):
-        pixels = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
-        buffer = io.BytesIO()
-        Image.fromarray(pixels).save(buffer, "PNG", compress_level=6)
-        files.append(buffer.getvalue())
-    return files
-
-
 def row_bytes(wanted: datasets.Features) -> int:
-    """An upper estimate of the bytes of a row before compression: values, list levels, 8-bit views of noise."""
+    """An upper estimate of the bytes of a row before compression: values, list levels, views of noise."""
     size = 0.0
     for name, feature in wanted.items():
-        if isinstance(feature, datasets.Image):
-            channels, height, width = wanted[name.removesuffix(_VIEW)].shape
-            size += channels * height * width + height + 128
-        elif isinstance(feature, datasets.List):
-            size += 4.5 * feature.length
+        view = next((kind for kind in KINDS.values() if name.endswith(kind.suffix)), None)
+        if view is not None:
+            size += view.file_bytes(_shape(wanted[name.removesuffix(view.suffix)]))
         else:
-            size += 4.5 * math.prod(feature.shape) if hasattr(feature, "shape") else 8
+            size += 4.5 * math.prod(shape) if (shape := _shape(feature)) else 8
     return math.ceil(size)
+
+
+def _shape(feature: Any) -> Shape:
+    """Of the values in a column; () for single numbers."""
+    return (feature.length,) if isinstance(feature, datasets.List) else tuple(getattr(feature, "shape", ()))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.format.schema import features, row_bytes
+from mmmi_hf.dataset.format.views import stored_views
 from mmmi_hf.dataset.generation.rows import (
     MICRO_BATCH,
     class_labels,
@@ -23,6 +24,7 @@ from mmmi_hf.dataset.generation.rows import (
 )
 from mmmi_hf.dataset.generation.shards import plan
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.flow import catalogue
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
@@ -45,7 +47,12 @@ class Size:
     @classmethod
     def of(cls, config: MMMIConfig) -> Size:
         """Of a configuration, without its pipelines."""
-        wanted = features(config.model, store_latents=config.store_latents)
+        shapes = config.model.shapes.items()
+        outputs = {
+            name: catalogue.view_of(modality.pipeline, shape)
+            for (name, shape), modality in zip(shapes, config.modalities, strict=True)
+        }
+        wanted = features(config.model, stored_views(outputs), **config.stored)
         return cls(config.rows, config.rows * row_bytes(wanted), len(plan(config, wanted)))
 
 

@@ -21,8 +21,10 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.common.numbers import is_whole
-from mmmi_hf.dataset.format.manifest import ModalityEntry, View
-from mmmi_hf.dataset.format.schema import features, is_image, latent_column, pmi_pairs, png_views, to_table
+from mmmi_hf.dataset.format.manifest import ModalityEntry
+from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, to_table, view_column
+from mmmi_hf.dataset.format.target_columns import target_values
+from mmmi_hf.dataset.format.views import View, stored_views
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
@@ -128,23 +130,25 @@ def _vendor() -> str:
     return platform.processor()
 
 
+def views_of(bijections: Mapping[str, Bijection]) -> dict[str, View]:
+    """Modality → its view, of those that are stored with one."""
+    return stored_views({name: bijection.view for name, bijection in bijections.items()})
+
+
 def modality_entries(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> tuple[ModalityEntry, ...]:
     """The modalities of a configuration as its manifest lists them."""
-    entries = []
-    for name, modality in zip(config.model.modalities, config.modalities, strict=True):
-        bijection, shape = bijections[name], config.model.shapes[name]
-        view = View(kind="image", half_range=bijection.view.half_range) if is_image(shape) else None
-        entries.append(
-            ModalityEntry(
-                name=name,
-                shape=shape,
-                pipeline=modality.pipeline,
-                pipeline_digest=bijection.digest,
-                class_label=modality.class_label,
-                view=view,
-            )
+    views = views_of(bijections)
+    return tuple(
+        ModalityEntry(
+            name=name,
+            shape=config.model.shapes[name],
+            pipeline=modality.pipeline,
+            pipeline_digest=bijections[name].digest,
+            class_label=modality.class_label,
+            view=views.get(name),
         )
-    return tuple(entries)
+        for name, modality in zip(config.model.modalities, config.modalities, strict=True)
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,7 +157,7 @@ class Prepared:
 
     Attributes:
         rows: the row numbers.
-        columns: y, row and the pointwise mutual information of every pair, (n,).
+        columns: those of the target, row, and the pointwise mutual information of every pair, (n, …).
         latents: modality → what its bijection receives, float32 (n filled up to whole micro-batches, *shape); the rows
             that fill up are the next ones, so that a row's bits do not depend on where a configuration ends.
     """
@@ -174,7 +178,9 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
     model, count = config.model, len(rows)
     padded = -(-count // MICRO_BATCH) * MICRO_BATCH
     latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
-    columns = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
+    columns = target_values(model, latents, store_posterior=config.store_posterior)
+    columns = {name: values[:count] for name, values in columns.items()}
+    columns["row"] = np.arange(rows.start, rows.stop)
     for column, (a, b) in pmi_pairs(model).items():
         columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
     return Prepared(rows, columns, {name: latents.z[name].astype(np.float32) for name in model.modalities})
@@ -202,19 +208,19 @@ def finish(
     Raises:
         ArithmeticError: a value is not finite.
     """
-    count, shapes = len(prepared.rows), config.model.shapes
+    count, views = len(prepared.rows), views_of(bijections)
     columns: dict[str, Any] = dict(prepared.columns)
-    for name in shapes:
+    for name in config.model.modalities:
         parts = [part for part, (of, _) in zip(images, prepared.micro_batches(), strict=True) if of == name]
         values = np.concatenate(parts)[:count]
         if not np.isfinite(values).all():
             raise ArithmeticError(f"a pipeline made values that are not finite for {name}, rows {prepared.rows}")
         columns[name] = values
-        if is_image(shapes[name]):
-            columns[f"{name}_image"] = png_views(values, bijections[name].view.half_range)
+        if name in views:
+            columns[view_column(name, views[name])] = views[name].stored.shown(values, views[name])
         if config.store_latents:
             columns[latent_column(name)] = prepared.latents[name][:count]
-    return to_table(columns, features(config.model, store_latents=config.store_latents))
+    return to_table(columns, features(config.model, views, **config.stored))
 
 
 def make_rows(

@@ -23,10 +23,11 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.arguments import shown
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.terminal import printable
+from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
-from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, read_yaml
+from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
-DEFAULT_PIPELINE = "fashion-mnist"
 CIFAR10_PIPELINE = "cifar10"
 DEFAULT_ROWS = 10_000
 STANDARDIZE = ("whiten", "rms", "none")
@@ -79,6 +80,10 @@ class MMMIConfig(datasets.BuilderConfig):
         rows: in all splits together (80 % train, 10 % validation, 10 % test).
         seed: of the latents; row r is drawn from the stream (seed, r).
         store_latents: also store the latents, columns z1 … zM.
+        store_posterior: of a target with classes, also store their exact probabilities given the row's modalities,
+            column y_posterior.
+        base_folder: of relative paths of pictures in `causal_model`; None for the working directory.
+        data_dir, data_files: of `datasets`, of no meaning here.
 
     Raises:
         ConfigurationError: a field that cannot be used (names the field and what would be right).
@@ -90,6 +95,7 @@ class MMMIConfig(datasets.BuilderConfig):
     rows: int = DEFAULT_ROWS
     seed: int = 0
     store_latents: bool = False
+    store_posterior: bool = False
     base_folder: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -114,8 +120,9 @@ class MMMIConfig(datasets.BuilderConfig):
             raise FieldError(("standardize",), f"got {self.standardize!r}, expected one of {', '.join(STANDARDIZE)}")
         self.rows = _integer(("rows",), self.rows, 1, MOST_ROWS)
         self.seed = _integer(("seed",), self.seed, 0, 2**63 - 1)
-        if not isinstance(self.store_latents, bool):
-            raise FieldError(("store_latents",), f"got {self.store_latents!r}, expected true or false")
+        for name, value in self.stored.items():
+            if not isinstance(value, bool):
+                raise FieldError((name,), f"got {value!r}, expected true or false")
         self.modalities = tuple(self.modalities)
         count = len(self.model.modalities)
         if len(self.modalities) != count:
@@ -123,6 +130,8 @@ class MMMIConfig(datasets.BuilderConfig):
                 ("modalities",),
                 f"got {len(self.modalities)}; the causal model has {count} ({', '.join(self.model.modalities)})",
             )
+        if self.store_posterior and self.model.classes is None:
+            raise FieldError(("store_posterior",), "got true, but y has no classes; leave it out or give such a target")
         self.modalities = tuple(
             modality
             if modality.class_label is None
@@ -135,7 +144,11 @@ class MMMIConfig(datasets.BuilderConfig):
 
     @property
     def model(self) -> CausalModel:
-        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction)."""
+        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction).
+
+        Raises:
+            ConfigurationError: there is none, or it cannot be built; names the field.
+        """
         if isinstance(self.causal_model, CausalModel):
             return self.causal_model
         if not isinstance(self.causal_model, Mapping):
@@ -148,8 +161,13 @@ class MMMIConfig(datasets.BuilderConfig):
             self.__dict__["_built"] = built
         return built[1]
 
+    @property
+    def stored(self) -> dict[str, bool]:
+        """Which optional columns there are, as `features` takes it."""
+        return {"store_latents": self.store_latents, "store_posterior": self.store_posterior}
+
     def replace(self, **changes: Any) -> MMMIConfig:
-        """A copy with some fields changed; None leaves a field as it is."""
+        """A copy with the fields of `changes`; None leaves a field as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         return dataclasses.replace(self, **given) if given else self
 
@@ -179,6 +197,7 @@ class MMMIConfig(datasets.BuilderConfig):
             "standardize": self.standardize,
             "seed": self.seed,
             "store_latents": self.store_latents,
+            **({"store_posterior": True} if self.store_posterior else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -193,17 +212,18 @@ class MMMIConfig(datasets.BuilderConfig):
             "seed": self.seed,
             "standardize": self.standardize,
             "store_latents": self.store_latents,
+            **({"store_posterior": True} if self.store_posterior else {}),
             "modalities": [
                 {key: value for key, value in dataclasses.asdict(modality).items() if value is not None}
                 for modality in self.modalities
             ],
             "causal_model": model_to_mapping(model) if isinstance(model, CausalModel) else dict(model or {}),
         }
-        return dump_yaml(fields)
+        return dump(fields, short_lists=True)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> MMMIConfig:
-        """Read a configuration file.
+        """Read the configuration file at `path`.
 
         Its fields are those of MMMIConfig; `causal_model` and `modalities` must be there, `name` defaults to the
         file's stem. Raises ConfigurationError naming the file, the line and the field.
@@ -234,6 +254,7 @@ def _arguments(data: Any, path: Path) -> dict[str, Any]:
         "seed",
         "standardize",
         "store_latents",
+        "store_posterior",
         "modalities",
         "causal_model",
     )

@@ -6,8 +6,9 @@ nothing is built before it is asked for. The families are files of `families/`; 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mmmi_hf.causal import CausalModel
@@ -29,6 +30,8 @@ class Images:
         remark: added to the descriptions of families.
         classes: of the first, second and third modality, where a story does not take all ten.
         seeds: added to the seeds of the families.
+        version: of the configurations that show them.
+        earlier: earlier version → the pipeline that it was made by; nothing else differed.
     """
 
     pipeline: str
@@ -37,6 +40,8 @@ class Images:
     remark: str
     classes: tuple[int, int, int]
     seeds: int
+    version: str = "1.0.0"
+    earlier: Mapping[str, str] = field(default_factory=dict)
 
     def modalities(self, count: int = 2) -> tuple[Modality, ...]:
         """Up to three modalities of these classes, or ten of all classes."""
@@ -44,7 +49,18 @@ class Images:
         return tuple(Modality(self.pipeline, label) for label in classes)
 
 
-FASHION_MNIST = Images(DEFAULT_PIPELINE, (1, 32, 32), "", "", (7, 8, 9), 2510_2168_000)  # sneaker, bag, ankle boot
+FASHION_MNIST = Images(
+    DEFAULT_PIPELINE,
+    (1, 32, 32),
+    "",
+    "",
+    (7, 8, 9),  # sneaker, bag, ankle boot
+    2510_2168_000,
+    version="2.0.0",
+    earlier={"1.0.0": "fashion-mnist"},
+)
+FASHION_MNIST_2 = replace(FASHION_MNIST, version="1.0.0", earlier={})
+"""Of families that no earlier pipeline made."""
 CIFAR10 = Images(
     CIFAR10_PIPELINE,
     (3, 32, 32),
@@ -60,7 +76,7 @@ class Release:
     """One released configuration, before a pipeline is chosen.
 
     Attributes:
-        name, description, seed, standardize, version: as in MMMIConfig.
+        name, description, seed, standardize: as in MMMIConfig.
         model: from the shape of the pipeline's images to the causal model, or to its plain form.
         modalities: one per modality; those of the pipeline of `images` take another pipeline when one is asked for.
         images: the pipeline and shape of its images unless another pipeline is asked for.
@@ -73,13 +89,12 @@ class Release:
     modalities: tuple[Modality, ...]
     images: Images = FASHION_MNIST
     standardize: Literal["whiten", "rms", "none"] = "whiten"
-    version: str = "1.0.0"
 
-    def configuration(self, pipeline: str, shape: Shape) -> MMMIConfig:
-        """The configuration on a pipeline that makes images of that shape."""
+    def configuration(self, pipeline: str, shape: Shape, version: str | None = None) -> MMMIConfig:
+        """The configuration on a pipeline that makes images of that shape; today's version unless another is given."""
         return MMMIConfig(
             name=self.name,
-            version=self.version,
+            version=version or self.images.version,
             description=self.description,
             causal_model=self.model(shape),
             modalities=tuple(
@@ -118,6 +133,11 @@ class Family:
     def module(self) -> str:
         """The name of its file in `families/`, and of its builder script."""
         return self.name.replace("-", "_")
+
+
+def weight_for(nats: float, shape: Shape) -> float:
+    """The weight of a cause, beside one source of noise, that a homogeneous template makes so many nats."""
+    return math.sqrt(math.expm1(2.0 * nats) / math.prod(shape))
 
 
 def story(name: str, **coefficients: Any) -> Model:

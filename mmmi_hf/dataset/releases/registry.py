@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import place
+from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
@@ -24,6 +23,18 @@ from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 def list_configurations() -> list[str]:
     """Names of the released configurations, in the order in which they are documented."""
     return list(_releases())
+
+
+def list_versions(name: str) -> list[str]:
+    """Versions of a released configuration that can be made, today's first.
+
+    Raises:
+        ConfigurationError: no such name.
+    """
+    if name not in _releases():
+        raise ConfigurationError(f"unknown configuration {name!r}: {_nearest(name, _releases(), 'mmmi-hf list')}")
+    images = _releases()[name].images
+    return [images.version, *images.earlier]
 
 
 def list_families() -> list[str]:
@@ -54,18 +65,24 @@ def get_configuration(
     seed: int | None = None,
     pipeline: str | None = None,
     store_latents: bool | None = None,
+    store_posterior: bool | None = None,
+    version: str | None = None,
 ) -> MMMIConfig:
     """A released configuration by name, or the configuration of a YAML file by path.
 
     Args:
         name: a name of `list_configurations()`, or a path ending in .yaml or .yml.
-        rows, seed, store_latents: replace the configuration's own.
+        rows, seed, store_latents, store_posterior: replace the configuration's own.
         pipeline: replaces the pipeline of every modality; a released configuration takes the shape of its images from
-            it and keeps the bijections of modalities that are no images.
+            it and keeps the bijections of modalities that are no images. With the pipeline of an earlier version this
+            is that version.
+        version: an earlier version of a released configuration; default: today's.
 
     Raises:
         ConfigurationError: no such name (with the nearest ones) or file, or a field that cannot be used.
     """
+    if version is not None:
+        pipeline = _pipeline_of(name, version, pipeline)
     if Path(name).suffix in (".yaml", ".yml"):
         config = MMMIConfig.from_yaml(name)
         _check_pipelines(config if pipeline is None else config.with_pipeline(pipeline))
@@ -85,7 +102,7 @@ def get_configuration(
     else:
         near = _nearest(name, _releases(), "mmmi-hf list")
         raise ConfigurationError(f"unknown configuration {name!r}: {near} (one's own configuration is a .yaml file)")
-    return config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    return config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
 
 
 def pipeline_shape(pipeline: str) -> Shape | None:
@@ -104,6 +121,24 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
+
+
+def class_name(pipeline: str, label: int | None) -> str:
+    """What people call a class: its name where the pipeline is here and has one, "class 7" otherwise, nothing for None.
+
+    Nothing is downloaded.
+    """
+    from mmmi_hf.flow.bundled import bundled_pipelines
+    from mmmi_hf.flow.description import described
+
+    if label is None:
+        return ""
+    try:
+        here = pipeline in bundled_pipelines() or place(pipeline, "pipeline").is_dir()
+        names = (described(pipeline).class_names if here else None) or ()
+    except (ValueError, OSError):
+        names = ()
+    return names[label] if label < len(names) else f"class {label}"
 
 
 def _check_pipelines(config: MMMIConfig) -> None:
@@ -141,13 +176,29 @@ def _check_pipelines(config: MMMIConfig) -> None:
             )
 
 
+def _pipeline_of(name: str, version: str, pipeline: str | None) -> str | None:
+    """What made this version of a released configuration; None for today's."""
+    if name not in _releases():
+        raise ConfigurationError(
+            f"version is {version!r}, but only released configurations have several; {name!r} is none"
+        )
+    if pipeline is not None:
+        raise ConfigurationError(
+            f"a version has its own pipeline: leave out version ({version}) or pipeline ({pipeline})"
+        )
+    if version not in list_versions(name):
+        raise ConfigurationError(f"{name!r} has no version {version!r}; it has {', '.join(list_versions(name))}")
+    return _releases()[name].images.earlier.get(version)
+
+
 def _released(release: Release, pipeline: str | None) -> MMMIConfig:
     """A release on its own pipeline, on another one, or on a bijection that takes any shape."""
     images = release.images
     shape = images.shape if pipeline is None else pipeline_shape(pipeline)
     if pipeline is None or shape is None:
         return release.configuration(images.pipeline, images.shape).with_pipeline(pipeline)
-    return release.configuration(pipeline, shape)
+    earlier = next((version for version, made_by in images.earlier.items() if made_by == pipeline), None)
+    return release.configuration(pipeline, shape, earlier)
 
 
 def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
@@ -165,7 +216,11 @@ def _families() -> dict[str, Family]:
 @cache
 def _shapes() -> dict[str, Shape]:
     """What the pipelines of the released configurations make, known without their files."""
-    return {release.images.pipeline: release.images.shape for release in _releases().values()}
+    return {
+        pipeline: release.images.shape
+        for release in _releases().values()
+        for pipeline in (release.images.pipeline, *release.images.earlier.values())
+    }
 
 
 @cache

@@ -20,10 +20,9 @@ import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import folder_to_write, place
+from mmmi_hf.common.places import folder_to_write, is_repository, place
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.common.secrets import users_hidden
+from mmmi_hf.common.terminal import users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
@@ -152,7 +151,17 @@ class Loaded:
         split: str | None = None,
         drop_last: bool = False,
     ) -> Iterator[dict[str, batches.Array]]:
-        """Batches as arrays straight from Arrow buffers; see `mmmi_hf.hub.loading.batches.numpy_batches`."""
+        """Batches as arrays straight from Arrow buffers, in the dtypes that are stored; read-only where not copied.
+
+        Args:
+            columns: only these; None for all that are numbers.
+            batch_size: rows of a batch; the last may be shorter.
+            split: None for the only one that was loaded, or train.
+            drop_last: leave a shorter last batch out.
+
+        Raises:
+            ValueError: no such split or column, or one that is no number, or batch_size below 1.
+        """
         return batches.numpy_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
 
     def torch_batches(
@@ -164,7 +173,12 @@ class Loaded:
         drop_last: bool = False,
         copy: bool = True,
     ) -> Iterator[dict[str, torch.Tensor]]:
-        """The same as torch tensors, dtypes unchanged; see `mmmi_hf.hub.loading.batches.torch_batches` for `copy`."""
+        """`numpy_batches(columns, batch_size, split=split, drop_last=drop_last)` as torch tensors, dtypes unchanged.
+
+        Args:
+            copy: give each batch memory of its own. Without it tensors may share that of the file, which can only be
+                read: writing into one ends the process.
+        """
         return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last, copy=copy)
 
     def _rows(self, split: str | None) -> Any:
@@ -354,7 +368,7 @@ class _Record:
 
     @cached_property
     def features(self) -> datasets.Features:
-        return features(self.model, store_latents=self.manifest.store_latents)
+        return features(self.model, self.manifest.views, **self.manifest.stored)
 
 
 def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:
@@ -446,14 +460,21 @@ def _mapped(
             if verify:
                 _check_files(root, manifest, paths)
                 _check_rows([root / path for path in paths], record, split)
-            rows_of = map_parquet(
-                [root / path for path in paths],
-                [stated[path] if verify else _unverified(root / path) for path in paths],
-                split=split,
-                info=info,
-                cache_dir=cache_dir,
-                tick=bar.update,
-            )
+            try:
+                rows_of = map_parquet(
+                    [root / path for path in paths],
+                    [stated[path] if verify else _unverified(root / path) for path in paths],
+                    split=split,
+                    info=info,
+                    cache_dir=cache_dir,
+                    tick=bar.update,
+                )
+            except (pa.ArrowException, OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # of the disk, not of what the files hold
+                raise DamagedFilesError(
+                    f"{root}: {split} of {manifest.config!r} cannot be read ({' '.join(str(error).split())}); {REMEDY}"
+                ) from error
             if verify:
                 _check_nulls(rows_of.data.table, f"{split} of {manifest.config!r}")
             mapped[split] = rows_of if columns is None else rows_of.select_columns(list(columns))

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmmi_hf.causal import CausalModel, decaying_modalities, independent, template_ablation, two_telescopes
+from mmmi_hf.causal import (
+    CausalModel,
+    NotExactError,
+    decaying_modalities,
+    independent,
+    template_ablation,
+    two_telescopes,
+)
 from mmmi_hf.causal.laws.serialization import LAWS
 from mmmi_hf.testing import laws
 from tests.causal.causal_oracles import dense_rows
@@ -18,12 +25,34 @@ MODELS = {
     "independent": independent([(2,), (3,)]),
     "matrix": CausalModel.from_matrix(dense_rows(TELESCOPES)[0], list(TELESCOPES.shapes.values())),
 }
+TARGETS = {
+    "classes": ({"classes": {"quantiles": 4}}, ("posterior", "moments")),
+    "parity": ({"parity": {"causes": [0, 1]}}, ("posterior", "maps", "moments")),
+    "boolean": ({"boolean": {"table": [0, 0, 0, 1], "causes": [0, 1]}}, ("posterior", "maps", "moments")),
+    "square": ({"function": {"name": "square"}}, ("pointwise", "moments")),
+}
+"""Targets, and what a law with them has not."""
 
 
 @pytest.mark.statistical
 @pytest.mark.parametrize("name", MODELS)
 def test_laws_keep_the_contract(name):
     laws.check_law(MODELS[name].law, seed=11)
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("name", TARGETS)
+def test_laws_with_a_target_keep_it_too(name):
+    target, lacking = TARGETS[name]
+    law = MODELS["telescopes"].with_target(target).law
+    laws.check_law(law, seed=11, rows=2000, without=lacking)
+    with pytest.raises(NotExactError):
+        laws.check_law(law, seed=11, rows=200, without=lacking[:-1])
+
+
+def test_what_a_law_is_said_not_to_have_must_be_refused():
+    with pytest.raises(AssertionError, match="moments was expected to be refused"):
+        laws.check_law(MODELS["independent"].law, rows=500, without=("moments",))
 
 
 def test_every_kind_of_law_is_among_them():

@@ -13,7 +13,7 @@ from scipy import integrate, stats
 
 from mmmi_hf.causal.statistics.bounds import paired_bound
 from mmmi_hf.causal.statistics.floors import pair_floor, pair_slack, target_floor, target_slack
-from mmmi_hf.causal.statistics.shares import VIEW_LEVELS, Counted, binomial_limit, folder_limit, grades_of_losses
+from mmmi_hf.causal.statistics.shares import VIEW_LEVELS, Counted, folder_limit, grades_of_losses
 from mmmi_hf.causal.statistics.tails import correlation
 from tests.causal.damaged_channels import Damage, HeavyTails, pointwise
 
@@ -56,6 +56,11 @@ def draw(information, repetitions, rows, generator):
 def off(stored, true):
     """Which values are not within the deviation; missing ones are not."""
     return ~(np.abs(stored - true) <= DEVIATION)
+
+
+def binomial_limit(bad, seen, error):
+    """Clopper and Pearson's."""
+    return 1.0 if bad == seen else float(stats.beta.isf(error, bad + 1, seen - bad))
 
 
 def violations(floor, information, limit, counts, truth):

@@ -1,4 +1,4 @@
-"""The packed Parquet: encodings, row groups, shards, and the same bytes however the rows arrive."""
+"""The stored Parquet: encodings, row groups, shards, and the same bytes however the rows arrive."""
 
 import datasets
 import numpy as np
@@ -19,23 +19,25 @@ from mmmi_hf.dataset.format.parquet import (
     write_shard,
 )
 from mmmi_hf.dataset.format.reading import batches
-from mmmi_hf.dataset.format.schema import features, png_views, row_bytes, to_table
+from mmmi_hf.dataset.format.schema import features, row_bytes, to_table
+from mmmi_hf.dataset.format.views import View
 from tests.support import generate
 
 
 def rows_of(count, shape=(3, 16, 16), seed=0):
-    """Noise in every column: what compresses and packs worst."""
+    """Noise in every column: what compresses worst."""
     generator = np.random.default_rng(seed)
-    wanted = features(common_cause(shape, mi=1.0))
+    view = View(kind="image", half_range=2.0)
+    wanted = features(common_cause(shape, mi=1.0), {"x1": view, "x2": view})
     columns = {name: generator.standard_normal(count) for name in wanted}
     columns["row"] = np.arange(count)
     for name in ("x1", "x2"):
         columns[name] = generator.standard_normal((count, *shape)).astype(np.float32)
-        columns[f"{name}_image"] = png_views(columns[name], 2.0)
+        columns[f"{name}_image"] = view.stored.shown(columns[name], view)
     return to_table(columns, wanted), wanted
 
 
-def test_encodings_and_row_groups_of_a_packed_file(tmp_path):
+def test_encodings_and_row_groups_of_a_file(tmp_path):
     table, wanted = rows_of(400)
     size = row_bytes(wanted)
     path = tmp_path / "rows.parquet"

@@ -9,10 +9,13 @@ import pytest
 from mmmi_hf.common.failures import Failure, FolderInUseError
 from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.format.schema import features, row_bytes
+from mmmi_hf.dataset.format.views import View
 from mmmi_hf.dataset.generation import shards as module
 from mmmi_hf.dataset.generation.rows import load_bijections, make_rows, row_key
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards, plan
 from mmmi_hf.dataset.generation.store import LocalStore
+
+VIEWS = dict.fromkeys(("x1", "x2"), View(kind="image", half_range=4.0))
 
 
 @pytest.fixture
@@ -20,7 +23,7 @@ def shards(small_config, tmp_path):
     scratch = tmp_path / ".shards/small/scratch"
     scratch.mkdir(parents=True)
     key = row_key(small_config, load_bijections(small_config))
-    made = Shards(LocalStore(tmp_path, scratch), small_config, features(small_config.model), key)
+    made = Shards(LocalStore(tmp_path, scratch), small_config, features(small_config.model, VIEWS), key)
     made.begin()
     return made
 
@@ -36,9 +39,9 @@ def test_a_plan_has_every_row_once_in_order(small_config, monkeypatch, rows, gro
     monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", group)
     monkeypatch.setattr(module, "SMALLEST_BYTES", most)
     config = small_config.replace(rows=rows)
-    found = plan(config, features(config.model))
+    found = plan(config, features(config.model, VIEWS))
     assert [row for shard in found for row in shard.rows] == list(range(rows))
-    size = row_bytes(features(config.model))
+    size = row_bytes(features(config.model, VIEWS))
     for split, of_split in config.split_rows.items():
         own = [shard for shard in found if shard.split == split]
         assert own[0].rows.start == of_split.start
@@ -52,7 +55,8 @@ def test_a_plan_has_every_row_once_in_order(small_config, monkeypatch, rows, gro
 
 def test_large_configurations_have_files_of_a_size_that_people_download(small_config):
     config = small_config.replace(rows=2_000_000)
-    sizes = [len(shard.rows) * row_bytes(features(config.model)) for shard in plan(config, features(config.model))]
+    wanted = features(config.model, VIEWS)
+    sizes = [len(shard.rows) * row_bytes(wanted) for shard in plan(config, wanted)]
     assert max(sizes) <= 500_000_000
     assert 20 < len(sizes) < 45
 
@@ -61,7 +65,7 @@ def test_a_shard_counts_with_its_record_and_its_digest(shards, small_config, tmp
     first = shards.all[0]
     assert shards.missing(shards.all, reading=True) == shards.all
     put(shards, small_config, tmp_path, first)
-    fresh = Shards(shards.store, small_config, features(small_config.model), shards.request["key"])
+    fresh = Shards(shards.store, small_config, features(small_config.model, VIEWS), shards.request["key"])
     assert fresh.missing(shards.all, reading=True) == shards.all[1:]
     assert fresh.recorded() == {first.name}
     record = fresh.record(first)
@@ -73,7 +77,7 @@ def test_a_shard_counts_with_its_record_and_its_digest(shards, small_config, tmp
     damaged[100] ^= 1
     path.write_bytes(bytes(damaged))
     assert fresh.missing([first], reading=True) == []  # read once
-    again = Shards(shards.store, small_config, features(small_config.model), shards.request["key"])
+    again = Shards(shards.store, small_config, features(small_config.model, VIEWS), shards.request["key"])
     assert again.missing([first], reading=False) == []  # the size is right
     with caplog.at_level(logging.WARNING):
         assert again.missing([first], reading=True) == [first]
@@ -131,7 +135,7 @@ def test_what_is_read_back_otherwise_is_never_put(shards, small_config, tmp_path
 
 def test_another_run_that_takes_the_folder(shards, small_config):
     key = {**shards.request["key"], "hardware": ["an abacus"]}
-    other = Shards(shards.store, small_config, features(small_config.model), key)
+    other = Shards(shards.store, small_config, features(small_config.model, VIEWS), key)
     assert other.differences()
     other.begin()
     with pytest.raises(FolderInUseError, match=r"another run makes other bytes of 'small' .*hardware an abacus, now"):

@@ -1,0 +1,2 @@
+# The API reference is built of docstrings.
+python -m tests.reference.build
