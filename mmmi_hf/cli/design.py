@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, whole
+from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, print_text, whole
 from mmmi_hf.common.places import place
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
@@ -137,20 +137,28 @@ def _print(found: Design, values: dict[str, float], out: Path | None, form: Form
         right=(1, 2),
     )
     typer.echo("\nCoefficients\n")
-    print_table(*_coefficients(model))
+    header, coefficients = _coefficients(model)
+    print_table(header, coefficients, right=tuple(range(1, len(header))))
     for line in _templates(found):
-        typer.echo(line)
+        print_text(line, indent="    ")
     typer.echo("\nChosen, where the wanted values leave it open\n")
     for choice in found.choices:
-        typer.echo(f"  - {choice}")
+        print_text(f"  - {choice}", indent="    ")
     typer.echo("\nInformation\n")
-    few = len(shapes) <= _FEW
-    informations = {name: value for name, value in values.items() if name.startswith("I(") and (few or "|" not in name)}
-    print_table(("quantity", "nats"), [(name, f"{value:.6f}") for name, value in informations.items()], right=(1,))
+    few, wanted = len(shapes) <= _FEW, {_plain(name) for name in found.wanted}
+    informations = [(name, f"{value:.6f}") for name, value in values.items() if name.startswith("I(")]
+    chosen = [row for row in informations if few or _plain(row[0]) in wanted or (";y)" in row[0] and "|" not in row[0])]
+    print_table(("quantity", "nats"), chosen, right=(1,))
+    if len(chosen) < len(informations):
+        typer.echo("\n`--format json` has those of all pairs of modalities, too.")
     if out is not None:
         typer.echo(f"\nWritten to {out}. Make it with:\n\n    mmmi-hf generate {out} --out DIR")
     else:
         typer.echo("\n--out story.yaml writes it for `mmmi-hf generate`.")
+
+
+def _plain(quantity: str) -> str:
+    return quantity.replace(" ", "")
 
 
 def _templates(found: Design) -> list[str]:
