@@ -1,5 +1,10 @@
 """Multimodal datasets whose mutual information is known.
 
+What is known: `CausalModel` and the stories that make one (`common_cause`, `two_telescopes`, …), or `design` from
+wanted values. Rows: `list_configurations`, `get_configuration`, `generate`, `make_rows`. Images:
+`FlowMatchingPipeline`. The check: `certify`. The Hub: `publish`, `load`. Estimators are in `mmmi_hf.benchmark`,
+drawings in `mmmi_hf.figures`, contracts for parts of one's own in `mmmi_hf.testing`. All information is in nats.
+
 `import mmmi_hf` is lazy: a name is imported from its room when it is first used, so that the information algebra is
 available without torch.
 """
@@ -20,6 +25,7 @@ if TYPE_CHECKING:
         decaying_modalities,
         design,
         independent,
+        shifts,
         template_ablation,
         templates,
         two_telescopes,
@@ -74,6 +80,7 @@ __all__ = [
     "load",
     "make_rows",
     "publish",
+    "shifts",
     "template_ablation",
     "templates",
     "two_telescopes",

@@ -1,7 +1,7 @@
 """What an estimator of mutual information is.
 
 Owns the interface (`fit`, `estimate`), the record of an estimate, and the decorator by which an estimator gets its
-name; looking names up is the registry's. Imports NumPy and SciPy only; an estimator brings what it needs itself.
+name; looking names up is the registry's. Imports NumPy, SciPy and pydantic; an estimator brings what it needs itself.
 
 The contract, in the order in which `fit` and `estimate` keep it:
 
@@ -20,16 +20,19 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import inspect
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar, final
+from typing import Any, ClassVar, Self, TypeVar, final, get_type_hints
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 from scipy.special import ndtri
 
 from mmmi_hf.benchmark.pairs import Pairs
+from mmmi_hf.common.records import told
 
 History = Sequence[Mapping[str, float]]
 SOURCE = "source_sha256"  # in the settings of estimators of others
@@ -64,16 +67,24 @@ class Estimate:
 
 
 class Estimator(ABC):
-    """An estimator of I(a; b). Subclasses are final, define `learn` and `measure`, and keep their settings as fields.
+    """An estimator of I(a; b). Subclasses are final, and define `learn` and `measure`.
 
-    `uses_exact` marks oracles, which are told what is exactly known of the rows. `order` is the place in lists; those
-    of others come last.
+    Settings are the fields of a dataclass; each must be what its annotation says, and have a plain JSON value, which
+    `mmmi-hf benchmark --set NAME.SETTING=VALUE` gives. `uses_exact` marks oracles, which are told what is exactly known
+    of the rows. `order` is the place in lists; those of others come last.
     """
 
     uses_exact: ClassVar[bool] = False
     order: ClassVar[int] = 1000
     name: ClassVar[str] = "unnamed"
     _source: ClassVar[str | None] = None
+
+    def __post_init__(self) -> None:
+        for name, kind in setting_types(type(self)).items():
+            try:
+                TypeAdapter(kind).validate_python(getattr(self, name), strict=True)
+            except ValidationError as error:
+                raise ValueError(told(error, f"{self.name}.{name}")) from error
 
     @final
     def fit(self, train: Pairs, validation: Pairs, *, seed: int = 0) -> Self:
@@ -149,7 +160,8 @@ class Estimator(ABC):
         """
         values: dict[str, Any] = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
         source = {} if self._source is None else {SOURCE: self._source}
-        return {"estimator": self.name, **values, **source}
+        plain: dict[str, Any] = json.loads(json.dumps({"estimator": self.name, **values, **source}))
+        return plain
 
 
 Kind = TypeVar("Kind", bound=type[Estimator])
@@ -190,9 +202,12 @@ def registered() -> dict[str, type[Estimator]]:
     return dict(_REGISTERED)
 
 
-def setting_names(kind: type[Estimator]) -> list[str]:
-    """The settings that an estimator takes; none where it is no dataclass."""
-    return [f.name for f in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+def setting_types(kind: type) -> dict[str, Any]:
+    """Setting → annotation, of an estimator or of a setting that has fields itself; none where it is no dataclass."""
+    if not dataclasses.is_dataclass(kind):
+        return {}
+    types = get_type_hints(kind, include_extras=True)
+    return {field.name: types[field.name] for field in dataclasses.fields(kind)}
 
 
 def _source_of(kind: type[Estimator]) -> str | None:

@@ -15,7 +15,6 @@ from scipy.special import digamma
 
 from mmmi_hf.benchmark.estimator import Measured
 from mmmi_hf.benchmark.pairs import Array
-from mmmi_hf.common.numbers import is_whole
 
 _PARTS = (2, 3, 4, 5, 6)
 
@@ -85,9 +84,3 @@ class Scaling:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         return np.asarray((rows - self.mean) / self.deviation)
-
-
-def check_natural(name: str, value: object) -> None:
-    """Refuse a setting that is no whole number of at least 1."""
-    if not is_whole(value, 1):
-        raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")

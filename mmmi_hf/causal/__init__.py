@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mmmi_hf.causal import design, templates
+from mmmi_hf.causal import design, shifts, templates
 from mmmi_hf.causal.errors import (
     BeyondFloat64Error,
     InfeasibleError,
@@ -38,6 +38,7 @@ __all__ = [
     "decaying_modalities",
     "design",
     "independent",
+    "shifts",
     "template_ablation",
     "templates",
     "two_telescopes",

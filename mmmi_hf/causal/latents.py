@@ -44,9 +44,10 @@ class Sampler(Protocol):
 class Latents:
     """Latents and target of some rows.
 
-    z: modality name → (n, *shape), standardised as `standardize` says.
-    y: (n,), or (n, m) of several targets, never rescaled.
-    start: the first row, seed: of the streams; both None where the latents were not drawn (recovered from images).
+    Attributes:
+        z: modality name → (n, *shape), standardised as `standardize` says.
+        y: (n,), or (n, m) of several targets, never rescaled.
+        start, seed: the first row and the seed of the streams; None where latents were recovered from images.
     """
 
     z: Mapping[str, Array]

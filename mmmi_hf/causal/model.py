@@ -81,7 +81,7 @@ class CausalModel:
 
     @classmethod
     def from_json(cls, text: str) -> CausalModel:
-        """The model that `to_json` wrote. Raises InvalidModelError for unknown fields, versions and contents."""
+        """The model of a text that `to_json` wrote. Raises InvalidModelError for unknown fields, versions, contents."""
         return cls.of_law(serialization.from_json(text))
 
     def to_json(self) -> str:
@@ -149,22 +149,22 @@ class CausalModel:
 
     @property
     def eta(self) -> Array:
-        """(K,), read-only."""
+        """η of eq. 1, (K,), read-only; AttributeError for a model of `from_matrix`, as the next three."""
         return self._made_of.eta
 
     @property
     def weights(self) -> Array:
-        """(M, K), read-only."""
+        """w_ik, how loud each cause is in each modality, (M, K), read-only."""
         return self._made_of.weights
 
     @property
     def mixing(self) -> Array:
-        """(M, J), read-only."""
+        """G_ij, how loud each vector source is in each modality, (M, J), read-only."""
         return self._made_of.mixing
 
     @property
     def matrix(self) -> Array:
-        """A of a model made by `from_matrix`, read-only."""
+        """A of a model made by `from_matrix`, read-only; AttributeError for any other."""
         if self._law.matrix is None:
             raise AttributeError("a model of causes and templates has no matrix; it has eta, weights and mixing")
         return self._law.matrix
@@ -186,15 +186,18 @@ class CausalModel:
         return self._information(self._query(a, b, given))
 
     def information_error(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
-        """A bound of the numerical error of I(a; b | given) in nats, where it is a quadrature; 0 where it is none."""
+        """A bound of the error of `mutual_information(a, b, given)` in nats, where that is a quadrature; else 0."""
         return self._law.information_error(self._query(a, b, given))
 
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
-        """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²)."""
+        """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²).
+
+        Arguments and errors are those of `mutual_information`.
+        """
         return self._law.form(self._query(a, b, given)).correlations()
 
     def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
-        """Variance of the pointwise mutual information in nats²: Σ ρ² over the canonical correlations."""
+        """Variance of `pointwise_mutual_information(…, a, b, given)` in nats²: Σ ρ² over the canonical correlations."""
         return self._law.form(self._query(a, b, given)).variance()
 
     def sharpness(self, a: Blocks, b: Blocks) -> float:
@@ -229,15 +232,15 @@ class CausalModel:
         return self._information(Query(query.first, query.second)) - self._information(query)
 
     def total_correlation(self, names: Sequence[str]) -> float:
-        """TC = Σ H(x_i) - H(x) in nats, over the named blocks."""
+        """TC = Σ H(x_i) - H(x) in nats, over the blocks `names`. Raises as `mutual_information` does."""
         return information.total_correlation(self._between, read_blocks("names", names, self._known))
 
     def dual_total_correlation(self, names: Sequence[str]) -> float:
-        """DTC = H(x) - Σ H(x_i | rest) in nats, over the named blocks."""
+        """DTC = H(x) - Σ H(x_i | rest) in nats, over the blocks `names`. Raises as `mutual_information` does."""
         return information.dual_total_correlation(self._between, read_blocks("names", names, self._known))
 
     def o_information(self, names: Sequence[str]) -> float:
-        """Ω = TC - DTC in nats: positive where redundancy prevails, negative where synergy does."""
+        """Ω = TC - DTC in nats of the blocks `names`: positive where redundancy prevails, else synergy does."""
         return self.total_correlation(names) - self.dual_total_correlation(names)
 
     def partial_information_decomposition(self, a: Blocks, b: Blocks) -> PartialInformation:
@@ -299,15 +302,18 @@ class CausalModel:
         return self._draw(rows, seed, standardize, first)
 
     def sample_rows(self, rows: Sequence[int], *, seed: int, standardize: str = "whiten") -> Latents:
-        """The rows of these numbers, in this order; each is the row that `sample` gives."""
+        """The rows of these numbers, in this order, as `sample` gives them with `seed` and `standardize`."""
         return self._draw([read_natural("rows", row) for row in rows], seed, standardize, None)
 
     def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
-        """The latents z of one modality, (n, *shape), standardised; `unstandardize_latents` undoes it."""
+        """The latents z of the modality `name`, (n, *shape), standardised; `unstandardize_latents` undoes it.
+
+        `kind` is "whiten", "rms" or "none", as `standardize` of `sample`. Raises InvalidQueryError for other shapes.
+        """
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).apply(values))
 
     def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
-        """Standardised latents of one modality, (n, *shape), back in the units of the model."""
+        """Standardised latents z of the modality `name`, (n, *shape), in the units of the model; `kind` likewise."""
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).undo(values))
 
     def check_rows(self) -> None:
@@ -319,7 +325,7 @@ class CausalModel:
         self._law.check_rows()
 
     def of_shared_causes(self, first: str, second: str) -> tuple[CausalModel, ...]:
-        """The models with a cause that two modalities share in the place of y, one for each such cause.
+        """The models with a cause that modalities `first` and `second` share in the place of y, one for each cause.
 
         `decode` of them given one modality is a sufficient statistic of it for the other.
 
@@ -341,7 +347,7 @@ class CausalModel:
         return self.target.class_prior(self.law.base if isinstance(self.law, TargetLaw) else self.law)
 
     def class_posterior(self, latents: Latents, blocks: Blocks) -> Array:
-        """p(class | blocks) of every row, (n, classes). Raises NotExactError where y is no class."""
+        """p(class | blocks) of every row of the latents, (n, classes). Raises NotExactError where y is no class."""
         names = self._modalities(blocks)
         view = self._view(names)
         parts = [view.posterior(values) for _, values in self._parts(latents, names)]
@@ -352,7 +358,11 @@ class CausalModel:
         return self._view(self._modalities(blocks)).pointwise_law()
 
     def bayes_accuracy(self, blocks: Blocks) -> Exact:
-        """The accuracy of the best guess of the class, with its numerical error. Raises NotExactError without one."""
+        """The accuracy of the best guess of the class from the blocks, with its numerical error.
+
+        Raises:
+            NotExactError: y is no class.
+        """
         return self._view(self._modalities(blocks)).accuracy()
 
     def bayes_log_loss(self, blocks: Blocks) -> Exact:
@@ -384,7 +394,10 @@ class CausalModel:
         return np.concatenate([np.zeros(0), *(posterior.mean(values) for _, values in self._parts(latents, names))])
 
     def linear_decoder(self, blocks: Blocks, standardize: str = "whiten") -> Callable[[Mapping[str, Any]], Array]:
-        """`decode` as a function of standardised latents alone: {name: (n, *shape)} → E[y | blocks], (n,)."""
+        """`decode` as a function of latents alone: {name: (n, *shape)} → E[y | blocks], (n,).
+
+        `standardize` says how these are standardised, as in `sample`.
+        """
         names, kind = self._modalities(blocks), check_kind(standardize)
 
         def decode(z: Mapping[str, Any]) -> Array:

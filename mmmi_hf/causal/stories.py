@@ -63,6 +63,9 @@ def common_cause(
         modalities: their number.
         template: T, a name or an array.
 
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density, or both mi and rho_tilde.
+
     >>> round(common_cause((1, 32, 32), mi=1.5).mutual_information("x1", "y"), 12)
     1.5
     """
@@ -108,6 +111,9 @@ def two_telescopes(
         rho_hat_1, rho_hat_2: the modalities' own sources.
         mass_templates: T_11 and T_21: one name or array for both, or a pair.
         atmosphere_template: T_12.
+
+    Raises:
+        InvalidModelError: another target, or coefficients, shapes or templates that define no density.
     """
     if target not in (None, "mass", "atmosphere"):
         raise InvalidModelError(f"target is {target!r}, expected 'mass', 'atmosphere' or None")
@@ -185,6 +191,9 @@ def template_ablation(
         alpha, beta: the decays.
         templates: one for all (a name or an array), or an M × K nesting.
         cause_mask: D^θ, (M, K). source_mask: D^u, (M, J). By default 1.
+
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density.
     """
     loud, quiet, target = _array("rho_tilde", rho_tilde, 2), _array("rho_hat", rho_hat, 2), _array("eta", eta, 1)
     causes = target.shape[0] if target.ndim else loud.shape[-1] if loud.ndim else 1
@@ -226,6 +235,9 @@ def independent(shape: Any, *, modalities: int = 2, rho_hat: ArrayLike = 1.0, et
         modalities: their number.
         rho_hat: one number, or one per modality.
         eta: the target's coefficient.
+
+    Raises:
+        InvalidModelError: coefficients, shapes or templates that define no density.
     """
     count = _count(modalities)
     noise = _per("rho_hat", rho_hat, count)

@@ -20,8 +20,35 @@ from mmmi_hf.common.places import PlaceError, place
 if TYPE_CHECKING:
     from mmmi_hf.dataset.format.certificate_record import QuantityBounds
 
+_ORDER = (
+    "list",
+    "info",
+    "design",
+    "generate",
+    "generate-family",
+    "verify",
+    "publish",
+    "figures",
+    "benchmark",
+    "train",
+    "distill",
+    "evaluate-flow",
+    "map-share",
+    "install-extension",
+)
+
+
+class _Group(typer.core.TyperGroup):
+    """Lists commands in the order in which people come to need them."""
+
+    def list_commands(self, context: typer.Context) -> list[str]:
+        return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+
 app = typer.Typer(
-    help="Multimodal datasets whose mutual information is known.",
+    cls=_Group,
+    help="Multimodal datasets whose mutual information is known.\n\nExit codes: 0 done, 1 it failed, 2 the request is "
+    "wrong (one line says what). Information is in nats.",
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shlex
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,12 +21,21 @@ _PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
 
 @app.command()
 def benchmark(
-    data: Annotated[str, typer.Argument(help="Dataset folder or Hub id.", metavar="DIR_OR_REPO")],
-    out: Annotated[Path, typer.Option(help="Folder of the results; give the same one to continue a killed run.")],
+    data: Annotated[str | None, typer.Argument(help="Dataset folder or Hub id.", metavar="DIR_OR_REPO")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the results; give the same one to continue a killed run.")
+    ] = None,
     configs: Annotated[str, typer.Option(help="Configurations, names or patterns, with commas.")] = "*",
     estimators: Annotated[
         str, typer.Option(help=f'Names with commas; "paper" is {_PAPER}; "all" is every one that is installed.')
     ] = "paper,cca,oracle-ksg,oracle-dv",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="A setting of an estimator, e.g. ksg.neighbours=5; may be repeated. See --list."),
+    ] = None,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Print the estimators with their settings, and compute nothing.")
+    ] = False,
     task: Annotated[
         str, typer.Option(help="estimators, regression (of y) or ssl (encoders that never see y), with commas.")
     ] = "estimators",
@@ -68,17 +79,31 @@ def benchmark(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure estimators of mutual information against the truth. A killed run continues when given again."""
+    """Measure estimators of mutual information. They are compared with the truth; a killed run continues.
+
+    A cell (configuration, pair, estimator, seed, number of training rows) learns from training rows, stops or chooses
+    by validation rows, and states the value of test rows. A null of deranged pairs, whose truth is 0, goes with them.
+    Seeds use disjoint rows. Finished cells are kept, failed ones are tried again.
+
+    `latentmi` needs `pip install scikit-learn && pip install --no-deps latentmi` (its metadata ask for an older NumPy).
+    """
     quieten_libraries(True)
     from mmmi_hf.benchmark.downstream.tasks import downstream_cells, impossible, run_downstream
     from mmmi_hf.benchmark.networks.training import Training
     from mmmi_hf.benchmark.protocol.cells import load_plugins, run_plan
     from mmmi_hf.benchmark.protocol.data import Source
     from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
+    from mmmi_hf.benchmark.registry import broken_plugins
     from mmmi_hf.benchmark.report.report import write_downstream_report, write_report
 
-    out = folder_to_write(out)
     load_plugins(plugin or [])
+    _note(*broken_plugins())
+    if listed:
+        _print_list(form)
+        return
+    if data is None or out is None:
+        raise ValueError("give DIR_OR_REPO, a dataset folder or Hub id, and --out, a folder for the results")
+    out = folder_to_write(out)
     given = {
         "critic": critic,
         "encoder": encoder,
@@ -97,12 +122,12 @@ def benchmark(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if paper and tasks != ["estimators"]:
         raise ValueError("--paper is a recipe of estimators; leave it out or ask for --task estimators alone")
-    _refuse_unused(tasks, train_rows=train_rows, critic=critic, plugin=plugin or None)
+    _refuse_unused(tasks, train_rows=train_rows, critic=critic, plugin=plugin or None, set=settings or None)
     plan = Plan(
         source,
         names,
         read_pairs(pairs),
-        _estimators(estimators, training) if "estimators" in tasks else {},
+        _estimators(estimators, training, settings or []) if "estimators" in tasks else {},
         seeds=seeds,
         train_rows=[] if train_rows is None else [_count(word) for word in _some(train_rows, "train-rows")],
         null=null,
@@ -117,8 +142,7 @@ def benchmark(
     if dry_run:
         typer.echo("\n".join(f"{kind}: {len(asked)} cells" for kind, asked in cells.items()))
         return
-    for note in plan.notes():
-        print(f"mmmi-hf: note: {note}", file=sys.stderr)
+    _note(*plan.notes())
     command = shlex.join(["mmmi-hf", *sys.argv[1:]])
     shown: dict[str, Any] = {"out": str(out)}
     for kind, asked in cells.items():
@@ -128,15 +152,20 @@ def benchmark(
         else:
             records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
             shown[kind] = write_downstream_report(source, names, kind, records, out, command=command, plots=plots)
-            for line in impossible(shown[kind]):
-                print(f"mmmi-hf: note: {line}", file=sys.stderr)
+            _note(*impossible(shown[kind]))
         _say_what_failed(records, out if kind == "estimators" else out / kind)
     if form is Format.json:
         typer.echo(json.dumps(shown, indent=2))
         return
     for kind in tasks:
         (_print_estimators if kind == "estimators" else _print_downstream)(shown[kind])
-    typer.echo(f"In nats, natural logarithms. Everything, with intervals and plots: {out}")
+    with_settings = f"With {', '.join(settings)}. " if settings else ""
+    typer.echo(f"{with_settings}In nats, natural logarithms. Everything, with intervals and plots: {out}")
+
+
+def _note(*lines: str) -> None:
+    for line in lines:
+        print(f"mmmi-hf: note: {line}", file=sys.stderr)
 
 
 def _refuse_unused(tasks: list[str], **given: object) -> None:
@@ -151,10 +180,9 @@ def _say_what_failed(records: Sequence[dict[str, Any]], where: Path) -> None:
     failed = [record for record in records if "error" in record["result"]]
     for record in failed[:3]:
         label = Cell(record["settings"], record["truth"], record["series"]).label
-        print(f"mmmi-hf: note: {label}: no value: {record['result']['error']}", file=sys.stderr)
+        _note(f"{label}: no value: {record['result']['error']}")
     if len(failed) > 3:
-        more = f"without a value: {len(failed)} cells in all; {where / 'results.json'} has the reasons"
-        print(f"mmmi-hf: note: {more}", file=sys.stderr)
+        _note(f"without a value: {len(failed)} cells in all; {where / 'results.json'} has the reasons")
 
 
 def _print_estimators(summary: list[dict[str, Any]]) -> None:
@@ -214,10 +242,11 @@ def _tasks(text: str) -> list[str]:
     return list(dict.fromkeys(words))
 
 
-def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
+def _estimators(text: str, training: Any, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Settings of the estimators asked for, by name."""
-    from mmmi_hf.benchmark.estimator import setting_names
-    from mmmi_hf.benchmark.registry import estimator_class, list_estimators, make_estimator
+    from mmmi_hf.benchmark.estimator import setting_types
+    from mmmi_hf.benchmark.registry import estimator_class, list_estimators
+    from mmmi_hf.benchmark.settings import by_estimator, estimator_with
 
     names: dict[str, None] = {}
     for word in _names(text):
@@ -230,10 +259,31 @@ def _estimators(text: str, training: Any) -> dict[str, dict[str, Any]]:
     if not names:
         raise ValueError("estimators: none were named; write e.g. dv,infonce")
     found = {}
-    for name in names:
-        trained = {"training": training} if "training" in setting_names(estimator_class(name)) else {}
-        found[name] = make_estimator(name, **trained).settings
+    for name, given in by_estimator(texts, list(names)).items():
+        trained = {"training": training} if "training" in setting_types(estimator_class(name)) else {}
+        found[name] = estimator_with(name, given, **trained).settings
     return found
+
+
+def _print_list(form: Format) -> None:
+    """The estimators and their settings with defaults; those of networks once for all."""
+    from mmmi_hf.benchmark.networks.training import Training
+    from mmmi_hf.benchmark.registry import list_estimators, make_estimator
+    from mmmi_hf.benchmark.settings import told_settings
+
+    found = {name: make_estimator(name).settings for name in list_estimators()}
+    if form is Format.json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    rows = []
+    for name, settings in found.items():
+        own = told_settings({setting: value for setting, value in settings.items() if setting != "training"})
+        rows.append((name, ", ".join([*own, *(["training.…"] if "training" in settings else [])]) or "–"))
+    print_table(("estimator", "settings with defaults"), rows)
+    networks = ", ".join(told_settings(dataclasses.asdict(Training())))
+    typer.echo("\nOf training.…, by options such as --steps for all networks alike:")
+    typer.echo(textwrap.fill(networks, 80, initial_indent="  ", subsequent_indent="  "))
+    typer.echo("For one estimator: --set ksg.neighbours=5 --set dv.training.steps=500")
 
 
 def _is_there(name: str) -> bool:

@@ -45,13 +45,15 @@ def card_of(folder: Path) -> Card:
     from mmmi_hf.benchmark.report import card as benchmark
     from mmmi_hf.dataset.cards import family_card
     from mmmi_hf.dataset.releases.registry import list_families
-    from mmmi_hf.flow.evaluation import model_card
+    from mmmi_hf.flow.evaluation.model_card import RECIPE, card_of
+    from mmmi_hf.flow.evaluation.record import EVALUATION
+    from mmmi_hf.flow.training.record import TRAINING
 
     folder = folder.absolute()
     if folder.name in list_families():
         return family_card.card_of(folder.parent, folder.name)
-    if any((folder / name).is_file() for name in (model_card.RECIPE, model_card.TRAINING, model_card.EVALUATION)):
-        return model_card.card_of(folder)
+    if any((folder / name).is_file() for name in (RECIPE, TRAINING, EVALUATION)):
+        return card_of(folder)
     if any(folder.rglob("benchmark.json")):
         return benchmark.card_of(folder)
     raise ValueError(

@@ -69,7 +69,7 @@ def info(
     ] = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Show a configuration, its exact information quantities in nats, and what it costs to make."""
+    """Show a configuration and its exact information. In nats; and how many rows, bytes and files it has."""
     from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.generation.cost import Size
@@ -83,7 +83,7 @@ def info(
         summary |= {"rows": size.rows, "bytes": size.bytes, "files": size.files}
         typer.echo(json.dumps(summary | ({"seconds": round(_seconds(chosen), 1)} if timed else {}), indent=2))
         return
-    typer.echo(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}")
+    typer.echo(textwrap.fill(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}", 80))
     for name, modality in zip(chosen.model.modalities, chosen.modalities, strict=True):
         shape = "×".join(map(str, chosen.model.shapes[name]))
         label = "" if modality.class_label is None else f", class {modality.class_label}"

@@ -67,8 +67,20 @@ def generate(
 ) -> None:
     """Generate a dataset folder. A killed run continues when the same command is given again.
 
-    Several processes, GPUs or machines share the work under a launcher:
-    torchrun --nproc_per_node 2 -m mmmi_hf generate …
+    It loses at most what the networks had in hand; a damaged file is named and made again, it alone. On a CPU every
+    operation runs on one thread, and as many micro-batches at a time as torch has threads: OMP_NUM_THREADS changes the
+    speed alone. --compile and --channels-last change the last bits of rows, and are recorded.
+
+    Several processes, GPUs or, with a shared folder, machines share the work under a launcher:
+
+    torchrun --standalone --nproc_per_node 2 -m mmmi_hf generate …
+
+    ACCELERATE_USE_CPU=true accelerate launch --multi_gpu --num_processes 2 -m mmmi_hf generate …
+
+    Files are byte for byte those of one process, for any number and order of processes, on one kind of hardware and
+    software; the manifest says which, and other kinds are refused for the rest of an unfinished configuration. The
+    processes meet once, at the start; whoever is done with its share makes what is not there yet. (`accelerate launch
+    --cpu --num_processes 2` starts one process only; that is said.)
     """
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
@@ -127,6 +139,8 @@ def generate(
         f'    data = load_dataset("{result.folder}", "{chosen.name}", split="train")\n'
         f'    truth = load_dataset("{result.folder}", "ground_truth", split="train")'
     )
+    typer.echo("\nNext:\n" if certificate else f"\nNext:\n\n    mmmi-hf verify {result.folder}")
+    typer.echo(f"    mmmi-hf publish {result.folder} OWNER/NAME")
 
 
 def _show_expected(expected: Expected, form: Format) -> None:

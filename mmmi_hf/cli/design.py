@@ -62,7 +62,15 @@ def design(
     seed: Annotated[int, typer.Option(help="Seed in the YAML file.")] = 0,
     form: AsFormat = Format.table,
 ) -> None:
-    """Find a causal model with the wanted information, print it, and write it as YAML if asked."""
+    """Find a causal model with the wanted information. Prints it, and writes it as YAML if asked.
+
+    Values are met to 1e-9 and checked against the model. What the wish leaves open is chosen, and said; what cannot be
+    had is refused, with the reason and the nearest value of the family.
+
+    Closed forms and a search know I(xi;y), I(xi,xj;y), I(xi;xj) and I(xi;xj|y), any of them at once. With --story one
+    parameter of a story is found for one quantity of any kind:
+    mmmi-hf design --story decaying_modalities --set alpha=1.4 --solve-for beta --want "I(x5;y)=1"
+    """
     from mmmi_hf.causal import design as inverse
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.releases.registry import pipeline_shape

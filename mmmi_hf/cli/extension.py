@@ -19,7 +19,7 @@ NAME = "hf-mmmi"
 
 @app.command("install-extension")
 def install_extension() -> None:
-    """Make `hf mmmi …` the same as `mmmi-hf …`; `hf extensions remove mmmi` takes it away again."""
+    """Make `hf mmmi …` the same as `mmmi-hf …`. `hf extensions remove mmmi` takes it away again."""
     from datetime import UTC, datetime
 
     from huggingface_hub.cli.extensions import EXTENSIONS_ROOT, ExtensionManifest

@@ -41,8 +41,7 @@ def figures(
     A configuration gives its causal graph, its table of mutual information, and its templates with information maps; a
     folder also its first tuples and histograms of pointwise information; a family its configurations side by side.
     """
-    from tqdm.auto import tqdm
-
+    from mmmi_hf.common.progress import progress_bar
     from mmmi_hf.dataset.cards.pictures import draw
     from mmmi_hf.figures.style import check_formats
 
@@ -51,7 +50,7 @@ def figures(
     groups = _subject(subject, only)
     written: dict[str, list[Path]] = {}
     count = sum(map(len, groups.values()))
-    with tqdm(total=count, desc="drawing", unit="figure", disable=quiet) as bar:
+    with progress_bar("drawing", count, unit="figure", shown=not quiet) as bar:
         for name, pictures in groups.items():
             written[name] = draw(iter(pictures), target / name, formats=kinds, tick=bar.update)
     if form is Format.json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +43,7 @@ def distill(
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a student that makes a pipeline's journey in fewer steps."""
+    """Train a student of a pipeline, of fewer steps."""
     from mmmi_hf.flow.training.distillation import distill as run
     from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 
@@ -80,7 +79,7 @@ def evaluate_flow(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure a pipeline's image quality and how exactly it is inverted."""
+    """Measure a pipeline's images and its inverse."""
     from mmmi_hf.flow.evaluation.evaluate import evaluate_flow as run
 
     quieten_libraries(quiet)
@@ -101,11 +100,11 @@ def evaluate_flow(
         progress=not quiet,
     )
     if form is Format.json:
-        typer.echo(json.dumps(report, indent=2))
+        typer.echo(report.to_json(), nl=False)
         return
     rows = [
         (f"{part}: {name.replace('_', ' ')}", f"{value:.6g}" if isinstance(value, float) else str(value))
-        for part, entry in report["parts"].items()
+        for part, entry in report.parts.model_dump(exclude_none=True).items()
         for name, value in _numbers_of(entry["results"])
     ]
     print_table(("measured", "value"), rows, right=(1,))
@@ -123,7 +122,7 @@ def map_share(
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count how often a pipeline's inverse does not give a latent back: what floors of certificates rest on."""
+    """Count the latents that an inverse does not give back. Floors of certificates rest on it."""
     from mmmi_hf.common.files import read_json, write_json
     from mmmi_hf.flow.evaluation.evaluate import placed
     from mmmi_hf.flow.evaluation.map_share import measure_map_share

@@ -61,7 +61,7 @@ def verify(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure on the stored bytes whether the claimed information is there. Exit 0: it is; 1: refused, with reasons."""
+    """Measure whether the claimed information is there. Looks at the stored bytes; exit 1: refused, with reasons."""
     from mmmi_hf.dataset.certification import certify
 
     quieten_libraries(quiet)
@@ -88,6 +88,8 @@ def verify(
             print_certificate(certificate)
     if not all(certificate.valid for certificate in results.values()):
         raise typer.Exit(1)
+    if form is Format.table:
+        typer.echo(f"\nNext:\n\n    mmmi-hf publish {folder} OWNER/NAME")
 
 
 def print_certificate(certificate: Certificate) -> None:

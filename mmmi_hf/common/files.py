@@ -81,6 +81,11 @@ def read_regular(path: Path, most: int = MOST_BYTES) -> bytes:
     return content
 
 
+def unique(folder: Path, prefix: str = "", suffix: str = ".partial") -> Path:
+    """A path in a folder for what nobody else writes: other processes, threads and calls get others."""
+    return folder / f"{prefix}{uuid.uuid4().hex}{suffix}"
+
+
 def read_json(path: Path, most: int = MOST_BYTES) -> Any:
     """What a regular file of JSON holds.
 
@@ -111,9 +116,9 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     elsewhere = _PARTIALS.get()
     if elsewhere is not None:
-        partial = elsewhere / f"{uuid.uuid4().hex}.partial"
+        partial = unique(elsewhere)
     else:
-        partial = path.with_name(f".{path.name}.{f'{uuid.uuid4().hex}.' if shared else ''}partial")
+        partial = unique(path.parent, f".{path.name}.") if shared else path.with_name(f".{path.name}.partial")
     try:
         yield partial
         sync(partial)
@@ -137,6 +142,12 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, content: object) -> None:
     """Write indented JSON so that it is there whole or not at all; ValueError for numbers that are not finite."""
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def as_json(values: dict[str, Any]) -> dict[str, Any]:
+    """Values as they will be read back from JSON; ValueError for NaN or infinity, which JSON does not have."""
+    read: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
+    return read
 
 
 def sync(path: Path) -> None:

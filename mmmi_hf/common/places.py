@@ -1,4 +1,4 @@
-"""Places on this machine: where every path that a user gives enters.
+"""Places on this machine, where every path that a user gives enters, and names of repositories on the Hub.
 
 Owns the one reading of such a path: `~` is expanded, and what is no place here – an address, an empty text, a name too
 long – is refused in one line, before anything is written. Imports files of this room.
@@ -14,6 +14,7 @@ from mmmi_hf.common.files import nearest_existing
 from mmmi_hf.common.terminal import printable
 
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:/[^\\]|.*::", re.DOTALL)
+_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.\-]*/[A-Za-z0-9][\w.\-]*")
 _SHOWN = 100
 
 
@@ -89,6 +90,11 @@ def folder_to_write(given: str | os.PathLike[str], what: str = "out") -> Path:
     if not os.access(there, os.W_OK | os.X_OK):
         raise PlaceError(f"{what}: {_shown(there)} cannot be written to; name another folder")
     return path
+
+
+def is_repository(name: str) -> bool:
+    """Whether a name is owner/name of a repository."""
+    return _REPOSITORY.fullmatch(name) is not None
 
 
 def _shown(text: object) -> str:

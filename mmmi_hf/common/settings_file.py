@@ -1,62 +1,87 @@
-"""Settings in a YAML file: reading the fields of a dataclass, and the kinds of their values.
+"""Settings: what a run depends on, as a frozen dataclass whose fields may stand in a YAML file.
 
-Owns the refusal of what is no such file and no such value. Knows nothing of what the fields mean.
+Owns the check of their values and the reading of such a file; both refuse in one line that names the field. Knows
+nothing of what the fields mean.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+import functools
+import json
+from typing import TYPE_CHECKING, Any, TypeVar, dataclass_transform
 
-from mmmi_hf.common.numbers import is_finite
+from pydantic import TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
 from mmmi_hf.common.places import place
+from mmmi_hf.common.records import STRICT, RecordError, told
 from mmmi_hf.common.yaml_files import parse_file
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping
+
+T = TypeVar("T")
 
 
-def read_fields(path: str | os.PathLike[str], kind: type, what: str) -> dict[str, Any]:
-    """The fields of `kind`, a dataclass, that a YAML file gives; lists become tuples.
+@dataclass_transform(frozen_default=True, field_specifiers=(dataclasses.field,))
+def settings(kind: type[T]) -> type[T]:
+    """A class decorator: a frozen dataclass whose values must be what its annotations say.
+
+    Values of another kind, or outside the bounds of an `Annotated` field, raise RecordError, in one line.
+    """
+    made: Any = dataclass(kind, frozen=True, config=STRICT)
+    checked = made.__init__
+
+    @functools.wraps(checked)
+    def initialise(self: T, *given: Any, **named: Any) -> None:
+        try:
+            checked(self, *given, **named)
+        except ValidationError as error:
+            raise RecordError(told(error)) from error
+
+    made.__init__ = initialise
+    return made  # type: ignore[no-any-return]
+
+
+def read_settings(
+    kind: type[T],
+    path: str | os.PathLike[str],
+    what: str,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> T:
+    """The settings that a YAML file gives.
+
+    Args:
+        kind: made by `settings`.
+        path: of the file.
+        what: such settings are, in an error: "a training recipe".
+        overrides: values that take the place of the file's.
+        defaults: values of fields that the file does not give.
 
     Raises:
-        ValueError: the file cannot be read, holds something else than a mapping, or a field that `kind` does not have.
+        RecordError: no such file, something else, unknown or missing fields, or impossible values; names file, line and
+            field.
     """
+    overrides = overrides or {}
     try:
-        given = parse_file(place(path, what)).data
-    except OSError as error:
-        raise ValueError(str(error)) from error
-    given = {} if given is None else given
+        parsed = parse_file(place(path, what))
+    except (OSError, ValueError) as error:
+        raise RecordError(str(error)) from error
+    given = {} if parsed.data is None else parsed.data
     if not isinstance(given, dict):
-        raise ValueError(f"{path} must hold fields of {what}, got {type(given).__name__}")
-    known = {field.name for field in dataclasses.fields(kind)}
-    if unknown := sorted(map(str, set(given) - known)):
-        raise ValueError(f"{path}: unknown fields {unknown}; {what} has {sorted(known)}")
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
-
-
-def check_kind(name: str, value: object, example: object) -> None:
-    """Refuse a value of another kind than `example`, the field's default; integers count as floats, bools do not.
-
-    A default that tells no kind (None, a missing one) allows everything.
-
-    Raises:
-        ValueError: another kind, or a number that is not finite.
-    """
-    kinds = {bool: "true or false", int: "an integer", float: "a finite number", tuple: "a list"}
-    if type(example) not in kinds:
-        return
-    if isinstance(example, tuple):
-        right = isinstance(value, tuple) and all(_is(one, type(example[0])) for one in value)
-        wanted = f"a list, each {kinds[type(example[0])]}"
-    else:
-        right, wanted = _is(value, type(example)), kinds[type(example)]
-    if not right:
-        shown = repr(value)
-        raise ValueError(f"{name} must be {wanted}, got {shown if len(shown) <= 60 else shown[:60] + '…'}")
-
-
-def _is(value: object, kind: type) -> bool:
-    if kind is float:
-        return isinstance(value, int | float) and is_finite(value)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
+        raise RecordError(f"{path} must hold fields of {what}, got {type(given).__name__}")
+    known = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for name in given:
+        if name not in known:
+            line = parsed.lines.get((str(name),), 1)
+            raise RecordError(f"{path}, line {line}: {name}: unknown field; {what} has {', '.join(sorted(known))}")
+    try:
+        return TypeAdapter(kind).validate_json(json.dumps({**(defaults or {}), **given, **overrides}, default=str))
+    except ValidationError as error:
+        if error.errors()[0]["loc"][:1] in {(name,) for name in overrides}:
+            raise RecordError(told(error)) from error
+        raise RecordError(told(error, str(path), parsed.lines)) from error

@@ -1,15 +1,20 @@
-"""Text for a terminal: nothing in it moves the cursor, and no secret of an address stands in it.
+"""What is told to people, on terminals and in logs: nothing moves the cursor, no secret of an address stands in it.
 
-Owns the escaping of what files, folders and servers are called, and the removal of user information from URLs. Imports
-the standard library only.
+Owns the escaping of what files, folders and servers are called, and the removal of user information from URLs, also in
+what the Hub's clients log and raise. Imports the standard library only.
 """
 
 from __future__ import annotations
 
+import logging
 import re
 import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+CLIENTS = ("huggingface_hub", "httpx", "httpcore", "datasets", "fsspec", "diffusers")
+"""Whose loggers are told to leave users out; httpx2 and httpcore2 begin alike."""
 _USER = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
 """Control characters, lone surrogates, and what ends a line without looking so."""
@@ -62,3 +67,45 @@ class PrintableStream:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.stream, name)
+
+
+class _WithoutUsers(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        if (kept := without_user(message)) != message:
+            record.msg, record.args = kept, ()
+        if record.exc_info and record.exc_info[1] is not None:
+            hide_users(record.exc_info[1])
+        return True
+
+
+_FILTER = _WithoutUsers()
+
+
+@contextmanager
+def users_hidden() -> Iterator[None]:
+    """Within it, clients log addresses without `user:token@`, and no exception that leaves it holds one."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith(CLIENTS):
+            logging.getLogger(name).addFilter(_FILTER)
+    try:
+        yield
+    except BaseException as error:
+        hide_users(error)
+        raise
+
+
+def hide_users(error: BaseException) -> None:
+    """Take users out of what an exception says, and all that it was raised from or during."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        one = waiting.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.args = tuple(without_user(each) if isinstance(each, str) else each for each in one.args)
+        for name, value in vars(one).items():
+            if isinstance(value, str):
+                setattr(one, name, without_user(value))
+        waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]

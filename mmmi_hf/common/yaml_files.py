@@ -1,13 +1,14 @@
-"""YAML that others wrote: read once, with the line of every field, within bounds.
+"""YAML: that of others, read once, with the line of every field, within bounds; and the one way in which we write it.
 
 Owns what is refused before anything is built: too many bytes, values or levels – an alias counts as all that it
-repeats – and a field given twice. Knows nothing of what the fields mean.
+repeats – and a field given twice. What is written quotes texts that YAML 1.1 (PyYAML, `datasets`) or YAML 1.2 (the Hub)
+reads as something else than a text: names such as `1e3`, `0o7` and `yes`. Knows nothing of what the fields mean.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,12 @@ MOST_BYTES = 8 << 20
 MOST_VALUES = 200_000
 """Texts, numbers, lists and mappings together; a larger template is an image."""
 MOST_LEVELS = 64
+NO_TEXT = re.compile(
+    r"~|null|true|false|[-+]?[0-9]+|0o[0-7]+|0x[0-9a-f]+|[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)(e[-+]?[0-9]+)?"
+    r"|[-+]?\.inf|\.nan",
+    re.IGNORECASE,
+)
+"""What the core schema of YAML 1.2 takes for null, a truth value or a number."""
 
 
 class YamlError(ValueError):
@@ -109,7 +116,7 @@ def _check_bounds(text: str) -> None:
         if isinstance(event, yaml.AliasEvent):
             if any(anchor == event.anchor for anchor, _ in begun):
                 raise YamlError(f"the alias *{event.anchor} stands in what it repeats; write it out", line)
-            more, deep = named.get(event.anchor, (1, 0))
+            more, deep = named.get(str(event.anchor), (1, 0))
         elif isinstance(event, yaml.NodeEvent):
             more, deep = 1, int(isinstance(event, yaml.CollectionStartEvent))
         else:
@@ -161,3 +168,40 @@ def dotted(path: FieldPath) -> str:
 def _one_line(error: object) -> str:
     text = printable(re.sub(r"\s+", " ", str(error)).strip())
     return text if len(text) <= 200 else f"{text[:200]}…"
+
+
+class _Dumper(yaml.SafeDumper):
+    """PyYAML's own, which quotes what YAML 1.1 would not read as a text, and what YAML 1.2 would not."""
+
+    def represent_scalar(self, tag: str, value: Any, style: str | None = None) -> yaml.ScalarNode:
+        """As in PyYAML, with quotes around what YAML 1.2 takes for something else than a text."""
+        if tag == "tag:yaml.org,2002:str" and style is None and NO_TEXT.fullmatch(value):
+            style = "'"
+        return super().represent_scalar(tag, value, style=style)
+
+
+class _ShortLists(_Dumper):
+    """Lists without mappings in them in one line."""
+
+    def represent_sequence(
+        self, tag: str, sequence: Iterable[Any], flow_style: bool | None = None
+    ) -> yaml.SequenceNode:
+        flat = not any(isinstance(value, Mapping) for value in sequence)
+        return super().represent_sequence(tag, sequence, flow_style=flat)
+
+
+def dump(data: Any, *, short_lists: bool = False) -> str:
+    """Plain values as YAML, fields in the order given.
+
+    Args:
+        data: a mapping or a list.
+        short_lists: write lists without mappings in them in one line: templates, mixing.
+    """
+    dumper = _ShortLists if short_lists else _Dumper
+    text: str = yaml.dump(data, Dumper=dumper, sort_keys=False, allow_unicode=True, width=120)
+    return text
+
+
+def front_matter(fields: Mapping[str, Any]) -> str:
+    """Fields as the head of a card: between lines of dashes, and an empty line below."""
+    return f"---\n{dump(dict(fields))}---\n\n"

@@ -228,12 +228,12 @@ class _Run:
         self.config, self.folder, self.processes, self.before = config, folder, processes, set(before)
         self.network_fraction = 0.0
         quantities(config.model)  # refuses what has no ground truth
+        self.bijections = load_bijections(config, device=processes.device(device), **computing)
+        self.columns: datasets.Features = features(config.model, views_of(self.bijections), **config.stored)
         if (size := row_bytes(self.columns)) > MOST_ROW:
             raise ConfigurationError(
                 f"a row has {size / 1e6:,.0f} MB, at most {MOST_ROW / 1e6:,.0f} MB are read back; make shapes smaller"
             )
-        self.bijections = load_bijections(config, device=processes.device(device), **computing)
-        self.columns: datasets.Features = features(config.model, views_of(self.bijections), **config.stored)
         self.key = row_key(config, self.bijections, **computing)
         self.shards = Shards(_store(folder, config), config, self.columns, self.key)
         folder.check_others(config.name)

@@ -161,11 +161,14 @@ class Bijection(ABC):
         """
 
     def set_up(self, *, channels_last: bool = False, compiled: bool = False) -> None:
-        """How a network is to compute, which changes the last bits of its output. Nothing without a network."""
+        """How a network is to compute: `channels_last` in memory, `compiled`. It changes the last bits of the output.
+
+        Does nothing without a network.
+        """
         del channels_last, compiled
 
     def warm_up(self, batch_size: int, class_label: int | None = None) -> None:
-        """Do now, in one thread, what the first call on batch_size rows would do once. Nothing if there is nothing."""
+        """Do now, in one thread, what the first call on batch_size rows of a class_label would do once, if anything."""
         del batch_size, class_label
 
 

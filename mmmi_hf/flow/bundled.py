@@ -10,9 +10,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import place
-from mmmi_hf.common.secrets import users_hidden
+from mmmi_hf.common.places import is_repository, place
+from mmmi_hf.common.terminal import users_hidden
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

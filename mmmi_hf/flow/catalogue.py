@@ -11,8 +11,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import place
+from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.flow import description, elementwise
 from mmmi_hf.flow.bundled import bundled_pipelines, unknown
 from mmmi_hf.flow.elementwise._base import ElementwiseBijection

@@ -7,11 +7,9 @@ measured on a copy.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import statistics
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from mmmi_hf.common.numbers import is_whole
+from mmmi_hf.common.records import Record
 from mmmi_hf.flow.computing.precision import exact
 
 if TYPE_CHECKING:
@@ -34,8 +33,7 @@ REACH = {torch.float64: 1e-7, torch.float32: 3e-4}
 """Of finite differences, in units of the norm of the point."""
 
 
-@dataclass(frozen=True)
-class RoundTripReport:
+class RoundTripReport(Record):
     """Error and price of latents → images → latents.
 
     Attributes:
@@ -53,18 +51,14 @@ class RoundTripReport:
     seed: int
     dtype: str
     batch_size: int
-    relative_error_max: float | None
-    relative_error_median: float | None
+    relative_error_max: float | None = None
+    relative_error_median: float | None = None
     failures: int
     forward_evaluations: int
     inverse_evaluations_mean: float
     inverse_evaluations_max: int
     forward_seconds: float
     inverse_seconds: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return dataclasses.asdict(self)
 
 
 def round_trip(
@@ -122,9 +116,9 @@ def round_trip(
     finite = [error for error in errors if math.isfinite(error)]
     return RoundTripReport(
         n=len(errors),
-        seed=seed,
+        seed=int(seed),
         dtype=str(dtype).removeprefix("torch."),
-        batch_size=batch_size,
+        batch_size=int(batch_size),
         relative_error_max=max(finite, default=None),
         relative_error_median=statistics.median(finite) if finite else None,
         failures=len(errors) - len(finite),
@@ -136,8 +130,7 @@ def round_trip(
     )
 
 
-@dataclass(frozen=True)
-class StepEvidence:
+class StepEvidence(Record):
     """What was seen of one step S(x) = x + hΨ(x), the extremes over all samples.
 
     Attributes:
@@ -155,34 +148,16 @@ class StepEvidence:
     monotonicity: float
 
 
-@dataclass(frozen=True)
-class StepCertificate:
-    """Evidence per step, and how it was gathered: samples, seed and Krylov iterations."""
+class StepCertificate(Record):
+    """Evidence per step and the extremes over all, and how it was gathered: samples, seed and Krylov iterations."""
 
     samples: int
     seed: int
     iterations: int
     steps: tuple[StepEvidence, ...]
-
-    @property
-    def contraction(self) -> float:
-        """Largest h‖J‖ of all steps."""
-        return max(step.contraction for step in self.steps)
-
-    @property
-    def smallest_stretch(self) -> float:
-        """Smallest 1 + hλ_min((J + Jᵀ)/2) of all steps."""
-        return min(step.smallest_stretch for step in self.steps)
-
-    @property
-    def monotonicity(self) -> float:
-        """Smallest pairwise monotonicity of all steps."""
-        return min(step.monotonicity for step in self.steps)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: the fields, and the extremes over all steps."""
-        extremes = {name: getattr(self, name) for name in ("contraction", "smallest_stretch", "monotonicity")}
-        return {**dataclasses.asdict(self), "steps": [dataclasses.asdict(step) for step in self.steps], **extremes}
+    contraction: float
+    smallest_stretch: float
+    monotonicity: float
 
 
 def step_certificate(
@@ -252,7 +227,15 @@ def step_certificate(
         )
         for k, seen in enumerate(evidence)
     )
-    return StepCertificate(samples=samples, seed=seed, iterations=iterations, steps=steps)
+    return StepCertificate(
+        samples=int(samples),
+        seed=int(seed),
+        iterations=int(iterations),
+        steps=steps,
+        contraction=max(step.contraction for step in steps),
+        smallest_stretch=min(step.smallest_stretch for step in steps),
+        monotonicity=min(step.monotonicity for step in steps),
+    )
 
 
 def extremes(

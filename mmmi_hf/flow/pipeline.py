@@ -285,7 +285,8 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         """Latents of images: every discrete step undone to rounding, last to first.
 
         Args:
-            images: (n, *latent_shape), as `__call__` returned them; the other arguments are those of `__call__`.
+            images: (n, *latent_shape), as `__call__` returned them.
+            class_labels, batch_size: as in `__call__`.
             tolerance: relative residual of a step, by default that of the dtype; see the scheduler's `invert_step`.
             on_failure: "raise", or "nan" to return NaN in the rows that could not be inverted.
 
@@ -329,7 +330,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         return private
 
     def set_up(self, *, channels_last: bool = False, compiled: bool = False) -> None:
-        """How the network computes: another layout in memory, or compiled at its first call."""
+        """How the network computes: another layout in memory (channels_last), or compiled at its first call."""
         if channels_last:
             self.unet.to(memory_format=torch.channels_last)
         if compiled:
@@ -340,12 +341,15 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             self.unet.compile()
 
     def warm_up(self, batch_size: int, class_label: int | None = None) -> None:
-        """A network that is compiled compiles itself now, which several threads at once must not ask of it."""
+        """A network that is compiled compiles itself now, for a call with this batch_size and class_label.
+
+        Several threads at once must not ask that of it.
+        """
         if self.unet._compiled_call_impl is not None:
             self(torch.zeros(batch_size, *self.latent_shape, dtype=self.dtype, device=self.device), class_label)
 
     def velocity(self, class_labels: torch.Tensor | None) -> Velocity:
-        """The velocity field (x, t) → v of rows with these labels (B,), in the layout of images."""
+        """The velocity field (x, t) → v of rows with these class_labels, (B,), in the layout of images."""
         scale, patch = self.scheduler.config.timestep_scale, self.config.patch_size
 
         def field(x: torch.Tensor, t: float) -> torch.Tensor:
@@ -408,9 +412,12 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], safe_serialization: bool = True, **kwargs: Any
     ) -> None:
-        """Save configuration and weights, as safetensors only; further arguments are those of diffusers.
+        """Save configuration and weights, as safetensors only. Where a pipeline was loaded from is not stored.
 
-        Where a pipeline was loaded from is not stored.
+        Args:
+            save_directory: a folder; made if it is not there.
+            safe_serialization: True.
+            kwargs: of diffusers.
 
         Raises:
             ValueError: safe_serialization is False, or a variant: what would be saved could not be loaded.
@@ -441,7 +448,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             name_or_path_or_repo: a bundled name wins over a folder of that name, a folder over a repository.
             revision: commit, tag or branch of a repository.
             dtype: what the weights are converted to, by default float32; they may be stored in less.
-            cache_dir: download cache of the Hub client; so are the next two arguments the Hub client's.
+            cache_dir, token, local_files_only: of the Hub's client.
             torch_dtype: what diffusers calls dtype as well.
             others: further arguments of diffusers have one meaning here, or none; the message says why.
 

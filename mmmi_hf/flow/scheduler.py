@@ -109,8 +109,17 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
     def set_timesteps(
         self, num_inference_steps: int | None = None, device: str | torch.device | None = None
     ) -> FlowMatchODEScheduler:
-        """Compute the grid in float64: `times` (n + 1 numbers from 0 to 1) and `timesteps`, what a network is fed at
-        the start of each step (n values, float32 tensor on `device`). None takes the configured number of steps.
+        """Compute the grid in float64.
+
+        Sets `times`, n + 1 numbers from 0 to 1, and `timesteps`, what a network is fed at the start of each step: n
+        values, a float32 tensor.
+
+        Args:
+            num_inference_steps: n; None for the configured number.
+            device: of `timesteps`.
+
+        Raises:
+            ValueError: no positive integer, or another than that of a grid of one's own.
         """
         n = self.config.num_inference_steps if num_inference_steps is None else num_inference_steps
         if not is_whole(n, 1):
@@ -136,6 +145,7 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
 
     @property
     def evaluations_per_step(self) -> int:
+        """How often `step` asks for the velocity."""
         return 2 if self.config.solver == "midpoint" else 1
 
     def step(self, velocity: Velocity, k: int, sample: torch.Tensor) -> torch.Tensor:
@@ -156,7 +166,10 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         return torch.add(sample, slope, alpha=h)
 
     def reverse_step(self, velocity: Velocity, k: int, sample: torch.Tensor) -> torch.Tensor:
-        """The same formula run from t_{k+1} to t_k: undoes step k to the order of the solver only."""
+        """The same formula run from t_{k+1} to t_k: undoes step k to the order of the solver only.
+
+        `velocity` and `k` are as in `step`, `sample` is x_{k+1}.
+        """
         t, h = self._interval(k)
         slope = velocity(sample, t + h)
         if self.config.solver == "midpoint":

@@ -11,9 +11,8 @@ from typing import Any
 
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
-from mmmi_hf.common.yaml_files import YamlError, parse
+from mmmi_hf.common.yaml_files import YamlError, front_matter, parse
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, size_category
-from mmmi_hf.dataset.cards.front_matter import front_matter
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH
 from mmmi_hf.hub.client.errors import HubRequestError
 
@@ -45,7 +44,7 @@ def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str
     ours_by_name = _entries(ours.get("dataset_info"))
     merged["dataset_info"] = list(_merged(infos, ours_by_name, replaced).values())
     merged["size_categories"] = [size_category(_rows(merged["dataset_info"]))]
-    return f"---\n{front_matter(merged)}---\n\n{_merged_text(their_text, our_text)}"
+    return front_matter(merged) + _merged_text(their_text, our_text)
 
 
 def split_card(text: str) -> tuple[Fields, str]:

@@ -7,6 +7,7 @@ import pytest
 
 from mmmi_hf.dataset.certificate.floors import MeasuredMap
 from mmmi_hf.flow.evaluation import evaluate as evaluation
+from mmmi_hf.flow.evaluation.record import Evaluation
 from tests.networks import smaller_flow
 
 
@@ -15,7 +16,7 @@ def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
 
     def measured(pipeline, dataset, out, **keywords):
         seen.update(keywords, pipeline=pipeline, dataset=dataset, out=out)
-        return {"parts": {"storage": {"results": {"rows": 3, "formats": {"float32": {"relative_error": 1e-6}}}}}}
+        return Evaluation.read(Path("model_cards/fashion-mnist/evaluation.json"))
 
     monkeypatch.setattr(evaluation, "evaluate_flow", measured)
     numbers = ("--samples-per-class", 1, "--round-trip-per-class", 2, "--certificate-per-class", 3)
@@ -24,6 +25,7 @@ def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
     code, out, _ = run("evaluate-flow", "pipe", "--dataset", "data", "--out", tmp_path, *numbers, *files, *others)
     assert code == 0
     assert "storage: formats.float32.relative error" in out
+    assert "samples: accuracy.samples.overall.value" in out
     assert seen == {
         "pipeline": "pipe",
         "dataset": "data",

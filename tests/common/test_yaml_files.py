@@ -1,16 +1,21 @@
-"""YAML that others wrote: bounds, lines, and one line for each refusal."""
+"""YAML that others wrote: bounds, lines, one line for each refusal; and what we write is the same for every reader."""
 
+import dataclasses
 import os
 import time
 from pathlib import Path
 
+import datasets
 import pytest
 import yaml
 
 from mmmi_hf.common import yaml_files
-from mmmi_hf.common.yaml_files import YamlError, parse, parse_file
+from mmmi_hf.common.yaml_files import YamlError, dump, front_matter, parse, parse_file
+from tests.dataset.certificate.forgeries import SMALL
+from tests.support import generate
 
 BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 10))
+TEXTS = ["1e3", "1E-3", "0o7", "0x1F", ".5", "1.", "+12", "-.inf", ".NaN", "~", "Null", "TRUE", "yes", "off", "1.0.0"]
 
 
 def test_data_and_lines():
@@ -96,3 +101,31 @@ def test_files(tmp_path):
         file.truncate(yaml_files.MOST_BYTES + 1)
     with pytest.raises(YamlError, match="expected at most"):
         parse_file(tmp_path / "large")
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_texts_that_look_like_something_else(text):
+    written = dump({"config_name": text, text: [text]})
+    assert yaml.safe_load(written) == {"config_name": text, text: [text]}
+    if text != "1.0.0":
+        assert written == f"config_name: '{text}'\n'{text}':\n- '{text}'\n"
+
+
+def test_other_texts_and_numbers_stay_bare():
+    fields = {"name": "common-cause-1.0", "rows": 3, "share": 0.5, "default": True, "nothing": None}
+    assert dump(fields) == (written := "name: common-cause-1.0\nrows: 3\nshare: 0.5\ndefault: true\nnothing: null\n")
+    assert front_matter(fields) == f"---\n{written}---\n\n"
+
+
+def test_lists_are_short_where_that_is_asked_for():
+    fields = {"mixing": [[1.0, 0.0], [0.0, 1.0]], "modalities": [{"pipeline": "1e3"}]}
+    written = "mixing: [[1.0, 0.0], [0.0, 1.0]]\nmodalities:\n- pipeline: '1e3'\n"
+    assert dump(fields, short_lists=True) == written
+
+
+def test_a_configuration_whose_name_is_a_number(tmp_path):
+    folder = generate(dataclasses.replace(SMALL, name="1e3"), tmp_path / "out", certify=False).folder
+    card = (folder / "README.md").read_text()
+    assert "config_name: '1e3'" in card
+    assert "config_name: 1e3" not in card
+    assert datasets.get_dataset_config_names(str(folder)) == ["1e3", "ground_truth"]

@@ -16,6 +16,7 @@ import numpy as np
 
 from mmmi_hf import common_cause
 from mmmi_hf.benchmark import ExactPairs, Pairs, Training, make_estimator
+from mmmi_hf.benchmark.estimator import setting_types
 from mmmi_hf.benchmark.networks.training import one_thread
 from mmmi_hf.benchmark.registry import estimator_class
 
@@ -36,7 +37,7 @@ def data(side: int, rows: int, pair: tuple[str, str]) -> list[Pairs]:
 
 def seconds(name: str, parts: list[Pairs], training: Training, full_steps: int) -> float:
     """Processor seconds of one cell, training carried on to the full number of steps."""
-    trained = "training" in estimator_class(name).__dataclass_fields__  # type: ignore[attr-defined]
+    trained = "training" in setting_types(estimator_class(name))
     estimator = make_estimator(name, **({"training": training} if trained else {}))
     begin = time.process_time()
     estimator.fit(parts[0], parts[1], seed=0)

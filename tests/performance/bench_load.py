@@ -1,6 +1,6 @@
 """Prints how fast a published dataset is loaded, and how little of it the first row takes. Asserts nothing.
 
-Two 3×32×32 float32 images per row through the identity (so that generation takes no time), packed as `generate` packs.
+Two 3×32×32 float32 images per row through the identity (so that generation takes no time), stored as `generate` does.
 All ratios are measured side by side in one run; every figure is the best of several repetitions.
 
 Run: python -m tests.performance.bench_load [ROWS]

@@ -31,6 +31,7 @@ class BarberAgakov(Estimator):
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.training.split:
             raise ValueError("'ba' is not of the paper and has no recipe without a split; leave --paper out")
 

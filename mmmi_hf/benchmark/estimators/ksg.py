@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import final
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
-from mmmi_hf.benchmark.neighbours import Scaling, check_natural, flat, measured_ksg
+from mmmi_hf.benchmark.neighbours import Scaling, flat, measured_ksg
 from mmmi_hf.benchmark.pairs import Pairs
+from mmmi_hf.common.records import Positive
 
 
 @register_estimator("ksg")
@@ -17,10 +18,7 @@ class KSG(Estimator):
     """Nearest neighbours of all coordinates, standardised with constants of the training rows."""
 
     order = 200
-    neighbours: int = 3
-
-    def __post_init__(self) -> None:
-        check_natural("neighbours", self.neighbours)
+    neighbours: Positive = 3
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         self._scalings = [Scaling.of(flat(block)) for block in (train.a, train.b)]

@@ -20,6 +20,7 @@ from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_e
 from mmmi_hf.benchmark.neighbours import Scaling, flat, measured_ksg
 from mmmi_hf.benchmark.networks.training import seeded
 from mmmi_hf.benchmark.pairs import Pairs
+from mmmi_hf.common.records import Positive
 
 INSTALL = "pip install scikit-learn && pip install --no-deps latentmi"
 _LEAST_COLUMNS = 8
@@ -36,9 +37,9 @@ class LatentMI(Estimator):
     """Representations of `dimensions` numbers each by latentmi's cross-predicting autoencoders, then KSG."""
 
     order = 400
-    dimensions: int = 8
-    epochs: int = 300
-    neighbours: int = 3
+    dimensions: Positive = 8
+    epochs: Positive = 300
+    neighbours: Positive = 3
 
     @classmethod
     def require(cls) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
 from mmmi_hf.benchmark.pairs import Pairs, derangement
+from mmmi_hf.common.records import Positive
 
 
 @register_estimator("oracle-dv")
@@ -24,7 +25,7 @@ class OracleDV(Estimator):
 
     order = 310
     uses_exact = True
-    rounds: int = field(default=8)
+    rounds: Positive = 8
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         self._rounds_seed = seed

@@ -8,6 +8,7 @@ from typing import final
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
 from mmmi_hf.benchmark.neighbours import Scaling, measured_ksg
 from mmmi_hf.benchmark.pairs import Pairs
+from mmmi_hf.common.records import Positive
 
 
 @register_estimator("oracle-ksg")
@@ -18,7 +19,7 @@ class OracleKSG(Estimator):
 
     order = 300
     uses_exact = True
-    neighbours: int = 3
+    neighbours: Positive = 3
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         self._scalings = [Scaling.of(side) for side in train.known().sufficient()]

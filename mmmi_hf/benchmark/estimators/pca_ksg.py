@@ -8,8 +8,9 @@ from typing import final
 import numpy as np
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
-from mmmi_hf.benchmark.neighbours import check_natural, flat, measured_ksg
+from mmmi_hf.benchmark.neighbours import flat, measured_ksg
 from mmmi_hf.benchmark.pairs import Pairs
+from mmmi_hf.common.records import Positive
 
 
 @register_estimator("pca-ksg")
@@ -19,12 +20,8 @@ class PCAKSG(Estimator):
     """Nearest neighbours of each block's first principal components, which are those of the training rows."""
 
     order = 210
-    components: int = 4
-    neighbours: int = 3
-
-    def __post_init__(self) -> None:
-        check_natural("components", self.components)
-        check_natural("neighbours", self.neighbours)
+    components: Positive = 4
+    neighbours: Positive = 3
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         self._maps = [self._components(flat(block)) for block in (train.a, train.b)]

@@ -29,11 +29,12 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from mmmi_hf.benchmark.estimator import SOURCE
-from mmmi_hf.benchmark.networks.training import Training, one_thread
+from mmmi_hf.benchmark.networks.training import one_thread
 from mmmi_hf.benchmark.pairs import ExactPairs, Pairs
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
-from mmmi_hf.benchmark.registry import estimator_class, make_estimator
+from mmmi_hf.benchmark.registry import estimator_class
+from mmmi_hf.benchmark.settings import restored
 from mmmi_hf.common.files import read_json, write_text
 from mmmi_hf.common.locks import locked_folder
 
@@ -232,11 +233,11 @@ def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
     Raises:
         ValueError: the estimator's own file is not the one that was planned with.
     """
-    settings = dict(cell.settings["estimator"])
-    name, planned = settings.pop("estimator"), settings.pop(SOURCE, None)
-    estimator = make_estimator(name, **_restored(settings))
+    estimator, planned = restored(cell.settings["estimator"]), cell.settings["estimator"].get(SOURCE)
     if planned is not None and estimator.settings.get(SOURCE) != planned:
-        raise ValueError(f"the file of the estimator {name!r} was changed during the run; give the same command again")
+        raise ValueError(
+            f"the file of the estimator {estimator.name!r} was changed during the run; give the same command again"
+        )
     seed = cell.settings["seed"]
     parts = [pairs_of(source, cell, split, exact=estimator.uses_exact) for split in SPLITS]
     if cell.settings["null"]:
@@ -272,8 +273,3 @@ def pairs_of(source: Source, cell: Cell, split: str, *, exact: bool) -> Pairs:
             raise ValueError(f"y of {config!r} is not what its causal model and seed give; the oracles do not know it")
         known = ExactPairs.of(model, latents, first, second)
     return Pairs(columns[first], columns[second], known)
-
-
-def _restored(settings: dict[str, Any]) -> dict[str, Any]:
-    """Constructor arguments from plain values."""
-    return {name: Training(**value) if name == "training" else value for name, value in settings.items()}

@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-import yaml
 from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
 from mmmi_hf.benchmark.downstream.plots import write_downstream_plots
@@ -39,6 +38,7 @@ from mmmi_hf.benchmark.protocol.plan import Plan
 from mmmi_hf.benchmark.protocol.summary import markdown, results_table, summarize
 from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, truth_figure
 from mmmi_hf.common.files import slug, write_json, write_text
+from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.figures.style import save
 
 Record = dict[str, Any]
@@ -184,9 +184,7 @@ def _write_drafts(plan: Plan, summary: Sequence[Record], folder: Path) -> None:
             for entry in summary
             if entry["estimator"] == name and entry["rmse"] is not None
         ]
-        text = "# Draft, not registered anywhere.\n" + yaml.safe_dump(
-            eval_result_entries_to_yaml(entries), sort_keys=False, allow_unicode=True
-        )
+        text = "# Draft, not registered anywhere.\n" + dump(eval_result_entries_to_yaml(entries))
         write_text(folder / f"{slug(name)}.yaml", text)
 
 

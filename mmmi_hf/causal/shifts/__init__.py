@@ -1,1 +1,19 @@
-"""Changes of a model whose size in nats is known: interventions on causes, modalities that are absent by chance."""
+"""Changes of a model whose size in nats is known: interventions on causes, modalities that are absent by chance.
+
+>>> import mmmi_hf
+>>> model = mmmi_hf.common_cause((1, 8, 8), mi=1.0)
+>>> louder = mmmi_hf.shifts.with_cause_scaled(model, 0, 2.0)  # do(ũ_1 ~ N(0, 4)): a model like any other
+>>> round(louder.mutual_information("x1", "y"), 4)
+1.6396
+>>> round(mmmi_hf.shifts.divergence_of_scale(model, 0, 2.0, ["x1", "x2"]), 4)  # KL(do ‖ observed), nats
+0.726
+>>> round(mmmi_hf.shifts.information_when_missing(model, {"x1": 0.5}, "x1", "y"), 4)
+0.5
+"""
+
+from __future__ import annotations
+
+from mmmi_hf.causal.shifts.interventions import divergence_of_scale, divergence_of_value, with_cause_scaled
+from mmmi_hf.causal.shifts.missingness import information_when_missing
+
+__all__ = ["divergence_of_scale", "divergence_of_value", "information_when_missing", "with_cause_scaled"]

@@ -6,7 +6,7 @@ The limit is that of Hall (1992), "On the removal of skewness by transformation"
 skewness γ becomes nearly normal under g(t) = t + γ t²/(3√n) + γ² t³/(27n) + γ/(6√n), whose inverse is explicit. It is
 made more cautious than the original in three ways, each for what a small sample does not show: quantiles are Student's,
 a positive sample skewness is taken 1.3 times (it is biased low) and a negative one as zero, and half of the error
-probability is kept in reserve. `tests/causal/statistics/test_coverage.py` simulates what that yields.
+probability is kept in reserve. `tests/causal/statistics/test_bounds.py` simulates what that yields.
 
 No such limit sees what the sample does not contain: see `unseen_share`.
 """

@@ -17,14 +17,14 @@ from huggingface_hub import DatasetCardData
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.cards import environment
-from mmmi_hf.dataset.cards.front_matter import front_matter
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import shown_in_card
 from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features
-from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
+from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE, TAGS
 
 TITLE = "Multimodal data with known mutual information"
 ANYWHERE = "PATH_OR_ID"
@@ -98,7 +98,7 @@ def _front_matter(
         pretty_name=TITLE,
         size_categories=[size_category(sum(manifest.rows for manifest in manifests.values()))],
         task_categories=["feature-extraction", *_tasks(manifests.values())],
-        tags=["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
+        tags=[*TAGS],
     )
     configs.to_dataset_card_data(data)
     DatasetInfosDict(infos).to_dataset_card_data(data)

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
 from mmmi_hf.causal import NotExactError
 from mmmi_hf.causal.quantities import Quantity, read
 from mmmi_hf.common.cards import Card, environment
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import (
     CAPTIONS,
     ROWS_SHOWN,
@@ -28,6 +27,7 @@ from mmmi_hf.dataset.cards.pictures import (
 from mmmi_hf.dataset.cards.text import equation_of, target_in_words
 from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.credits import LICENSE, TAGS
 from mmmi_hf.dataset.releases.family import Family
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 
@@ -65,7 +65,7 @@ def family_card(name: str) -> str:
         environment(__package__)
         .get_template(TEMPLATE)
         .render(
-            front_matter=_front_matter(family),
+            front_matter=front_matter({"license": LICENSE, "pretty_name": f"mmmi_hf: {family.name}", "tags": [*TAGS]}),
             family=family,
             configs=configs,
             lead=configs[0],
@@ -117,15 +117,6 @@ def _tuples(config: MMMIConfig) -> Figure:
     table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
     rows = {column: table.column(column).to_pylist() for column in table.column_names if not is_view_column(column)}
     return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows)
-
-
-def _front_matter(family: Family) -> str:
-    data = {
-        "license": "apache-2.0",
-        "pretty_name": f"mmmi_hf: {family.name}",
-        "tags": ["mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686"],
-    }
-    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n"
 
 
 def _information(configs: Sequence[MMMIConfig]) -> Table:

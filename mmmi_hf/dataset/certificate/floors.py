@@ -32,11 +32,11 @@ from mmmi_hf.causal.statistics.shares import (
     grades_of_losses,
     grades_of_replays,
 )
-from mmmi_hf.common.records import Record
+from mmmi_hf.common.records import Count, Record
 from mmmi_hf.dataset.certificate.bounds import Plan
 from mmmi_hf.dataset.certificate.replays import least_share
 from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample
-from mmmi_hf.dataset.format.manifest import Count, Manifest, ModalityEntry
+from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 MAP_TOLERANCE = 2e-5

@@ -24,7 +24,7 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 
 def check_folder(folder: str | os.PathLike[str], config: str) -> list[str]:
-    """What is wrong with a configuration of a dataset folder, as far as can be said without inverting an image.
+    """What is wrong with `config` in a dataset folder, as far as can be said without inverting an image.
 
     Digests and sizes of all files, nothing else among the data, the manifest's own consistency; and of what is derived,
     a ground truth that is the one of the causal model and of the certificate that binds this manifest (without one, no

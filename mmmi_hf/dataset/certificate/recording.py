@@ -26,7 +26,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 
 METHOD = (
-    "Sampled rows of the packed Parquet are inverted through the pipeline. Upper bounds: analytic, by data processing. "
+    "Sampled rows of the stored Parquet are inverted through the pipeline. Upper bounds: analytic, by data processing. "
     "Lower bounds for a target: I - 1/2 ln(1 + U), U the upper confidence limit of the share by which storage raises "
     "the mean squared error of the analytic decoder (paired with replayed latents), or -1/2 ln(1 - r^2) with the "
     "correlation of the decoded target; for two modalities: the submodular bound I - m ln(1 + U), or Donsker-Varadhan "

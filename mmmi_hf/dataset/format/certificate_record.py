@@ -14,17 +14,15 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from mmmi_hf.common.files import UnusableFileError, read_regular, sha256_of, write_text
-from mmmi_hf.common.records import Record, RecordError
+from mmmi_hf.common.files import sha256_of
+from mmmi_hf.common.records import Amount, Count, Digest, Record, RecordError, Share
 from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.format.manifest import Count, Digest, format_of
+from mmmi_hf.dataset.format.manifest import format_of
 
 CERTIFICATE_FORMAT: Final = 3
 """To be raised whenever what a certificate must say changes: its fields, tests, bounds or tolerances."""
 
-Amount = Annotated[float, Field(ge=0.0)]
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Kind = Literal["float32", "float64", "view"]
 """What was inverted: the float column in float32 or in float64, or the view."""
 
@@ -214,22 +212,12 @@ class CertificateRecord(Record):
         """Put it in place."""
         if self.format != CERTIFICATE_FORMAT:
             raise ValueError(f"a certificate of format {self.format} is read, and never written")
-        write_text(path, self.to_json())
+        super().write(path)
 
     @classmethod
-    def read(cls, path: Path) -> CertificateRecord:
-        """The certificate in a file.
-
-        Raises:
-            FileNotFoundError: there is none.
-            RecordError: the file is something else.
-        """
-        try:
-            text = read_regular(path)
-        except UnusableFileError as error:
-            raise RecordError(str(error)) from error
+    def parse(cls, text: bytes, where: str) -> CertificateRecord:
         older = format_of(text) == format_1.CERTIFICATE
-        return cls.from_json(text, path.name, translated=format_1.certificate_fields if older else None)
+        return cls.from_json(text, where, translated=format_1.certificate_fields if older else None)
 
 
 def bound_certificate(folder: DatasetFolder, config: str) -> CertificateRecord | None:

@@ -19,13 +19,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.common.files import read_regular, sha256_of, sync
+from mmmi_hf.common.files import read_regular, sha256_of, sync, unique
 from mmmi_hf.common.locks import locked_folder
 from mmmi_hf.common.places import PlaceError, folder_to_read, folder_to_write
 from mmmi_hf.common.records import RecordError
@@ -157,7 +156,7 @@ class DatasetFolder:
 
     def remove_work(self, config: str) -> None:
         """Remove what making a configuration left, once it is complete."""
-        gone = self.work(config).with_name(f".{config}.{uuid.uuid4().hex}")  # at once: others see all of it or nothing
+        gone = unique(self.work(config).parent, f".{config}.", "")  # at once: others see all of it or nothing
         with suppress(FileNotFoundError):
             self.work(config).replace(gone)
         for left in self.path.glob(f"{WORK}/.{config}.*"):

@@ -15,17 +15,12 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
-from mmmi_hf.common.files import UnusableFileError, read_regular, write_text
-from mmmi_hf.common.records import Record, RecordError
+from mmmi_hf.common.records import Count, Digest, Positive, Record, RecordError
 from mmmi_hf.dataset.format.format_1 import manifest_fields
 from mmmi_hf.dataset.format.views import View
 
 MANIFEST_FORMAT: Final = 2
 READ_FORMATS = (1, MANIFEST_FORMAT)
-
-Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0)]
-Positive = Annotated[int, Field(ge=1, le=2**53)]
 
 
 class FileEntry(Record):
@@ -184,24 +179,10 @@ class Manifest(Record):
         """Put it in place. What was read from format 1 stays as it is: a published manifest never changes."""
         if self.format != MANIFEST_FORMAT:
             raise ValueError(f"a manifest of format {self.format} is read, and never written")
-        write_text(path, self.to_json())
-
-    @classmethod
-    def read(cls, path: Path) -> Manifest:
-        """The manifest in a file.
-
-        Raises:
-            FileNotFoundError: there is none.
-            RecordError: the file is something else, or of a format that is not read here.
-        """
-        try:
-            return cls.parse(read_regular(path), str(path))
-        except UnusableFileError as error:
-            raise RecordError(str(error)) from error
+        super().write(path)
 
     @classmethod
     def parse(cls, text: bytes, where: str) -> Manifest:
-        """`read`, of the content of a file."""
         found = format_of(text)
         if found is not None and found not in READ_FORMATS:
             raise RecordError(

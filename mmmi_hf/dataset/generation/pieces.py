@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import uuid
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import pyarrow as pa
+
+from mmmi_hf.common.files import unique
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Pieces:
         with pa.ipc.new_stream(sink, table.schema) as writer:
             writer.write_table(table)
         content = sink.getvalue()
-        partial = self.folder / f"{uuid.uuid4().hex}.partial"
+        partial = unique(self.folder)
         try:
             with partial.open("wb") as stream:
                 stream.write(zlib.crc32(content, number).to_bytes(4, "little"))

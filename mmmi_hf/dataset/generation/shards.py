@@ -16,7 +16,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -28,7 +27,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.common.failures import Failure, FolderInUseError
-from mmmi_hf.common.files import sha256_of
+from mmmi_hf.common.files import sha256_of, unique
 from mmmi_hf.dataset.format.folder import WORK, shard_names
 from mmmi_hf.dataset.format.parquet import SHARD_BYTES, group_rows, regrouped, write_shard
 from mmmi_hf.dataset.format.schema import row_bytes
@@ -203,7 +202,7 @@ class Shards:
             DamagedShardError: what was read back is not what was written.
         """
         groups = [min(self.group_rows, shard.rows.stop - row) for row in shard.rows[:: self.group_rows]]
-        path = scratch / f"{uuid.uuid4().hex}.parquet"
+        path = unique(scratch, suffix=".parquet")
         try:
             size = write_shard(path, self.schema, regrouped(rows, groups))
             _compare(path, shard, regrouped(again, groups))

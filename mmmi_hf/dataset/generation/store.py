@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-import uuid
 from abc import ABC, abstractmethod
 from io import BufferedReader
 from pathlib import Path
 
-from mmmi_hf.common.files import sync
+from mmmi_hf.common.files import sync, unique
 
 
 class Store(ABC):
@@ -75,7 +74,7 @@ class LocalStore(Store):
 
     def put_if_absent(self, name: str, content: bytes | Path) -> bool:
         if isinstance(content, bytes):
-            partial = self.partial / f"{uuid.uuid4().hex}.partial"
+            partial = unique(self.partial)
             partial.write_bytes(content)
         else:
             partial = content

@@ -1,7 +1,7 @@
 """Making the missing shards: this process's share, then whatever is not there, with networks and writing side by side.
 
 Owns the order of work within a process. Four kinds of threads: this one draws latents; the networks' threads do nothing
-else, see `flow/threads.py`; writers encode and keep pieces; one packs the shard whose pieces are there.
+else, see `flow/threads.py`; writers encode and keep pieces; one writes the shard whose pieces are there.
 
 A process waits for nobody. It looks at what others have written about twice a second, skips that, and makes the rest,
 so that the last one living completes the set; what is made twice is what two had in hand at a time. A kill loses the
@@ -111,7 +111,7 @@ class Maker:
             bar = progress_bar(f"generating {self.config.name}{many}", self.config.rows, initial=there, shown=shown)
             self._bar = stack.enter_context(bar)
             self._writers = stack.enter_context(CancellingPool(WRITERS))
-            self._packer = stack.enter_context(CancellingPool(1))
+            self._finisher = stack.enter_context(CancellingPool(1))
             self._networks, workers = stack.enter_context(row_threads(self.bijections))
             self._warm_up()
             for _ in range(ATTEMPTS):
@@ -170,7 +170,7 @@ class Maker:
         images = [image.result() for image in piece.images]
         self.pieces.write(piece.number, finish(self.config, self.bijections, piece.prepared, images))
 
-    def _pack(self, shard: Shard) -> None:
+    def _write(self, shard: Shard) -> None:
         self.shards.put(shard, self._rows(shard), self._rows(shard), self.scratch)
 
     def _rows(self, shard: Shard) -> Iterator[pa.Table]:
@@ -204,27 +204,27 @@ class Maker:
 
     def _passed_shards(self) -> bool:
         passed = False
-        for shard, packed in list(self._open.items()):
-            if packed is None and shard.name not in self._recorded:
+        for shard, written in list(self._open.items()):
+            if written is None and shard.name not in self._recorded:
                 if self.pieces.numbers.issuperset(shard.pieces):
-                    self._open[shard] = self._packer.submit(self._pack, shard)
+                    self._open[shard] = self._finisher.submit(self._write, shard)
                 elif not any(number in self._flying for number in shard.pieces):
                     del self._open[shard]  # pieces are gone: somebody has finished the shard, or the next attempt does
                 else:
                     continue
-            elif packed is None or packed.done():
+            elif written is None or written.done():
                 del self._open[shard]
-                if packed is not None:
-                    self._settle(shard, packed)
+                if written is not None:
+                    self._settle(shard, written)
             else:
                 continue
             passed = True
         return passed
 
-    def _settle(self, shard: Shard, packed: Future[None]) -> None:
-        """What follows when a shard was packed."""
+    def _settle(self, shard: Shard, written: Future[None]) -> None:
+        """What follows when a shard was written."""
         try:
-            packed.result()
+            written.result()
         except DamagedPieceError:
             for number in shard.pieces:  # all that are damaged are made again in one attempt
                 with suppress(DamagedPieceError):

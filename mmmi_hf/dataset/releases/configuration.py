@@ -23,8 +23,9 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.arguments import shown
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.terminal import printable
+from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
-from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, dump_yaml, read_yaml
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, read_yaml
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
 CIFAR10_PIPELINE = "cifar10"
@@ -79,8 +80,10 @@ class MMMIConfig(datasets.BuilderConfig):
         rows: in all splits together (80 % train, 10 % validation, 10 % test).
         seed: of the latents; row r is drawn from the stream (seed, r).
         store_latents: also store the latents, columns z1 … zM.
-        store_posterior: of a target with classes, also store their exact probabilities given the row's modalities,
+            store_posterior: of a target with classes, also store their exact probabilities given the row's modalities,
             column y_posterior.
+            base_folder: of relative paths of pictures in `causal_model`; None for the working directory.
+        data_dir, data_files: of `datasets`, of no meaning here.
 
     Raises:
         ConfigurationError: a field that cannot be used (names the field and what would be right).
@@ -141,7 +144,11 @@ class MMMIConfig(datasets.BuilderConfig):
 
     @property
     def model(self) -> CausalModel:
-        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction)."""
+        """The causal model, built from `causal_model` once per value (`datasets` sets fields after construction).
+
+        Raises:
+            ConfigurationError: there is none, or it cannot be built; names the field.
+        """
         if isinstance(self.causal_model, CausalModel):
             return self.causal_model
         if not isinstance(self.causal_model, Mapping):
@@ -160,7 +167,7 @@ class MMMIConfig(datasets.BuilderConfig):
         return {"store_latents": self.store_latents, "store_posterior": self.store_posterior}
 
     def replace(self, **changes: Any) -> MMMIConfig:
-        """A copy with some fields changed; None leaves a field as it is."""
+        """A copy with the fields of `changes`; None leaves a field as it is."""
         given = {name: value for name, value in changes.items() if value is not None}
         return dataclasses.replace(self, **given) if given else self
 
@@ -212,11 +219,11 @@ class MMMIConfig(datasets.BuilderConfig):
             ],
             "causal_model": model_to_mapping(model) if isinstance(model, CausalModel) else dict(model or {}),
         }
-        return dump_yaml(fields)
+        return dump(fields, short_lists=True)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str]) -> MMMIConfig:
-        """Read a configuration file.
+        """Read the configuration file at `path`.
 
         Its fields are those of MMMIConfig; `causal_model` and `modalities` must be there, `name` defaults to the
         file's stem. Raises ConfigurationError naming the file, the line and the field.

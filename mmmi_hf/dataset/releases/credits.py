@@ -4,6 +4,7 @@ from __future__ import annotations
 
 HOMEPAGE = "https://arxiv.org/abs/2510.21686"
 LICENSE = "apache-2.0"
+TAGS = ("mutual-information", "multimodal", "synthetic", "benchmark", "mmmi-hf", "arxiv:2510.21686")
 CITATION = """\
 @misc{hashmani2025multimodal,
   title = {Multimodal Datasets with Controllable Mutual Information},

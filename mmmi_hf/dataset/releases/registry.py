@@ -13,8 +13,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import place
+from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape

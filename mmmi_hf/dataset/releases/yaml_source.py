@@ -1,17 +1,15 @@
 """Configurations as YAML, with the line of every field, so that an error can point at it.
 
-Owns the errors of configurations and the form in which one is written. Knows nothing of what the fields mean.
+Owns the errors of configurations. Knows nothing of what the fields mean.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from mmmi_hf.common.places import place
 from mmmi_hf.common.yaml_files import FieldPath, dotted, parse_file
@@ -67,19 +65,3 @@ def check_fields(data: Mapping[str, Any], known: tuple[str, ...], path: FieldPat
     for name in data:
         if name not in known:
             raise FieldError((*path, str(name)), f"unknown field; known here: {', '.join(known)}")
-
-
-class _Dumper(yaml.SafeDumper):
-    """Block style for mappings, flow style for lists of numbers."""
-
-    def represent_sequence(
-        self, tag: str, sequence: Iterable[Any], flow_style: bool | None = None
-    ) -> yaml.SequenceNode:
-        flat = not any(isinstance(value, Mapping) for value in sequence)
-        return super().represent_sequence(tag, sequence, flow_style=flat)
-
-
-def dump_yaml(data: Mapping[str, Any]) -> str:
-    """A mapping of plain values as YAML, fields in the order given."""
-    text: str = yaml.dump(dict(data), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
-    return text

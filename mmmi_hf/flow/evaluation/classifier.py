@@ -10,11 +10,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import torch
+from pydantic import Field
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import nn
@@ -22,7 +22,8 @@ from torch.nn import functional as F
 from tqdm.auto import tqdm
 
 from mmmi_hf.common.files import replacing
-from mmmi_hf.common.settings_file import check_kind, read_fields
+from mmmi_hf.common.records import Amount, Count, Positive
+from mmmi_hf.common.settings_file import read_settings, settings
 from mmmi_hf.flow.training.images import to_float
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _LAYOUT = 1  # part of the digest; to be raised when network or training change their meaning
 
 
-@dataclass(frozen=True)
+@settings
 class ClassifierSettings:
     """What a classifier depends on besides its images.
 
@@ -39,45 +40,22 @@ class ClassifierSettings:
     to `max_shift` pixels (edges reflected) and, if `horizontal_flips`, mirror images.
     """
 
-    widths: tuple[int, int, int] = (32, 64, 128)
-    epochs: int = 10
-    batch_size: int = 256
-    learning_rate: float = 0.2
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
-    max_shift: int = 2
+    widths: tuple[Positive, Positive, Positive] = (32, 64, 128)
+    epochs: Positive = 10
+    batch_size: Positive = 256
+    learning_rate: Annotated[float, Field(gt=0.0)] = 0.2
+    momentum: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.9
+    weight_decay: Amount = 5e-4
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    max_shift: Count = 2
     horizontal_flips: bool = False
     mixed_precision: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_kind(field.name, getattr(self, field.name), field.default)
-        if len(self.widths) != 3 or min(self.widths) < 1:
-            raise ValueError(f"widths must be three positive integers, got {self.widths!r}")
-        for name, smallest in (("epochs", 1), ("batch_size", 1), ("max_shift", 0), ("seed", 0), ("weight_decay", 0)):
-            if getattr(self, name) < smallest:
-                raise ValueError(f"{name} must be at least {smallest}, got {getattr(self, name)}")
-        if self.learning_rate <= 0 or not 0 < self.momentum < 1:
-            raise ValueError(
-                f"learning_rate must be above 0 and momentum in (0, 1), got {self.learning_rate} and {self.momentum}"
-            )
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must lie in [0, 1), got {self.label_smoothing}")
+    seed: Count = 0
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], *, seed: int = 0) -> ClassifierSettings:
-        """Read a file of settings; `seed` is taken unless the file has one.
-
-        Raises:
-            ValueError: the file cannot be read, or has unknown fields or impossible values.
-        """
-        given = read_fields(path, cls, "a classifier")
-        try:
-            return cls(**{"seed": seed, **given})
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+        """Read a file of settings; `seed` is taken unless the file has one. See `read_settings` for errors."""
+        return read_settings(cls, path, "a classifier", defaults={"seed": seed})
 
 
 class ImageClassifier(nn.Module):

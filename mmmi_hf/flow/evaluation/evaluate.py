@@ -1,91 +1,60 @@
 """The evaluation of a trained pipeline: everything that its model card states.
 
-Owns `evaluation.json` and its parts: samples, classification accuracy score, round trips, step certificate, storage.
+Owns which parts `evaluation.json` gets: samples, classification accuracy score, round trips, step certificate, storage.
 Each part is measured and written by itself, so that parts can be made in separate runs into the same file, and a part
 that is there with the same settings is kept. Joins the modules that measure; measures nothing itself. It may read data
 sets, and knows nothing of causal models.
-
-    {"format": 1, "pipeline": {…}, "parts": {NAME: {"settings", "results", "seconds", "command", "versions", …}}}
 """
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import platform
 import shlex
 import time
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import torch
 
-from mmmi_hf.common.files import read_json, write_json
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
 from mmmi_hf.flow.evaluation.quality import classification_accuracy_score, draw_sheets, sample_quality
+from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
+from mmmi_hf.flow.evaluation.record import (
+    EVALUATION,
+    AccuracyScore,
+    CertificateSettings,
+    Evaluation,
+    JudgedSamples,
+    Part,
+    Parts,
+    PipelineFacts,
+    RoundTripSettings,
+    SampleSettings,
+    Scheduler,
+    StorageSettings,
+)
 from mmmi_hf.flow.evaluation.sample_store import stored_samples
 from mmmi_hf.flow.evaluation.storage import storage_losses
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.training.images import LabelledImages, load_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mmmi_hf.flow.training.images import Fit
+    from mmmi_hf.common.records import Record
+    from mmmi_hf.flow.training.images import LabelledImages
 
 ClassifierChoice = ClassifierSettings | str | PathLike[str] | None
 """Settings of a classifier, or a YAML file of them."""
 
-REPORT = "evaluation.json"
 PACKAGES = ("mmmi-hf", "torch", "diffusers", "datasets", "numpy", "safetensors", "pillow")
-
-
-@dataclass(frozen=True)
-class EvaluationDataset:
-    """Where the real images come from, and how they become images of the pipeline; see `load_images`."""
-
-    source: str
-    train_split: str = "train"
-    test_split: str = "test"
-    revision: str | None = None
-    image_column: str | None = None
-    label_column: str | None = None
-    fit: Fit = "pad"
-
-    def load(self, pipeline: FlowMatchingPipeline, progress: bool) -> tuple[LabelledImages, LabelledImages]:
-        """Training and test images in the shape of the pipeline's.
-
-        Raises:
-            ValueError: the data set has other classes than the pipeline, or images that do not fit.
-        """
-        channels, size, _ = pipeline.latent_shape
-        train, test = (
-            load_images(
-                self.source,
-                split=split,
-                size=size,
-                channels=channels,
-                fit=self.fit,
-                image_column=self.image_column,
-                label_column=self.label_column,
-                revision=self.revision,
-                progress=progress,
-            )
-            for split in (self.train_split, self.test_split)
-        )
-        if len(train.class_names) != pipeline.num_classes or test.class_names != train.class_names:
-            raise ValueError(
-                f"dataset {self.source} has {len(train.class_names)} classes in training and {len(test.class_names)} "
-                f"in test, the pipeline has {pipeline.num_classes}; give the data set that the pipeline was trained on"
-            )
-        return train, test
 
 
 def evaluate_flow(
@@ -106,7 +75,7 @@ def evaluate_flow(
     cache: str | PathLike[str] | None = None,
     command: str | None = None,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> Evaluation:
     """Measure a pipeline and write `evaluation.json`, `samples.png` and `neighbours.png` into `out`.
 
     A number of 0 skips its part, and what an earlier run wrote about that part stays. A killed run continues where it
@@ -160,37 +129,36 @@ def evaluate_flow(
         files = {"classifier": classifier, "cas-classifier": cas_classifier}
         command = _command(name, data, out, numbers, cas=cas, files=files, seed=seed, batch_size=batch_size)
     report = _Report(out, _described(pipe), command, pipe.device)
-    common = {"seed": seed, "batch_size": batch_size}
-
+    drawn = {"seed": seed, "batch_size": batch_size}
     if samples_per_class and data is not None:
-        judging = common | {"per_class": samples_per_class, "dataset": dataclasses.asdict(data)}
+        judging: dict[str, Any] = {**drawn, "per_class": samples_per_class, "dataset": data}
         work = _SampleWork(pipe, data, cache, samples_per_class, seed, batch_size, progress)
-        by = judging | {"classifier": dataclasses.asdict(judge)}
-        report.part("samples", by, lambda: work.quality(judge, out))
+        report.part("samples", SampleSettings(**judging, classifier=judge), lambda: work.quality(judge, out))
         if cas:
-            by = judging | {"classifier": dataclasses.asdict(pupil)}
-            report.part("classification_accuracy_score", by, lambda: work.accuracy_score(pupil))
+            report.part(
+                "classification_accuracy_score",
+                SampleSettings(**judging, classifier=pupil),
+                lambda: work.accuracy_score(pupil),
+            )
 
     for dtype in (torch.float32, torch.float64) if round_trip_per_class else ():
-
-        def there_and_back(dtype: torch.dtype = dtype) -> dict[str, Any]:
-            return round_trip(
-                pipe, per_class=round_trip_per_class, seed=seed, dtype=dtype, batch_size=batch_size, progress=progress
-            ).to_dict()
-
-        part = "round_trip_" + str(dtype).removeprefix("torch.")
-        report.part(part, common | {"per_class": round_trip_per_class}, there_and_back)
+        wanted: dict[str, Any] = {**drawn, "per_class": round_trip_per_class}
+        report.part(
+            "round_trip_" + str(dtype).removeprefix("torch."),
+            RoundTripSettings(**wanted),
+            partial(round_trip, pipe, **wanted, dtype=dtype, progress=progress),
+        )
     if certificate_per_class:
         trajectories = certificate_per_class * (pipe.num_classes or 0)
         report.part(
             "certificate",
-            {"seed": seed, "samples": trajectories},
-            lambda: step_certificate(pipe, samples=trajectories, seed=seed, progress=progress).to_dict(),
+            CertificateSettings(seed=seed, samples=trajectories),
+            lambda: step_certificate(pipe, samples=trajectories, seed=seed, progress=progress),
         )
     if storage_per_class:
         report.part(
             "storage",
-            {"seed": seed, "per_class": storage_per_class},
+            StorageSettings(seed=seed, per_class=storage_per_class),
             lambda: storage_losses(pipe, storage_per_class, seed=seed, progress=progress),
         )
     return report.content
@@ -223,12 +191,12 @@ class _SampleWork:
             self._loaded = samples, train, test
         return self._loaded
 
-    def quality(self, settings: ClassifierSettings, out: Path) -> dict[str, Any]:
+    def quality(self, settings: ClassifierSettings, out: Path) -> JudgedSamples:
         samples, train, test = self._inputs()
         found = sample_quality(samples, train, test, settings, self.cache, **self._options())
-        return found | {"sheets": draw_sheets(samples, train, out)}
+        return JudgedSamples(**dict(found), sheets=draw_sheets(samples, train, out))
 
-    def accuracy_score(self, settings: ClassifierSettings) -> dict[str, Any]:
+    def accuracy_score(self, settings: ClassifierSettings) -> AccuracyScore:
         return classification_accuracy_score(*self._inputs(), settings, self.cache, **self._options())
 
     def _options(self) -> dict[str, Any]:
@@ -287,67 +255,57 @@ def _settings(given: ClassifierChoice, default: ClassifierSettings) -> Classifie
 class _Report:
     """`evaluation.json` while it grows."""
 
-    def __init__(self, out: Path, pipeline: dict[str, Any], command: str, device: torch.device) -> None:
-        self.path, self.command = out / REPORT, command
+    def __init__(self, out: Path, pipeline: PipelineFacts, command: str, device: torch.device) -> None:
+        self.path, self.command = out / EVALUATION, command
         self.device = device_name(device)
-        self.content: dict[str, Any] = {"format": 1, "pipeline": pipeline, "parts": {}}
+        self.content = Evaluation(pipeline=pipeline)
         if self.path.exists():
-            self.content = _read(self.path)
-            found = self.content["pipeline"]["digest"]
-            if found != pipeline["digest"]:
+            self.content = Evaluation.read(self.path)
+            found = self.content.pipeline.digest
+            if found != pipeline.digest:
                 raise ValueError(
                     f"{self.path} is the evaluation of another pipeline (digest {found[:12]}, not "
-                    f"{pipeline['digest'][:12]}); give another folder, or delete it"
+                    f"{pipeline.digest[:12]}); give another folder, or delete it"
                 )
         elif out.exists() and not out.is_dir():
             raise ValueError(f"out must be a folder, got the file {out}")
 
-    def part(self, name: str, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> None:
+    def part(self, name: str, settings: Record, measure: Callable[[], Record]) -> None:
         """Measure a part and write the file, unless the part is there with these settings."""
-        settings = _plain(settings)
-        if self.content["parts"].get(name, {}).get("settings") == settings:
+        there = getattr(self.content.parts, name)
+        if there is not None and there.settings == settings:
             return
         started = time.monotonic()
-        results = _plain(measure())
-        self.content["parts"][name] = {
-            "settings": settings,
-            "results": results,
-            "seconds": round(time.monotonic() - started, 1),
-            "device": self.device,
-            "threads": torch.get_num_threads(),
-            "machine": platform.machine(),
-            "command": self.command,
-            "versions": _versions(),
-        }
-        write_json(self.path, self.content)
+        results = measure()
+        kind: type[Part[Record, Record]] = get_args(Parts.model_fields[name].annotation)[0]
+        made = kind(
+            settings=settings,
+            results=results,
+            seconds=round(time.monotonic() - started, 1),
+            device=self.device,
+            threads=torch.get_num_threads(),
+            machine=platform.machine(),
+            command=self.command,
+            versions=_versions(),
+        )
+        parts = self.content.parts.model_copy(update={name: made})
+        self.content = self.content.model_copy(update={"parts": parts})
+        self.content.write(self.path)
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """As it will be read back from JSON; ValueError for NaN or infinity, which JSON does not have."""
-    plain: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
-    return plain
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = read_json(path)
-    except ValueError as error:
-        raise ValueError(f"{error}; delete it and evaluate again") from error
-    if not isinstance(content, dict) or not {"format", "pipeline", "parts"} <= content.keys():
-        raise ValueError(f"{path} is not an evaluation of a pipeline; give another folder")
-    return content
-
-
-def _described(pipeline: FlowMatchingPipeline) -> dict[str, Any]:
-    scheduler = {k: v for k, v in pipeline.scheduler.config.items() if not k.startswith("_")}
-    return {
-        "digest": pipeline.digest,
-        "latent_shape": list(pipeline.latent_shape),
-        "num_classes": pipeline.num_classes,
-        "class_names": None if pipeline.class_names is None else list(pipeline.class_names),
-        "parameters": sum(p.numel() for p in pipeline.unet.parameters()),
-        "scheduler": scheduler,
-    }
+def _described(pipeline: FlowMatchingPipeline) -> PipelineFacts:
+    config = pipeline.scheduler.config
+    return PipelineFacts(
+        digest=pipeline.digest,
+        latent_shape=pipeline.latent_shape,
+        num_classes=pipeline.num_classes or 0,
+        class_names=None if pipeline.class_names is None else tuple(pipeline.class_names),
+        parameters=sum(p.numel() for p in pipeline.unet.parameters()),
+        scheduler=Scheduler(
+            grid=config.grid if isinstance(config.grid, str) else tuple(config.grid),
+            **{name: config[name] for name in Scheduler.model_fields if name != "grid"},
+        ),
+    )
 
 
 def _versions() -> dict[str, str]:

@@ -4,27 +4,33 @@ Owns the data of the template. Reads `recipe.yaml` (of a student `distillation.y
 `training.json`, `evaluation.json` and, where they are, the recipes of earlier legs of the training, `seen.md`, which
 tells what the samples look like, and `speed-*.txt`, of a folder, and refuses to render when they speak of different
 pipelines.
-Imports neither torch nor diffusers by itself.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import yaml
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from mmmi_hf.common.cards import Card, environment
-from mmmi_hf.common.files import read_json
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.yaml_files import parse_file
+from mmmi_hf.common.places import is_repository
+from mmmi_hf.common.records import Record, RecordError
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.flow.bundled import bundled_pipelines
+from mmmi_hf.flow.evaluation.record import EVALUATION, Accuracy, Evaluation, Parts
+from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
+from mmmi_hf.flow.training.recipe import TrainingRecipe
+from mmmi_hf.flow.training.record import TRAINING, TrainingRecord
 
 if TYPE_CHECKING:
     import os
 
-RECIPE, TRAINING, EVALUATION, CARD = "recipe.yaml", "training.json", "evaluation.json", "README.md"
+    from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
+    from mmmi_hf.flow.evaluation.record import JudgedSamples, Part
+    from mmmi_hf.flow.training.record import AnyRecipe
+
+RECIPE, CARD = "recipe.yaml", "README.md"
 DISTILLATION = "distillation.yaml"
 """The recipe of a student, in the place of `recipe.yaml`."""
 EARLIER_RECIPES = "{}-*.yaml"
@@ -37,14 +43,9 @@ SPEED = "speed-*.txt"
 """Commands of `tests/performance/` with what they printed, one file for each machine. Optional."""
 TEMPLATE = "model_card.md.j2"
 FAR_FROM_REAL = 0.9
-_TITLES = {
-    "samples": "Quality of the samples",
-    "classification_accuracy_score": "Classification accuracy score",
-    "round_trip_float32": "Round trip in float32",
-    "round_trip_float64": "Round trip in float64",
-    "certificate": "Step certificate",
-    "storage": "Storage",
-}
+
+
+R = TypeVar("R", bound=Record)
 
 
 def model_card(folder: str | os.PathLike[str], *, location: str | None = None, revision: str | None = None) -> str:
@@ -58,48 +59,49 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
         ValueError: a file is missing or unreadable, or two of them do not belong together.
     """
     folder = Path(folder)
-    training, evaluation = (_read(folder / name) for name in (TRAINING, EVALUATION))
+    training = _read(TrainingRecord, folder / TRAINING)
+    evaluation = _read(Evaluation, folder / EVALUATION)
     teacher = _teacher(folder, training)
     file = RECIPE if teacher is None else DISTILLATION
-    stated, recipe = _read(folder / file), training["recipe"]
+    stated = _recipe(folder / file)
     _check_consistent(folder, file, stated, training, evaluation)
-    network = recipe if teacher is None else teacher["training"]["recipe"]
-    parts = evaluation["parts"]
-    scheduler = evaluation["pipeline"]["scheduler"]
+    made_from = stated if teacher is None else _recipe(teacher / RECIPE)
+    network = training.recipe if teacher is None else _read(TrainingRecord, teacher / TRAINING).recipe
+    assert isinstance(made_from, TrainingRecipe)
+    assert isinstance(network, TrainingRecipe)
+    parts, scheduler = evaluation.parts, evaluation.pipeline.scheduler
     name = folder.resolve().name
     return (
         environment(__package__, _FILTERS)
         .get_template(TEMPLATE)
         .render(
-            front_matter=_front_matter(dataset := (teacher or stated)["dataset"], name),
+            front_matter=_front_matter(made_from.dataset, name),
             title=name,
             load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
             pinned=f', revision="{revision}"' if revision else "",
-            dataset_name=dataset,
-            recipe=recipe,
+            dataset_name=made_from.dataset,
+            recipe=training.recipe,
             network=network,
-            teacher=teacher,
             training=training,
-            shape=evaluation["pipeline"]["latent_shape"],
+            shape=evaluation.pipeline.latent_shape,
             scheduler=scheduler,
-            network_evaluations=scheduler["num_inference_steps"] * (2 if scheduler["solver"] == "midpoint" else 1),
             attention=_attention(network),
-            epochs=round(training["images_seen"] / training["num_images"], 1),
-            earlier=_earlier(training),
+            epochs=round(training.images_seen / training.num_images, 1),
             seen=(folder / SEEN).read_text().strip() if (folder / SEEN).is_file() else "",
-            far_from_real=_far_from_real(parts.get("samples")),
-            precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[recipe["mixed_precision"]],
-            samples=parts.get("samples"),
-            cas=parts.get("classification_accuracy_score"),
-            judge=_network(_classifier(parts, "samples")),
+            far_from_real=parts.samples is not None and _far_from_real(parts.samples.results),
+            precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[
+                training.recipe.mixed_precision
+            ],
+            samples=parts.samples,
+            cas=parts.classification_accuracy_score,
             pupil=_pupil(parts),
             trained_on=_trained_on(training),
             speed=[text for path in sorted(folder.glob(SPEED)) if (text := path.read_text().strip())],
-            round_trips=[parts[key] for key in ("round_trip_float32", "round_trip_float64") if key in parts],
-            certificate=parts.get("certificate"),
-            storage=parts.get("storage"),
+            round_trips=[part for part in (parts.round_trip_float32, parts.round_trip_float64) if part is not None],
+            certificate=parts.certificate,
+            storage=parts.storage,
             commands=_commands(folder, file, stated, training, parts),
-            measured=[part | {"title": _TITLES[key]} for key, part in parts.items()],
+            measured=parts.measured,
         )
     )
 
@@ -109,46 +111,53 @@ def card_of(folder: Path) -> Card:
     return Card(folder / CARD, lambda: model_card(folder))
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _read(kind: type[R], path: Path) -> R:
+    _check_there(path)
+    try:
+        return kind.read(path)
+    except RecordError as error:
+        raise ValueError(f"{error}; restore it") from error
+
+
+def _recipe(path: Path) -> AnyRecipe:
+    _check_there(path)
+    kind = DistillationRecipe if path.name.startswith(Path(DISTILLATION).stem) else TrainingRecipe
+    return kind.from_yaml(path)
+
+
+def _check_there(path: Path) -> None:
     if not path.is_file():
         raise ValueError(f"{path} is missing; a card is rendered from {RECIPE}, {TRAINING} and {EVALUATION}")
-    try:
-        content = parse_file(path).data if path.suffix == ".yaml" else read_json(path)
-    except ValueError as error:
-        raise ValueError(f"{path} cannot be read: {' '.join(str(error).split())}; restore it") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a mapping, got {type(content).__name__}; restore it")
-    return content
 
 
-def _teacher(folder: Path, training: dict[str, Any]) -> dict[str, Any] | None:
-    """What a student's record says of its teacher, with the teacher's own record and dataset; None for others.
-
-    The teacher's card lies beside the student's, or beside what its path names.
-    """
-    teacher: dict[str, Any] | None = training.get("teacher")
+def _teacher(folder: Path, training: TrainingRecord) -> Path | None:
+    """The folder of the card of a student's teacher: beside the student's, or beside what its path names."""
+    teacher = training.teacher
     if teacher is None:
         return None
-    beside = folder.resolve().parent / Path(teacher["pipeline"]).name
-    record = _read(beside / TRAINING)
-    if record["digest"] != teacher["digest"]:
+    beside = folder.resolve().parent / Path(teacher.pipeline).name
+    found = _read(TrainingRecord, beside / TRAINING).digest
+    if found != teacher.digest:
         raise ValueError(
-            f"{folder}: {TRAINING} names teacher {teacher['digest'][:12]}, the record of {teacher['pipeline']} is of "
-            f"{record['digest'][:12]}; put the right teacher's card beside it"
+            f"{folder}: {TRAINING} names teacher {teacher.digest[:12]}, the record of {teacher.pipeline} is of "
+            f"{found[:12]}; put the right teacher's card beside it"
         )
-    return teacher | {"training": record, "dataset": _read(beside / RECIPE)["dataset"]}
+    return beside
 
 
 def _check_consistent(
-    folder: Path, file: str, stated: dict[str, Any], training: dict[str, Any], evaluation: dict[str, Any]
+    folder: Path,
+    file: str,
+    stated: AnyRecipe,
+    training: TrainingRecord,
+    evaluation: Evaluation,
 ) -> None:
-    recipe = training["recipe"]
-    for name in _differing(stated, recipe):
+    for name in _differing(stated, training.recipe):
         raise ValueError(
-            f"{folder}: {file} has {name} = {stated[name]!r}, {TRAINING} was made with {recipe.get(name)!r}; "
-            "train again, or restore the recipe"
+            f"{folder}: {file} has {name} = {getattr(stated, name)!r}, {TRAINING} was made with "
+            f"{getattr(training.recipe, name, None)!r}; train again, or restore the recipe"
         )
-    trained, evaluated = training["digest"], evaluation["pipeline"]["digest"]
+    trained, evaluated = training.digest, evaluation.pipeline.digest
     if trained != evaluated:
         raise ValueError(
             f"{folder}: {EVALUATION} is of pipeline {evaluated[:12]}, {TRAINING} of {trained[:12]}; evaluate again"
@@ -172,106 +181,89 @@ def _front_matter(dataset: str, name: str) -> str:
     if is_repository(dataset):
         data["datasets"] = [dataset]
     data["model_name"] = name
-    return f"---\n{yaml.safe_dump(data, sort_keys=False, allow_unicode=True)}---\n\n"
+    return front_matter(data)
 
 
-def _far_from_real(samples: dict[str, Any] | None) -> bool:
+def _far_from_real(found: JudgedSamples) -> bool:
     """Whether the classifier recognises far fewer samples than real images, so that a card says so in words."""
-    if samples is None:
-        return False
-    accuracy = samples["results"]["accuracy"]
-    of_samples, of_real = (accuracy[kind]["overall"]["value"] for kind in ("samples", "test_images"))
-    return bool(of_samples < FAR_FROM_REAL * of_real)
+    of_samples, of_real = (each.overall.value or 0.0 for each in (found.accuracy.samples, found.accuracy.test_images))
+    return of_samples < FAR_FROM_REAL * of_real
 
 
-def _pupil(parts: dict[str, Any]) -> str:
+def _pupil(parts: Parts) -> str:
     """The classifier of the classification accuracy score, which need not be the one that judges the samples."""
-    settings = _classifier(parts, "classification_accuracy_score")
-    if settings in (None, _classifier(parts, "samples")):
+    score, samples = parts.classification_accuracy_score, parts.samples
+    if score is None or samples is None or score.settings.classifier == samples.settings.classifier:
         return "a classifier of the same settings"
-    return f"another classifier{_network(settings)}"
+    return f"another classifier{_network(score.settings.classifier)}"
 
 
-def _classifier(parts: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """The settings of a part's classifier; None if the part or the settings are not there."""
-    found: dict[str, Any] | None = parts.get(key, {}).get("settings", {}).get("classifier")
-    return found
+def _network(settings: ClassifierSettings) -> str:
+    return f" (widths {', '.join(map(str, settings.widths))}; {settings.epochs} epochs)"
 
 
-def _network(settings: dict[str, Any] | None) -> str:
-    if settings is None:
-        return ""
-    return f" (widths {', '.join(map(str, settings['widths']))}; {settings['epochs']} epochs)"
-
-
-def _trained_on(training: dict[str, Any]) -> str:
-    kind, name = training.get("device", "cpu"), training.get("device_name")
-    if kind == "cpu":
+def _trained_on(training: TrainingRecord) -> str:
+    if training.device in (None, "cpu"):
         return "CPUs"
-    if training["world_size"] == 1:
-        return f"one {name or 'GPU'}"
-    return "GPUs" if name is None else f"GPUs ({name})"
+    if training.world_size == 1:
+        return f"one {training.device_name or 'GPU'}"
+    return "GPUs" if training.device_name is None else f"GPUs ({training.device_name})"
 
 
-def _earlier(training: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pipelines that the training went on from, the last one first; each with its record, where there is one."""
-    found = []
-    while initial := training.get("initial"):
-        found.append(initial)
-        training = initial["training"] or {}
-    return found
-
-
-def _attention(recipe: dict[str, Any]) -> str:
-    finest = recipe["image_size"] // recipe["patch_size"]
-    sides = [finest // 2**level for level, here in enumerate(recipe["attention"]) if here]
+def _attention(recipe: TrainingRecipe) -> str:
+    finest = recipe.image_size // recipe.patch_size
+    sides = [finest // 2**level for level, here in enumerate(recipe.attention) if here]
     return ", ".join(f"{side}×{side}" for side in sides) or "no level"
 
 
-def _commands(
-    folder: Path, file: str, stated: dict[str, Any], training: dict[str, Any], parts: dict[str, Any]
-) -> list[str]:
+def _commands(folder: Path, file: str, stated: AnyRecipe, training: TrainingRecord, parts: Parts) -> list[str]:
     """What to type for the same weights and figures: every leg of the training whose recipe is there, and each part."""
     name = folder.resolve().name
-    earlier = EARLIER_RECIPES.format(Path(file).stem)
-    recipes = {path.name: _read(path) for path in sorted(folder.glob(earlier))}
-    trains = [_train_command(name, file, stated, training["recipe"], f"runs/{name}")]
-    for one in (one for one in _earlier(training) if one["training"]):
-        made_with = one["training"]["recipe"]
+    recipes = {path.name: _recipe(path) for path in sorted(folder.glob(EARLIER_RECIPES.format(Path(file).stem)))}
+    trains = [_train_command(name, file, stated, training.recipe, f"runs/{name}")]
+    for one in training.earlier:
+        if one.training is None:
+            continue
+        made_with = one.training.recipe
         leg = next((leg for leg, recipe in recipes.items() if not _differing(recipe, made_with)), None)
         if leg is not None:
-            out = Path(one["pipeline"]).parent.as_posix()
+            out = Path(one.pipeline).parent.as_posix()
             trains.insert(0, _train_command(name, leg, recipes[leg], made_with, out))
-    return list(dict.fromkeys([*trains, *(part["command"] for part in parts.values())]))
+    return list(dict.fromkeys([*trains, *(part.command for part in parts.measured.values())]))
 
 
-def _train_command(name: str, file: str, stated: dict[str, Any], made_with: dict[str, Any], out: str) -> str:
-    what = "distill" if "teacher" in made_with else "train"
-    other = ["--dataset", made_with["dataset"]] if made_with.get("dataset") != stated.get("dataset") else []
+def _train_command(
+    name: str,
+    file: str,
+    stated: AnyRecipe,
+    made_with: AnyRecipe,
+    out: str,
+) -> str:
+    what, other = "distill", list[str]()
+    if isinstance(made_with, TrainingRecipe):
+        assert isinstance(stated, TrainingRecipe)
+        what, other = "train", ["--dataset", made_with.dataset] if made_with.dataset != stated.dataset else []
     return shlex.join(["mmmi-hf", what, f"model_cards/{name}/{file}", *other, "--out", out])
 
 
-def _differing(stated: dict[str, Any], made_with: dict[str, Any]) -> list[str]:
+def _differing(stated: AnyRecipe, made_with: AnyRecipe) -> list[str]:
     """The fields of a recipe that a training was not made with; a local copy of the dataset may have been used."""
-    return [
-        field
-        for field, value in stated.items()
-        if field != "dataset" and (field not in made_with or made_with[field] != value)
-    ]
+    there, here = dataclasses.asdict(made_with), dataclasses.asdict(stated)
+    return [name for name, value in here.items() if name != "dataset" and (name not in there or there[name] != value)]
 
 
-def _accuracy(share: dict[str, Any]) -> str:
-    if share["value"] is None:
+def _accuracy(share: Accuracy) -> str:
+    if share.value is None or share.interval_95 is None:
         return "–"
-    low, high = share["interval_95"]
-    return f"{100 * share['value']:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
+    low, high = share.interval_95
+    return f"{100 * share.value:.1f} % ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def _machine(part: dict[str, Any]) -> str:
-    """What a part was computed on; older evaluations know of CPUs only."""
-    if (device := part.get("device", "cpu")) != "cpu":
-        return f"one {device}"
-    return "1 thread" if part["threads"] == 1 else f"{part['threads']} threads"
+def _machine(part: Part[Record, Record]) -> str:
+    """What a part was computed on."""
+    if part.device != "cpu":
+        return f"one {part.device}"
+    return "1 thread" if part.threads == 1 else f"{part.threads} threads"
 
 
 def _scientific(value: float | None) -> str:
@@ -293,6 +285,7 @@ _FILTERS = {
     "count": lambda value: f"{value:,}",
     "duration": _duration,
     "machine": _machine,
+    "network": _network,
     "percent": lambda value: f"{100 * value:.1f} %",
     "sci": _scientific,
     "versions": lambda versions: ", ".join(f"{package} {number}" for package, number in versions.items()),

@@ -7,15 +7,28 @@ than those of its sheets.
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
 from mmmi_hf.flow.evaluation.classifier import cached_classifier, classifier_digest, judge
 from mmmi_hf.flow.evaluation.metrics import binomial_interval, frechet_distance, nearest, precision_recall
+from mmmi_hf.flow.evaluation.record import (
+    Accuracies,
+    Accuracy,
+    AccuracyScore,
+    BothPrecisionRecall,
+    Classifier,
+    Frechet,
+    JudgedAccuracies,
+    Pixels,
+    PrecisionRecall,
+    Rows,
+    SampleQuality,
+    Sheets,
+)
 from mmmi_hf.flow.training.images import to_float
 from mmmi_hf.flow.training.sheets import sample_sheet
 
@@ -54,7 +67,7 @@ def sample_quality(
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: bool = True,
-) -> dict[str, Any]:
+) -> SampleQuality:
     """Class accuracy, Fréchet distance, precision and recall of samples, and the same of real images.
 
     The classifier is trained on `train` alone. The real-against-real baseline takes as many training images of each
@@ -78,30 +91,29 @@ def sample_quality(
     known = _judged(model, train.pixels[chosen], train.labels[chosen], "judging training images", progress)
     rows = min(len(labels), len(real.labels), len(chosen))
     manifold = real.rows(_spread(len(real.labels), rows, seed)).features
-    return {
-        "classifier": {
-            "settings": dataclasses.asdict(settings),
-            "digest": classifier_digest(train.pixels, train.labels, classes, settings),
-            "training_images": len(train),
-            "feature_dimension": drawn.features.shape[1],
-        },
-        "accuracy": {
-            "samples": _accuracy(drawn, train.class_names),
-            "test_images": _accuracy(real, train.class_names),
-        },
-        "frechet": _frechet(drawn, known, real),
-        "precision_recall": {
-            "rows": rows,
-            "k": _K,
-            "samples": _precision_recall(manifold, drawn, rows, seed),
-            "training_images": _precision_recall(manifold, known, rows, seed),
-        },
-        "pixels": {
-            "smallest": float(samples.min()),
-            "largest": float(samples.max()),
-            "share_clipped": float((samples.abs() > 1 + _HALF_LEVEL).double().mean()),
-        },
-    }
+    return SampleQuality(
+        classifier=Classifier(
+            settings=settings,
+            digest=classifier_digest(train.pixels, train.labels, classes, settings),
+            training_images=len(train),
+            feature_dimension=drawn.features.shape[1],
+        ),
+        accuracy=JudgedAccuracies(
+            samples=_accuracies(drawn, train.class_names), test_images=_accuracies(real, train.class_names)
+        ),
+        frechet=_frechet(drawn, known, real),
+        precision_recall=BothPrecisionRecall(
+            rows=rows,
+            k=_K,
+            samples=_precision_recall(manifold, drawn, rows, seed),
+            training_images=_precision_recall(manifold, known, rows, seed),
+        ),
+        pixels=Pixels(
+            smallest=float(samples.min()),
+            largest=float(samples.max()),
+            share_clipped=float((samples.abs() > 1 + _HALF_LEVEL).double().mean()),
+        ),
+    )
 
 
 def classification_accuracy_score(
@@ -114,7 +126,7 @@ def classification_accuracy_score(
     seed: int = 0,
     device: str | torch.device = "cpu",
     progress: bool = True,
-) -> dict[str, Any]:
+) -> AccuracyScore:
     """Accuracy on real test images of a classifier that was trained on samples (Ravuri and Vinyals, 2019).
 
     Beside it, the accuracy of one that was trained, by the same settings, on as many training images of each class.
@@ -122,18 +134,20 @@ def classification_accuracy_score(
     classes, per_class = samples.shape[:2]
     labels = torch.arange(classes).repeat_interleave(per_class)
     chosen = _balanced_rows(train.labels, classes, per_class, seed)
-    report: dict[str, Any] = {"images": {"samples": len(labels), "training_images": len(chosen)}}
-    for name, images, of in (
-        ("samples", samples.flatten(0, 1), labels),
-        ("training_images", train.pixels[chosen], train.labels[chosen]),
-    ):
+
+    def score(images: torch.Tensor, of: torch.Tensor) -> Accuracy:
         model = cached_classifier(cache, images, of, classes, settings, device=device, progress=progress)
         judged = _judged(model, test.pixels, test.labels, "judging test images", progress)
-        report[name] = _accuracy(judged, train.class_names)["overall"]
-    return report
+        return _accuracies(judged, train.class_names).overall
+
+    return AccuracyScore(
+        images=Rows(samples=len(labels), training_images=len(chosen)),
+        samples=score(samples.flatten(0, 1), labels),
+        training_images=score(train.pixels[chosen], train.labels[chosen]),
+    )
 
 
-def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.PathLike[str]) -> dict[str, Any]:
+def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.PathLike[str]) -> Sheets:
     """Two sheets in `out`: samples of every class, and some samples beside the training images nearest to them.
 
     Near means small Euclidean distance between pixels, over all training images.
@@ -151,12 +165,12 @@ def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.Path
     names = [train.class_names[int(query) // per_class] for query in queries]
     sample_sheet(grid, names, Path(out) / NEIGHBOURS_SHEET, column_names=("sample", "nearest training images"))
     distance = (grid[:, 1] - grid[:, 0]).flatten(1).double().norm(dim=1)
-    return {
-        "samples": SHEET,
-        "neighbours": NEIGHBOURS_SHEET,
-        "neighbour_queries": len(queries),
-        "smallest_neighbour_distance": float(distance.min()),
-    }
+    return Sheets(
+        samples=SHEET,
+        neighbours=NEIGHBOURS_SHEET,
+        neighbour_queries=len(queries),
+        smallest_neighbour_distance=float(distance.min()),
+    )
 
 
 def _judged(
@@ -166,36 +180,36 @@ def _judged(
     return _Judged(predicted, features, labels)
 
 
-def _accuracy(judged: _Judged, class_names: tuple[str, ...]) -> dict[str, Any]:
+def _accuracies(judged: _Judged, class_names: tuple[str, ...]) -> Accuracies:
     hit = judged.predicted == judged.labels
 
-    def share(chosen: torch.Tensor) -> dict[str, Any]:
+    def among(chosen: torch.Tensor) -> Accuracy:
         hits, trials = int(hit[chosen].sum()), int(chosen.sum())
         if trials == 0:
-            return {"value": None, "interval_95": None, "images": 0}
-        return {"value": hits / trials, "interval_95": list(binomial_interval(hits, trials)), "images": trials}
+            return Accuracy(images=0)
+        return Accuracy(value=hits / trials, interval_95=binomial_interval(hits, trials), images=trials)
 
-    return {
-        "overall": share(torch.ones_like(hit)),
-        "per_class": {name: share(judged.labels == label) for label, name in enumerate(class_names)},
-    }
+    return Accuracies(
+        overall=among(torch.ones_like(hit)),
+        per_class={name: among(judged.labels == label) for label, name in enumerate(class_names)},
+    )
 
 
-def _frechet(drawn: _Judged, known: _Judged, real: _Judged) -> dict[str, Any]:
+def _frechet(drawn: _Judged, known: _Judged, real: _Judged) -> Frechet:
     distance = frechet_distance(drawn.features, real.features)
     baseline = frechet_distance(known.features, real.features)
-    return {
-        "samples_to_test": distance,
-        "training_to_test": baseline,
-        "ratio": distance / baseline,
-        "rows": {"samples": len(drawn.labels), "training_images": len(known.labels), "test_images": len(real.labels)},
-    }
+    return Frechet(
+        samples_to_test=distance,
+        training_to_test=baseline,
+        ratio=distance / baseline,
+        rows=Rows(samples=len(drawn.labels), training_images=len(known.labels), test_images=len(real.labels)),
+    )
 
 
-def _precision_recall(manifold: torch.Tensor, judged: _Judged, rows: int, seed: int) -> dict[str, float]:
+def _precision_recall(manifold: torch.Tensor, judged: _Judged, rows: int, seed: int) -> PrecisionRecall:
     chosen = judged.features[_spread(len(judged.labels), rows, seed)]
     precision, recall = precision_recall(manifold, chosen, k=min(_K, rows - 1))
-    return {"precision": precision, "recall": recall}
+    return PrecisionRecall(precision=precision, recall=recall)
 
 
 def _balanced_rows(labels: torch.Tensor, classes: int, per_class: int, seed: int) -> torch.Tensor:

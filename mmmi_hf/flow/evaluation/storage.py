@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import copy
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from tqdm.auto import tqdm
 
+from mmmi_hf.flow.evaluation.record import StorageLoss, StorageLosses
 from mmmi_hf.flow.evaluation.sample_store import latents_of_all_classes, silent
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ FORMATS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], float]] = {
 
 def storage_losses(
     pipeline: FlowMatchingPipeline, per_class: int, *, seed: int = 0, batch_size: int = 5, progress: bool = True
-) -> dict[str, Any]:
+) -> StorageLosses:
     """Relative error of the latents after their images were stored in each format of `FORMATS`.
 
     Images are made in the pipeline's dtype, stored, and inverted in float64. With ẑ the recovered latents, d their
@@ -55,15 +56,11 @@ def storage_losses(
         seed: of the latents.
         batch_size: images inverted at a time; a batch takes as long as its hardest image.
         progress: show a progress bar.
-
-    Returns:
-        {"rows": n, "formats": {format: {"relative_error", "mean_direction_error", "failed"}}}; an error is None if no
-        row could be inverted.
     """
     latents, labels = latents_of_all_classes(pipeline, seed, per_class, purpose="storage")
     z = latents.to(pipeline.device, pipeline.unet.dtype)
     exact = copy.deepcopy(pipeline).to(torch.float64)
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, StorageLoss] = {}
     with (
         silent(pipeline),
         silent(exact),
@@ -77,17 +74,17 @@ def storage_losses(
                 parts.append(exact.invert(stored[rows], labels[rows], **given))
                 bar.update(len(rows))
             found[name] = _errors(z.double(), torch.cat(parts))
-    return {"rows": len(z), "formats": found}
+    return StorageLosses(rows=len(z), formats=found)
 
 
-def _errors(z: torch.Tensor, recovered: torch.Tensor) -> dict[str, Any]:
+def _errors(z: torch.Tensor, recovered: torch.Tensor) -> StorageLoss:
     kept = recovered.flatten(1).isfinite().all(dim=1)
     if not bool(kept.any()):
-        return {"relative_error": None, "mean_direction_error": None, "failed": len(z)}
+        return StorageLoss(failed=len(z))
     z, difference = z[kept].flatten(1), (recovered - z)[kept].flatten(1)
     along = difference.sum(1) / math.sqrt(z.shape[1])
-    return {
-        "relative_error": float(difference.norm() / z.norm()),
-        "mean_direction_error": float(along.square().mean().sqrt()),
-        "failed": int((~kept).sum()),
-    }
+    return StorageLoss(
+        relative_error=float(difference.norm() / z.norm()),
+        mean_direction_error=float(along.square().mean().sqrt()),
+        failed=int((~kept).sum()),
+    )

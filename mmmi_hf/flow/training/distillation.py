@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.nn.functional import pixel_unshuffle
 
-from mmmi_hf.common.files import read_json, write_json
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.bundled import resolve
 from mmmi_hf.flow.diagnostics import REACH, extremes
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, SegmentDraws, draws_of_step
 from mmmi_hf.flow.training.recipe import generator_of
-from mmmi_hf.flow.training.trainer import CHECKPOINT, Run, check_folder, record_beside, structure
+from mmmi_hf.flow.training.record import Initial, StartedFrom, Teacher, record_beside
+from mmmi_hf.flow.training.trainer import CHECKPOINT, Run, begin, check_folder, structure
 from mmmi_hf.flow.training.trajectories import Trajectories, load_trajectories, make_trajectories
 
 if TYPE_CHECKING:
@@ -69,7 +69,6 @@ def distill(
     out = folder_to_write(out)
     store = out / TRAJECTORIES if trajectories is None else folder_to_write(trajectories, "trajectories")
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
-    main = accelerator.is_main_process
     check_folder(out, recipe)
     teacher = _load("teacher", recipe.teacher)
     teacher.scheduler.set_timesteps()
@@ -79,10 +78,8 @@ def distill(
             f"{recipe.teacher!r}, got {list(recipe.nodes)}"
         )
     student = _student(recipe, teacher, out)
-    if main:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "recipe.json", dataclasses.asdict(recipe))
-        write_json(out / STARTED_FROM, student.started_from)
+    begin(out, recipe, accelerator, {STARTED_FROM: student.started_from})
+    if accelerator.is_main_process:
         make_trajectories(
             teacher.to(accelerator.device),
             store,
@@ -93,12 +90,7 @@ def distill(
         )
     accelerator.wait_for_everyone()
     run = _Distillation(recipe, out, student, load_trajectories(store, recipe.trajectories), accelerator)
-    run.make_steps(progress=progress and main)
-    accelerator.wait_for_everyone()
-    if main:
-        run.store()
-    accelerator.wait_for_everyone()
-    return out / "pipeline"
+    return run.finish(progress=progress)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,18 +98,18 @@ class Student:
     """A pipeline with the student's grid and first weights, and what the run's record says of where it comes from."""
 
     pipeline: FlowMatchingPipeline
-    started_from: dict[str, Any]
+    started_from: StartedFrom
 
 
 def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, out: Path) -> Student:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
     from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
-    started: dict[str, Any] = {"teacher": {"pipeline": recipe.teacher, "digest": teacher.digest}, "initial": None}
+    started = StartedFrom(teacher=Teacher(pipeline=recipe.teacher, digest=teacher.digest))
     network = copy.deepcopy(teacher.unet)
     if (out / STARTED_FROM).exists():
-        before = read_json(out / STARTED_FROM)
-        if before["teacher"] != started["teacher"]:
+        before = StartedFrom.read(out / STARTED_FROM)
+        if before.teacher != started.teacher:
             raise ValueError(f"{out} holds a run that learned from another teacher; give another folder")
     if (out / CHECKPOINT).exists():  # holds what became of the first weights, wherever they came from
         started = before
@@ -127,7 +119,8 @@ def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, out: Pat
             raise ValueError(f"initial_pipeline {recipe.initial_pipeline!r} has another network than the teacher")
         network.load_state_dict(first.unet.state_dict())
         record = record_beside(resolve(recipe.initial_pipeline), first.digest)
-        started["initial"] = {"pipeline": recipe.initial_pipeline, "digest": first.digest, "training": record}
+        initial = Initial(pipeline=recipe.initial_pipeline, digest=first.digest, training=record)
+        started = StartedFrom(teacher=started.teacher, initial=initial)
     config = teacher.scheduler.config
     scheduler = FlowMatchODEScheduler(
         sigma_min=config.sigma_min,
@@ -236,5 +229,5 @@ class _Distillation(Run):
             "num_images": self.recipe.trajectories,
             "network_rows": self.recipe.batch_size
             * (self.recipe.steps + (len(self.recipe.nodes) - 2) * self.recipe.journey_steps),
-            **self.student.started_from,
+            **dict(self.student.started_from),
         }

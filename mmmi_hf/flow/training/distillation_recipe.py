@@ -7,23 +7,19 @@ no file other than the recipe's own YAML. Every draw is addressed by (seed, step
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Annotated
 
 import torch
+from pydantic import Field
 
-from mmmi_hf.common.settings_file import check_kind, read_fields
-from mmmi_hf.flow.training.recipe import Schedule, generator_of
-
-if TYPE_CHECKING:
-    import os
-
-PENALTY = ("penalty_every", "penalty_rows")
+from mmmi_hf.common.records import Amount, Count, Positive
+from mmmi_hf.common.settings_file import settings
+from mmmi_hf.flow.training.recipe import Decay, Precision, Schedule, generator_of
 
 
-@dataclass(frozen=True)
+@settings
 class DistillationRecipe(Schedule):
     """Everything that a distillation depends on; stored beside the weights.
 
@@ -51,70 +47,45 @@ class DistillationRecipe(Schedule):
             channels_last, seed, checkpoint_every, sample_every, pipeline_every: as in a training recipe.
     """
 
+    what = "a distillation recipe"
     teacher: str
-    nodes: tuple[int, ...]
-    trajectories: int = 16384
-    trajectory_seed: int = 1
-    steps: int = 4000
-    journey_steps: int = 1500
-    batch_size: int = 64
-    segment_weights: tuple[float, ...] = ()
-    learning_rate: float = 3e-4
-    final_learning_rate: float = 1e-5
-    warmup_steps: int = 50
-    weight_decay: float = 0.0
-    max_gradient_norm: float = 1.0
-    ema_start: float = 0.99
-    ema_end: float = 0.999
-    mixed_precision: str = "bf16"
+    nodes: tuple[Count, ...]
+    trajectories: Positive = 16384
+    trajectory_seed: Count = 1
+    steps: Positive = 4000
+    journey_steps: Count = 1500
+    batch_size: Positive = 64
+    segment_weights: tuple[Amount, ...] = ()
+    learning_rate: Amount = 3e-4
+    final_learning_rate: Amount = 1e-5
+    warmup_steps: Count = 50
+    weight_decay: Amount = 0.0
+    max_gradient_norm: Amount = 1.0
+    ema_start: Decay = 0.99
+    ema_end: Decay = 0.999
+    mixed_precision: Precision = "bf16"
     compile: bool = False
     channels_last: bool = False
-    seed: int = 0
-    penalty: float = 0.0
-    smallest_stretch: float = 0.25
-    penalty_every: int = 4
-    penalty_rows: int = 4
+    seed: Count = 0
+    penalty: Amount = 0.0
+    smallest_stretch: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
+    penalty_every: Positive = 4
+    penalty_rows: Positive = 4
     initial_pipeline: str | None = None
-    checkpoint_every: int = 100
-    sample_every: int = 500
-    pipeline_every: int = 0
+    checkpoint_every: Positive = 100
+    sample_every: Positive = 500
+    pipeline_every: Count = 0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_kind(field.name, getattr(self, field.name), (0.0,) if field.default == () else field.default)
-        for name in ("trajectories", "steps", "batch_size", "checkpoint_every", "sample_every", *PENALTY):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if self.penalty < 0 or not 0 < self.smallest_stretch < 1:
-            raise ValueError(
-                "penalty must not be negative and smallest_stretch must lie strictly between 0 and 1, "
-                f"got {self.penalty} and {self.smallest_stretch}"
-            )
-        if not 0 <= self.journey_steps <= self.steps:
+        if self.journey_steps > self.steps:
             raise ValueError(f"journey_steps must lie in 0 … steps = {self.steps}, got {self.journey_steps}")
-        check_kind("nodes", self.nodes, (0,))
         if len(self.nodes) < 2 or self.nodes[0] != 0 or not all(a < b for a, b in pairwise(self.nodes)):
             raise ValueError(f"nodes must be numbers of the teacher's times, rising from 0, got {list(self.nodes)}")
         weights = self.segment_weights
-        if weights and (len(weights) != len(self.nodes) - 1 or min(weights) < 0 or max(weights) <= 0):
-            raise ValueError(
-                f"segment_weights must be {len(self.nodes) - 1} numbers, none negative, not all 0, got {list(weights)}"
-            )
+        if weights and (len(weights) != len(self.nodes) - 1 or not any(weights)):
+            raise ValueError(f"segment_weights must be {len(self.nodes) - 1} numbers, not all 0, got {list(weights)}")
         if self.trajectories < self.batch_size:
             raise ValueError(f"trajectories must fill one batch of {self.batch_size}, got {self.trajectories}")
-        if not isinstance(self.teacher, str):
-            raise ValueError(f"teacher must be a name, a folder or a Hub id, got {self.teacher!r}")
-        self.check_run()
-
-    @classmethod
-    def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> DistillationRecipe:
-        """Read a recipe file; arguments that are not None replace its fields. Unknown fields raise ValueError."""
-        given = read_fields(path, cls, "a distillation recipe")
-        given.update({key: value for key, value in overrides.items() if value is not None})
-        for name in ("teacher", "nodes"):
-            if name not in given:
-                raise ValueError(f"{path}: the field {name!r} is missing")
-        return cls(**given)
 
 
 @dataclass(frozen=True)

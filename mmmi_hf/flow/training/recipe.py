@@ -10,16 +10,17 @@ the images by (seed, epoch), so that a run that was killed continues with exactl
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
+from pydantic import Field
 from torch.nn.functional import pixel_unshuffle
 
-from mmmi_hf.common.settings_file import check_kind, read_fields
+from mmmi_hf.common.records import Amount, Count, Positive
+from mmmi_hf.common.settings_file import read_settings, settings
 from mmmi_hf.flow.training.images import Fit, LabelledImages
 
 if TYPE_CHECKING:
@@ -28,8 +29,12 @@ if TYPE_CHECKING:
     from diffusers import UNet2DModel
 
 
+Precision = Literal["no", "bf16", "fp16"]
+Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
 class Schedule:
-    """What becomes of the learning rate and the moving average in the course of a run, and when it is stored.
+    """A recipe of a run; what becomes of the learning rate and the moving average in its course, and when it is stored.
 
     The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to `final_learning_rate`; the
     moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay). Every `pipeline_every` steps
@@ -37,24 +42,19 @@ class Schedule:
     something.
     """
 
+    what: ClassVar[str]
     steps: int
     warmup_steps: int
     learning_rate: float
     final_learning_rate: float
     ema_start: float
     ema_end: float
-    pipeline_every: int
-    mixed_precision: str
-    initial_pipeline: str | None
 
-    def check_run(self) -> None:
-        """Refuse values of what all recipes have, ValueError."""
-        if self.pipeline_every < 0:
-            raise ValueError(f"pipeline_every must be 0 (at the end only) or more, got {self.pipeline_every}")
-        if not isinstance(self.initial_pipeline, str | None):
-            raise ValueError(f"initial_pipeline must be a name, a folder or a Hub id, got {self.initial_pipeline!r}")
-        if self.mixed_precision not in ("no", "bf16", "fp16"):
-            raise ValueError(f"mixed_precision must be no, bf16 or fp16, got {self.mixed_precision!r}")
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
+        """Read a recipe file; arguments that are not None replace its fields. See `read_settings` for errors."""
+        given = {name: value for name, value in overrides.items() if value is not None}
+        return read_settings(cls, path, cls.what, overrides=given)
 
     def learning_rate_at(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -69,7 +69,7 @@ class Schedule:
         return min(decay, (1 + step) / (10 + step))
 
 
-@dataclass(frozen=True)
+@settings
 class TrainingRecipe(Schedule):
     """Everything that a training run depends on; stored beside the weights.
 
@@ -80,70 +80,54 @@ class TrainingRecipe(Schedule):
     (seed, step).
     """
 
+    what = "a training recipe"
     dataset: str
     split: str = "train"
     revision: str | None = None
     image_column: str | None = None
     label_column: str | None = None
-    image_size: int = 32
-    channels: int = 1
+    image_size: Positive = 32
+    channels: Positive = 1
     fit: Fit = "pad"
     horizontal_flips: bool = False
-    block_out_channels: tuple[int, ...] = (64, 96, 128)
-    layers_per_block: int = 1
+    block_out_channels: tuple[Positive, ...] = (64, 96, 128)
+    layers_per_block: Positive = 1
     attention: tuple[bool, ...] = (False, False, False)
-    attention_head_dim: int = 32
-    norm_num_groups: int = 16
-    resnet_time_scale_shift: str = "scale_shift"
-    dropout: float = 0.0
-    patch_size: int = 2
-    sigma_min: float = 0.02
+    attention_head_dim: Positive = 32
+    norm_num_groups: Positive = 16
+    resnet_time_scale_shift: Literal["default", "scale_shift"] = "scale_shift"
+    dropout: Decay = 0.0
+    patch_size: Positive = 2
+    sigma_min: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.02
     timestep_scale: float = 10.0
-    steps: int = 7000
-    batch_size: int = 128
-    learning_rate: float = 1e-3
-    final_learning_rate: float = 2e-5
-    warmup_steps: int = 50
-    weight_decay: float = 0.01
-    max_gradient_norm: float = 1.0
-    ema_start: float = 0.998
-    ema_end: float = 0.9995
-    mixed_precision: str = "bf16"
+    steps: Positive = 7000
+    batch_size: Positive = 128
+    learning_rate: Amount = 1e-3
+    final_learning_rate: Amount = 2e-5
+    warmup_steps: Count = 50
+    weight_decay: Amount = 0.01
+    max_gradient_norm: Amount = 1.0
+    ema_start: Decay = 0.998
+    ema_end: Decay = 0.9995
+    mixed_precision: Precision = "bf16"
     compile: bool = False
     channels_last: bool = False
-    seed: int = 0
+    seed: Count = 0
     initial_pipeline: str | None = None
-    checkpoint_every: int = 250
-    sample_every: int = 500
-    pipeline_every: int = 0
+    checkpoint_every: Positive = 250
+    sample_every: Positive = 500
+    pipeline_every: Count = 0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            check_kind(field.name, getattr(self, field.name), field.default)
-        for name in ("steps", "batch_size", "image_size", "patch_size", "checkpoint_every", "sample_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.sigma_min < 1:
-            raise ValueError(f"sigma_min must lie strictly between 0 and 1, got {self.sigma_min}")
-        if self.image_size % (self.patch_size * 2 ** (len(self.block_out_channels) - 1)):
+        factor = self.patch_size * 2 ** (len(self.block_out_channels) - 1)
+        if self.image_size % factor:
             raise ValueError(
-                f"image_size {self.image_size} must be a multiple of patch_size × 2^(levels − 1) = "
-                f"{self.patch_size * 2 ** (len(self.block_out_channels) - 1)}"
+                f"image_size {self.image_size} must be a multiple of patch_size × 2^(levels − 1) = {factor}"
             )
         if len(self.attention) != len(self.block_out_channels):
             raise ValueError(
                 f"attention needs one entry per level: {len(self.block_out_channels)}, got {len(self.attention)}"
             )
-        self.check_run()
-
-    @classmethod
-    def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> TrainingRecipe:
-        """Read a recipe file; arguments that are not None replace its fields. Unknown fields raise ValueError."""
-        given = read_fields(path, cls, "a training recipe")
-        given.update({key: value for key, value in overrides.items() if value is not None})
-        if "dataset" not in given:
-            raise ValueError(f"{path}: the field 'dataset' is missing; give it there or as an argument")
-        return cls(**given)
 
     def check_data(self, images: LabelledImages) -> None:
         """Refuse images too few to fill one batch."""

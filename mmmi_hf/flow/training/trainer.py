@@ -18,24 +18,26 @@ import shutil
 import statistics
 import time
 from abc import ABC, abstractmethod
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from pydantic import TypeAdapter
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm.auto import tqdm
 
-from mmmi_hf.common.files import read_json, replacing, write_json, write_text
+from mmmi_hf.common.files import read_regular, replacing, write_json, write_text
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
 from mmmi_hf.flow.training.images import LabelledImages, load_images
 from mmmi_hf.flow.training.prefetching import ahead
 from mmmi_hf.flow.training.recipe import Draws, TrainingRecipe, draws_of_step, flow_matching_batch
+from mmmi_hf.flow.training.record import TRAINING, Initial, TrainingRecord, record_beside
 from mmmi_hf.flow.training.sheets import sample_sheet
 
 if TYPE_CHECKING:
@@ -44,12 +46,13 @@ if TYPE_CHECKING:
     from accelerate import Accelerator
     from diffusers import UNet2DModel
 
+    from mmmi_hf.common.records import Record
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
     from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
-RECORD = "training.json"
+RECIPE = "recipe.json"
 INITIAL = "initial.json"
 LOG_EVERY = 25
 SAMPLES_PER_CLASS = 6
@@ -79,7 +82,6 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
 
     out = folder_to_write(out)
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
-    main = accelerator.is_main_process
     check_folder(out, recipe)
     images = load_images(
         recipe.dataset,
@@ -90,65 +92,58 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
         image_column=recipe.image_column,
         label_column=recipe.label_column,
         revision=recipe.revision,
-        progress=progress and main,
+        progress=progress and accelerator.is_main_process,
     )
     recipe.check_data(images)
     initial = None
     if recipe.initial_pipeline is not None:
         again = (out / CHECKPOINT).exists()
-        initial = Initial.recorded(out) if again else Initial.of(recipe, len(images.class_names))
-    accelerator.wait_for_everyone()
-    if main:
-        out.mkdir(parents=True, exist_ok=True)
-        write_json(out / "recipe.json", dataclasses.asdict(recipe))
-        if initial is not None:
-            write_json(out / INITIAL, initial.record)
-    accelerator.wait_for_everyone()
-    run = _Run(recipe, out, images, accelerator, initial)
-    run.make_steps(progress=progress and main)
-    accelerator.wait_for_everyone()
-    if main:
-        run.store()
-    accelerator.wait_for_everyone()
-    return out / "pipeline"
+        initial = FirstWeights.recorded(out) if again else FirstWeights.of(recipe, len(images.class_names))
+    begin(out, recipe, accelerator, {} if initial is None else {INITIAL: initial.record})
+    return _Run(recipe, out, images, accelerator, initial).finish(progress=progress)
 
 
 def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None:
     """Refuse a folder that holds another recipe's run, or something else."""
-    stored = out / "recipe.json"
+    stored = out / RECIPE
     if stored.exists():
-        # A field that came to recipes after the run began has its default there.
-        wanted = _plain(dataclasses.asdict(recipe))
-        default = _plain(
-            {one.name: one.default for one in dataclasses.fields(recipe) if one.default is not dataclasses.MISSING}
-        )
-        if default | read_json(stored) != wanted:
+        try:
+            found = TypeAdapter(type(recipe)).validate_json(read_regular(stored))
+        except ValueError:
+            found = None
+        if found != recipe:
             raise ValueError(f"{out} holds a run of another recipe ({stored}); give another folder or the same recipe")
     elif out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
 
 
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    """As they will be read back from JSON."""
-    plain: dict[str, Any] = json.loads(json.dumps(values))
-    return plain
+def begin(
+    out: Path, recipe: TrainingRecipe | DistillationRecipe, accelerator: Accelerator, started: dict[str, Record]
+) -> None:
+    """Make a run's folder once all processes have seen what is there; `started`: file → what it holds at the start."""
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        out.mkdir(parents=True, exist_ok=True)
+        write_json(out / RECIPE, dataclasses.asdict(recipe))
+        for name, content in started.items():
+            content.write(out / name)
+    accelerator.wait_for_everyone()
 
 
 @dataclass(frozen=True)
-class Initial:
-    """A trained pipeline that a run goes on from.
+class FirstWeights:
+    """Those of a trained pipeline that a run goes on from.
 
     Attributes:
         weights: of its network, float32, by name; None where a checkpoint holds what became of them.
-        record: what the run's own record says of it: name, digest, and the record of its training if that lies beside
-            the pipeline's folder, as a run leaves it; otherwise None.
+        record: what the run's own record says of the pipeline.
     """
 
     weights: dict[str, torch.Tensor] | None
-    record: dict[str, Any]
+    record: Initial
 
     @classmethod
-    def of(cls, recipe: TrainingRecipe, num_classes: int) -> Initial:
+    def of(cls, recipe: TrainingRecipe, num_classes: int) -> FirstWeights:
         """Load the recipe's initial pipeline; ValueError if it cannot be had or is no network of this recipe."""
         from mmmi_hf.flow.bundled import resolve
         from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -174,25 +169,18 @@ class Initial:
                 "trained by, with other steps, learning rates and seed"
             )
         training = record_beside(folder, pipeline.digest)
-        return cls(pipeline.unet.state_dict(), {"pipeline": name, "digest": pipeline.digest, "training": training})
+        return cls(pipeline.unet.state_dict(), Initial(pipeline=name, digest=pipeline.digest, training=training))
 
     @classmethod
-    def recorded(cls, out: Path) -> Initial:
+    def recorded(cls, out: Path) -> FirstWeights:
         """What a run that has a checkpoint recorded when it began: the pipeline itself is not needed again."""
-        return cls(None, read_json(out / INITIAL))
-
-
-def record_beside(folder: Path, digest: str) -> dict[str, Any] | None:
-    """The record of a pipeline's training, where a run left it beside the pipeline's folder; None elsewhere."""
-    training = None
-    with suppress(OSError, ValueError):
-        training = read_json(folder.parent / RECORD)
-    return training if isinstance(training, dict) and training.get("digest") == digest else None
+        return cls(None, Initial.read(out / INITIAL))
 
 
 def structure(network: UNet2DModel) -> dict[str, Any]:
     """What two networks must share for weights of the one to mean the same in the other."""
-    return _plain({key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"})
+    kept = {key: value for key, value in network.config.items() if not key.startswith("_") and key != "dropout"}
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in kept.items()}
 
 
 @contextmanager
@@ -237,6 +225,16 @@ class Run(ABC):
             self._check_weights()
         trained = torch.compile(self.network) if recipe.compile else self.network
         self.trained, self.stepper = accelerator.prepare(trained, self.optimizer)
+
+    def finish(self, *, progress: bool) -> Path:
+        """Make the remaining steps and store the pipeline, whose folder is returned."""
+        main = self.accelerator.is_main_process
+        self.make_steps(progress=progress and main)
+        self.accelerator.wait_for_everyone()
+        if main:
+            self.store()
+        self.accelerator.wait_for_everyone()
+        return self.out / "pipeline"
 
     def make_steps(self, *, progress: bool) -> None:
         """Make the remaining steps; the main process logs, stores checkpoints and draws sheets."""
@@ -291,7 +289,7 @@ class Run(ABC):
 
     @abstractmethod
     def learned_from(self) -> dict[str, Any]:
-        """What the record says of this kind of run besides what it says of all."""
+        """The fields of the record that are of this kind of run."""
 
     def _make_step(self, drawn: Any) -> torch.Tensor:
         """One step; its loss stays on the device, so that the next one is prepared while this one is computed."""
@@ -419,23 +417,22 @@ class Run(ABC):
         partial.rename(folder)
         shutil.rmtree(old, ignore_errors=True)
         log, device = [json.loads(line) for line in self._logged()], self.accelerator.device
-        training = {
-            "recipe": dataclasses.asdict(self.recipe),
-            "steps": self.step,
-            "images_seen": self.step * self.recipe.batch_size,
-            "seconds": round(self.seconds, 1),
-            "final_loss": log[-1]["loss"] if log else None,
-            "parameters": sum(parameter.numel() for parameter in self.network.parameters()),
-            "weights_bytes": sum(file.stat().st_size for file in folder.rglob("*.safetensors")),
-            "digest": digest,
-            "world_size": self.accelerator.num_processes,
-            "device": device.type,
-            "device_name": device_name(device),
-            "class_names": None if pipeline.class_names is None else list(pipeline.class_names),
+        TrainingRecord(
+            recipe=self.recipe,
+            steps=self.step,
+            images_seen=self.step * self.recipe.batch_size,
+            seconds=round(self.seconds, 1),
+            final_loss=log[-1]["loss"] if log else None,
+            parameters=sum(parameter.numel() for parameter in self.network.parameters()),
+            weights_bytes=sum(file.stat().st_size for file in folder.rglob("*.safetensors")),
+            digest=digest,
+            world_size=self.accelerator.num_processes,
+            device=device.type,
+            device_name=device_name(device),
+            class_names=None if pipeline.class_names is None else tuple(pipeline.class_names),
+            versions={name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},
             **self.learned_from(),
-            "versions": {name: installed_version(name) for name in ("torch", "diffusers", "accelerate", "datasets")},
-        }
-        write_json(self.out / RECORD, training)
+        ).write(self.out / TRAINING)
 
 
 class _Run(Run):
@@ -449,7 +446,7 @@ class _Run(Run):
         out: Path,
         images: LabelledImages,
         accelerator: Accelerator,
-        initial: Initial | None,
+        initial: FirstWeights | None,
     ) -> None:
         self.initial = initial
         device = accelerator.device

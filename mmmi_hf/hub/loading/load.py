@@ -20,10 +20,9 @@ import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import folder_to_write, place
+from mmmi_hf.common.places import folder_to_write, is_repository, place
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.common.secrets import users_hidden
+from mmmi_hf.common.terminal import users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
@@ -152,7 +151,17 @@ class Loaded:
         split: str | None = None,
         drop_last: bool = False,
     ) -> Iterator[dict[str, batches.Array]]:
-        """Batches as arrays straight from Arrow buffers; see `mmmi_hf.hub.loading.batches.numpy_batches`."""
+        """Batches as arrays straight from Arrow buffers, in the dtypes that are stored; read-only where not copied.
+
+        Args:
+            columns: only these; None for all that are numbers.
+            batch_size: rows of a batch; the last may be shorter.
+            split: None for the only one that was loaded, or train.
+            drop_last: leave a shorter last batch out.
+
+        Raises:
+            ValueError: no such split or column, or one that is no number, or batch_size below 1.
+        """
         return batches.numpy_batches(self._rows(split), columns, batch_size, drop_last=drop_last)
 
     def torch_batches(
@@ -164,7 +173,12 @@ class Loaded:
         drop_last: bool = False,
         copy: bool = True,
     ) -> Iterator[dict[str, torch.Tensor]]:
-        """The same as torch tensors, dtypes unchanged; see `mmmi_hf.hub.loading.batches.torch_batches` for `copy`."""
+        """`numpy_batches(columns, batch_size, split=split, drop_last=drop_last)` as torch tensors, dtypes unchanged.
+
+        Args:
+            copy: give each batch memory of its own. Without it tensors may share that of the file, which can only be
+                read: writing into one ends the process.
+        """
         return batches.torch_batches(self._rows(split), columns, batch_size, drop_last=drop_last, copy=copy)
 
     def _rows(self, split: str | None) -> Any:

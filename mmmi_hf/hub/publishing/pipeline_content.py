@@ -1,6 +1,6 @@
 """What a flow-matching pipeline releases: configuration and safetensors, its card, and the results behind the card.
 
-Owns which files belong to a pipeline's repository. Reads files only; imports neither torch nor diffusers.
+Owns which files belong to a pipeline's repository. Reads files only.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ from collections.abc import Sequence
 from fnmatch import fnmatch
 from pathlib import Path
 
-import yaml
-
 from mmmi_hf.common.files import leaves
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.model_card import (
     CLASSIFIERS,
     DISTILLATION,
     EARLIER_RECIPES,
-    EVALUATION,
     RECIPE,
     SEEN,
     SPEED,
-    TRAINING,
     model_card,
 )
+from mmmi_hf.flow.evaluation.record import EVALUATION
+from mmmi_hf.flow.training.record import TRAINING
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.remote import State
 from mmmi_hf.hub.client.versions import Version
@@ -84,10 +83,7 @@ class PipelineContent:
             "pipeline_tag": "unconditional-image-generation",
             "tags": ["flow-matching", "invertible", "mutual-information", "mmmi-hf", "arxiv:2510.21686"],
         }
-        return f"""---
-{yaml.safe_dump(front, sort_keys=False)}---
-
-# {self.names[0]}
+        return f"""{front_matter(front)}# {self.names[0]}
 
 A flow-matching model that is used as an **invertible map** from latents z ~ N(0, I) to images, for
 [mmmi-hf](https://arxiv.org/abs/2510.21686): {_classes(classes, names)}. Nothing has been measured of it.

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING
 from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
-from mmmi_hf.common.hub_ids import is_repository
-from mmmi_hf.common.places import folder_to_read, place
-from mmmi_hf.common.secrets import users_hidden
+from mmmi_hf.common.places import folder_to_read, is_repository, place
+from mmmi_hf.common.terminal import users_hidden
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.flow.bundled import BUNDLED, INDEX, bundled_pipelines
 from mmmi_hf.hub.client.bars import progress_bars_of_the_client

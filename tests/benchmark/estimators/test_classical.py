@@ -119,8 +119,8 @@ def test_pairs_and_names_are_checked():
         ("ksgg", {}, "did you mean"),
         ("zzzz", {}, "expected one of dv"),
         ("ksg", {"k": 3}, "has no setting 'k', expected neighbours"),
-        ("ksg", {"neighbours": 0}, "at least 1, got 0"),
-        ("pca-ksg", {"components": 1.5}, "components must be a whole number"),
+        ("ksg", {"neighbours": 0}, "ksg.neighbours: input should be greater than or equal to 1, got 0"),
+        ("pca-ksg", {"components": 1.5}, "pca-ksg.components: input should be a valid integer, got 1.5"),
     ):
         with pytest.raises(ValueError, match=match):
             make_estimator(name, **settings)

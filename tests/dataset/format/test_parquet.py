@@ -1,4 +1,4 @@
-"""The packed Parquet: encodings, row groups, shards, and the same bytes however the rows arrive."""
+"""The stored Parquet: encodings, row groups, shards, and the same bytes however the rows arrive."""
 
 import datasets
 import numpy as np
@@ -25,7 +25,7 @@ from tests.support import generate
 
 
 def rows_of(count, shape=(3, 16, 16), seed=0):
-    """Noise in every column: what compresses and packs worst."""
+    """Noise in every column: what compresses worst."""
     generator = np.random.default_rng(seed)
     view = View(kind="image", half_range=2.0)
     wanted = features(common_cause(shape, mi=1.0), {"x1": view, "x2": view})
@@ -37,7 +37,7 @@ def rows_of(count, shape=(3, 16, 16), seed=0):
     return to_table(columns, wanted), wanted
 
 
-def test_encodings_and_row_groups_of_a_packed_file(tmp_path):
+def test_encodings_and_row_groups_of_a_file(tmp_path):
     table, wanted = rows_of(400)
     size = row_bytes(wanted)
     path = tmp_path / "rows.parquet"

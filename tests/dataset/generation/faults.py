@@ -92,7 +92,7 @@ class Faults:
         self.around(pathlib.Path, "replace", "rename")
         self.around(pathlib.Path, "unlink", "remove")
         self.around(shutil, "rmtree", "remove tree")
-        self.around(pq.ParquetWriter, "write_table", "pack")
+        self.around(pq.ParquetWriter, "write_table", "row group")
         original = pathlib.Path.open
 
         def opening(path, mode="r", *arguments, **keywords):
@@ -179,7 +179,7 @@ def finished(children: list[int]) -> list[int]:
     return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
 
 
-def packed(folder: Path) -> dict[str, str]:
+def files_of(folder: Path) -> dict[str, str]:
     """Every file of a folder; Parquet by content."""
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
@@ -195,7 +195,7 @@ def resumed(folder: Path, processes: int, rows: int, wanted: dict[str, str]) -> 
     statuses = finished(start(folder, processes, rows, {}))
     if any(statuses):
         return f"resuming ended with {statuses}"
-    found = packed(folder)
+    found = files_of(folder)
     return "" if found == wanted else f"differs: {sorted(set(found.items()) ^ set(wanted.items()))[:4]}"
 
 
@@ -204,7 +204,7 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
     reference, report = place / "reference", place / "events"
     statuses = finished(start(reference, processes, ROWS, dict.fromkeys(range(processes)), report))
     assert statuses == [0] * processes, statuses
-    wanted = packed(reference)
+    wanted = files_of(reference)
     events = [json.loads(Path(f"{report}-{rank}").read_text()) for rank in range(processes)]
     kinds: Counter[str] = Counter()
     killed, wrong = 0, []
@@ -221,7 +221,7 @@ def kill_at_points(place: Path, processes: int, every: int, offset: int) -> dict
             else:
                 statuses = finished(children)
                 status = statuses[rank]
-                if processes > 1 and rank and (statuses[0] != 0 or packed(folder) != wanted):
+                if processes > 1 and rank and (statuses[0] != 0 or files_of(folder) != wanted):
                     wrong.append(f"process {rank} died at event {fatal} ({of_rank[fatal]}): {statuses} without a rerun")
             if status == -signal.SIGKILL:  # a process that shares the work may end before its event comes
                 killed += 1
@@ -241,7 +241,7 @@ def kill_at_moments(place: Path, processes: int, count: int, seed: int) -> dict[
     first = _first_piece(reference)
     finished(children)
     span = time.monotonic() - first
-    wanted = packed(reference)
+    wanted = files_of(reference)
     killed, pieces, wrong = 0, [], []
     for number in range(5 * count):  # some runs end before their moment
         if killed == count:
@@ -273,14 +273,14 @@ def together(place: Path, count: int) -> dict[str, object]:
     """Two runs of one process each at the same time, the second a little later each time: both succeed."""
     reference = place / "reference"
     finished(start(reference, 1, ROWS, {}))
-    wanted, wrong = packed(reference), []
+    wanted, wrong = files_of(reference), []
     for number in range(count):
         folder = place / f"both-{number}"
         children = start(folder, 1, ROWS, {})
         time.sleep(0.02 * number)
         statuses = finished(children + start(folder, 1, ROWS, {}))
-        if any(statuses) or packed(folder) != wanted:
-            wrong.append(f"{number}: {statuses}, {sorted(set(packed(folder).items()) ^ set(wanted.items()))[:4]}")
+        if any(statuses) or files_of(folder) != wanted:
+            wrong.append(f"{number}: {statuses}, {sorted(set(files_of(folder).items()) ^ set(wanted.items()))[:4]}")
     return {"runs": count, "wrong": wrong}
 
 
@@ -299,8 +299,8 @@ def orders(place: Path, every: int) -> dict[str, object]:
         folder = place / f"{name} {processes}"
         statuses = finished(start(folder, processes, ROWS, {}, order=order))
         made_by = json.loads((folder / "manifests/small.json").read_text())["statements"]["world_size"]
-        found = found or packed(folder)
-        if any(statuses) or packed(folder) != found or made_by != processes:
+        found = found or files_of(folder)
+        if any(statuses) or files_of(folder) != found or made_by != processes:
             wrong.append(f"{name}, {processes} processes: {statuses}, world size {made_by}")
     return {"files": found, "wrong": wrong}
 

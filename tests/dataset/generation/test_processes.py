@@ -58,7 +58,7 @@ def test_kills_at_every_point_lose_nothing():
     for found in faults("points", "--processes", 1, 2, "--pictures"):
         assert found["wrong"] == []
         assert found["killed"] >= 60
-        assert {"before link", "after link", "in write of manifest", "in write of file", "after pack"} <= set(
+        assert {"before link", "after link", "in write of manifest", "in write of file", "after row group"} <= set(
             found["kinds"]
         )
 

@@ -12,157 +12,7 @@ from huggingface_hub import ModelCard
 from mmmi_hf.cli.cards import main
 from mmmi_hf.flow.evaluation import model_card as cards
 from mmmi_hf.flow.evaluation.model_card import card_of, model_card
-
-RECIPE = {
-    "dataset": "owner/pictures",
-    "image_size": 16,
-    "channels": 1,
-    "block_out_channels": [24, 40],
-    "attention": [False, True],
-    "layers_per_block": 2,
-    "patch_size": 2,
-    "sigma_min": 0.03,
-    "learning_rate": 0.0007,
-    "final_learning_rate": 2.1e-5,
-    "warmup_steps": 51,
-    "max_gradient_norm": 1.5,
-    "ema_start": 0.97,
-    "ema_end": 0.9993,
-    "mixed_precision": "bf16",
-    "horizontal_flips": False,
-    "batch_size": 96,
-    "seed": 13,
-}
-TRAINING = {
-    "recipe": RECIPE | {"dataset": "data/pictures"},
-    "steps": 6543,
-    "images_seen": 628128,
-    "num_images": 59999,
-    "seconds": 5444.0,
-    "final_loss": 0.13579,
-    "parameters": 3876543,
-    "weights_bytes": 7812345,
-    "digest": "a" * 64,
-    "world_size": 1,
-    "class_names": ["cat", "dog"],
-    "versions": {"torch": "2.13.0", "diffusers": "0.42.1"},
-}
-
-
-def _share(value, images):
-    return {"value": value, "interval_95": [value - 0.011, value + 0.012], "images": images}
-
-
-def _accuracies(value):
-    return {"overall": _share(value, 2000), "per_class": {"cat": _share(value - 0.05, 1000), "dog": _share(0.77, 1000)}}
-
-
-def _part(results, **settings):
-    return {
-        "settings": settings,
-        "results": results,
-        "seconds": 432.1,
-        "threads": 2,
-        "machine": "x86_64",
-        "command": f"mmmi-hf evaluate-flow PIPELINE --{next(iter(settings))}",
-        "versions": {"python": "3.11.7", "torch": "2.13.0"},
-    }
-
-
-def _round_trip(dtype, largest):
-    return _part(
-        {
-            "n": 128,
-            "seed": 0,
-            "dtype": dtype,
-            "batch_size": 50,
-            "relative_error_max": largest,
-            "relative_error_median": largest / 2,
-            "failures": 0,
-            "forward_evaluations": 16,
-            "inverse_evaluations_mean": 123.4,
-            "inverse_evaluations_max": 151,
-            "forward_seconds": 0.084,
-            "inverse_seconds": 0.71,
-        },
-        per_class=64,
-    )
-
-
-STEP = {"step": 0, "t": 0.0, "h": 0.25, "contraction": 1.14, "smallest_stretch": 0.33, "monotonicity": 0.71}
-PARTS = {
-    "samples": _part(
-        {
-            "classifier": {"training_images": 59999, "feature_dimension": 128},
-            "accuracy": {"samples": _accuracies(0.853), "test_images": _accuracies(0.9297)},
-            "frechet": {
-                "samples_to_test": 1.2344,
-                "training_to_test": 0.0246,
-                "ratio": 50.18,
-                "rows": {"samples": 2000, "training_images": 1998, "test_images": 2001},
-            },
-            "precision_recall": {
-                "rows": 1998,
-                "k": 3,
-                "samples": {"precision": 0.701, "recall": 0.602},
-                "training_images": {"precision": 0.803, "recall": 0.804},
-            },
-            "pixels": {"smallest": -1.432, "largest": 1.511, "share_clipped": 0.0321},
-            "sheets": {
-                "samples": "samples.png",
-                "neighbours": "neighbours.png",
-                "neighbour_queries": 16,
-                "smallest_neighbour_distance": 3.21,
-            },
-        },
-        per_class=1000,
-        seed=7,
-    ),
-    "classification_accuracy_score": _part(
-        {
-            "samples": _share(0.811, 2000),
-            "training_images": _share(0.871, 2000),
-            "images": {"samples": 2000, "training_images": 1998},
-        },
-        per_class=1000,
-    ),
-    "round_trip_float32": _round_trip("float32", 4.44e-6),
-    "round_trip_float64": _round_trip("float64", 7.77e-13),
-    "certificate": _part(
-        {
-            "samples": 17,
-            "seed": 0,
-            "iterations": 12,
-            "steps": [STEP],
-            "contraction": 1.14,
-            "smallest_stretch": 0.33,
-            "monotonicity": 0.71,
-        },
-        samples=17,
-    ),
-    "storage": _part(
-        {
-            "rows": 4,
-            "formats": {
-                "float32": {"relative_error": 9.6e-7, "mean_direction_error": 1.1e-6, "failed": 0},
-                "8 bits": {"relative_error": None, "mean_direction_error": None, "failed": 4},
-            },
-        },
-        per_class=2,
-    ),
-}
-EVALUATION = {
-    "format": 1,
-    "pipeline": {
-        "digest": "a" * 64,
-        "latent_shape": [1, 16, 16],
-        "num_classes": 2,
-        "class_names": ["cat", "dog"],
-        "parameters": 3876543,
-        "scheduler": {"sigma_min": 0.03, "num_inference_steps": 9, "solver": "midpoint", "grid": "cosine"},
-    },
-    "parts": PARTS,
-}
+from tests.flow.evaluation.card_data import EVALUATION, PARTS, PATH, RECIPE, TRAINING, accuracies
 
 
 @pytest.fixture
@@ -222,7 +72,7 @@ def test_the_card_states_what_the_files_say(folder):
 def test_what_looks_bad_is_said(folder):
     assert "far from real" not in model_card(folder)
     evaluation = copy.deepcopy(EVALUATION)
-    evaluation["parts"]["samples"]["results"]["accuracy"]["samples"] = _accuracies(0.4)
+    evaluation["parts"]["samples"]["results"]["accuracy"]["samples"] = accuracies(0.4)
     _write(folder, TRAINING | {"device": "cpu"}, evaluation)
     text = model_card(folder)
     assert "**They are far from real images**: a classifier recognises 40.0 % of them, and 93.0 % of real ones." in text
@@ -258,7 +108,6 @@ def test_what_computed_a_part_and_another_classifier_are_told(folder):
     assert "of a classifier of the same settings trained on the samples" in text
     assert "in float32: 7 min on 2 threads" in text
     evaluation = copy.deepcopy(EVALUATION)
-    evaluation["parts"]["samples"]["settings"]["classifier"] = {"widths": [8, 9, 10], "epochs": 3}
     evaluation["parts"]["classification_accuracy_score"]["settings"]["classifier"] = {"widths": [5, 6, 7], "epochs": 4}
     evaluation["parts"]["round_trip_float32"]["device"] = "NVIDIA H100"
     _write(folder, TRAINING, evaluation)
@@ -314,14 +163,13 @@ def student(folder):
     place = folder.parent / "pictures-2"
     place.mkdir()
     recipe = {"teacher": "pictures", "nodes": [0, 2, 9], "trajectories": 4096, "journey_steps": 7}
-    recipe |= {"segment_weights": [2, 1.5], "penalty": 3.0, "smallest_stretch": 0.25}
+    recipe |= {"segment_weights": [2, 1.5], "penalty": 3.0}
     common = {name: RECIPE[name] for name in ("batch_size", "learning_rate", "mixed_precision", "seed")}
     (place / "distillation.yaml").write_text(yaml.safe_dump(recipe | common))
     teacher = {"pipeline": "pictures", "digest": TRAINING["digest"]}
-    made_with = TRAINING["recipe"] | recipe
-    del made_with["dataset"]
-    record = {"recipe": made_with, "digest": "d" * 64, "teacher": teacher, "network_rows": 98765, "final_loss": 4.3e-5}
-    scheduler = {"sigma_min": 0.03, "num_inference_steps": 2, "solver": "euler", "grid": [0.0, 0.123456, 1.0]}
+    record = {"recipe": recipe | common, "digest": "d" * 64, "teacher": teacher}
+    record |= {"network_rows": 98765, "final_loss": 4.3e-5}
+    scheduler = {"sigma_min": 0.03, "num_inference_steps": 2, "solver": "euler", "grid": [0.0, 0.123456, 1.0]} | PATH
     pipeline = EVALUATION["pipeline"] | {"digest": "d" * 64, "scheduler": scheduler}
     _write(place, TRAINING | record, EVALUATION | {"pipeline": pipeline})
     return place
@@ -349,12 +197,12 @@ def test_the_card_of_a_student_tells_of_its_teacher(student):
 def test_the_legs_of_a_distillation(student):
     training = json.loads((student / "training.json").read_text())
     stated = yaml.safe_load((student / "distillation.yaml").read_text())
-    first = training | {"recipe": training["recipe"] | {"seed": 5, "nodes": [0, 9]}, "digest": "c" * 64}
+    first = training | {"recipe": training["recipe"] | {"seed": 5, "nodes": [0, 4, 9]}, "digest": "c" * 64}
     initial = {"pipeline": "runs/first/pipeline", "digest": "c" * 64, "training": first}
     (student / "training.json").write_text(json.dumps(training | {"initial": initial}))
-    (student / "distillation-1.yaml").write_text(yaml.safe_dump(stated | {"seed": 5, "nodes": [0, 9]}))
+    (student / "distillation-1.yaml").write_text(yaml.safe_dump(stated | {"seed": 5, "nodes": [0, 4, 9]}))
     text = model_card(student)
-    assert "It went on from the weights of `cccccccccccc`: 6,543 steps of 96 trajectories (628,128; nodes 0, 9)" in text
+    assert "weights of `cccccccccccc`: 6,543 steps of 96 trajectories (628,128; nodes 0, 4, 9)" in text
     assert "mmmi-hf distill model_cards/pictures-2/distillation-1.yaml --out runs/first\n" in text
 
 
@@ -472,10 +320,10 @@ def test_files_that_do_not_belong_together_are_refused(folder):
 @pytest.mark.parametrize("name", ["recipe.yaml", "training.json", "evaluation.json"])
 def test_missing_and_broken_files_are_named(folder, name, capsys):
     (folder / name).write_text("[1]")
-    with pytest.raises(ValueError, match=rf"{name} must hold a mapping, got list"):
+    with pytest.raises(ValueError, match=rf"{name}.* (must hold fields|input should be an object)"):
         model_card(folder)
     (folder / name).write_text("{")
-    with pytest.raises(ValueError, match=rf"{name} cannot be read"):
+    with pytest.raises(ValueError, match=rf"{name}.* (not valid YAML|invalid JSON)"):
         model_card(folder)
     (folder / name).unlink()
     assert main([str(folder)]) == 2

@@ -5,6 +5,7 @@ import torch
 
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
 from mmmi_hf.flow.evaluation.quality import classification_accuracy_score, draw_sheets, sample_quality
+from mmmi_hf.flow.evaluation.record import Rows
 from mmmi_hf.flow.training.images import LabelledImages, to_float
 
 QUICK = ClassifierSettings(
@@ -47,53 +48,53 @@ def _as_samples(images):
 
 def test_real_images_as_samples_score_like_real_images(train, test, cache):
     report = sample_quality(_as_samples(_bars(60, 2)), train, test, QUICK, cache, progress=False)
-    accuracy = report["accuracy"]
-    assert accuracy["test_images"]["overall"]["value"] > 0.95
-    assert accuracy["samples"]["overall"]["value"] > 0.95
-    assert accuracy["samples"]["overall"]["images"] == 120
-    low, high = accuracy["samples"]["overall"]["interval_95"]
-    assert low < accuracy["samples"]["overall"]["value"] <= high
-    assert set(accuracy["samples"]["per_class"]) == {"vertical", "horizontal"}
-    assert report["frechet"]["ratio"] < 6
-    assert report["frechet"]["rows"] == {"samples": 120, "training_images": 120, "test_images": 120}
-    assert report["precision_recall"]["samples"]["precision"] > 0.8
-    assert report["pixels"]["share_clipped"] == 0.0
+    accuracy = report.accuracy
+    assert accuracy.test_images.overall.value > 0.95
+    assert accuracy.samples.overall.value > 0.95
+    assert accuracy.samples.overall.images == 120
+    low, high = accuracy.samples.overall.interval_95
+    assert low < accuracy.samples.overall.value <= high
+    assert set(accuracy.samples.per_class) == {"vertical", "horizontal"}
+    assert report.frechet.ratio < 6
+    assert report.frechet.rows == Rows(samples=120, training_images=120, test_images=120)
+    assert report.precision_recall.samples.precision > 0.8
+    assert report.pixels.share_clipped == 0.0
 
 
 def test_noise_as_samples_scores_worse_everywhere(train, test, cache):
     noise = 2 * torch.randn(2, 50, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     good = sample_quality(_as_samples(_bars(50, 2)), train, test, QUICK, cache, progress=False)
     bad = sample_quality(noise, train, test, QUICK, cache, progress=False)
-    assert bad["accuracy"]["samples"]["overall"]["value"] < 0.75
-    assert bad["frechet"]["ratio"] > 5 * good["frechet"]["ratio"]
-    assert bad["precision_recall"]["samples"]["precision"] < 0.5
-    assert bad["precision_recall"]["rows"] == 100, "the larger sets are thinned to the smallest"
-    assert bad["pixels"]["share_clipped"] > 0.3
-    assert bad["accuracy"]["test_images"] == good["accuracy"]["test_images"]
+    assert bad.accuracy.samples.overall.value < 0.75
+    assert bad.frechet.ratio > 5 * good.frechet.ratio
+    assert bad.precision_recall.samples.precision < 0.5
+    assert bad.precision_recall.rows == 100, "the larger sets are thinned to the smallest"
+    assert bad.pixels.share_clipped > 0.3
+    assert bad.accuracy.test_images == good.accuracy.test_images
 
 
 def test_swapped_classes_are_seen(train, test, cache):
     swapped = _as_samples(_bars(40, 2)).flip(0)
     report = sample_quality(swapped, train, test, QUICK, cache, progress=False)
-    assert report["accuracy"]["samples"]["overall"]["value"] < 0.05
+    assert report.accuracy.samples.overall.value < 0.05
 
 
 def test_classification_accuracy_score_tells_good_from_mislabelled_samples(train, test, cache):
     good = classification_accuracy_score(_as_samples(_bars(150, 2)), train, test, QUICK, cache, progress=False)
-    assert good["samples"]["value"] > 0.9
-    assert good["training_images"]["value"] > 0.9
-    assert good["images"] == {"samples": 300, "training_images": 300}
+    assert good.samples.value > 0.9
+    assert good.training_images.value > 0.9
+    assert good.images == Rows(samples=300, training_images=300)
     bad = classification_accuracy_score(_as_samples(_bars(150, 2)).flip(0), train, test, QUICK, cache, progress=False)
-    assert bad["samples"]["value"] < 0.1
-    assert bad["training_images"] == good["training_images"]
+    assert bad.samples.value < 0.1
+    assert bad.training_images == good.training_images
 
 
 def test_a_copy_of_a_training_image_is_found(train, tmp_path):
     samples = _as_samples(_bars(12, 2))
     report = draw_sheets(samples, train, tmp_path)
-    assert report["smallest_neighbour_distance"] > 0.1
+    assert report.smallest_neighbour_distance > 0.1
     copied = to_float(train.pixels[[*range(12), *range(200, 212)]]).reshape(2, 12, 1, 8, 8)
-    assert draw_sheets(copied, train, tmp_path)["smallest_neighbour_distance"] == 0
+    assert draw_sheets(copied, train, tmp_path).smallest_neighbour_distance == 0
     assert {path.name for path in tmp_path.iterdir()} == {"samples.png", "neighbours.png"}
 
 
@@ -101,4 +102,4 @@ def test_a_class_without_test_images_has_no_accuracy(train, cache):
     only = _bars(20, 1)
     half = LabelledImages(only.pixels[:20], only.labels[:20], only.class_names)
     report = sample_quality(_as_samples(_bars(20, 2)), train, half, QUICK, cache, progress=False)
-    assert report["accuracy"]["test_images"]["per_class"]["horizontal"]["value"] is None
+    assert report.accuracy.test_images.per_class["horizontal"].value is None

@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mmmi_hf.flow.evaluation.record import StorageLoss
 from mmmi_hf.flow.evaluation.storage import FORMATS, _errors, quantised, storage_losses
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
@@ -28,25 +29,20 @@ def test_quantised_values_are_the_nearest_levels():
 
 def test_coarser_formats_lose_more(pipeline):
     report = storage_losses(pipeline, 2, batch_size=4, progress=False)
-    assert report["rows"] == 4
-    errors = [report["formats"][name]["relative_error"] for name in FORMATS]
+    assert report.rows == 4
+    errors = [report.formats[name].relative_error for name in FORMATS]
     assert errors == sorted(errors)
     assert errors[0] < 1e-5 < errors[1] < 1e-2 < errors[3]
-    assert all(row["failed"] == 0 for row in report["formats"].values())
+    assert all(row.failed == 0 for row in report.formats.values())
     assert pipeline.unet.dtype == torch.float32, "the pipeline itself is left as it was"
 
 
 def test_errors_in_closed_form():
     z = torch.ones(3, 1, 2, 2, dtype=torch.float64)
     found = _errors(z, z + 0.1)
-    assert found["relative_error"] == pytest.approx(0.1)
-    assert found["mean_direction_error"] == pytest.approx(0.2), "four coordinates of 0.1 along (1,1,1,1)/2"
+    assert found.relative_error == pytest.approx(0.1)
+    assert found.mean_direction_error == pytest.approx(0.2), "four coordinates of 0.1 along (1,1,1,1)/2"
     lost = z + 0.1
     lost[1] = torch.nan
-    assert _errors(z, lost) | {"failed": 0} == pytest.approx(found)
-    assert _errors(z, lost)["failed"] == 1
-    assert _errors(z, torch.full_like(z, torch.nan)) == {
-        "relative_error": None,
-        "mean_direction_error": None,
-        "failed": 3,
-    }
+    assert dict(_errors(z, lost)) == pytest.approx(dict(found) | {"failed": 1})
+    assert _errors(z, torch.full_like(z, torch.nan)) == StorageLoss(failed=3)

@@ -72,7 +72,7 @@ def test_a_student_makes_the_same_journey_in_fewer_evaluations(teacher, tmp_path
     facts = json.loads((tmp_path / "run/training.json").read_text())
     assert facts["digest"] == student.digest
     assert facts["teacher"] == {"pipeline": teacher, "digest": master.digest}
-    assert facts["initial"] is None
+    assert "initial" not in facts
     assert (facts["num_images"], facts["images_seen"], facts["network_rows"]) == (16, 48, 32 + 3 * 16)
     assert facts["recipe"]["nodes"] == [0, 2, 3, 4]
     assert (tmp_path / "run/samples/step-000006.png").is_file()
@@ -242,26 +242,26 @@ def test_a_teacher_that_was_exchanged_is_noticed(tiny_pipeline, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"steps": 0}, "steps must be at least 1"),
+        ({"steps": 0}, "steps: input should be greater than or equal to 1, got 0"),
         ({"journey_steps": 7}, r"journey_steps must lie in 0 … steps = 6, got 7"),
         ({"segment_weights": (1.0, 1.0)}, "segment_weights must be 3 numbers"),
-        ({"segment_weights": (1.0, -1.0, 1.0)}, "segment_weights must be 3 numbers, none negative"),
-        ({"segment_weights": (0.0, 0.0, 0.0)}, "segment_weights must be 3 numbers, none negative, not all 0"),
-        ({"segment_weights": ("a", "b", "c")}, "segment_weights must be a list, each a finite number"),
-        ({"penalty": -1.0}, "penalty must not be negative"),
-        ({"smallest_stretch": 1.0}, "strictly between 0 and 1, got 0.0 and 1.0"),
-        ({"penalty_every": 0}, "penalty_every must be at least 1"),
-        ({"penalty_rows": 0}, "penalty_rows must be at least 1"),
+        ({"segment_weights": (1.0, -1.0, 1.0)}, r"segment_weights\[1\]: input should be greater than or equal to 0"),
+        ({"segment_weights": (0.0, 0.0, 0.0)}, "segment_weights must be 3 numbers, not all 0"),
+        ({"segment_weights": ("a", "b", "c")}, r"segment_weights\[0\]: input should be a valid number"),
+        ({"penalty": -1.0}, "penalty: input should be greater than or equal to 0"),
+        ({"smallest_stretch": 1.0}, "smallest_stretch: input should be less than 1, got 1.0"),
+        ({"penalty_every": 0}, "penalty_every: input should be greater than or equal to 1"),
+        ({"penalty_rows": 0}, "penalty_rows: input should be greater than or equal to 1"),
         ({"nodes": (0,)}, "rising from 0"),
         ({"nodes": (1, 2)}, "rising from 0"),
         ({"nodes": (0, 3, 3)}, "rising from 0"),
-        ({"nodes": (0, 0.5)}, "nodes must be a list, each an integer"),
-        ({"nodes": 4}, "nodes must be a list"),
+        ({"nodes": (0, 0.5)}, r"nodes\[1\]: input should be a valid integer"),
+        ({"nodes": 4}, "nodes: input should be a valid tuple"),
         ({"trajectories": 7}, "trajectories must fill one batch of 8, got 7"),
-        ({"teacher": 4}, "teacher must be a name"),
-        ({"initial_pipeline": 4}, "initial_pipeline must be a name"),
-        ({"mixed_precision": "float32"}, "mixed_precision must be"),
-        ({"learning_rate": "fast"}, "learning_rate must be a finite number"),
+        ({"teacher": 4}, "teacher: input should be a valid string"),
+        ({"initial_pipeline": 4}, "initial_pipeline: input should be a valid string"),
+        ({"mixed_precision": "float32"}, "mixed_precision: input should be"),
+        ({"learning_rate": "fast"}, "learning_rate: input should be a valid number"),
     ],
 )
 def test_recipes_that_mean_nothing(changes, says):
@@ -276,10 +276,10 @@ def test_recipe_files(tmp_path):
     recipe = DistillationRecipe.from_yaml(path, steps=3000, batch_size=None)
     assert (recipe.nodes, recipe.steps) == ((0, 4, 8), 3000)
     path.write_text("teacher: fashion-mnist\nnodes: [0, 4, 8]\nsigma_min: 0.1\n")
-    with pytest.raises(ValueError, match=r"unknown fields \['sigma_min'\]; a distillation recipe has"):
+    with pytest.raises(ValueError, match="line 3: sigma_min: unknown field; a distillation recipe has"):
         DistillationRecipe.from_yaml(path)
     path.write_text("teacher: fashion-mnist\n")
-    with pytest.raises(ValueError, match="the field 'nodes' is missing"):
+    with pytest.raises(ValueError, match="nodes: is missing"):
         DistillationRecipe.from_yaml(path)
 
 

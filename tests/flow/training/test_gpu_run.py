@@ -14,7 +14,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from mmmi_hf.flow.training.trainer import Initial
+from mmmi_hf.flow.training.record import TrainingRecord
+from mmmi_hf.flow.training.trainer import FirstWeights
 
 ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "model_cards" / "cifar10" / "gpu_run.py"
@@ -151,8 +152,8 @@ def test_the_released_weights_are_where_the_recipe_looks_for_them(script):
     from mmmi_hf.flow.training.recipe import TrainingRecipe
 
     recipe = TrainingRecipe.from_yaml(SCRIPT.with_name("leg-2.yaml"))
-    initial = Initial.of(recipe, 10)
-    assert initial.record["training"] == json.loads(SCRIPT.with_name("training.json").read_text())
+    initial = FirstWeights.of(recipe, 10)
+    assert initial.record.training == TrainingRecord.read(SCRIPT.with_name("training.json"))
     assert recipe.steps * recipe.batch_size >= 4_000_000
 
 

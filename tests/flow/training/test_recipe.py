@@ -95,19 +95,21 @@ def test_the_schedules():
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"steps": 0}, "steps must be at least 1"),
-        ({"pipeline_every": -1}, "pipeline_every must be 0 .at the end only. or more, got -1"),
-        ({"sigma_min": 0.0}, "sigma_min must lie strictly between 0 and 1"),
+        ({"steps": 0}, "^steps: input should be greater than or equal to 1, got 0$"),
+        ({"pipeline_every": -1}, "pipeline_every: input should be greater than or equal to 0, got -1"),
+        ({"sigma_min": 0.0}, "sigma_min: input should be greater than 0, got 0.0"),
         ({"image_size": 10}, "must be a multiple"),
         ({"attention": (True,)}, "attention needs one entry per level: 2"),
-        ({"mixed_precision": "int4"}, "mixed_precision must be no, bf16 or fp16"),
-        ({"initial_pipeline": 5}, "initial_pipeline must be a name, a folder or a Hub id, got 5"),
-        ({"steps": "many"}, "steps must be an integer, got 'many'"),
-        ({"learning_rate": "1e-3"}, "learning_rate must be a finite number, got '1e-3'"),
-        ({"ema_end": float("nan")}, "ema_end must be a finite number, got nan"),
-        ({"block_out_channels": 5}, "block_out_channels must be a list, each an integer, got 5"),
-        ({"attention": ("yes", "no")}, "attention must be a list, each true or false, got"),
-        ({"compile": "false"}, "compile must be true or false, got 'false'"),
+        ({"mixed_precision": "int4"}, "mixed_precision: input should be 'no', 'bf16' or 'fp16', got 'int4'"),
+        ({"initial_pipeline": 5}, "initial_pipeline: input should be a valid string, got 5"),
+        ({"steps": "many"}, "steps: input should be a valid integer, got 'many'"),
+        ({"learning_rate": "1e-3"}, "learning_rate: input should be a valid number, got '1e-3'"),
+        ({"ema_end": float("nan")}, "ema_end: input should be a finite number, got nan"),
+        ({"block_out_channels": 5}, "block_out_channels: input should be a valid tuple, got 5"),
+        ({"attention": ("yes", "no")}, r"attention\[0\]: input should be a valid boolean, got 'yes'"),
+        ({"compile": "false"}, "compile: input should be a valid boolean, got 'false'"),
+        ({"steps": True}, "steps: input should be a valid integer, got True"),
+        ({"stps": 3}, "stps: unknown field"),
     ],
 )
 def test_recipes_that_cannot_be_used(data, changes, says):
@@ -118,12 +120,17 @@ def test_recipes_that_cannot_be_used(data, changes, says):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("stps: 3", "unknown fields .*stps"),
+        ("stps: 3", r"recipe.yaml, line 1: stps: unknown field; a training recipe has .* steps, "),
+        ("dataset: x\nsteps: 3\nsteps: 4", r"recipe.yaml, line 3: steps is given twice \(first on line 2\)"),
+        ("dataset: x\nsteps: yes", "recipe.yaml, line 2: steps: input should be a valid integer, got True"),
+        ("dataset: x\nsplit: 5", "recipe.yaml, line 2: split: input should be a valid string, got 5"),
+        ("dataset: x\nattention:\n- true\n- 1", r"line 4: attention\[1\]: input should be a valid boolean, got 1"),
+        ("dataset: x\nbatch_size: 9\nimage_size: 10", "line 3: image_size 10 must be a multiple"),
         ("[1]", "must hold fields"),
         ("[]", "must hold fields"),
-        ("", "the field 'dataset' is missing"),
+        ("", "recipe.yaml.*: dataset: is missing"),
         ("a: [", "not valid YAML"),
-        ("steps: 3", "the field 'dataset' is missing"),
+        ("steps: 3", "recipe.yaml.*: dataset: is missing"),
     ],
 )
 def test_recipe_files_that_cannot_be_used(tmp_path, text, says):
@@ -131,6 +138,12 @@ def test_recipe_files_that_cannot_be_used(tmp_path, text, says):
     path.write_text(text)
     with pytest.raises(ValueError, match=says):
         TrainingRecipe.from_yaml(path)
+
+
+def test_a_wrong_argument_is_not_blamed_on_the_file(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("dataset: x\nsteps: 3\n")
+    with pytest.raises(ValueError, match=r"^steps: input should be greater than or equal to 1, got 0$"):
+        TrainingRecipe.from_yaml(tmp_path / "recipe.yaml", steps=0)
 
 
 RECIPES = {

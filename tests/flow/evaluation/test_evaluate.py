@@ -10,21 +10,15 @@ from PIL import Image
 
 from mmmi_hf.flow.evaluation import evaluate as evaluation
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
-from mmmi_hf.flow.evaluation.evaluate import EvaluationDataset, evaluate_flow
+from mmmi_hf.flow.evaluation.evaluate import evaluate_flow
+from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
+from mmmi_hf.flow.evaluation.record import Evaluation, Parts
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 from mmmi_hf.flow.training.recipe import TrainingRecipe
 
 QUICK = ClassifierSettings(widths=(4, 4, 8), epochs=1, batch_size=16, max_shift=1, mixed_precision=False)
 SKIP = {"samples_per_class": 0, "round_trip_per_class": 0, "certificate_per_class": 0, "storage_per_class": 0}
-EVERY_PART = {
-    "samples",
-    "classification_accuracy_score",
-    "round_trip_float32",
-    "round_trip_float64",
-    "certificate",
-    "storage",
-}
 
 
 def _pipeline(channels=1, classes=2):
@@ -67,22 +61,21 @@ def _evaluate(pipeline, data, out, **changes):
 
 def test_every_part_is_measured_and_written(pipeline, data, tmp_path):
     report = _evaluate(pipeline, data, tmp_path / "out", cas=True)
-    assert json.loads((tmp_path / "out/evaluation.json").read_text()) == report
-    assert set(report["parts"]) == EVERY_PART
-    assert report["pipeline"]["digest"] == pipeline.digest
-    assert report["pipeline"]["class_names"] == ["cat", "dog"]
-    assert report["pipeline"]["scheduler"]["sigma_min"] == 0.02
-    for part in report["parts"].values():
-        assert part["seconds"] >= 0
-        assert part["command"].startswith("mmmi-hf evaluate-flow PIPELINE --dataset")
-        assert part["versions"]["torch"] == torch.__version__
-    results = {name: part["results"] for name, part in report["parts"].items()}
-    assert results["round_trip_float32"]["relative_error_max"] < 1e-4
-    assert results["round_trip_float64"]["relative_error_max"] < 1e-10
-    assert results["round_trip_float64"]["n"] == 4
-    assert len(results["certificate"]["steps"]) == 2
-    assert results["storage"]["rows"] == 2
-    assert results["samples"]["accuracy"]["samples"]["overall"]["images"] == 6
+    assert Evaluation.read(tmp_path / "out/evaluation.json") == report
+    assert len(report.parts.measured) == len(Parts.model_fields) == 6
+    assert report.pipeline.digest == pipeline.digest
+    assert report.pipeline.class_names == ("cat", "dog")
+    assert report.pipeline.scheduler.sigma_min == 0.02
+    for part in report.parts.measured.values():
+        assert part.seconds >= 0
+        assert part.command.startswith("mmmi-hf evaluate-flow PIPELINE --dataset")
+        assert part.versions["torch"] == torch.__version__
+    assert report.parts.round_trip_float32.results.relative_error_max < 1e-4
+    assert report.parts.round_trip_float64.results.relative_error_max < 1e-10
+    assert report.parts.round_trip_float64.results.n == 4
+    assert len(report.parts.certificate.results.steps) == 2
+    assert report.parts.storage.results.rows == 2
+    assert report.parts.samples.results.accuracy.samples.overall.images == 6
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"evaluation.json", "samples.png", "neighbours.png", "cache"}
 
@@ -98,14 +91,15 @@ def test_colour_pipelines_are_evaluated_too(data, tmp_path):
         cache=tmp_path / "elsewhere",
         progress=False,
     )
-    assert set(report["parts"]) == {"samples"}
+    assert set(report.parts.measured) == {"Quality of the samples"}
     assert not (tmp_path / "out/cache").exists()
     assert list((tmp_path / "elsewhere").glob("classifier-*.safetensors"))
 
 
 def test_what_is_there_with_the_same_settings_is_kept(pipeline, data, tmp_path, monkeypatch):
     first = _evaluate(pipeline, data, tmp_path)
-    for name in ("load_images", "stored_samples", "round_trip", "step_certificate", "storage_losses"):
+    monkeypatch.setattr(EvaluationDataset, "load", lambda *a: pytest.fail("images were loaded again"))
+    for name in ("stored_samples", "round_trip", "step_certificate", "storage_losses"):
         monkeypatch.setattr(evaluation, name, lambda *a, n=name, **k: pytest.fail(f"{n} was measured again"))
     assert _evaluate(pipeline, data, tmp_path) == first
     with pytest.raises(pytest.fail.Exception, match="round_trip was measured again"):
@@ -117,10 +111,8 @@ def test_parts_can_be_made_in_separate_runs(pipeline, data, tmp_path):
     report = evaluate_flow(
         pipeline, None, tmp_path, **{**SKIP, "certificate_per_class": 1}, command="second", progress=False
     )
-    assert {name: part["command"] for name, part in report["parts"].items()} == {
-        "storage": "first",
-        "certificate": "second",
-    }
+    commands = {title: part.command for title, part in report.parts.measured.items()}
+    assert commands == {"Storage": "first", "Step certificate": "second"}
 
 
 def test_a_killed_evaluation_keeps_its_finished_parts(pipeline, data, tmp_path, monkeypatch):
@@ -140,7 +132,7 @@ def test_a_pipeline_is_loaded_by_its_folder_and_named_in_the_command(pipeline, t
     report = evaluate_flow(
         tmp_path / "pipe", None, tmp_path / "out", **{**SKIP, "storage_per_class": 1}, progress=False
     )
-    command = report["parts"]["storage"]["command"]
+    command = report.parts.storage.command
     assert f"evaluate-flow {tmp_path / 'pipe'} --out" in command
     assert command.endswith("--storage-per-class 1 --seed 0 --batch-size 50")
 
@@ -151,13 +143,14 @@ def test_classifiers_are_given_by_files_and_named_in_the_command(pipeline, data,
     files["pupil"].write_text("{widths: [4, 4, 4], epochs: 1, batch_size: 16}")
     chosen = {"classifier": str(files["judge"]), "cas_classifier": files["pupil"]}
     report = _evaluate(pipeline, data, tmp_path / "out", **SKIP | {"samples_per_class": 2}, cas=True, seed=3, **chosen)
-    used = {name: part["settings"]["classifier"] for name, part in report["parts"].items()}
-    assert used["samples"]["widths"] == [4, 4, 8]
-    assert used["classification_accuracy_score"]["widths"] == [4, 4, 4]
-    assert {settings["seed"] for settings in used.values()} == {3}
-    command = report["parts"]["samples"]["command"]
+    judge, pupil = (
+        part.settings.classifier for part in (report.parts.samples, report.parts.classification_accuracy_score)
+    )
+    assert (judge.widths, judge.seed) == ((4, 4, 8), 3)
+    assert (pupil.widths, pupil.seed) == ((4, 4, 4), 3)
+    command = report.parts.samples.command
     assert f"--cas --classifier {files['judge']} --cas-classifier {files['pupil']} --seed 3" in command
-    assert {part["device"] for part in report["parts"].values()} == {"cpu"}
+    assert {part.device for part in report.parts.measured.values()} == {"cpu"}
 
 
 def test_it_is_computed_where_it_is_asked_for(pipeline, tmp_path):
@@ -167,23 +160,22 @@ def test_it_is_computed_where_it_is_asked_for(pipeline, tmp_path):
             evaluate_flow(pipeline, None, tmp_path, **one, device=device, progress=False)
     assert not (tmp_path / "evaluation.json").exists()
     report = evaluate_flow(pipeline, None, tmp_path, **one, device="cpu", progress=False)
-    assert report["parts"]["storage"]["device"] == "cpu"
+    assert report.parts.storage.device == "cpu"
 
 
 def test_dataset_options_reach_the_reader(pipeline, data, tmp_path):
     options = EvaluationDataset(data, test_split="train", image_column="image", label_column="label")
     report = _evaluate(pipeline, options, tmp_path, **{**SKIP, "samples_per_class": 1})
-    part = report["parts"]["samples"]
-    assert part["settings"]["dataset"]["test_split"] == "train"
-    assert part["results"]["frechet"]["rows"]["test_images"] == 40
+    assert report.parts.samples.settings.dataset.test_split == "train"
+    assert report.parts.samples.results.frechet.rows.test_images == 40
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"samples_per_class": -1}, r"samples_per_class must be 0 \(skip this part\) or more, got -1"),
+        ({"samples_per_class": -1}, r"samples_per_class must be 0 \(skip this part\) or a whole number, got -1"),
         ({"storage_per_class": -2}, "storage_per_class must be 0"),
-        ({"batch_size": 0}, "batch_size must be at least 1, got 0"),
+        ({"batch_size": 0}, "batch_size must be a whole number of at least 1, got 0"),
         ({"samples_per_class": 0, "cas": True}, "cas needs samples"),
         ({"dataset": None}, "dataset must be given to judge samples"),
         ({"cas_classifier": "other.yaml"}, "cas_classifier needs cas, got other.yaml without"),
@@ -213,15 +205,18 @@ def test_data_of_other_classes_are_refused(data, tmp_path, small_recipe):
 def test_folders_of_something_else_are_left_alone(pipeline, tmp_path):
     one = {**SKIP, "storage_per_class": 1}
     report = tmp_path / "evaluation.json"
-    report.write_text('{"format": 1, "pipeline": {"digest": "abc"}, "parts": {}}')
+    evaluate_flow(pipeline, None, tmp_path, **one, progress=False)
+    report.write_text(report.read_text().replace(pipeline.digest, "ab" * 32))
     with pytest.raises(ValueError, match="evaluation of another pipeline"):
         evaluate_flow(pipeline, None, tmp_path, **one)
     report.write_text("{")
-    with pytest.raises(ValueError, match="is not valid JSON"):
+    with pytest.raises(ValueError, match=r"evaluation.json: invalid JSON"):
         evaluate_flow(pipeline, None, tmp_path, **one)
     report.write_text("[]")
-    with pytest.raises(ValueError, match="is not an evaluation of a pipeline"):
+    with pytest.raises(ValueError, match=r"evaluation.json: input should be an object"):
         evaluate_flow(pipeline, None, tmp_path, **one)
-    assert report.read_text() == "[]"
+    report.write_text('{"format": 1, "parts": {"samples": {"settings": {"seed": "0"}}}}')
+    with pytest.raises(ValueError, match=r"evaluation.json, line 1: pipeline: is missing"):
+        evaluate_flow(pipeline, None, tmp_path, **one)
     with pytest.raises(ValueError, match="out must be a folder"):
         evaluate_flow(pipeline, None, report, **one)

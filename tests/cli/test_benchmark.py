@@ -14,6 +14,7 @@ from mmmi_hf.benchmark.report.card import benchmark_card
 from tests.support import ROOT, generate
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+KSG = ("--estimators", "ksg")
 QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "--workers", "1", "--quiet")
 
 
@@ -117,6 +118,43 @@ def test_a_dry_run_counts(run, folder, tmp_path):
     assert not (tmp_path / "none").exists()
 
 
+def test_settings_of_an_estimator_are_computed_anew_and_told(run, folder, tmp_path):
+    asked = ("benchmark", folder, "--out", tmp_path, "--estimators", "ksg,dv", "--no-null", *QUICK)
+    assert run(*asked)[0] == 0
+    old = json.loads((tmp_path / "results.json").read_text())
+    given = ("--set", "ksg.neighbours=4", "--set", "ksg.neighbours=5", "--set", "dv.training.steps=7")
+    code, out, err = run(*asked, *given)
+    assert (code, err) == (0, "")
+    assert "With ksg.neighbours=4, ksg.neighbours=5, dv.training.steps=7. In nats" in out
+    new = json.loads((tmp_path / "results.json").read_text())
+    assert all(a["value"] != b["value"] for a, b in zip(old, new, strict=True))
+    told = {row["estimator"]: json.loads(row["settings"]) for row in new}
+    assert told["ksg"]["neighbours"] == 5
+    assert (told["dv"]["training"]["steps"], told["dv"]["training"]["width"]) == (7, 8)
+    assert json.loads((tmp_path / "benchmark.json").read_text())["estimators"] == told
+    assert len(list((tmp_path / "cells").glob("*.json"))) == 8, "those of other settings are kept"
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").glob("*.json")}
+    assert run(*asked)[0] == 0
+    assert json.loads((tmp_path / "results.json").read_text()) == old
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "cells").glob("*.json")} == before
+
+
+def test_what_there_is_to_set(run):
+    code, out, err = run("benchmark", "--list")
+    assert (code, err) == (0, "")
+    assert re.search(r"^pca-ksg +components=4, neighbours=3$", out, re.MULTILINE)
+    assert "steps=2000" in out
+    assert max(map(len, out.splitlines())) <= 80
+    code, out, _ = run("benchmark", "--list", "--format", "json")
+    assert json.loads(out)["oracle-dv"] == {"estimator": "oracle-dv", "rounds": 8}
+
+
+def test_without_data_or_out_it_is_said(run):
+    code, _, err = run("benchmark")
+    assert code == 2
+    assert err == "mmmi-hf: give DIR_OR_REPO, a dataset folder or Hub id, and --out, a folder for the results\n"
+
+
 @pytest.fixture
 def plugin(tmp_path, monkeypatch):
     """A file with a text, given as a plugin; what it registers is gone after the test."""
@@ -194,6 +232,20 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--learning-rate", "inf"), "learning_rate must be above 0"),
         (("--paper", "--estimators", "ba"), "has no recipe without a split"),
         (("--plugin", "nowhere.py"), "is not there"),
+        (("--set", "ksg.k=5", *KSG), "set: 'ksg' has no setting 'k', expected neighbours"),
+        (("--set", "ksg.neighbours=many", *KSG), "set: ksg.neighbours: input should be a valid integer, got 'many'"),
+        (("--set", "ksg.neighbours=5.0", *KSG), "set: ksg.neighbours: input should be a valid integer, got 5.0"),
+        (("--set", "ksg.neighbours=true", *KSG), "set: ksg.neighbours: input should be a valid integer, got True"),
+        (("--set", "ksg.neighbours=0", *KSG), "ksg.neighbours: input should be greater than or equal to 1"),
+        (("--set", "ksg.neighbours.more=0", *KSG), "set: 'ksg.neighbours' has no setting 'more', expected none"),
+        (("--set", "ksgg.neighbours=5"), "unknown estimator 'ksgg': did you mean ksg"),
+        (("--set", "ksg.neighbours=5"), "set: 'ksg' is not asked for, only dv, js, "),
+        (("--set", "neighbours=5"), "set: 'neighbours=5' is no setting; write e.g. ksg.neighbours=5"),
+        (("--set", "ksg.neighbours"), "set: 'ksg.neighbours' is no setting"),
+        (("--set", "dv.training.step=5"), "set: 'dv.training' has no setting 'step', expected critic, encoder"),
+        (("--set", "dv.training.critic=both"), "critic must be one of separable, joint, got 'both'"),
+        (("--set", "dv.training=5"), "set: dv.training: input should be"),
+        (("--set", "ksg.neighbours=5", "--task", "ssl"), "--set is of estimators"),
         (("--estimators", "latentmi"), "needs the package"),
     ],
 )

@@ -4,12 +4,13 @@ import sys
 
 import pytest
 
-from mmmi_hf.benchmark import Estimator, Measured, list_estimators, make_estimator, register_estimator
+from mmmi_hf.benchmark import Estimator, Measured, list_estimators, make_estimator, register_estimator, registry
 from mmmi_hf.benchmark import estimator as estimators
 from mmmi_hf.benchmark.protocol.cells import load_plugins, run_cell, run_plan
 from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan
 from mmmi_hf.benchmark.registry import estimator_class
+from mmmi_hf.cli import main
 
 PLUGIN = """\
 from mmmi_hf.benchmark import Estimator, Measured, register_estimator
@@ -58,6 +59,60 @@ def planned(folder, name):
 def values(folder, out, name):
     records = run_plan(planned(folder, name), out, workers=1, progress=False)
     return [record["result"]["value"] for record in records]
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs a package whose entry points are given, as pip would, and looks for it."""
+    registry.broken_plugins.cache_clear()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def install(**entries):
+        about = tmp_path / "mmmi_hf_plugin_package-1.0.dist-info"
+        about.mkdir()
+        (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mmmi-hf-plugin-package\nVersion: 1.0\n")
+        lines = [f"{name.replace('_', '-')} = {place}" for name, place in entries.items()]
+        (about / "entry_points.txt").write_text("\n".join(["[mmmi_hf.estimators]", *lines]))
+
+    yield install
+    registry.broken_plugins.cache_clear()
+
+
+def test_an_installed_package_brings_estimators(installed, tmp_path, folder):
+    (tmp_path / "mmmi_hf_plugin_a.py").write_text(PLUGIN.format(name="constant", value=0.5))
+    (tmp_path / "mmmi_hf_plugin_b.py").write_text(
+        PLUGIN.format(name="unused", value=0.25).replace('@register_estimator("unused")\n', "")
+    )
+    installed(a="mmmi_hf_plugin_a", half="mmmi_hf_plugin_b:Constant")
+    assert registry.broken_plugins() == ()
+    assert list_estimators()[-2:] == ["constant", "half"]
+    assert values(folder, tmp_path / "out", "half") == [0.25]
+    assert "source_sha256" in make_estimator("half").settings
+
+
+def test_a_broken_package_is_named_and_breaks_nothing_else(installed, tmp_path, capsys):
+    (tmp_path / "mmmi_hf_plugin_a.py").write_text("import no_such_module_of_ours\n")
+    (tmp_path / "mmmi_hf_plugin_b.py").write_text(PLUGIN.format(name="dv", value=0.5))
+    (tmp_path / "mmmi_hf_plugin_c.py").write_text(PLUGIN.format(name="constant", value=0.5))
+    installed(a="mmmi_hf_plugin_a", b="mmmi_hf_plugin_b", c="mmmi_hf_plugin_c", d="mmmi_hf_plugin_c:Nothing")
+    first, second, third = registry.broken_plugins()
+    assert first == (
+        "plug-in 'a' of mmmi-hf-plugin-package (mmmi_hf_plugin_a) cannot be loaded: "
+        "ModuleNotFoundError: No module named 'no_such_module_of_ours'"
+    )
+    assert "an estimator named 'dv' is registered already" in second
+    assert "plug-in 'd'" in third
+    assert {"dv", "constant"} <= set(list_estimators())
+    assert estimator_class("dv").__module__.startswith("mmmi_hf.")
+    with pytest.raises(ValueError, match=r"unknown estimator 'own': .*; plug-in 'a' of mmmi-hf-plugin-package"):
+        make_estimator("own")
+    with pytest.raises(SystemExit, match="0"):
+        main(["benchmark", "--list"])
+    printed = capsys.readouterr()
+    assert "constant" in printed.out
+    assert [line.split(" (")[0] for line in printed.err.splitlines()] == [
+        f"mmmi-hf: note: plug-in '{name}' of mmmi-hf-plugin-package" for name in "abd"
+    ]
 
 
 def test_finished_cells_depend_on_the_file_of_the_estimator(folder, tmp_path):

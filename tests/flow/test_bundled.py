@@ -121,7 +121,7 @@ def test_samples_belong_to_their_class(pipeline, tmp_path):
         seed=1,
         progress=False,
     )
-    accuracy = report["parts"]["samples"]["results"]["accuracy"]
+    accuracy = report.parts.samples.results.accuracy
     print(accuracy)
-    assert accuracy["samples"]["overall"]["value"] >= 0.80
-    assert accuracy["test_images"]["overall"]["value"] >= 0.90
+    assert accuracy.samples.overall.value >= 0.80
+    assert accuracy.test_images.overall.value >= 0.90

@@ -1,0 +1,1 @@
+python -m mmmi_hf.cli.cards --check
