@@ -33,6 +33,7 @@ MODELS = {
     "two categories": categorical_cause((3, 4), means=[[-1.0, 1.0], [0.0, 1.5]]).with_target(None),
     "whole blocks with a common scale": common_cause((2, 3), mi=0.6).with_common_scale(9.0),
     "directions with a common scale": TELESCOPES.with_common_scale(12.0, 3),
+    "shifted": TELESCOPES.with_shift(0, 1.7),
     "matrix": CausalModel.from_matrix(dense_rows(TELESCOPES)[0], list(TELESCOPES.shapes.values())),
 }
 
