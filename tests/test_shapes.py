@@ -27,7 +27,7 @@ def exact_facts():
     model.decode(latents, "x1")
     model.unstandardize_latents(model.standardize_latents(latents.z["x1"], "x1", "rms"), "x1", "rms")
     classes = common_cause((2,)).with_target({"classes": {"quantiles": 3}})
-    classes.class_posterior(classes.sample(4, seed=0), "x1")
+    assert len(classes.class_prior) == classes.class_posterior(classes.sample(4, seed=0), "x1").shape[1]
 
 
 def bijections():

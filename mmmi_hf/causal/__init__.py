@@ -14,7 +14,14 @@ from mmmi_hf.causal.errors import (
 from mmmi_hf.causal.information import PartialInformation
 from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel
-from mmmi_hf.causal.stories import common_cause, decaying_modalities, independent, template_ablation, two_telescopes
+from mmmi_hf.causal.stories import (
+    categorical_cause,
+    common_cause,
+    decaying_modalities,
+    independent,
+    template_ablation,
+    two_telescopes,
+)
 
 __all__ = [
     "BeyondFloat64Error",
@@ -26,6 +33,7 @@ __all__ = [
     "Latents",
     "NotExactError",
     "PartialInformation",
+    "categorical_cause",
     "common_cause",
     "decaying_modalities",
     "design",

@@ -17,13 +17,14 @@ from mmmi_hf.causal import information, targets
 from mmmi_hf.causal.arguments import Array, Shape, read_natural
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.information import PartialInformation
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
+from mmmi_hf.causal.laws.student.student_law import StudentLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
 from mmmi_hf.causal.targets import Target, serialization
-from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 from mmmi_hf.causal.targets.target_law import TargetLaw
 
@@ -109,6 +110,21 @@ class CausalModel:
         base = self._law.base if isinstance(self._law, TargetLaw) else self._law
         return self.of_law(base if target is None else TargetLaw(base, targets.read(target)))
 
+    def with_common_scale(self, dof: float, dimensions: int | None = None) -> CausalModel:
+        """y and directions of every modality times one √(ν/χ²_ν) of the row: heavy tails that no correlation shows.
+
+        Args:
+            dof: ν, 3 … 1000.
+            dimensions: how many directions of each modality, those of its templates among them; None for all.
+
+        Raises:
+            InvalidModelError: a ν or a number of directions that cannot be, or modalities that share a vector source.
+            NotExactError: a model that is not made of causes and templates, or has a target already.
+        """
+        if not isinstance(self._law, StructuredLaw):
+            raise NotExactError(f"a {self._law.kind} model has no common scale; take one of eta, weights and mixing")
+        return self.of_law(StudentLaw(self._law, dof, dimensions))
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """x1 … xM."""
@@ -186,6 +202,13 @@ class CausalModel:
     def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
         """Variance of `pointwise_mutual_information(…, a, b, given)` in nats²: Σ ρ² over the canonical correlations."""
         return self._law.form(self._query(a, b, given)).variance()
+
+    def sharpness(self, a: Blocks, b: Blocks) -> float:
+        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+
+        Of jointly Gaussian blocks the largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
+        """
+        return self._law.sharpness(self._query(a, b, ()))
 
     def pointwise_mutual_information(
         self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()
@@ -321,12 +344,23 @@ class CausalModel:
         """How many classes y has; None where it is no class."""
         return None if self.target is None else self.target.classes
 
+    @property
+    def class_prior(self) -> Float[Array, " classes"]:
+        """p(class), (classes,). Raises NotExactError where y is no class."""
+        if self.target is None or self.classes is None:
+            raise NotExactError("y has no classes, so that they have no probabilities")
+        return self.target.class_prior(self.law.base if isinstance(self.law, TargetLaw) else self.law)
+
     def class_posterior(self, latents: Latents, blocks: Blocks) -> Float[Array, "n classes"]:
         """p(class | blocks) of every row of the latents, (n, classes). Raises NotExactError where y is no class."""
         names = self._modalities(blocks)
         view = self._view(names)
         parts = [view.posterior(values) for _, values in self._parts(latents, names)]
         return np.concatenate([np.zeros((0, self.classes or 0)), *parts])
+
+    def pointwise_law(self, blocks: Blocks) -> tuple[Array, Array]:
+        """Weights and values of a quadrature over the law of i(blocks; y). Raises NotExactError without one."""
+        return self._view(self._modalities(blocks)).pointwise_law()
 
     def bayes_accuracy(self, blocks: Blocks) -> Exact:
         """The accuracy of the best guess of the class from the blocks, with its numerical error.
@@ -343,6 +377,8 @@ class CausalModel:
     def r2_ceiling(self, blocks: Blocks) -> Exact:
         """The R² of E[y | blocks], of several targets their mean, likewise."""
         names = self._modalities(blocks)
+        if self.target is None and not self._law.is_gaussian:
+            return Exact(1.0 - self.residual_variance(names) / self.variance_y, 4e-15)
         if self.target is None:
             return Exact(-math.expm1(-2.0 * self._between(names, (TARGET,), ())))
         return self._view(names).r2_ceiling()

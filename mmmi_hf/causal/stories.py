@@ -19,6 +19,7 @@ from mmmi_hf.causal.arguments import (
     MOST_COEFFICIENTS,
     Array,
     check_shape,
+    read_coefficients,
     read_number,
     read_numbers,
     read_shapes,
@@ -26,10 +27,18 @@ from mmmi_hf.causal.arguments import (
 )
 from mmmi_hf.causal.closed_forms import weight_for_target_information
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.template_bank import TemplateBank
 
-__all__ = ["common_cause", "decaying_modalities", "independent", "template_ablation", "two_telescopes"]
+__all__ = [
+    "categorical_cause",
+    "common_cause",
+    "decaying_modalities",
+    "independent",
+    "template_ablation",
+    "two_telescopes",
+]
 
 
 def common_cause(
@@ -198,6 +207,24 @@ def template_ablation(
         mixing = mixing * _decay_of_sources(math.inf if alpha is None else alpha, count, sources)
     mixing = mixing * _mask("source_mask", source_mask, (count, sources))
     return CausalModel(np.broadcast_to(target, (causes,)), weights, mixing, shape=shape, templates=templates)
+
+
+def categorical_cause(shape: Any, *, means: Any, probabilities: Any = None, templates: Any = "ones") -> CausalModel:
+    """One categorical cause c: every modality shows it along its template, z_i = û_i + m_ic T_i/‖T_i‖, made N(0, I).
+
+    y is the category, 0 … C - 1, as a class. With other label noise: `.with_target({"category": {…}})`.
+
+    Args:
+        shape: of the modalities, or one each.
+        means: (M, C), m_ic in standard deviations of the noise.
+        probabilities: (C,); default: all alike.
+        templates: T_i: a name, an array, or one of these for every modality.
+    """
+    rows = read_coefficients("means", means, 2, "(M, C), one row per modality, one column per category")
+    count = rows.shape[1]
+    chances = [1.0 / count] * count if probabilities is None else probabilities
+    law = CategoricalLaw(chances, rows, shape, templates)
+    return CausalModel.of_law(law).with_target({"category": {"categories": count}})
 
 
 def independent(shape: Any, *, modalities: int = 2, rho_hat: ArrayLike = 1.0, eta: float = 1.0) -> CausalModel:

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,7 +41,7 @@ _ORDER = (
 class _Group(typer.core.TyperGroup):
     """Lists commands in the order in which people come to need them."""
 
-    def list_commands(self, context: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
@@ -83,7 +83,20 @@ def _options(
 
 def print_quantities(values: Mapping[str, float], bounds: Mapping[str, QuantityBounds] | None = None) -> None:
     """Exact values and, where something was measured, floors and measured lower bounds of what was stored."""
-    rows = [(name, _nats(value)) for name, value in values.items()]
+    from mmmi_hf.causal.quantities import read
+    from mmmi_hf.causal.quantities.quantity import NATS
+
+    units = {name: read(name).kind.unit for name in values}
+    rows = [(name, _nats(value)) for name, value in values.items() if units[name] == NATS]
+    others = [(name, _nats(value), units[name]) for name, value in values.items() if units[name] != NATS]
+    if rows:
+        _print_nats(rows, bounds)
+    if others:
+        typer.echo("\n" if rows else "", nl=False)
+        print_table(("quantity", "value", "unit"), others, right=(1,))
+
+
+def _print_nats(rows: list[tuple[str, str]], bounds: Mapping[str, QuantityBounds] | None) -> None:
     if not bounds or not any(each.columns for each in bounds.values()):
         print_table(("quantity", "nats"), rows, right=(1,))
         return
@@ -161,9 +174,27 @@ def whole(given: str | int) -> int:
     return int(text)
 
 
+def number(given: str | float) -> float:
+    """A number as people write one: digits 0 … 9, a point, an exponent; also inf and nan, which what takes it refuses.
+
+    Raises:
+        typer.BadParameter: anything else that Python would take.
+    """
+    text = str(given)
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf|nan", text[:400].lower()):
+        raise typer.BadParameter(f"{text[:40]!r} is not a number such as 0.5 or 1e-3")
+    return float(text)
+
+
 def path(given: str | Path) -> Path:
     """A path, `~` expanded. Raises typer.BadParameter for what is no place of this machine."""
     try:
         return place(given)
     except PlaceError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def time_line(seconds: Mapping[str, float]) -> str:
+    """How long a certificate took, and what of it what."""
+    spent = ", ".join(f"{what} {took:.1f} s" for what, took in seconds.items() if took >= 0.05)
+    return f"{sum(seconds.values()):.1f} s ({spent})" if spent else "less than 0.1 s"

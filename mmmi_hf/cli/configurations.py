@@ -83,7 +83,7 @@ def info(
         summary |= {"rows": size.rows, "bytes": size.bytes, "files": size.files}
         typer.echo(json.dumps(summary | ({"seconds": round(_seconds(chosen), 1)} if timed else {}), indent=2))
         return
-    typer.echo(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}")
+    typer.echo(textwrap.fill(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}", 80))
     for name, modality in zip(chosen.model.modalities, chosen.modalities, strict=True):
         shape = "×".join(map(str, chosen.model.shapes[name]))
         label = "" if modality.class_label is None else f", class {modality.class_label}"

@@ -19,6 +19,7 @@ from mmmi_hf.cli.application import (
     print_quantities,
     quieten_libraries,
     size_line,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +37,12 @@ def generate(
     ] = None,
     store_latents: Annotated[
         bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")
+    ] = None,
+    store_posterior: Annotated[
+        bool | None,
+        typer.Option(
+            "--store-posterior/--no-store-posterior", help="Also store the exact probabilities of the classes of y."
+        ),
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     channels_last: Annotated[
@@ -88,6 +95,7 @@ def generate(
         "seed": seed,
         "pipeline": pipeline,
         "store_latents": store_latents,
+        "store_posterior": store_posterior,
         "device": device,
         "channels_last": channels_last,
         "compiled": compiled,
@@ -102,6 +110,7 @@ def generate(
     chosen, values = result.config, quantities(result.config.model)
     certificate = bound_certificate(DatasetFolder(result.folder, reading=True), chosen.name)
     bounds = certificate.bounds if certificate else {}
+    seconds = result.certificate.seconds if result.certificate else {}
     if form is Format.json:
         summary = {
             "folder": str(result.folder),
@@ -113,6 +122,7 @@ def generate(
             "seconds": round(result.seconds, 3),
             "world_size": result.world_size,
             "network_fraction": round(result.network_fraction, 3),
+            "certificate_seconds": {what: round(spent, 3) for what, spent in seconds.items()},
             "quantities": values,
             "bounds": {name: each.model_dump(mode="json", exclude_none=True) for name, each in bounds.items()},
         }
@@ -126,6 +136,8 @@ def generate(
     print_quantities(values, bounds)
     measured = f"{certificate_line(certificate)}." if certificate else "Nothing was measured on the files."
     typer.echo(f"\n{textwrap.fill(measured, 80)}")
+    if seconds:
+        typer.echo(textwrap.fill(f"Certifying took {time_line(seconds)}.", 80))
     typer.echo(
         "\nLoad it with:\n\n"
         "    from datasets import load_dataset\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, app, print_table
+from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, whole
 from mmmi_hf.common.places import place
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 _FEW = 3
+_OPTIONS = {
+    "story": "--story",
+    "shape": "--shape",
+    "wanted": "--want",
+    "parameter": "--solve-for",
+    "within": "--within",
+    "root": "--root",
+}
 
 
 @app.command()
@@ -221,12 +229,12 @@ def _write(config: MMMIConfig, out: Path) -> None:
 def _assignment(text: str, option: str, example: str) -> tuple[str, float]:
     name, equals, value = text.rpartition("=")
     try:
-        number = float(value)
-    except ValueError:
-        equals = ""
+        found = number(value.strip())
+    except typer.BadParameter:
+        equals, found = "", 0.0
     if not equals or not name.strip():
         raise typer.BadParameter(f'got {text!r}, expected a name and a number such as "{example}"', param_hint=option)
-    return name.strip(), number
+    return name.strip(), found
 
 
 def _argument(text: str) -> tuple[str, Any]:
@@ -234,10 +242,12 @@ def _argument(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip() or not value.strip():
         raise typer.BadParameter(f'got {text!r}, expected e.g. "alpha=1.2" or "target=mass"', param_hint="--set")
-    for kind in (int, float):
+    if name.strip() in _OPTIONS:
+        raise typer.BadParameter(f"{name.strip()!r} is given by {_OPTIONS[name.strip()]}", param_hint="--set")
+    for kind in (whole, number):
         try:
-            return name.strip(), kind(value)
-        except ValueError:
+            return name.strip(), kind(value.strip())
+        except typer.BadParameter:
             continue
     return name.strip(), value.strip()
 
@@ -253,8 +263,8 @@ def _finite(value: Any) -> Any:
 
 def _shape(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.replace("x", ",").replace("×", ",").split(","))
-    except ValueError:
+        return tuple(whole(part) for part in text.replace("x", ",").replace("×", ",").split(","))
+    except typer.BadParameter:
         raise typer.BadParameter(
             f"got {text!r}, expected whole numbers such as 1,32,32", param_hint="--shape"
         ) from None
@@ -262,7 +272,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 def _ends(text: str) -> tuple[float, float]:
     try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
+        low, high = (number(part.strip()) for part in text.split(","))
+    except (ValueError, typer.BadParameter):
         raise typer.BadParameter(f"got {text!r}, expected two numbers such as 1.05,4", param_hint="--within") from None
     return low, high

@@ -17,6 +17,7 @@ from mmmi_hf.cli.application import (
     bound_texts,
     print_table,
     quieten_libraries,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ def verify(
         list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 64.")
+        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 32 or 64.")
     ] = None,
     rows_float64: Annotated[
-        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 8.")
+        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 2.")
     ] = None,
     all_rows: Annotated[
         bool,
@@ -41,7 +42,7 @@ def verify(
     ] = False,
     replays: Annotated[
         int | None,
-        typer.Option(help="Rows to make again and compare. Default: as many as cost what the inverses do."),
+        typer.Option(help="Rows to make again and compare. Default: as many as the certificate there, or 1,408."),
     ] = None,
     sample_seed: Annotated[
         int | None,
@@ -134,8 +135,7 @@ def print_certificate(certificate: Certificate) -> None:
         typer.echo("No lower bounds: that takes at least 32 rows.")
     share = f"{sample.unseen_share:.2%}"
     typer.echo(f"\nBad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
-    spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in certificate.seconds.items() if seconds >= 0.05)
-    typer.echo(f"Time: {spent or 'less than 0.1 s'}.")
+    typer.echo(f"Time: {time_line(certificate.seconds)}.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 from tqdm.std import tqdm as terminal_tqdm
 
 SECONDS_BETWEEN_LINES = 5.0
-_LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {percentage:.0f} %, {rate_fmt}, {elapsed} passed, {remaining} left"
+_LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {rate_fmt}, {remaining} left"
 
 
 def progress_bar(description: str, total: int, *, initial: float = 0, unit: str = "row", shown: bool = True) -> Any:

@@ -35,6 +35,7 @@ from mmmi_hf.dataset.format.ground_truth import quantities
 from mmmi_hf.dataset.format.manifest import Computing, FileEntry, Manifest, Split, Statements
 from mmmi_hf.dataset.format.parquet import MOST_ROW
 from mmmi_hf.dataset.format.schema import features, row_bytes
+from mmmi_hf.dataset.format.target_columns import target_entries
 from mmmi_hf.dataset.generation.cost import seconds_per_row
 from mmmi_hf.dataset.generation.launcher import Processes, start
 from mmmi_hf.dataset.generation.pieces import Pieces
@@ -83,6 +84,7 @@ def generate(
     seed: int | None = None,
     pipeline: str | None = None,
     store_latents: bool | None = None,
+    store_posterior: bool | None = None,
     device: str | None = None,
     channels_last: bool = False,
     compiled: bool = False,
@@ -99,7 +101,7 @@ def generate(
     Args:
         config: a released name, a YAML file, or an MMMIConfig.
         out: a new or empty folder, or a dataset folder of ours, to which the configuration is added.
-        rows, seed, pipeline, store_latents: replace the configuration's own.
+        rows, seed, pipeline, store_latents, store_posterior: replace the configuration's own.
         device: torch device of the networks; default: the process's own GPU if there is one, else the CPU.
         channels_last, compiled: how the networks compute; see `load_bijections` for what that does to the round trip.
             Rows differ in their last bits, so the choice is recorded, and all of a configuration is made with it.
@@ -121,7 +123,9 @@ def generate(
         DamagedShardError: shards are damaged each time they are written; the storage is at fault.
     """
     started = time.monotonic()
-    config = _wanted(config, rows=rows, seed=seed, pipeline=pipeline, store_latents=store_latents)
+    config = _wanted(
+        config, rows=rows, seed=seed, pipeline=pipeline, store_latents=store_latents, store_posterior=store_posterior
+    )
     folder = DatasetFolder(out)
     before = _store(folder, config).list(folder.work(config.name).relative_to(folder.path).as_posix())
     processes = start(device)
@@ -193,13 +197,14 @@ def _wanted(
     seed: int | None = None,
     pipeline: str | None = None,
     store_latents: bool | None = None,
+    store_posterior: bool | None = None,
 ) -> MMMIConfig:
     """The configuration of a request."""
     if isinstance(config, MMMIConfig):
         config = config.with_pipeline(pipeline)
     else:
         config = get_configuration(os.fspath(config), pipeline=pipeline)
-    config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    config = config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
     config.model.check_rows()
     return config
 
@@ -224,9 +229,7 @@ class _Run:
         self.network_fraction = 0.0
         quantities(config.model)  # refuses what has no ground truth
         self.bijections = load_bijections(config, device=processes.device(device), **computing)
-        self.columns: datasets.Features = features(
-            config.model, views_of(self.bijections), store_latents=config.store_latents
-        )
+        self.columns: datasets.Features = features(config.model, views_of(self.bijections), **config.stored)
         if (size := row_bytes(self.columns)) > MOST_ROW:
             raise ConfigurationError(
                 f"a row has {size / 1e6:,.0f} MB, at most {MOST_ROW / 1e6:,.0f} MB are read back; make shapes smaller"
@@ -373,6 +376,7 @@ class _Run:
             causal_model=config.model.digest,
             configuration=self.key["configuration"],
             modalities=modality_entries(config, self.bijections),
+            targets=target_entries(config.model, store_posterior=config.store_posterior),
             files=tuple(sorted(files, key=lambda entry: entry.path)),
             statements=Statements(
                 description=config.description or None,

@@ -57,7 +57,8 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         bundle: len(edges) <= MOST_LABELS and all(shown[kind] == names[kind] for kind in bundle)
         for bundle, edges in bundles.items()
     }
-    panels = _matrices(model, names, labelled)
+    signs = model.target is not None and model.target.made_of is not None
+    panels = _matrices(model, names, labelled | ({("cause", "target"): True} if signs else {}))
     one_template, icons = _icons(model, bundles["cause", "modality"], labelled["cause", "modality"])
 
     width = max(4.4, widest * (1.75 if widest <= 4 else 0.92))
@@ -74,7 +75,8 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
 
     at: dict[str, Point] = {}
     for (kind, heading), level in zip(_LAYERS, levels, strict=True):
-        canvas.text((0.1, float(level)), heading)
+        is_made = kind == "target" and model.target is not None
+        canvas.text((0.1, float(level)), f"{heading}:\n{_made(model)}" if is_made else heading)
         layer = shown[kind]
         for n, name in enumerate(layer):
             place = (_LEFT + (n + 0.5) * width / len(layer), float(level))
@@ -88,7 +90,8 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         if len(telling) < len(edges) and not set(shown[bundle[0]] + shown[bundle[1]]) - set(at):
             middle = (at[telling[0].start][1] + at[telling[0].end][1]) / 2
             canvas.text((0.1, middle), "strongest arrows;\nthe matrix has all")
-        _draw(canvas, telling, at, grouped, labelled=labelled[bundle], icons=icons if bundle[1] == "modality" else {})
+        numbered = labelled[bundle] and not (signs and bundle[1] == "target")
+        _draw(canvas, telling, at, grouped, labelled=numbered, icons=icons if bundle[1] == "modality" else {})
     if one_template is not None:
         _one_template(canvas, one_template, (_LEFT + width - 0.3, float(levels[0])))
     for n, (matrix, rows, columns, heading) in enumerate(panels):
@@ -96,6 +99,13 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         panel: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
         heat_map(figure, panel, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
     return figure
+
+
+def _made(model: CausalModel) -> str:
+    """What kind of target, in as many words as fit beside the graph."""
+    if model.target is None:
+        return ""
+    return f"{model.classes} classes" if model.target.kind == "classes" else model.target.kind
 
 
 def _strongest(edges: list[Edge]) -> list[Edge]:
@@ -190,7 +200,8 @@ def _blocks(model: CausalModel, title: str | None) -> Figure:
     width = max(size, 5.2)
     figure = style.new_figure(width, size + 0.75, constrained=False)
     canvas = Canvas.on(figure, width, size + 0.75)
-    heading = "dense linear model: no causes to draw"
+    plain = model.with_target(None).law
+    heading = "dense linear model: no causes to draw" if plain.matrix is not None else f"{plain.kind} cause"
     text, points = style.fitted(f"{title}: {heading}" if title else heading, width)
     canvas.text((0.1, size + 0.5), text, size=points, colour="black")
     canvas.text((0.1, size + 0.2), "lines: mutual information in nats; none where it is 0")

@@ -73,7 +73,10 @@ def causal_structure(model: CausalModel) -> Graph:
         *(Node(name, "modality") for name in model.modalities),
         *(Node(name, "source") for name in sources),
     )
+    of_target = None if model.target is None else model.target.made_of
     edges = [Edge(causes[k], "y", float(model.eta[k])) for k in np.flatnonzero(model.eta)]
+    if of_target is not None:
+        edges = [Edge(causes[k], "y", 1.0) for k in of_target]
     for i, name in enumerate(model.modalities):
         edges += [Edge(causes[k], name, float(model.weights[i, k])) for k in np.flatnonzero(model.weights[i])]
     for i, name in enumerate(model.modalities):

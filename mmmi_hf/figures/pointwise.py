@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal import CausalModel, NotExactError
 from mmmi_hf.figures import style
 from mmmi_hf.figures.pictures import Array
 
@@ -62,7 +63,7 @@ def pointwise_histograms(model: CausalModel, values: Mapping[Pair, Array], *, ti
 
 
 def _histogram(axes: Axes, model: CausalModel, pair: Pair, values: Array) -> None:
-    exact, variance = model.mutual_information(*pair), model.pointwise_variance(*pair)
+    exact = model.mutual_information(*pair)
     values = np.where(np.abs(values) <= _ROUNDING, 0.0, values)
     mean, error = float(values.mean()), float(values.std(ddof=1)) / math.sqrt(len(values))
     axes.set_title(style.information(*pair) + f" = {style.nats(exact)} nats")
@@ -79,7 +80,9 @@ def _histogram(axes: Axes, model: CausalModel, pair: Pair, values: Array) -> Non
     axes.set_ylabel("rows")
     axes.locator_params(axis="x", nbins=5)
     axes.yaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    spread = f"s.d. {style.nats(float(values.std(ddof=1)))} (exact {style.nats(math.sqrt(variance))})"
+    spread = f"s.d. {style.nats(float(values.std(ddof=1)))}"
+    with suppress(NotExactError):
+        spread += f" (exact {style.nats(math.sqrt(model.pointwise_variance(*pair)))})"
     axes.text(
         0.02,
         0.97,

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.ticker import FuncFormatter
 
-from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal import CausalModel, NotExactError
 from mmmi_hf.figures import style
 from mmmi_hf.figures.graph import has_causes
 from mmmi_hf.figures.pictures import Array, bare, show_pattern
@@ -28,21 +28,32 @@ def templates_and_maps(model: CausalModel, *, standardize: str = "whiten", title
 
     The map is I(z_i[c]; y) of every single *latent* coordinate c, in nats; what an image's pixels carry is another
     matter, and the values of single coordinates do not add up to I(x_i; y). Models of `from_matrix` have no templates,
-    so that only their maps are drawn. `standardize` says which latents, as in `CausalModel.sample`.
+    so that only their maps are drawn; a target of several causes, as a parity, has no map. `standardize` says which
+    latents, as in `CausalModel.sample`.
     """
     causes = len(model.eta) if has_causes(model) else 0
     names = model.modalities
     remarks = [rf"template of $\tilde{{u}}_{{{k + 1}}}$" + f"\n{_part_of_target(model, k)}" for k in range(causes)]
-    board = _Board(rows=causes + 1, columns=len(names), left=1.4, title=title)
-    for row, text in enumerate([*remarks, MAP]):
+    found = [_map_of_target(model, name, standardize) for name in names]
+    maps = {(causes, column): one for column, one in enumerate(found) if one is not None}
+    board = _Board(rows=causes + bool(maps), columns=len(names), left=1.4, title=title)
+    for row, text in enumerate([*remarks, *([MAP] if maps else [])]):
         board.remark(row, text)
     for column, name in enumerate(names):
         board.heading(column, style.symbol(name))
         for cause in range(causes):
             _template(board.cell(cause, column, f"template:{name},{cause + 1}"), model, column, cause)
-    maps = {(causes, column): model.information_map(name, standardize=standardize) for column, name in enumerate(names)}
-    _maps(board, maps, list(names), causes)
+    if maps:
+        _maps(board, maps, list(names), causes)
     return board.figure
+
+
+def _map_of_target(model: CausalModel, name: str, standardize: str) -> Array | None:
+    """The information map of a modality; None where the target has none."""
+    try:
+        return model.information_map(name, standardize=standardize)
+    except NotExactError:
+        return None
 
 
 @style.look
@@ -71,12 +82,12 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
         number = model.modalities.index(modality)
         for cause in range(len(model.eta)):
             _template(board.cell(row, cause, f"template:{name},{cause + 1}"), model, number, cause)
-        one = model.information_map(modality)
-        largest = float(one.max())
-        show_pattern(board.cell(row, causes, f"map:{name}"), one, limit=largest, colours=style.AMOUNT)
+        one = _map_of_target(model, modality, "whiten")
+        if one is not None:
+            show_pattern(board.cell(row, causes, f"map:{name}"), one, limit=float(one.max()), colours=style.AMOUNT)
         pairs = [(modality, "y"), *((modality, other) for other in model.modalities if other != modality)][:2]
         known = [f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for a, b in pairs]
-        known.append(f"map: 0 … {style.nats(largest)}")
+        known.append("no map of this target" if one is None else f"map: 0 … {style.nats(float(one.max()))}")
         board.remark(row, "\n".join(known), x=board.left + _CELL * (causes + 1) + 0.1)
     return board.figure
 
@@ -123,6 +134,8 @@ class _Board:
 
 
 def _part_of_target(model: CausalModel, cause: int) -> str:
+    if model.target is not None and model.target.made_of is not None:
+        return "(part of y)" if cause in model.target.made_of else "(not part of y)"
     eta = float(model.eta[cause])
     return f"(in y with {style.number(eta)})" if eta else "(not part of y)"
 

@@ -20,7 +20,7 @@ def test_its_story(tmp_path):
     path = tmp_path / "story.yaml"
     path.write_text(block[1], encoding="utf-8")
     config = MMMIConfig.from_yaml(path)
-    assert config.modalities == (Modality("fashion-mnist", 7), Modality("asinh"))
+    assert config.modalities == (Modality("fashion-mnist-2", 7), Modality("asinh"))
     lower = config.model.template(0, 1)
     assert lower[0, 16:].all()
     assert not lower[0, :16].any()

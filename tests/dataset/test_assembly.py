@@ -420,17 +420,18 @@ def test_folders_that_could_not_be_used_are_refused_first(small_config, tmp_path
         generate(small_config, tmp_path / "d[1]")
     with pytest.raises(ConfigurationError, match=r"cannot read from a path with \$"):
         generate(small_config, tmp_path / "$HOME")
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "hf-cache") == ["file"]
 
 
 @pytest.mark.parametrize("name", ["hf:x", "~x", "a b", "ünï", "a'b", "{a}", "#x"])
 def test_folders_of_unusual_names_are_read_by_load_dataset(small_config, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
     generate(small_config, f"./{name}", rows=10)
-    assert len(datasets.load_dataset(f"./{name}", "small", split="train", cache_dir=str(tmp_path / "cache"))) == 8
     assert (
-        len(mmmi_hf.load(f"./{name}", "small", split="train", cache_dir=tmp_path / "mine", progress=False).dataset) == 8
+        len(datasets.load_dataset(str(tmp_path / name), "small", split="train", cache_dir=str(tmp_path / "cache"))) == 8
     )
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "hf-cache") == ["file"]
+    found = mmmi_hf.load(f"./{name}", "small", split="train", cache_dir=tmp_path / "mine", progress=False)
+    assert len(found.dataset) == 8
 
 
 def test_a_folder_that_cannot_be_written_is_refused(small_config, tmp_path, monkeypatch):

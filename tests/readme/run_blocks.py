@@ -5,8 +5,8 @@
 
 Owns what a block is, and how it is run. A block `sh` or `python` is run, one that begins with `# NAME.py` or
 `# NAME.yaml` is kept as that file, and a comment above it, `<!-- not run: WHY -->`, leaves it out. All run in one empty
-folder, with a home of its own and a loopback Hub; blocks of a shell share one. It stops at the first that fails, or
-prints a line wider than 80 columns.
+folder, with a home of its own and a loopback Hub; blocks of a shell share one. It stops at the first that fails. Lines
+of more than 80 columns fail too, at the end.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def blocks_of(document: Path) -> list[Block]:
         if block.kind not in (*RUN, *SHOWN):
             raise ValueError(f"{place}: a block in {block.kind!r} is neither run nor shown; name its language")
         found.append(block)
-    if text.count("\n```") != 2 * len(found):
+    if len(re.findall("^```", text, re.MULTILINE)) != 2 * len(found):
         raise ValueError(f"{document.name}: a fence that this program does not understand")
     return found
 
@@ -81,9 +81,9 @@ class Session:
         for name in ("OMP_NUM_THREADS", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
             env.pop(name)
         env["PATH"] = f"{python.parent}{os.pathsep}{env['PATH']}"  # what activating does
-        if "PYTHONPATH" in os.environ:
+        if "PYTHONPATH" in os.environ and python == Path(sys.executable):
             env["PYTHONPATH"] = os.environ["PYTHONPATH"]
-        self.env = env
+        self.wrong: list[str] = []
         self.shell = subprocess.Popen(
             ["bash", "-eo", "pipefail"],
             cwd=folder,
@@ -111,16 +111,14 @@ class Session:
         script.write_text(block.text, encoding="utf-8")
         self.shell.stdin.write(f"source {script} < /dev/null\necho\necho {end}\n")
         self.shell.stdin.flush()
-        wide = []
         for line in self.shell.stdout:
             if line.rstrip("\n") == end:
                 break
             print(f"  {line}", end="", flush=True)
-            wide += [line] if max(map(len, line.rstrip("\n").split("\r"))) > WIDTH else []
+            if len(line.rstrip("\n")) > WIDTH:
+                self.wrong.append(f"{block.place} prints more than {WIDTH} columns: {line.rstrip()}")
         else:
             raise BlockFailedError(f"{block.place} failed with exit code {self.shell.wait()}")
-        if wide:
-            raise BlockFailedError(f"{block.place} prints {len(wide)} lines of more than {WIDTH} columns")
 
     def close(self) -> None:
         """End the shell."""
@@ -156,9 +154,10 @@ def run_documents(documents: Sequence[Path], python: Path) -> None:
                 print(f"  ({times[-1][0]:.1f} s)")
         finally:
             session.close()
-        if hub.unknown:
-            raise BlockFailedError(f"requests that the loopback Hub does not know: {', '.join(hub.unknown[:3])}")
+        session.wrong += [f"the loopback Hub does not know {request}" for request in hub.unknown]
     print("\n" + "\n".join(f"{seconds:7.1f} s  {place}" for seconds, place in times))
+    if session.wrong:
+        raise BlockFailedError("\n".join(session.wrong))
     print(f"{time.monotonic() - started:7.1f} s  {len(times)} blocks, all as printed")
 
 

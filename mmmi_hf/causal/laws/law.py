@@ -13,8 +13,9 @@ nats.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, Self
 
@@ -23,6 +24,7 @@ from numpy.typing import DTypeLike
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Sampler
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import Query
@@ -80,6 +82,24 @@ class CausesPosterior(Protocol):
         """E[ũ | z] of every row, (n, K); values as in `Form.pointwise`."""
 
 
+class CategoryView(Protocol):
+    """What some modalities tell of a category: posteriors of rows, and integrals over their law."""
+
+    probabilities: Array
+
+    def posterior(self, values: Mapping[str, Array]) -> Array:
+        """p(category | z) of every row, (n, C); values as in `Form.pointwise`."""
+
+    def expected(self, function: Callable[[Array], Array]) -> Exact:
+        """E function(p(· | z)), (n, C) → (n,), of a smooth function."""
+
+    def accuracy(self) -> Exact:
+        """E max p(category | z)."""
+
+    def listed(self) -> tuple[Array, Array]:
+        """Mass and posterior, (n,) and (n, C), of points of a quadrature."""
+
+
 @dataclass(frozen=True, eq=False)
 class CausalStructure:
     """Causes and vector sources with their coefficients: y = Σ η_k ũ_k, z_i = Σ w_ik T_ik ũ_k + Σ G_ij û_j.
@@ -108,6 +128,8 @@ class Law(ABC):
         matrix: A of (y, z) = A u, where it was given so, read-only.
         target_shape, target_type: of y of one row.
         decomposes: whether the minimum-MI decomposition of what two modalities tell of y is exact.
+        is_gaussian: whether y and all modalities are jointly Gaussian.
+        remark: what the equations of its structure leave out, in one line.
     """
 
     kind: ClassVar[str]
@@ -120,6 +142,8 @@ class Law(ABC):
     target_shape: Shape = ()
     target_type: DTypeLike = np.float64
     decomposes: bool = True
+    is_gaussian: bool = True
+    remark: str = ""
 
     @classmethod
     @abstractmethod
@@ -155,6 +179,18 @@ class Law(ABC):
         raise NotExactError(
             "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
         )
+
+    def sharpness(self, query: Query) -> float:
+        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+
+        The largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
+        """
+        correlation = float(np.max(self.form(query).correlations(), initial=0.0))
+        return correlation / math.sqrt(max(1.0 - correlation**2, float(np.finfo(np.float64).tiny)))
+
+    def category(self, blocks: tuple[str, ...]) -> CategoryView:
+        """What modalities tell of the category. Raises NotExactError where the law has none."""
+        raise NotExactError("the model has no categorical cause that y could be made of; take another kind of target")
 
     def information_error(self, query: Query) -> float:
         """A bound of the numerical error of the query's information in nats, beyond rounding."""

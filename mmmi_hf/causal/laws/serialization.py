@@ -5,7 +5,8 @@ only.
 
 Fields: format, version, kind, shapes, and those of the kind. Kind "structured" has eta, weights, mixing, templates
 (each distinct once) and template_index (per modality and cause, its place in templates or null). Kind "matrix" has
-matrix.
+matrix. Kind "categorical" has probabilities, means, templates (one per modality).
+Kind "student" has those of "structured", dof and dimensions (null for all).
 """
 
 from __future__ import annotations
@@ -16,13 +17,15 @@ from typing import Any
 
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.laws.arrays import check_fields
+from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
+from mmmi_hf.causal.laws.student.student_law import StudentLaw
 
 FORMAT = "mmmi_hf.causal_model"
 VERSION = 1
-LAWS: dict[str, type[Law]] = {law.kind: law for law in (StructuredLaw, DenseLaw)}
+LAWS: dict[str, type[Law]] = {law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw)}
 """Every kind of law: a new one is a folder beside these, and a word here."""
 
 

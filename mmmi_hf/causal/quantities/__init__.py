@@ -38,7 +38,7 @@ def reported(model: CausalModel) -> list[Quantity]:
     """All quantities that the ground truth of a model lists, in its order: of a target those that are exact."""
     places = [entry for kind in all_kinds() for entry in kind.reported(model)]
     found = [quantity for _, quantity in sorted(places, key=lambda entry: entry[0])]
-    return found if model.target is None else [quantity for quantity in found if _is_exact(quantity, model)]
+    return found if model.law.is_gaussian else [quantity for quantity in found if _is_exact(quantity, model)]
 
 
 def _is_exact(quantity: Quantity, model: CausalModel) -> bool:

@@ -1,7 +1,8 @@
 """How far recovered latents are off, as floors count it.
 
 Owns the measures by which a row is called good: the loss of pointwise information for a target, and for a pair the
-length of the error of the canonical variates, measured or bounded. NumPy only; knows nothing of shares or files.
+length of the error of the canonical variates, measured or bounded. NumPy and SciPy only; knows nothing of shares or
+files.
 
 E[y | z] and the canonical variates of a pair are linear in the latents, so that they are applied to errors as they are
 to latents. With b = 0 the pointwise information of an error u is I - ½ Σ κ_c² u_c², κ = ρ/√(1 - ρ²): it measures the
@@ -12,9 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import linalg
 
 from mmmi_hf.causal.arguments import Array
-from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
@@ -96,6 +98,33 @@ def reach(model: CausalModel, blocks: tuple[str, ...]) -> float:
         return lengths[names[0]]
     scale = np.sqrt(model.variance_y - model.residual_variance(names))
     return sum(lengths[name] * _norm(model, names, name) for name in names) / float(scale) if scale > 0.0 else 0.0
+
+
+def steepness(model: CausalModel, blocks: tuple[str, ...]) -> float:
+    """κ η of a target (see `floors`) for each unit by which whitened latents are off, of a length of √d each.
+
+    Raises:
+        NotExactError: the law does not say what the modalities tell of what y is made of.
+    """
+    names = tuple(name for name in blocks if name != TARGET)
+    made_of = None if model.target is None else model.target.made_of
+    if made_of is None:
+        plain = model.with_target(None)
+        if not plain.law.is_gaussian:
+            raise NotExactError("what errors of latents cost is bounded where modalities and y are jointly Gaussian")
+        return reach(plain, blocks) * float(np.sqrt(np.expm1(2.0 * plain.mutual_information(names, TARGET))))
+    posterior = model.law.posterior_of_causes(names)
+    causes: list[int] = list(made_of)
+    factor = np.linalg.cholesky(posterior.factor[causes] @ posterior.factor[causes].T)
+    total = 0.0
+    for name in names:
+        basis = _templates(model, names, name)
+        z = {other: np.zeros((len(basis), int(np.prod(model.shapes[other])))) for other in names}
+        z[name] = _rows(model.unstandardize_latents(basis.reshape(len(basis), *model.shapes[name]), name, "whiten"))
+        means = posterior.mean(z)[:, causes]
+        length = np.linalg.norm(linalg.solve_triangular(factor, means.T, lower=True), 2) if len(basis) else 0.0
+        total += float(length) * float(np.sqrt(np.prod(model.shapes[name])))
+    return total
 
 
 def _norm(model: CausalModel, names: tuple[str, ...], name: str) -> float:

@@ -17,26 +17,32 @@ had is at most the mean of the largest values:
 
     I(y; X̃) ≥ E f - δ - s (CVaR_s(f) - ln ε) = F,   CVaR_s(f): mean of the largest share s of f(y, z).
 
+For a y of another kind, a class or numbers made of the causes, nothing changes: i(y; ẑ) = ln p(y | ẑ) - ln p(y) has the
+same property, as p(· | ẑ) is a probability, and only the law of i is another (`Listed`). Mixing the posterior with the
+prior, (1 - ε) p(y | ẑ) + ε p(y), is what f stands for; that E f is no more than the information is Gibbs' inequality.
+
 E f and CVaR_s are those of the declared law: no mean is estimated. F falls in s, because f ≥ ln ε. It holds for every
 ε at once, so that ε may be chosen when s is known. The floor of ε grows with the share of bad rows that it insures.
 
-Pair. With B the event that the row is bad and h the binary entropy,
-I(X̃_i; X̃_j) ≥ I(X̃_i; X̃_j | B) - H(B) ≥ (1 - p) I₀ - h(p), I₀ the information in the good rows. For I₀ take the declared
-i as critic. The marginals of the good rows have densities at most 1/(1 - p) times the declared ones, and
-E eⁱ = 1 under the product of those: ln E e^i ≤ -2 ln(1 - p). So, for s ≤ ½, where the right side falls in s,
+Pair. With B the event that the row is bad and h the binary entropy, I(X̃_i; X̃_j) ≥ I(X̃_i; X̃_j | B) - H(B) ≥ (1 - p)
+I₀ - h(p), I₀ the information in the good rows. For I₀ take the declared i as critic. The marginals of the good rows
+have densities at most 1/(1 - p) times the declared ones, and E eⁱ = 1 under the product of those: ln E e^i ≤ -2 ln(1 -
+p). So, for s ≤ ½, where the right side falls in s,
 
     I(X̃_i; X̃_j) ≥ I - s CVaR_s(i) + 2 (1 - s) ln(1 - s) - h(s) - δ.
 
 It needs no Markov chain X̃_i - Z_i - Z_j - X̃_j: one rule may have looked at both modalities.
 
-Deviations. Let a be the canonical variates of one side, u = â - a the error of a good row and η ≥ ‖u‖.
-With e = (b - ρ a)/√(1 - ρ²), a standard normal independent of a, and κ = ρ/√(1 - ρ²) one has
-i(â; b) = i(a; b) + Σ κ_c u_c e_c - ½ Σ κ_c² u_c². f has slope at most 1 in i, so that δ = κ η √(2/π) + ½ κ² η² serves
-the target. For a pair both sides err, and the product law of the good rows has to be bounded with the errors in it: the
-change of i is at most η (‖κ∘e‖ + ‖κ∘e'‖) + η² ρ/(1 + ρ) and at least minus the first part and η² ρ/(1 - ρ), ρ the
-largest; under the product law weighted by eⁱ, which is the joint one, ‖κ∘e‖ is a Lipschitz function of normals, and
-ln E exp(η (‖κ∘e‖ + ‖κ∘e'‖)) ≤ 2 η E‖κ∘e‖ + 2 η² max κ² by Cauchy-Schwarz and Gaussian concentration. Together
-δ = 4 η E‖κ∘e‖ + 2 η² (max κ² + ρ/(1 - ρ²)).
+Deviations. Let a be the canonical variates of one side, u = â - a the error of a good row and η ≥ ‖u‖. With e = (b - ρ
+a)/√(1 - ρ²), a standard normal independent of a, and κ = ρ/√(1 - ρ²) one has i(â; b) = i(a; b) + Σ κ_c u_c e_c - ½ Σ
+κ_c² u_c². f has slope at most 1 in i, so that δ = κ η √(2/π) + ½ κ² η² serves the target. So it does for any y that is
+made, by chance or not, of b: d/dâ i(y; â) = E[κ e | y, a], whose mean length is at most κ E|e| (Jensen), and the second
+derivative, Var(κ e | y, a) - κ², is at least -κ². For a y of several causes ũ | z ~ N(m, Σ) the same holds with the
+length of Σ^{-½} (m̂ - m) in the place of κ η. For a pair both sides err, and the product law of the good rows has to be
+bounded with the errors in it: the change of i is at most η (‖κ∘e‖ + ‖κ∘e'‖) + η² ρ/(1 + ρ) and at least minus the first
+part and η² ρ/(1 - ρ), ρ the largest; under the product law weighted by eⁱ, which is the joint one, ‖κ∘e‖ is a Lipschitz
+function of normals, and ln E exp(η (‖κ∘e‖ + ‖κ∘e'‖)) ≤ 2 η E‖κ∘e‖ + 2 η² max κ² by Cauchy-Schwarz and Gaussian
+concentration. Together δ = 4 η E‖κ∘e‖ + 2 η² (max κ² + ρ/(1 - ρ²)).
 """
 
 from __future__ import annotations
@@ -49,7 +55,7 @@ from scipy import optimize, special
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
-from mmmi_hf.causal.statistics.tails import QUADRATURE_ERROR, excess_of_largest, expectation, largest_values
+from mmmi_hf.causal.statistics.tails import QUADRATURE_ERROR, Listed, excess_of_largest, expectation, largest_values
 
 _CLOSEST = 1e-8
 """1 - ρ below which the deviations of a pair are not bounded: its rounding would count."""
@@ -72,13 +78,14 @@ class Floor:
     mixture: float | None
 
 
-def target_floor(information: float, share: float, slack: float = 0.0) -> Floor:
-    """The floor of I(y; X̃) for the scalar target; of one modality or of several together.
+def target_floor(information: float, share: float, slack: float = 0.0, law: Listed | None = None) -> Floor:
+    """The floor of I(y; X̃); of one modality or of several together.
 
     Args:
         information: I(y; z), analytic.
         share: s in [0, 1]; above one half the floor is empty.
         slack: δ ≥ 0.
+        law: of the pointwise information; None for that of one canonical pair.
 
     Raises:
         InvalidQueryError: a number outside its range.
@@ -93,6 +100,8 @@ def target_floor(information: float, share: float, slack: float = 0.0) -> Floor:
         def critic(i: Array) -> Array:
             return np.asarray(np.logaddexp(kept + i, mixed))
 
+        if law is not None:
+            return law.largest_values(critic, share) - share * mixed - law.expectation(critic)
         lost = largest_values(critic, information, share) - share * mixed
         return lost - expectation(critic, information)
 
@@ -137,7 +146,12 @@ def target_slack(information: float, deviation: float) -> float:
         deviation: η ≥ 0.
     """
     _check(information, 0.0, deviation)
-    ratio = deviation * float(np.sqrt(np.expm1(2.0 * information)))
+    return slack_of_ratio(deviation * float(np.sqrt(np.expm1(2.0 * information))))
+
+
+def slack_of_ratio(ratio: float) -> float:
+    """δ of a target where κ η is at most `ratio`."""
+    _check(0.0, 0.0, ratio)
     return ratio * float(np.sqrt(2.0 / np.pi)) + 0.5 * ratio * ratio
 
 

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import combinations
 
 import numpy as np
 from scipy import linalg, stats
 
 from mmmi_hf.causal.arguments import Array, Shape
+from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.statistics.dependence import beside_target, between_modalities, crosswise
 from mmmi_hf.causal.statistics.p_values import (
     Test,
-    chernoff,
     largest_normal,
     likest_rows,
     ratio,
@@ -31,13 +32,14 @@ from mmmi_hf.causal.statistics.p_values import (
 )
 from mmmi_hf.causal.statistics.projections import bases, declared_covariance, probing_directions
 from mmmi_hf.causal.statistics.regressions import Regressions
+from mmmi_hf.causal.statistics.target_tests import (
+    SMALLEST_DEVIATION,
+    information_tests,
+    likelihood_tests,
+    target_tests,
+)
 
 FAMILY_WISE_LEVEL = 1e-4
-SMALLEST_DEVIATION = 5e-4
-"""Standard deviation, in units of each feature's own, of the noise that is added to features (and to their covariance)
-before they are tested: 25 times what a latent may be off (2e-5). Where the model predicts a feature more closely, from
-7.6 nats on, errors of the round trip would be taken for departures from the law; from 18 nats on the covariance is
-singular in float64."""
 POSSIBLE = 1e3
 """Standard deviations that no honest value reaches: in float64 the probability of 40 is 0."""
 
@@ -48,36 +50,59 @@ def law_tests(
     """Tests of recovered latents against the declared law.
 
     Values that are not finite or beyond POSSIBLE standard deviations have probability 0: that is then the only test.
+    A y that a target makes is tested given the latents (`target_tests`), and not among the Gaussian features.
 
     Args:
         model: the declared model.
         z: modality → (n, *shape) recovered latents, standardised as `kind` says; n ≥ 2.
-        y: (n,) the stored target.
+        y: (n,) the stored target, (n, m) of several numbers.
         kind: the standardisation.
         generator: of the random directions.
     """
     z = {name: np.asarray(z[name], dtype=np.float64) for name in model.modalities}
-    y = np.asarray(y, dtype=np.float64)
-    impossible = _impossible(model, z, y, kind)
+    latents = Latents(z, np.asarray(y, dtype=np.float64), kind)
+    impossible = _impossible(model, latents)
     if impossible:
         return impossible
+    plain = model.with_target(None)
+    if not plain.law.is_gaussian:
+        pairs = list(combinations(model.modalities, 2))
+        tests = [*likelihood_tests(plain, latents, pairs), *target_tests(model, latents)]
+        return [*tests, *_within(plain, latents, None)]
+    gaussian = latents.y if model.target is None else None
+    made = [] if model.target is None else target_tests(model, latents)
+    return [*_of_features(plain, latents, generator, gaussian), *made, *_within(plain, latents, gaussian)]
+
+
+def _of_features(model: CausalModel, latents: Latents, generator: np.random.Generator, y: Array | None) -> list[Test]:
+    """Of linear features of jointly Gaussian modalities, and of the Gaussian y where that is stored."""
+    z, kind, count = latents.z, latents.standardize, len(latents)
     directions = {name: probing_directions(model, name, kind, generator) for name in model.modalities}
-    flat = {name: values.reshape(len(y), -1) for name, values in z.items()}
-    features = np.concatenate([y[:, None], *(flat[name] @ directions[name].T for name in model.modalities)], axis=1)
-    labels = ["y"] + [f"{name} direction {i}" for name in model.modalities for i in range(len(directions[name]))]
-    covariance = declared_covariance(model, directions, kind)
+    flat = {name: values.reshape(count, -1) for name, values in z.items()}
+    known = [] if y is None else [y[:, None]]
+    features = np.concatenate([*known, *(flat[name] @ directions[name].T for name in model.modalities)], axis=1)
+    labels = [f"{name} direction {i}" for name in model.modalities for i in range(len(directions[name]))]
+    labels = ["y"] * len(known) + labels
+    covariance = declared_covariance(model, directions, kind)[1 - len(known) :, 1 - len(known) :]
     scale = np.sqrt(np.diagonal(covariance))
     noise = SMALLEST_DEVIATION * generator.standard_normal(features.shape)
     correlations = covariance / np.multiply.outer(scale, scale) + SMALLEST_DEVIATION**2 * np.eye(len(scale))
     factor = linalg.cholesky(correlations, lower=True)
     normals = linalg.solve_triangular(factor, (features / scale + noise).T, lower=True).T
-    tests = [*_moments(normals, labels), *_information(model, z, y, kind)]
+    blocks = model.modalities if y is None else model.names
+    return [*_moments(normals, labels), *information_tests(model, latents, list(combinations(blocks, 2)))]
+
+
+def _within(model: CausalModel, latents: Latents, y: Array | None) -> list[Test]:
+    """Of every coordinate of whitened modalities, and of what one block leaves of another where it is Gaussian."""
+    z, kind, tests = latents.z, latents.standardize, list[Test]()
     regressions = Regressions(model)
     whole = regressions.whitened(z, kind)
     loud = {name: regressions.deviations(z[name], name, kind) for name in model.modalities if name not in whole}
     if whole:
         tests += [*_whitened(whole), *_coordinates(whole, model.shapes)]
-        tests += beside_target(regressions, whole, y / math.sqrt(model.variance_y), model.shapes)
+        if y is not None:
+            tests += beside_target(regressions, whole, y / math.sqrt(model.variance_y), model.shapes)
         tests += between_modalities(regressions, whole, model.shapes)
         tests += crosswise(regressions, whole, model.shapes)
     return [*tests, *_likeness(whole, loud)]
@@ -106,40 +131,17 @@ def _moments(normals: Array, labels: list[str]) -> list[Test]:
     ]
 
 
-def _information(model: CausalModel, z: Mapping[str, Array], y: Array, kind: str) -> list[Test]:
-    """Mean pointwise information of every pair of blocks: Σ_r (i_r - I) = Σ (ρ_c / 2)(u² - v²) with unit normals u, v.
-
-    Its tail is bounded by Chernoff: ln E exp(t Σ) = -(n/2) Σ_c ln(1 - ρ_c² t²). Blocks that predict each other more
-    closely than SMALLEST_DEVIATION are left to the other tests: their pointwise information amplifies every error.
-    """
-    from mmmi_hf.causal.latents import Latents
-
-    latents = Latents(dict(z), y, kind)
-    p_values, pairs = [], []
-    names = [*model.modalities, "y"]
-    for i, first in enumerate(names):
-        for second in names[i + 1 :]:
-            correlations = model.canonical_correlations(first, second)
-            correlations = correlations[correlations > 1e-9]
-            if not len(correlations) or 1.0 - correlations.max() ** 2 < SMALLEST_DEVIATION**2:
-                continue
-            pointwise = model.pointwise_mutual_information(latents, first, second)
-            excess = abs(float(np.sum(pointwise - model.mutual_information(first, second))))
-            weights = np.concatenate([correlations, -correlations]) / 2.0
-            p_values.append(2.0 * math.exp(chernoff(excess, weights, len(y))))
-            pairs.append(f"{first} and {second}")
-    return [smallest("information", np.array(p_values), pairs)] if pairs else []
-
-
-def _impossible(model: CausalModel, z: Mapping[str, Array], y: Array, kind: str) -> list[Test]:
+def _impossible(model: CausalModel, latents: Latents) -> list[Test]:
     """One test that fails, where a value has no probability; none of the others could be evaluated then.
 
     No coordinate's standard deviation exceeds sqrt(d) times the root mean square of all.
     """
-    sizes = {"y": np.abs(y) / math.sqrt(model.variance_y)}
+    y = latents.y if model.target is None else np.where(np.isfinite(latents.y), 0.0, np.inf)
+    scale = math.sqrt(model.variance_y) if model.target is None else 1.0
+    sizes = {"y": np.abs(y).reshape(len(y), -1).max(axis=1) / scale}
     with np.errstate(invalid="ignore", over="ignore"):
-        for name, values in z.items():
-            relative = model.standardize_latents(values, name, "rms") if kind == "none" else values
+        for name, values in latents.z.items():
+            relative = model.standardize_latents(values, name, "rms") if latents.standardize == "none" else values
             sizes[name] = np.abs(relative).reshape(len(y), -1).max(axis=1) / math.sqrt(math.prod(model.shapes[name]))
     for name, size in sizes.items():
         wrong = ~(size <= POSSIBLE)

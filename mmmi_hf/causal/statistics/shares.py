@@ -26,6 +26,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -34,11 +35,12 @@ import numpy as np
 from scipy import stats
 
 from mmmi_hf.causal.arguments import Array
-from mmmi_hf.causal.errors import InvalidQueryError
+from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.causal.statistics.deviations import reach
-from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, target_floor, target_slack
+from mmmi_hf.causal.statistics.deviations import reach, steepness
+from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, slack_of_ratio, target_floor
+from mmmi_hf.causal.statistics.tails import Listed
 
 Quantities = Mapping[str, tuple[str, ...]]
 """Name of a quantity → its blocks: ("x1", "x2", "y") for I(x1,x2;y), ("x1", "x2") for I(x1;x2)."""
@@ -46,6 +48,8 @@ Grades = Mapping[str, Sequence["Grade"]]
 """Name of a quantity → grades, which all hold together with the stated probability."""
 
 
+_PAIRED = 1e-12
+"""Canonical correlations up to this are none."""
 EXACT_LEVELS = (1e-3,)
 """Losses in nats, and deviations, at which rows of float32 are counted: far above rounding, far below what matters."""
 VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -174,12 +178,16 @@ def grades_of_replays(
             continue
         together = Counter(maps[name].map for name in names)
         of_maps = max(count / distinct[name].seen for name, count in together.items())
-        length, grades[quantity] = reach(model, blocks), []
+        grades[quantity] = []
         for tolerance, bad in found.items():
+            try:
+                slack = _slack(model, blocks, tolerance)
+            except NotExactError:
+                continue  # nothing bounds what errors of these latents may cost
             looked_at = 1.0 if whole else folder.rows * (least if bad else -math.log1p(-least))
             weight = max(of_maps, 0.0 if whole else 1.0 / looked_at if looked_at else math.inf)
             share = min(1.0, known + weight * most_expected(bad, error))
-            grades[quantity].append(Grade(_slack(model, blocks, tolerance * length), share))
+            grades[quantity].append(Grade(slack, share))
     return grades
 
 
@@ -238,7 +246,7 @@ def grades_of_deviations(
     shares = _shares(deviations, rows, levels, error, least)
     return {
         quantity: [
-            Grade(_slack(model, quantities[quantity], level), share)
+            Grade(pair_slack(model.canonical_correlations(*quantities[quantity]), level), share)
             for level, share in zip(levels, shares, strict=True)
         ]
         for quantity in deviations
@@ -257,25 +265,42 @@ def _shares(
 
 
 def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[str, Floor]:
-    """Quantity → its highest floor over the grades; quantities without a grade are left out."""
-    return {
-        quantity: max((_floor(model, blocks, grade) for grade in grades[quantity]), key=lambda floor: floor.value)
-        for quantity, blocks in quantities.items()
-        if grades.get(quantity)
-    }
+    """Quantity → its highest floor over the grades.
+
+    Quantities without a grade are left out, and those of which the law of the pointwise information is not known.
+    """
+    found = {}
+    for quantity, blocks in quantities.items():
+        with suppress(NotExactError):
+            if grades.get(quantity):
+                every = [_floor(model, blocks, grade) for grade in grades[quantity]]
+                found[quantity] = max(every, key=lambda floor: floor.value)
+    return found
 
 
 def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
     if TARGET in blocks:
-        return target_floor(model.mutual_information(_modalities(blocks), TARGET), grade.share, grade.slack)
+        names = _modalities(blocks)
+        return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
     information, correlations = model.mutual_information(*blocks), model.canonical_correlations(*blocks)
     return pair_floor(information, correlations, grade.share, grade.slack)
 
 
-def _slack(model: CausalModel, blocks: tuple[str, ...], deviation: float) -> float:
+def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
+    """Of the pointwise information of modalities about y; None where it is that of one canonical pair."""
+    if model.law.is_gaussian:
+        return None
+    with suppress(NotExactError):
+        if np.count_nonzero(model.canonical_correlations(names, TARGET) > _PAIRED) == 1:
+            return None
+    return Listed.of(*model.pointwise_law(names))
+
+
+def _slack(model: CausalModel, blocks: tuple[str, ...], tolerance: float) -> float:
+    """δ where the whitened latent of each modality is off by a length of at most τ √d."""
     if TARGET in blocks:
-        return target_slack(model.mutual_information(_modalities(blocks), TARGET), deviation)
-    return pair_slack(model.canonical_correlations(*blocks), deviation)
+        return slack_of_ratio(tolerance * steepness(model, blocks))
+    return pair_slack(model.canonical_correlations(*blocks), tolerance * reach(model, blocks))
 
 
 def _modalities(blocks: tuple[str, ...]) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from scipy.special import k0e, logsumexp
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import NotExactError
-from mmmi_hf.causal.targets.quadrature import Exact, integral
+from mmmi_hf.causal.integrals.quadrature import Exact, integral
 
 _REACH = 9.0
 _FINEST = 1 << 16

@@ -18,8 +18,8 @@ from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp, stdtr, stdtrit
 
 from mmmi_hf.causal.arguments import Array, read_positive
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.integrals.quadrature import REACH, Exact, expectation
 from mmmi_hf.causal.targets import folds
-from mmmi_hf.causal.targets.quadrature import REACH, Exact, expectation
 
 _FARTHEST = 30.0
 _STEP = 0.2

@@ -1,4 +1,7 @@
-"""Labels, and those that are wrong by chance: a row-stochastic matrix over classes. Imports this room only."""
+"""Labels: their names, and those that are wrong by chance, a row-stochastic matrix over classes.
+
+Imports this room only.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,24 @@ def read_noise(classes: int, flip: Any, noise: Any) -> Array | None:
         return None
     matrix.flags.writeable = False
     return matrix
+
+
+def read_names(names: Any, labels: int) -> tuple[str, ...] | None:
+    """Names of the labels, None where none are given. Raises InvalidModelError for other than different words."""
+    if names is None:
+        return None
+    words = isinstance(names, (list, tuple)) and all(isinstance(name, str) and name.strip() for name in names)
+    if not words or len(names) != labels or len(set(names)) != labels or not all(name.isprintable() for name in names):
+        raise InvalidModelError(f"names is {shown(names)}, expected {labels} different words, one for each label")
+    return tuple(names)
+
+
+def noise_in_words(noise: Array | None) -> str:
+    """How often labels are wrong at most, as the end of a sentence."""
+    if noise is None:
+        return ""
+    kept = np.diagonal(noise) if noise.shape[0] == noise.shape[1] else noise.max(axis=1)
+    return f", up to {100.0 * (1.0 - float(kept.min())):.4g} % of the labels replaced"
 
 
 def draw_labels(noise: Array, classes: Array, normals: Array) -> Array:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.errors import NotExactError
 from mmmi_hf.causal.laws.law import Law, Posterior
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.targets.target import Target, View
@@ -55,7 +56,12 @@ class LineTarget(Target):
         """What is known of it through a line."""
 
     def check(self, law: Law) -> None:
-        """Every law has a Gaussian y."""
+        """Whether y and the modalities are jointly Gaussian."""
+        if not law.is_gaussian:
+            raise NotExactError(
+                f"a target of kind {self.kind} is made of a y that is Gaussian with the modalities, which this "
+                f"{law.kind} model has not"
+            )
 
     def view(self, law: Law, blocks: tuple[str, ...]) -> View:
         """What modalities tell of y."""

@@ -10,7 +10,7 @@ bivariate normal posterior, whose quadrants are given by Owen's T. More than two
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,9 +41,9 @@ def read_causes(causes: Any, most: int) -> tuple[int, ...]:
 
 def check_causes(law: Law, causes: tuple[int, ...]) -> None:
     """Raises InvalidModelError where the law has not these causes, NotExactError where it has none at all."""
-    if law.structure is None:
+    if law.structure is None or not law.is_gaussian:
         raise NotExactError(
-            "a model of a matrix has no causes that a target could be made of; give eta, weights, mixing"
+            f"a model of a {law.kind} has no causes that a target could be made of; give eta, weights, mixing"
         )
     count = len(law.structure.eta)
     if max(causes) >= count:
@@ -181,6 +181,20 @@ class Signs:
         """P(signs | x_S) of rows, (n, 2^g) of every group."""
         means = self.law.mean(values)[:, self.causes]
         return [group.patterns(means[:, group.places]) for group in self.groups]
+
+
+def fine_rules(groups: Sequence[Group]) -> list[tuple[Array, Array]]:
+    """Rules of all groups, of which the product lists the law of anything they tell.
+
+    Raises:
+        NotExactError: the product would have more than 2,097,152 points.
+    """
+    found = []
+    for fineness in (40.0, 20.0, 12.0):
+        found = [(mass[mass > 1e-18], patterns[mass > 1e-18]) for mass, patterns in (g.rule(fineness) for g in groups)]
+        if math.prod(len(mass) for mass, _ in found) <= _MOST_POINTS:
+            return found
+    raise NotExactError(f"the law of what {len(groups)} groups of causes tell together would have too many points")
 
 
 def _connected(weights: Any, mixing: Any) -> Any:

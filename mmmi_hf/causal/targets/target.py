@@ -18,9 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.errors import NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.targets.quadrature import Exact
 
 TARGET_STREAM = 2**63
 """The stream of a row's numbers that belong to its target alone, as those of label noise."""
@@ -48,6 +48,14 @@ class View(ABC):
     def variance(self) -> Exact:
         """Variance of the pointwise information in nats²."""
         raise NotExactError("the variance of the pointwise information has no exact value for this target")
+
+    def correlations(self) -> Array:
+        """Where the pointwise information is that of jointly Gaussian blocks, their canonical correlations."""
+        raise NotExactError("the pointwise information about this target is not that of Gaussian blocks")
+
+    def pointwise_law(self) -> tuple[Array, Array]:
+        """Weights and values, (n,) each, of a quadrature over the law of the pointwise information."""
+        raise NotExactError("the law of the pointwise information about this target is not computed")
 
     def posterior(self, values: Mapping[str, Array]) -> Array:
         """p(c | x_S) of every row and class, (n, classes)."""
@@ -81,6 +89,7 @@ class Target(ABC):
         kind: its name in JSON and YAML.
         decomposes: whether the minimum-MI decomposition is exact for it.
         shape, dtype: of y of one row. classes: how many there are; None where y is no class.
+        names: of the classes, where they have names of their own. prior: p(class), (classes,).
     """
 
     kind: ClassVar[str]
@@ -88,6 +97,18 @@ class Target(ABC):
     shape: Shape = ()
     dtype: DTypeLike = np.float64
     classes: int | None = None
+    names: tuple[str, ...] | None = None
+    prior: Array
+
+    @property
+    def made_of(self) -> tuple[int, ...] | None:
+        """The causes that y is made of, from 0; None where it is made of the Gaussian y."""
+        return None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class, "class 0", … where none were given; empty where y is no class."""
+        return self.names or tuple(f"class {label}" for label in range(self.classes or 0))
 
     @classmethod
     @abstractmethod
@@ -97,6 +118,10 @@ class Target(ABC):
     @abstractmethod
     def write(self) -> dict[str, Any]:
         """The arguments that `read` makes the same target of, as JSON has them."""
+
+    @abstractmethod
+    def equation(self, gaussian: str) -> str:
+        """What y is, in one line; `gaussian` is the equation of the Gaussian y in the causes."""
 
     @abstractmethod
     def check(self, law: Law) -> None:
@@ -109,6 +134,10 @@ class Target(ABC):
     @abstractmethod
     def view(self, law: Law, blocks: tuple[str, ...]) -> View:
         """What modalities tell of y."""
+
+    def class_prior(self, law: Law) -> Array:
+        """p(class), (classes,)."""
+        return self.prior
 
     def variance(self, law: Law) -> float:
         """Var(y)."""

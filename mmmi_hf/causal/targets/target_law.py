@@ -16,11 +16,11 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import CausesPosterior, Form, Law, Standardizer
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import TARGET, Query
-from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.target import Target, View
 
 
@@ -37,11 +37,12 @@ class TargetLaw(Law):
     kind = "target"
     fields = ()
     summary = "modalities of another law, and y made by a target"
+    is_gaussian = False
 
     def __init__(self, base: Law, target: Target) -> None:
         target.check(base)
         self.base, self.target = base, target
-        self.shapes, self.structure, self.matrix = base.shapes, base.structure, base.matrix
+        self.shapes, self.structure, self.matrix, self.remark = base.shapes, base.structure, base.matrix, base.remark
         self.target_shape, self.target_type, self.decomposes = target.shape, target.dtype, target.decomposes
         self._views: dict[tuple[str, ...], View] = {}
 
@@ -73,6 +74,14 @@ class TargetLaw(Law):
     def information_error(self, query: Query) -> float:
         """What the quadratures of the query may err by together, in nats."""
         return TargetForm(self, query).exact().error if TARGET in query.names else 0.0
+
+    def sharpness(self, query: Query) -> float:
+        """That of what y is made of."""
+        made_of = self.target.made_of
+        if TARGET not in query.names or made_of is None:
+            return self.base.sharpness(query)
+        narrowest = float(np.linalg.svd(self.base.posterior_of_causes(query.modalities).factor[list(made_of)])[1][-1])
+        return float(np.sqrt((1.0 - narrowest) * (1.0 + narrowest)) / narrowest)
 
     def view(self, blocks: tuple[str, ...]) -> View:
         """What modalities tell of y, whatever their order."""
@@ -162,10 +171,13 @@ class TargetForm:
         return self._only("variance of the pointwise information").variance().value
 
     def correlations(self) -> Array:
-        """Refused: canonical correlations describe Gaussian blocks."""
-        raise NotExactError(
-            f"y is made by {self._law.target.kind}, so that {self._query} has no canonical correlations"
-        )
+        """Of modalities and a y that is Gaussian but for its margin, or several such; refused of another."""
+        try:
+            return self._only("canonical correlations").correlations()
+        except NotExactError:
+            raise NotExactError(
+                f"y is made by {self._law.target.kind}, so that {self._query} has no canonical correlations"
+            ) from None
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """Pointwise information of every row in nats, (n,)."""

@@ -119,7 +119,7 @@ def _info(name: str, manifest: Manifest, model: CausalModel) -> datasets.Dataset
         config_name=name,
         description=manifest.description,
         version=manifest.version,
-        features=features(model, manifest.views, store_latents=manifest.store_latents),
+        features=features(model, manifest.views, **manifest.stored),
         splits=_splits({split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}),
         download_size=sum(entry.bytes for entry in manifest.data),
         dataset_size=sum(entry.bytes for entry in manifest.splits.values()),

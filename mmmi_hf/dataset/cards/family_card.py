@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmmi_hf.causal import NotExactError
+from mmmi_hf.causal.quantities import Quantity, read
 from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import (
@@ -22,6 +24,7 @@ from mmmi_hf.dataset.cards.pictures import (
     family_pictures,
     tuples_figure,
 )
+from mmmi_hf.dataset.cards.text import equation_of, target_in_words
 from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.credits import LICENSE, TAGS
@@ -67,6 +70,8 @@ def family_card(name: str) -> str:
             configs=configs,
             lead=configs[0],
             shapes={one: "×".join(map(str, shape)) for one, shape in configs[0].model.shapes.items()},
+            target=target_in_words(configs[0].model),
+            equation=equation_of(configs[0].model),
             information=_information(configs),
             tables=_tables(family),
             image_pipeline=family.releases[0].images.pipeline,
@@ -121,10 +126,30 @@ def _information(configs: Sequence[MMMIConfig]) -> Table:
     if len(names) > 1:
         queries[f"I({','.join(names) if len(names) <= 3 else f'{names[0]},…,{names[-1]}'};y)"] = (names, "y")
         queries |= {f"I(x1;{one})": ("x1", one) for one in names[1:3]}
+    best = [read(f"{word}({sets};y)") for sets in (names[0], ",".join(names)) for word in _ceilings(configs[0])]
     rows = (
-        (f"`{one.name}`", *(_nats(one.model.mutual_information(a, b)) for a, b in queries.values())) for one in configs
+        (
+            f"`{one.name}`",
+            *(_nats(one.model.mutual_information(a, b)) for a, b in queries.values()),
+            *(_exact(quantity, one) for quantity in dict.fromkeys(best)),
+        )
+        for one in configs
     )
-    return Table("", "", ("configuration", *queries), tuple(rows))
+    return Table("", "", ("configuration", *queries, *map(str, dict.fromkeys(best))), tuple(rows))
+
+
+def _ceilings(config: MMMIConfig) -> tuple[str, ...]:
+    """What a predictor of y reaches at best: of classes their accuracy, of other targets that are made R²."""
+    if config.model.classes is not None:
+        return ("bayes_accuracy",)
+    return () if config.model.target is None else ("r2_ceiling",)
+
+
+def _exact(quantity: Quantity, config: MMMIConfig) -> str:
+    try:
+        return _nats(quantity.of(config.model))
+    except NotExactError:
+        return "–"
 
 
 def _tables(family: Family) -> list[Table]:

@@ -24,6 +24,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.format.target_columns import target_names
 from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -164,7 +165,7 @@ def tuples_figure(
     if len(pairs) > 3:
         first, last = model.modalities[0], model.modalities[-1]
         pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
-    numbers = {style.symbol("y"): _array(rows["y"])}
+    numbers = {style.symbol(column): _array(rows[column]) for column in target_names(model)[:3]}
     numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
     exact = ", ".join(
         f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs
@@ -193,7 +194,7 @@ def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list
     """
     rows: dict[str, list[Any]] = {}
     for file in files:
-        wanted = count - len(rows.get("y", []))
+        wanted = count - len(rows.get("row", []))
         if wanted <= 0:
             break
         columns = [column for column in _opened(file).schema_arrow.names if not is_view_column(column)]

@@ -7,7 +7,7 @@ pyarrow; never torch.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import combinations
 from typing import Any
@@ -22,6 +22,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.format.schema import pmi_pairs, view_column
+from mmmi_hf.dataset.format.target_columns import column_rows
 from mmmi_hf.dataset.format.views import StoredView
 
 NOT_MEASURED = "not measured"
@@ -127,8 +128,9 @@ def models_of(models: Mapping[str, CausalModel]) -> list[dict[str, str]]:
 def graph_text(model: CausalModel) -> str:
     """The structural equations with the terms that are not zero: who listens to whom."""
     if model.structure is None:
-        return model.law.summary
-    equations = [f"y  = {_sum([f'η{k} ũ{k}' for k in _nonzero(model.eta)])}"]
+        return summary_of(model)
+    gaussian = _sum([f"η{k} ũ{k}" for k in _nonzero(model.eta)])
+    equations = [f"y  = {gaussian if model.target is None else model.target.equation(gaussian)}"]
     comma = "," if max(*model.weights.shape, *model.mixing.shape) > 9 else ""
     for name, weights, mixing in zip(model.modalities, model.weights, model.mixing, strict=True):
         i = name.removeprefix("x") + comma
@@ -137,7 +139,28 @@ def graph_text(model: CausalModel) -> str:
         equations.append(f"{name:<2} = {_sum(scalar, vector)}")
     if len(equations) > 2 * _LISTED + 1:
         equations = [*equations[: _LISTED + 1], "…", equations[-1]]
+    equations += [model.law.remark] if model.law.remark else []
     return "\n".join([*equations, "", "ũ ~ N(0, 1) scalars, û ~ N(0, I) of a modality's shape, T templates"])
+
+
+def summary_of(model: CausalModel) -> str:
+    """A law without causes in a line or two, and what y is made of."""
+    made = "" if model.target is None else f"\ny = {model.target.equation('y')}"
+    return f"{model.with_target(None).law.summary}{made}"
+
+
+def target_in_words(model: CausalModel) -> str:
+    """What kind of target a model has, with its article."""
+    if model.classes is not None:
+        return f"a target y of {model.classes} classes"
+    if model.law.target_shape:
+        return f"a target y of {model.law.target_shape[0]} numbers"
+    return "a scalar target y"
+
+
+def equation_of(model: CausalModel) -> str:
+    """The equation of y as captions have it."""
+    return "Σ η ũ" if model.target is None else model.target.equation("Σ η ũ")
 
 
 def _nonzero(coefficients: np.ndarray) -> list[int]:
@@ -150,7 +173,7 @@ def _sum(*kinds: list[str]) -> str:
     return " + ".join(term for terms in short for term in terms) or "0"
 
 
-def columns_of(manifests: Iterable[Manifest], models: Iterable[CausalModel]) -> list[dict[str, str]]:
+def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel]) -> list[dict[str, str]]:
     """The rows of the table of columns, over all configurations."""
     shapes: dict[str, list[str]] = {}
     ranges: dict[StoredView, dict[str, list[str]]] = {}
@@ -182,7 +205,7 @@ def columns_of(manifests: Iterable[Manifest], models: Iterable[CausalModel]) -> 
         for members, kinds in _grouped(of_kind)
     ]
     pmi = list(dict.fromkeys(column for model in models for column in pmi_pairs(model)))
-    rows.append({"name": "`y`", "type": "float64", "meaning": "the target"})
+    rows += column_rows(models, posterior=any(manifest.stored["store_posterior"] for manifest in manifests))
     rows.append(
         {
             "name": _span(pmi),

@@ -17,6 +17,8 @@ from mmmi_hf.causal import CausalModel, Latents
 from mmmi_hf.causal.statistics.bounds import (
     correlation_bound,
     paired_bound,
+    pointwise_bound,
+    pointwise_pair_bound,
     product_bound,
     residual_bound,
     submodular_bound,
@@ -179,6 +181,9 @@ def _target_bounds(
     if information == 0.0:
         return {}
     recovered = model.pointwise_mutual_information(have, names, "y")
+    if not model.law.is_gaussian:
+        known = None if true is None else model.pointwise_mutual_information(true, names, "y")
+        return {"pointwise": float(pointwise_bound(information, recovered, error, known))}
     bounds = {}
     if information <= MOST_NATS_OF_CORRELATION:
         bounds["correlation"] = float(correlation_bound(have.y, model.decode(have, names), error))
@@ -196,8 +201,9 @@ def _pair_bounds(
 ) -> dict[str, float]:
     first, second = pair
     information = model.mutual_information(first, second)
-    pairs = int(np.count_nonzero(model.canonical_correlations(first, second) > 1e-12))
-    if information == 0.0 or pairs == 0:
+    gaussian = model.with_target(None).law.is_gaussian
+    pairs = int(np.count_nonzero(model.canonical_correlations(first, second) > 1e-12)) if gaussian else 0
+    if information == 0.0 or (gaussian and pairs == 0):
         return {}
     bounds = {}
 
@@ -207,8 +213,11 @@ def _pair_bounds(
 
     if true is not None:
         both = pointwise(true, true)
-        losses = both - pointwise(true, have), both - pointwise(have, true)
-        bounds["submodular"] = float(submodular_bound(information, *losses, pairs, error))
+        one, other = pointwise(true, have), pointwise(have, true)
+        if gaussian:
+            bounds["submodular"] = float(submodular_bound(information, both - one, both - other, pairs, error))
+        else:
+            bounds["pointwise"] = float(pointwise_pair_bound(information, both, one, other, error))
     if information <= MOST_NATS_OF_PRODUCT:
         known = (
             {} if true is None else {"true_joint": pointwise(true, true), "true_product": _all_pairs(model, pair, true)}

@@ -163,7 +163,7 @@ def _info_problems(
 ) -> list[str]:
     """Types of columns and sizes of splits."""
     problems = []
-    columns = features(config.model, manifest.views, store_latents=manifest.store_latents)
+    columns = features(config.model, manifest.views, **manifest.stored)
     sizes = {split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}
     for name, kinds in ((config.name, columns), (GROUND_TRUTH, Features.from_arrow_schema(truth.schema))):
         info = infos.get(name, DatasetInfo())

@@ -19,6 +19,7 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, shard_names
 from mmmi_hf.dataset.format.ground_truth import ground_truth_problems, stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.target_columns import target_entries
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 
@@ -121,8 +122,8 @@ def _modality_problems(config: MMMIConfig, manifest: Manifest) -> list[str]:
         if entry.view is not None and not entry.view.stored.fits(entry.shape):
             shape = "×".join(map(str, entry.shape))
             problems.append(f"{entry.name} of the shape {shape} cannot have the view {entry.view}")
-    if manifest.targets is not None:
-        problems.append("the manifest names targets, which rows of this version do not have")
+    if manifest.targets != target_entries(config.model, store_posterior=config.store_posterior):
+        problems.append("the manifest names other columns of the target than the causal model has")
     return problems
 
 

@@ -14,11 +14,12 @@ import numpy as np
 import pyarrow as pa
 from datasets import Features
 
-from mmmi_hf.causal import Latents
+from mmmi_hf.causal import CausalModel, Latents
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.manifest import POSTERIOR, Manifest
 from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches
 from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, view_column
+from mmmi_hf.dataset.format.target_columns import stored_target
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 # Replayed float64 values may differ in their last digits between processors and versions of NumPy.
@@ -34,7 +35,7 @@ class StoredRows:
     Attributes:
         problems: what is wrong with the rows, each with the first row where it is.
         rows: numbers of the sampled rows, ascending.
-        y: (n,) of the sampled rows.
+        y: (n,) of the sampled rows, (n, m) of several numbers.
         pmi: column → (n,) of the sampled rows.
         values: modality → float32 (n, *shape) of the sampled rows.
         views: modality that has a view → its levels (n, *shape) of the sampled rows.
@@ -120,7 +121,7 @@ def read_rows(
 class _Reader:
     def __init__(self, config: MMMIConfig, manifest: Manifest, sample: Sequence[int], *, replay: bool) -> None:
         self.config, self.model, self.replay = config, config.model, replay
-        self.features = features(config.model, manifest.views, store_latents=config.store_latents)
+        self.features = features(config.model, manifest.views, **config.stored)
         self.schema = self.features.arrow_schema
         self.views = manifest.views
         self.sample = np.asarray(sample)
@@ -136,7 +137,9 @@ class _Reader:
             raise StoredDataError("has columns of other kinds than the configuration's (types or `datasets` features)")
         count, shapes = len(batch), self.model.shapes
         rows = range(start, start + count)
-        columns = {"y": as_array(batch["y"], "y", (), np.float64), "row": as_array(batch["row"], "row", (), np.int64)}
+        columns = {"y": stored_target(self.model, batch.column), "row": as_array(batch["row"], "row", (), np.int64)}
+        if self.config.store_posterior:
+            columns[POSTERIOR] = as_array(batch[POSTERIOR], POSTERIOR, (self.model.classes or 0,), np.float64)
         columns |= {name: as_array(batch[name], name, (), np.float64) for name in pmi_pairs(self.model)}
         columns |= {name: as_array(batch[name], name, shape, np.float32) for name, shape in shapes.items()}
         if self.config.store_latents:
@@ -154,7 +157,8 @@ class _Reader:
                 self._say(column, f"{column} is not the view of {name}", differs, rows)
             self._look_for_duplicates(name, columns[name], rows)
         for name in ("y", *pmi_pairs(self.model)):
-            self._say(f"{name} finite", f"{name} is not finite", ~np.isfinite(columns[name]), rows)
+            finite = np.isfinite(columns[name]).reshape(count, -1).all(axis=1)
+            self._say(f"{name} finite", f"{name} is not finite", ~finite, rows)
         if self.replay:
             self._compare(columns, rows)
         inside = np.isin(np.arange(start, start + count), self.sample)
@@ -165,8 +169,12 @@ class _Reader:
         """All that the latents of (seed, row) determine without a network."""
         config, model = self.config, self.model
         latents = model.sample(len(rows), seed=config.seed, start=rows.start, standardize=config.standardize)
-        scale = np.sqrt(model.variance_y)
-        self._say("y replayed", "y is not the one of (seed, row)", ~_close(columns["y"], latents.y, scale), rows)
+        same = _close(columns["y"], latents.y, _scale(model, latents.y))
+        wrong = np.logical_not(same.reshape(len(rows), -1)).any(axis=1)
+        self._say("y replayed", "y is not the one of (seed, row)", wrong, rows)
+        if config.store_posterior:
+            same = _close(columns[POSTERIOR], model.class_posterior(latents, model.modalities), 1.0)
+            self._say(POSTERIOR, f"{POSTERIOR} is not the one of (seed, row)", np.logical_not(same).any(axis=1), rows)
         for column, (a, b) in pmi_pairs(model).items():
             wanted = model.pointwise_mutual_information(latents, a, b)
             size = 1.0 + model.mutual_information(a, b)
@@ -207,6 +215,13 @@ class _Reader:
             name: joined[latent_column(name)] for name in self.model.modalities if latent_column(name) in joined
         }
         return self.found
+
+
+def _scale(model: CausalModel, target: np.ndarray) -> float:
+    """The size that rounding of y goes by; that of classes must not differ at all."""
+    if model.classes is not None:
+        return 0.0
+    return float(np.sqrt(model.variance_y if model.target is None else np.mean(np.square(target))))
 
 
 def _close(found: np.ndarray, wanted: np.ndarray, size: float) -> np.ndarray:

@@ -31,7 +31,8 @@ def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest
         standardize=manifest.standardize,
         rows=manifest.rows,
         seed=0 if manifest.seed is None else manifest.seed,
-        store_latents=manifest.store_latents,
+        store_latents=manifest.stored["store_latents"],
+        store_posterior=manifest.stored["store_posterior"],
     )
 
 
@@ -50,7 +51,7 @@ def release_differences(config: MMMIConfig, manifest: Manifest) -> list[str]:
         "standardize": (config.standardize, released.standardize),
         "causal model": (config.model.digest[:12], released.model.digest[:12]),
         "modalities": (_pipelines(config), _pipelines(released)),
-        "store_latents": (config.store_latents, released.store_latents),
+        **{name: (config.stored[name], released.stored[name]) for name in config.stored},
     }
     return [f"{name} {here} (released: {there})" for name, (here, there) in pairs.items() if here != there]
 

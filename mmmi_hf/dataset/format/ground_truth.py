@@ -1,8 +1,8 @@
 """The information quantities of a configuration, and their table `ground_truth/CONFIG.parquet`.
 
 Owns which quantities are reported, their names, the table's columns, and whether a stored table is right. All values
-are in nats and are computed from the causal model, each time; `info`, the table, cards and descriptions all come from
-here.
+are in nats, unless the method says in what, and are computed from the causal model, each time; `info`, the table,
+cards and descriptions all come from here.
 
 The table is derived: it follows from the causal model, the version and, where there is one, the certificate. No digest
 vouches for it; every check computes it again.
@@ -18,7 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.causal.quantities import reported
+from mmmi_hf.causal.quantities import read, reported
+from mmmi_hf.causal.quantities.quantity import NATS
+from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.common.files import MOST_BYTES, UnusableFileError, check_regular, write_bytes
 from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord
@@ -26,7 +28,8 @@ from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
-# Both texts are compared when a folder is checked: they may not change without the format of folders.
+METHOD_OF_TARGET = "exact: quadrature over the posterior of the causal model, float64"
+# All texts are compared when a folder is checked: they may not change without the format of folders.
 MEASURED = "; measured bounds hold if the other rows err as the sampled ones, floors whatever they are: certificates/"
 
 SCHEMA = pa.schema(
@@ -73,16 +76,26 @@ def ground_truth_table(config: MMMIConfig, certificate: CertificateRecord | None
 def _row(config: MMMIConfig, certificate: CertificateRecord | None, quantity: str, value: float) -> dict[str, Any]:
     row: dict[str, Any] = {"config": config.name, "version": str(config.version), "quantity": quantity, "value": value}
     bounds = None if certificate is None else certificate.bounds.get(quantity)
+    method = method_of(config.model, quantity)
     if certificate is None or bounds is None or not bounds.columns:
-        return row | {"method": METHOD}
+        return row | {"method": method}
     for kind, bound in bounds.columns.items():
         row |= {f"floor_{kind}": bound.floor, f"measured_{kind}": bound.measured}
     return row | {
         "confidence": certificate.confidence,
         "rows_replayed": certificate.sample.rows_replayed,
         "rows_inverted": len(certificate.sample.rows),
-        "method": METHOD + MEASURED,
+        "method": method + MEASURED,
     }
+
+
+def method_of(model: CausalModel, name: str) -> str:
+    """How a value was computed, and in what it is, where not in nats."""
+    quantity = read(name)
+    blocks = {block for part in (*quantity.blocks, quantity.given, quantity.without) for block in part}
+    about = not model.law.is_gaussian and (TARGET in blocks or model.target is None)
+    unit = "" if quantity.kind.unit == NATS else f"; {quantity.kind.unit}"
+    return (METHOD_OF_TARGET if about else METHOD) + unit
 
 
 def write_ground_truth(config: MMMIConfig, path: Path, certificate: CertificateRecord | None) -> None:

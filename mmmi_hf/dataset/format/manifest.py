@@ -116,6 +116,10 @@ class Statements(Record):
         return self.computing[0].versions if self.computing else {}
 
 
+POSTERIOR = "y_posterior"
+"""The column of the exact probabilities of the classes."""
+
+
 class Manifest(Record):
     """A configuration of a dataset folder.
 
@@ -159,6 +163,12 @@ class Manifest(Record):
     def data(self) -> tuple[FileEntry, ...]:
         """The entries of the data files."""
         return tuple(entry for entry in self.files if entry.path.startswith("data/"))
+
+    @property
+    def stored(self) -> dict[str, bool]:
+        """Which optional columns there are, as `features` takes it."""
+        posterior = any(entry.name == POSTERIOR for entry in self.targets or ())
+        return {"store_latents": self.store_latents, "store_posterior": posterior}
 
     @property
     def views(self) -> dict[str, View]:

@@ -4,7 +4,7 @@ Owns the schema of a row. May import datasets and pyarrow; never torch.
 
     x1 … xM               float32: Array2D … Array5D of the modality's shape, a fixed-length List of one dimension
     x1_image …            the views of modalities that people can look at, for viewers; see `views.py`
-    y                     float64: the target
+    y, …                  the target, see `target_columns.py`
     pmi_x1_y …            float64: pointwise mutual information in nats, for every (xi, y) and every (xi, xj)
     row                   int64: the row's address
     z1 … zM               float32, optional: the latents exactly as the bijections received them
@@ -22,6 +22,7 @@ import numpy as np
 import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.dataset.format.target_columns import target_features
 from mmmi_hf.dataset.format.views import KINDS, Shape, View
 
 _ARRAYS = {2: datasets.Array2D, 3: datasets.Array3D, 4: datasets.Array4D, 5: datasets.Array5D}
@@ -34,20 +35,23 @@ def pmi_pairs(model: CausalModel) -> dict[str, tuple[str, str]]:
     return {f"pmi_{a}_{b}": (a, b) for a, b in pairs}
 
 
-def features(model: CausalModel, views: Mapping[str, View], *, store_latents: bool = False) -> datasets.Features:
+def features(
+    model: CausalModel, views: Mapping[str, View], *, store_latents: bool = False, store_posterior: bool = False
+) -> datasets.Features:
     """The features of every split, columns in their order.
 
     Args:
         model: the causal model.
         views: modality → its view, of those that have one (`views_of` their bijections, or a manifest's `views`).
         store_latents: with the columns z1 … zM.
+        store_posterior: with the exact probabilities of the classes of y.
     """
     columns: dict[str, Any] = {}
     for name, shape in model.shapes.items():
         if name in views:
             columns[view_column(name, views[name])] = views[name].stored.feature(views[name])
         columns[name] = _tensor_feature(name, shape)
-    columns["y"] = datasets.Value("float64")
+    columns |= target_features(model, store_posterior=store_posterior)
     for column in pmi_pairs(model):
         columns[column] = datasets.Value("float64")
     columns["row"] = datasets.Value("int64")

@@ -52,7 +52,7 @@ class Size:
             name: catalogue.view_of(modality.pipeline, shape)
             for (name, shape), modality in zip(shapes, config.modalities, strict=True)
         }
-        wanted = features(config.model, stored_views(outputs), store_latents=config.store_latents)
+        wanted = features(config.model, stored_views(outputs), **config.stored)
         return cls(config.rows, config.rows * row_bytes(wanted), len(plan(config, wanted)))
 
 

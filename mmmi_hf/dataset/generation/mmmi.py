@@ -39,7 +39,7 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
     Args:
         config_name: a released name, a YAML file, or an MMMIConfig.
         cache_dir: as `datasets` has it.
-        rows, seed, pipeline, store_latents: replace the configuration's own.
+        rows, seed, pipeline, store_latents, store_posterior: replace the configuration's own.
         options: of `datasets.ArrowBasedBuilder`.
 
     Raises:
@@ -57,13 +57,14 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
         seed: int | None = None,
         pipeline: str | None = None,
         store_latents: bool | None = None,
+        store_posterior: bool | None = None,
         **options: Any,
     ) -> None:
         if isinstance(config_name, MMMIConfig):
             config = config_name.with_pipeline(pipeline)
         else:
             config = get_configuration(os.fspath(config_name), pipeline=pipeline)
-        config = config.replace(rows=rows, seed=seed, store_latents=store_latents)
+        config = config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
         # `datasets` returns what lies under this id, whatever it was made from. The pipelines are read on the CPU: its
         # processes are forks, which cannot use a GPU that was used here.
         bijections = load_bijections(config, device="cpu")
@@ -81,14 +82,14 @@ class MMMIBuilder(datasets.ArrowBasedBuilder):
             standardize=config.standardize,
             rows=config.rows,
             seed=config.seed,
-            store_latents=config.store_latents,
+            **config.stored,
             **options,
         )
 
     def _info(self) -> datasets.DatasetInfo:
         return datasets.DatasetInfo(
             description=self.config.description or "",
-            features=features(self.config.model, self._views, store_latents=self.config.store_latents),
+            features=features(self.config.model, self._views, **self.config.stored),
             homepage=HOMEPAGE,
             license=LICENSE,
             citation=CITATION,

@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_limits
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, to_table, view_column
+from mmmi_hf.dataset.format.target_columns import target_values
 from mmmi_hf.dataset.format.views import View, stored_views
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.registry import get_configuration
@@ -156,7 +157,7 @@ class Prepared:
 
     Attributes:
         rows: the row numbers.
-        columns: y, row and the pointwise mutual information of every pair, (n,).
+        columns: those of the target, row, and the pointwise mutual information of every pair, (n, …).
         latents: modality → what its bijection receives, float32 (n filled up to whole micro-batches, *shape); the rows
             that fill up are the next ones, so that a row's bits do not depend on where a configuration ends.
     """
@@ -177,7 +178,9 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
     model, count = config.model, len(rows)
     padded = -(-count // MICRO_BATCH) * MICRO_BATCH
     latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
-    columns = {"y": latents.y[:count], "row": np.arange(rows.start, rows.stop)}
+    columns = target_values(model, latents, store_posterior=config.store_posterior)
+    columns = {name: values[:count] for name, values in columns.items()}
+    columns["row"] = np.arange(rows.start, rows.stop)
     for column, (a, b) in pmi_pairs(model).items():
         columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
     return Prepared(rows, columns, {name: latents.z[name].astype(np.float32) for name in model.modalities})
@@ -217,7 +220,7 @@ def finish(
             columns[view_column(name, views[name])] = views[name].stored.shown(values, views[name])
         if config.store_latents:
             columns[latent_column(name)] = prepared.latents[name][:count]
-    return to_table(columns, features(config.model, views, store_latents=config.store_latents))
+    return to_table(columns, features(config.model, views, **config.stored))
 
 
 def make_rows(

@@ -80,6 +80,8 @@ class MMMIConfig(datasets.BuilderConfig):
         rows: in all splits together (80 % train, 10 % validation, 10 % test).
         seed: of the latents; row r is drawn from the stream (seed, r).
         store_latents: also store the latents, columns z1 … zM.
+        store_posterior: of a target with classes, also store their exact probabilities given the row's modalities,
+            column y_posterior.
         base_folder: of relative paths of pictures in `causal_model`; None for the working directory.
         data_dir, data_files: of `datasets`, of no meaning here.
 
@@ -93,6 +95,7 @@ class MMMIConfig(datasets.BuilderConfig):
     rows: int = DEFAULT_ROWS
     seed: int = 0
     store_latents: bool = False
+    store_posterior: bool = False
     base_folder: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
@@ -117,8 +120,9 @@ class MMMIConfig(datasets.BuilderConfig):
             raise FieldError(("standardize",), f"got {self.standardize!r}, expected one of {', '.join(STANDARDIZE)}")
         self.rows = _integer(("rows",), self.rows, 1, MOST_ROWS)
         self.seed = _integer(("seed",), self.seed, 0, 2**63 - 1)
-        if not isinstance(self.store_latents, bool):
-            raise FieldError(("store_latents",), f"got {self.store_latents!r}, expected true or false")
+        for name, value in self.stored.items():
+            if not isinstance(value, bool):
+                raise FieldError((name,), f"got {value!r}, expected true or false")
         self.modalities = tuple(self.modalities)
         count = len(self.model.modalities)
         if len(self.modalities) != count:
@@ -126,6 +130,8 @@ class MMMIConfig(datasets.BuilderConfig):
                 ("modalities",),
                 f"got {len(self.modalities)}; the causal model has {count} ({', '.join(self.model.modalities)})",
             )
+        if self.store_posterior and self.model.classes is None:
+            raise FieldError(("store_posterior",), "got true, but y has no classes; leave it out or give such a target")
         self.modalities = tuple(
             modality
             if modality.class_label is None
@@ -154,6 +160,11 @@ class MMMIConfig(datasets.BuilderConfig):
             built = (self.causal_model, build_model(self.causal_model, folder=self.base_folder))
             self.__dict__["_built"] = built
         return built[1]
+
+    @property
+    def stored(self) -> dict[str, bool]:
+        """Which optional columns there are, as `features` takes it."""
+        return {"store_latents": self.store_latents, "store_posterior": self.store_posterior}
 
     def replace(self, **changes: Any) -> MMMIConfig:
         """A copy with the fields of `changes`; None leaves a field as it is."""
@@ -186,6 +197,7 @@ class MMMIConfig(datasets.BuilderConfig):
             "standardize": self.standardize,
             "seed": self.seed,
             "store_latents": self.store_latents,
+            **({"store_posterior": True} if self.store_posterior else {}),
         }
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -200,6 +212,7 @@ class MMMIConfig(datasets.BuilderConfig):
             "seed": self.seed,
             "standardize": self.standardize,
             "store_latents": self.store_latents,
+            **({"store_posterior": True} if self.store_posterior else {}),
             "modalities": [
                 {key: value for key, value in dataclasses.asdict(modality).items() if value is not None}
                 for modality in self.modalities
@@ -241,6 +254,7 @@ def _arguments(data: Any, path: Path) -> dict[str, Any]:
         "seed",
         "standardize",
         "store_latents",
+        "store_posterior",
         "modalities",
         "causal_model",
     )

@@ -6,8 +6,9 @@ nothing is built before it is asked for. The families are files of `families/`; 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mmmi_hf.causal import CausalModel
@@ -58,6 +59,8 @@ FASHION_MNIST = Images(
     version="2.0.0",
     earlier={"1.0.0": "fashion-mnist"},
 )
+FASHION_MNIST_2 = replace(FASHION_MNIST, version="1.0.0", earlier={})
+"""Of families that no earlier pipeline made."""
 CIFAR10 = Images(
     CIFAR10_PIPELINE,
     (3, 32, 32),
@@ -130,6 +133,11 @@ class Family:
     def module(self) -> str:
         """The name of its file in `families/`, and of its builder script."""
         return self.name.replace("-", "_")
+
+
+def weight_for(nats: float, shape: Shape) -> float:
+    """The weight of a cause, beside one source of noise, that a homogeneous template makes so many nats."""
+    return math.sqrt(math.expm1(2.0 * nats) / math.prod(shape))
 
 
 def story(name: str, **coefficients: Any) -> Model:

@@ -6,7 +6,8 @@ Owns the plain (YAML) form of causal models. Three forms are read:
 - explicit coefficients: `eta`, `weights`, `mixing`, `shape` and optionally `templates`, as CausalModel takes them;
 - `json`: the fields of `CausalModel.to_json()`, which is also how a CausalModel object is written.
 
-The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it.
+The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it, and `common_scale`,
+{dof: 5, dimensions: 8}, as `with_common_scale` does.
 
 A template is a name ("ones"), one name with its parameters ({gaussian: {centre: [16, 16], width: 4}}), an image file
 ({image: {path: mask.png}}, relative to the YAML file) or an array ({array: [[…]]}).
@@ -30,7 +31,14 @@ from mmmi_hf.dataset.releases.yaml_source import FieldError, check_fields
 
 STORIES: dict[str, Callable[..., CausalModel]] = {
     name: getattr(stories, name)
-    for name in ("common_cause", "two_telescopes", "decaying_modalities", "template_ablation", "independent")
+    for name in (
+        "common_cause",
+        "two_telescopes",
+        "decaying_modalities",
+        "template_ablation",
+        "independent",
+        "categorical_cause",
+    )
 }
 _HERE: FieldPath = ("causal_model",)
 _ARGUMENT, _INDEX = re.compile(r"(?P<name>\w+)(?P<indices>(?:\[[\d, ]+\])*)"), re.compile(r"\d+")
@@ -57,6 +65,14 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
     if "target" in spec and forms != ["json"] and not isinstance(spec["target"], str):
         plain = build_model({key: value for key, value in spec.items() if key != "target"}, folder=folder)
         return _said_here(lambda: plain.with_target(spec["target"]), (*_HERE, "target"))
+    if "common_scale" in spec and forms != ["json"]:
+        plain = build_model({key: value for key, value in spec.items() if key != "common_scale"}, folder=folder)
+        here = (*_HERE, "common_scale")
+        scale = spec["common_scale"]
+        if not isinstance(scale, Mapping) or "dof" not in scale:
+            raise FieldError(here, f"got {shown(scale)}, expected {{dof: …}} and optionally dimensions")
+        check_fields(scale, ("dof", "dimensions"), here)
+        return _said_here(lambda: plain.with_common_scale(**scale), here)
     if forms == ["story"]:
         return _from_story(spec, folder)
     if forms == ["json"]:

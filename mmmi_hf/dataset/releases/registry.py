@@ -65,13 +65,14 @@ def get_configuration(
     seed: int | None = None,
     pipeline: str | None = None,
     store_latents: bool | None = None,
+    store_posterior: bool | None = None,
     version: str | None = None,
 ) -> MMMIConfig:
     """A released configuration by name, or the configuration of a YAML file by path.
 
     Args:
         name: a name of `list_configurations()`, or a path ending in .yaml or .yml.
-        rows, seed, store_latents: replace the configuration's own.
+        rows, seed, store_latents, store_posterior: replace the configuration's own.
         pipeline: replaces the pipeline of every modality; a released configuration takes the shape of its images from
             it and keeps the bijections of modalities that are no images. With the pipeline of an earlier version this
             is that version.
@@ -101,7 +102,7 @@ def get_configuration(
     else:
         near = _nearest(name, _releases(), "mmmi-hf list")
         raise ConfigurationError(f"unknown configuration {name!r}: {near} (one's own configuration is a .yaml file)")
-    return config.replace(rows=rows, seed=seed, store_latents=store_latents)
+    return config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
 
 
 def pipeline_shape(pipeline: str) -> Shape | None:

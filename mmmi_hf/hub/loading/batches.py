@@ -181,6 +181,8 @@ def _tensors(batch: dict[str, Array]) -> dict[str, torch.Tensor]:
 
 
 def _numeric(feature: Any) -> bool:
+    if isinstance(feature, datasets.ClassLabel):
+        return True
     if isinstance(feature, datasets.Value):
         return bool(pa.types.is_floating(feature.pa_type) or pa.types.is_integer(feature.pa_type))
     if isinstance(feature, datasets.List):

@@ -368,7 +368,7 @@ class _Record:
 
     @cached_property
     def features(self) -> datasets.Features:
-        return features(self.model, self.manifest.views, store_latents=self.manifest.store_latents)
+        return features(self.model, self.manifest.views, **self.manifest.stored)
 
 
 def _check_files(root: Path, manifest: Manifest, paths: Sequence[str]) -> None:

@@ -18,9 +18,10 @@ from mmmi_hf.dataset.format.certificate_record import bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import write_ground_truth
-from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.manifest import POSTERIOR, Manifest
 from mmmi_hf.dataset.format.reading import as_array
 from mmmi_hf.dataset.format.schema import features, pmi_pairs, to_table, view_column
+from mmmi_hf.dataset.format.target_columns import target_names
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 
 SMALL = MMMIConfig(
@@ -42,8 +43,12 @@ def read(folder, config):
     table = pa.concat_tables(tables).combine_chunks()
     whole = {name: column.chunk(0) for name, column in zip(table.column_names, table.columns, strict=True)}
     found = {name: as_array(whole[name], name, shape, np.float32) for name, shape in model.shapes.items()}
-    scalars = dict.fromkeys(("y", *pmi_pairs(model)), np.float64) | {"row": np.int64}
-    return found | {name: as_array(whole[name], name, (), kind) for name, kind in scalars.items()}
+    scalars = dict.fromkeys(pmi_pairs(model), np.float64) | {"row": np.int64}
+    scalars |= dict.fromkeys(target_names(model), np.float64 if model.classes is None else np.int64)
+    found |= {name: as_array(whole[name], name, (), kind) for name, kind in scalars.items()}
+    if manifest.stored["store_posterior"]:
+        found[POSTERIOR] = as_array(whole[POSTERIOR], POSTERIOR, (model.classes,), np.float64)
+    return found
 
 
 def forge(source, target, config, change, *, model=None, manifest_changes=None):
@@ -73,7 +78,7 @@ def forge(source, target, config, change, *, model=None, manifest_changes=None):
         columns[name] = np.ascontiguousarray(columns[name], dtype=np.float32)
     for name, view in views.items():
         columns[view_column(name, view)] = view.stored.shown(columns[name], view)
-    wanted = features(claimed.model, views)
+    wanted = features(claimed.model, views, **claimed.stored)
     for split, rows in claimed.split_rows.items():
         part = {name: values[rows.start : rows.stop] for name, values in columns.items()}
         (path,) = document["splits"][split]["files"]

@@ -17,6 +17,7 @@ from mmmi_hf.causal.errors import BeyondFloat64Error, InvalidModelError, Invalid
 from mmmi_hf.causal.laws import maps
 from mmmi_hf.causal.laws.arrays import bytes_of
 from mmmi_hf.causal.laws.law import CausalStructure, Law
+from mmmi_hf.causal.laws.stored_templates import read_template, write_template
 from mmmi_hf.causal.laws.structured.coordinates import Coordinates
 from mmmi_hf.causal.laws.structured.covariance import StructuredCovariance
 from mmmi_hf.causal.laws.structured.form import (
@@ -29,7 +30,6 @@ from mmmi_hf.causal.laws.structured.latents import StructuredSampler, Structured
 from mmmi_hf.causal.laws.structured.moments import StructuredMoments
 from mmmi_hf.causal.laws.structured.reduction import Reduction
 from mmmi_hf.causal.laws.structured.singular import SingularForm, SingularPosterior
-from mmmi_hf.causal.laws.structured.stored_templates import read_template, write_template
 from mmmi_hf.causal.queries import TARGET, Query
 from mmmi_hf.causal.template_bank import Template, TemplateBank
 from mmmi_hf.common.numbers import is_whole

@@ -21,7 +21,7 @@ class R2Ceiling(Ceiling):
 
     def applies(self, model: CausalModel) -> bool:
         """Where y is made of numbers other than the Gaussian one, whose R² is 1 - e^(-2 I)."""
-        return model.target is not None and model.classes is None
+        return model.classes is None and not model.law.is_gaussian
 
 
 KIND = R2Ceiling()

@@ -19,13 +19,13 @@ from scipy.special import ndtr, ndtri
 
 from mmmi_hf.causal.arguments import Array, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
+from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
+from mmmi_hf.causal.integrals.quadrature import Exact, expectation
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.targets.divergence import divergence, entropy, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_noise
-from mmmi_hf.causal.targets.quadrature import Exact, expectation
-from mmmi_hf.causal.targets.signs import Group, Signs, below, check_causes, read_causes, signs_of_rows
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
+from mmmi_hf.causal.targets.signs import Group, Signs, below, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
 
 MOST_CAUSES = 8
@@ -42,6 +42,7 @@ class Boolean(Target):
         table: 2^n labels from 0; the place of a pattern is the binary number of which causes are positive, the first
             cause counting most.
         flip: the probability that the label is one of the others, all alike. noise: p(label | label of the table).
+        names: of the labels, in their order.
 
     Raises:
         InvalidModelError: arguments that define no label, or labels that never occur.
@@ -50,7 +51,7 @@ class Boolean(Target):
     kind = "boolean"
     dtype = np.int64
 
-    def __init__(self, *, causes: Any, table: Any, flip: Any = None, noise: Any = None) -> None:
+    def __init__(self, *, causes: Any, table: Any, flip: Any = None, noise: Any = None, names: Any = None) -> None:
         self.causes = read_causes(causes, MOST_CAUSES)
         count = 2 ** len(self.causes)
         if not isinstance(table, (list, tuple)) or len(table) != count:
@@ -65,16 +66,30 @@ class Boolean(Target):
         """p(label | pattern), (2^n, labels)."""
         self.prior = self.chances.mean(axis=0)
         self.classes = len(self.prior)
+        self.names = read_names(names, self.classes)
+
+    @property
+    def made_of(self) -> tuple[int, ...]:
+        """The causes whose signs it takes."""
+        return self.causes
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Boolean:
         """The target of its arguments."""
-        return cls(**arguments_of("boolean", fields, ("causes", "table", "flip", "noise"), ("causes", "table")))
+        known = ("causes", "table", "flip", "noise", "names")
+        return cls(**arguments_of("boolean", fields, known, ("causes", "table")))
 
     def write(self) -> dict[str, Any]:
-        """Causes, table and noise."""
+        """Causes, table, noise and names."""
         noise = {} if self.noise is None else {"noise": self.noise.tolist()}
-        return {"causes": list(self.causes), "table": list(self.table), **noise}
+        names = {"names": list(self.names)} if self.names else {}
+        return {"causes": list(self.causes), "table": list(self.table), **noise, **names}
+
+    def equation(self, gaussian: str) -> str:
+        """The table, and the noise of the label."""
+        names = ", ".join(f"ũ{cause + 1}" for cause in self.causes)
+        table = " ".join(map(str, self.table)) if len(self.table) <= 8 else f"{' '.join(map(str, self.table[:8]))} …"
+        return f"[{table}] at the signs of {names} (- - … to + + …){noise_in_words(self.noise)}"
 
     def check(self, law: Law) -> None:
         """Whether the law has these causes."""
@@ -130,6 +145,14 @@ class BooleanView(View):
         labels = labels_of(target, len(self._target.prior))
         posterior = self.posterior(values)
         return np.asarray(np.log(posterior[np.arange(len(labels)), labels] / self._target.prior[labels]))
+
+    def pointwise_law(self) -> tuple[Array, Array]:
+        """Over the groups' posterior means and labels."""
+        mass, chances = np.ones(1), self._chances[None]
+        for other, patterns in fine_rules(self._groups):
+            mass = np.multiply.outer(mass, other).ravel()
+            chances = np.einsum("mp,np...->nm...", patterns, chances).reshape(len(mass), *chances.shape[2:])
+        return of_posterior(mass, chances, self._target.prior)
 
     def posterior(self, values: Mapping[str, Array]) -> Array:
         """p(label | x_S), (n, labels)."""

@@ -15,19 +15,21 @@ from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
 
 from mmmi_hf.causal.arguments import Array, read_numbers, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
+from mmmi_hf.causal.integrals.quadrature import Exact, expectation, rule
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
-from mmmi_hf.causal.targets.divergence import divergence, entropy, second_moment
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_noise
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
 from mmmi_hf.causal.targets.line import Line, LineTarget
-from mmmi_hf.causal.targets.quadrature import Exact, expectation
 from mmmi_hf.causal.targets.target import TARGET_STREAM, View
 from mmmi_hf.common.numbers import is_whole
 
 MOST_CLASSES = 1000
 RAREST = 1e-12
 """The least probability of a class."""
+_PARTS = 8
+"""Of a panel, where the law of the pointwise information is listed."""
 
 
 class Classes(LineTarget):
@@ -38,6 +40,7 @@ class Classes(LineTarget):
         edges: the edges, in standard deviations of the Gaussian target; give these or quantiles.
         flip: the probability that a label is one of the others, all alike.
         noise: (classes, labels), p(label | class); give this or flip.
+        names: of the labels, in their order.
 
     Raises:
         InvalidModelError: arguments that define no classes of probability 1e-12 or more.
@@ -46,7 +49,9 @@ class Classes(LineTarget):
     kind = "classes"
     dtype = np.int64
 
-    def __init__(self, *, quantiles: Any = None, edges: Any = None, flip: Any = None, noise: Any = None) -> None:
+    def __init__(
+        self, *, quantiles: Any = None, edges: Any = None, flip: Any = None, noise: Any = None, names: Any = None
+    ) -> None:
         if (quantiles is None) == (edges is None):
             raise InvalidModelError("classes take quantiles or edges: give exactly one of them")
         self.edges = _from_quantiles(quantiles) if edges is None else _ascending("edges", edges)
@@ -60,16 +65,22 @@ class Classes(LineTarget):
             raise InvalidModelError(f"class {k} has probability {bins[k]:.1e}, expected at least {RAREST}: move edges")
         self.prior = bins if self.noise is None else bins @ self.noise
         self.classes = len(self.prior)
+        self.names = read_names(names, self.classes)
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Classes:
         """The target of its arguments."""
-        return cls(**arguments_of("classes", fields, ("quantiles", "edges", "flip", "noise")))
+        return cls(**arguments_of("classes", fields, ("quantiles", "edges", "flip", "noise", "names")))
 
     def write(self) -> dict[str, Any]:
-        """Edges and noise."""
+        """Edges, noise and names."""
         noise = {} if self.noise is None else {"noise": self.noise.tolist()}
-        return {"edges": self.edges.tolist(), **noise}
+        return {"edges": self.edges.tolist(), **noise, **({"names": list(self.names)} if self.names else {})}
+
+    def equation(self, gaussian: str) -> str:
+        """The bins, and the noise of the label."""
+        few = [f"{edge:.4g}" for edge in self.edges[:3]] + (["…"] if len(self.edges) > 3 else [])
+        return f"class of ({gaussian})/σ, edges {', '.join(few)}{noise_in_words(self.noise)}"
 
     def make(self, law: Law, normals: Normals, rows: Sequence[int], target: Array) -> Array:
         """The class of every row."""
@@ -117,6 +128,12 @@ class ClassesView(View):
         classes = labels_of(target, len(self._target.prior))
         logs = self._target.log_probabilities(self._line.mean(values), self._line.sine)
         return np.asarray(logs[np.arange(len(classes)), classes] - np.log(self._target.prior)[classes])
+
+    def pointwise_law(self) -> tuple[Array, Array]:
+        """Over T and the classes."""
+        rho, sine = self._line.rho, self._line.sine
+        t, mass = rule(self._target.edges / rho if rho > 0.1 else (), min(1.0, sine / max(rho, sine)), _PARTS)
+        return of_posterior(mass, self._target.probabilities(rho * t, sine), self._target.prior)
 
     def posterior(self, values: Mapping[str, Array]) -> Array:
         """p(c | x_S), (n, classes)."""

@@ -12,12 +12,12 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array, shown
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.functions import FUNCTIONS, ScalarFunction
 from mmmi_hf.causal.targets.line import Line, LineTarget
-from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.target import View
 
 
@@ -51,6 +51,11 @@ class Function(LineTarget):
         """Name and parameters."""
         return {"name": self.function.name, **{name: getattr(self.function, name) for name in self.function.parameters}}
 
+    def equation(self, gaussian: str) -> str:
+        """g of u."""
+        own = ", ".join(f"{name} {getattr(self.function, name):g}" for name in self.function.parameters)
+        return f"{self.function.name}{f' ({own})' if own else ''} of ({gaussian})/σ"
+
     def make(self, law: Law, normals: Normals, rows: Sequence[int], target: Array) -> Array:
         """g of every row."""
         return self.function.of(target / np.sqrt(law.target_variance))
@@ -77,6 +82,10 @@ class FunctionView(View):
     def variance(self) -> Exact:
         """Of a monotone function that of the Gaussian number, ρ²."""
         return Exact(self._line.rho**2) if self._function.monotone else super().variance()
+
+    def correlations(self) -> Array:
+        """Of a monotone function those of the Gaussian number."""
+        return np.array([self._line.rho]) if self._function.monotone else super().correlations()
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln p(y | x_S) - ln p(y)."""

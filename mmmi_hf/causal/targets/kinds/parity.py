@@ -20,12 +20,13 @@ from numpy.polynomial import chebyshev
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import NotExactError
+from mmmi_hf.causal.integrals.divergence import of_posterior
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, read_noise
-from mmmi_hf.causal.targets.quadrature import Exact
-from mmmi_hf.causal.targets.signs import Group, Signs, check_causes, read_causes, signs_of_rows
+from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_noise
+from mmmi_hf.causal.targets.signs import Group, Signs, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
 
 MOST_CAUSES = 16
@@ -49,12 +50,19 @@ class Parity(Target):
     kind = "parity"
     dtype = np.int64
     classes = 2
+    prior = np.array([0.5, 0.5])
+    names = ("even", "odd")
 
     def __init__(self, *, causes: Any, flip: Any = None) -> None:
         self.causes = read_causes(causes, MOST_CAUSES)
         self.noise = read_noise(2, flip, None)
         self.gain = 1.0 if self.noise is None else float(self.noise[0, 0] - self.noise[0, 1])
         """How much of the product's expectation the noise of the label leaves."""
+
+    @property
+    def made_of(self) -> tuple[int, ...]:
+        """The causes whose signs it takes."""
+        return self.causes
 
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Parity:
@@ -65,6 +73,11 @@ class Parity(Target):
         """Causes and noise."""
         flip = {} if self.noise is None else {"flip": float(self.noise[0, 1])}
         return {"causes": list(self.causes), **flip}
+
+    def equation(self, gaussian: str) -> str:
+        """The signs, and the noise of the label."""
+        names = ", ".join(f"ũ{cause + 1}" for cause in self.causes)
+        return f"1 where an odd number of {names} is positive, else 0{noise_in_words(self.noise)}"
 
     def check(self, law: Law) -> None:
         """Whether the law has these causes."""
@@ -103,6 +116,19 @@ class ParityView(View):
         """ln 2 p(y | x_S)."""
         labels = labels_of(target, 2)
         return np.asarray(np.log(2.0 * self.posterior(values)[np.arange(len(labels)), labels]))
+
+    def pointwise_law(self) -> tuple[Array, Array]:
+        """Over the groups' posterior means and y."""
+        groups, gain = self._signs.groups, self._target.gain
+        if gain == 0.0 or not all(group.heard for group in groups):
+            return np.ones(1), np.zeros(1)
+        mass, product = np.ones(1), np.full(1, gain)
+        for group_mass, patterns in fine_rules(groups):
+            odd = patterns @ _ODD[int(math.log2(patterns.shape[1]))]
+            product = np.multiply.outer(product, 1.0 - 2.0 * odd).ravel()
+            mass = np.multiply.outer(mass, group_mass).ravel()
+        chances = 0.5 * np.stack([1.0 + product, 1.0 - product], axis=1)
+        return of_posterior(mass, np.maximum(chances, 0.0), self._target.prior)
 
     def posterior(self, values: Mapping[str, Array]) -> Array:
         """p(y | x_S), (n, 2)."""

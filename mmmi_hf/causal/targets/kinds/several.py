@@ -14,11 +14,11 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import Array, read_coefficients
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.laws.rowwise import combine
 from mmmi_hf.causal.targets.fields import arguments_of
-from mmmi_hf.causal.targets.quadrature import Exact
 from mmmi_hf.causal.targets.target import Target, View, causes_heard
 
 _DEPENDENT = 1e-10
@@ -47,6 +47,11 @@ class Several(Target):
             )
         self.shape = (len(rows),)
 
+    @property
+    def made_of(self) -> tuple[int, ...]:
+        """All causes."""
+        return tuple(range(self.coefficients.shape[1]))
+
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Several:
         """The target of its arguments."""
@@ -56,10 +61,17 @@ class Several(Target):
         """H."""
         return {"coefficients": self.coefficients.tolist()}
 
+    def equation(self, gaussian: str) -> str:
+        """H."""
+        count, causes = self.coefficients.shape
+        return f"H ũ: {count} numbers, combinations of {causes} causes"
+
     def check(self, law: Law) -> None:
         """Whether the law has as many causes as H has columns."""
-        if law.structure is None:
-            raise NotExactError("a model of a matrix has no causes that y could be made of; give eta, weights, mixing")
+        if law.structure is None or not law.is_gaussian:
+            raise NotExactError(
+                f"a model of a {law.kind} has no causes that y could be made of; give eta, weights, mixing"
+            )
         if self.coefficients.shape[1] != len(law.structure.eta):
             raise InvalidModelError(
                 f"coefficients has {self.coefficients.shape[1]} columns but the model has "
@@ -98,6 +110,10 @@ class SeveralView(View):
     def variance(self) -> Exact:
         """Σ ρ² = Σ (1 - S²)."""
         return Exact(float((1.0 - self._sines**2).sum()), _ROUNDING * len(self._sines))
+
+    def correlations(self) -> Array:
+        """√(1 - S²), in descending order."""
+        return np.sort(np.sqrt((1.0 - self._sines) * (1.0 + self._sines)))[::-1]
 
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln N(y; mean, Cov) - ln N(y; 0, H Hᵀ)."""

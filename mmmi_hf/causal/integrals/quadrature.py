@@ -90,6 +90,17 @@ def expectation(function: Integrand, points: Iterable[float] = (), width: float 
     return integral(weighted, breaks_around(points, width))
 
 
+def rule(points: Iterable[float], width: float, parts: int) -> tuple[Array, Array]:
+    """Points and weights of E function(t), t ~ N(0, 1): panels as of `expectation`, each cut into so many parts."""
+    edges = np.asarray(breaks_around(points, width))
+    cuts = edges[:-1, None] + np.diff(edges)[:, None] * np.arange(parts) / parts
+    low, high = cuts.ravel(), np.append(cuts.ravel()[1:], edges[-1])
+    half = 0.5 * (high - low)
+    t = ((0.5 * (low + high))[:, None] + half[:, None] * _NODES).ravel()
+    weights = (half[:, None] * _WEIGHTS).ravel() * np.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
+    return t, weights
+
+
 def breaks_around(points: Iterable[float], width: float) -> list[float]:
     """Ends of panels on the whole line of a normal variable, closer to each other beside the points."""
     offsets = [width * factor for factor in (0.0, 1.0, 3.0, 8.0, 20.0, 50.0, 120.0) if width * factor < 1.0]

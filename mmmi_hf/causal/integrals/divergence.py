@@ -25,6 +25,13 @@ def second_moment(posterior: Array, prior: Array) -> Array:
     return np.asarray((posterior * np.log(ratio) ** 2).sum(axis=1))
 
 
+def of_posterior(mass: Array, posterior: Array, prior: Array) -> tuple[Array, Array]:
+    """Weights and values of ln(p_k / P_k): points of some mass, (n,), with a posterior each, (n, K)."""
+    weights = (mass[:, None] * posterior).ravel()
+    kept = weights > 0.0
+    return weights[kept], np.log(posterior / prior, where=posterior > 0.0, out=np.zeros_like(posterior)).ravel()[kept]
+
+
 def entropy(prior: Array) -> float:
     """H in nats."""
     return float(-(prior[prior > 0.0] * np.log(prior[prior > 0.0])).sum())

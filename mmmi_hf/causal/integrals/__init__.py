@@ -1,0 +1,1 @@
+"""Integrals with a stated error, and sums over classes: under laws and targets."""

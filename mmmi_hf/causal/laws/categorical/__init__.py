@@ -1,0 +1,1 @@
+"""A categorical cause that every modality shows along a template of its own."""

@@ -1,0 +1,1 @@
+"""A common scale of several modalities and y, made Gaussian within each modality."""

@@ -1,0 +1,49 @@
+"""The bijection between the radius of a Student vector and that of a normal one.
+
+Owns r → F_χ⁻¹(F_R(r)) for k dimensions and ν degrees of freedom, and back, by the smaller tail. Imports NumPy, SciPy
+and this room only. r² = ν x/(1 - x) with x of the beta law (k/2, ν/2); a normal radius has r² = 2 g, g of the gamma law
+k/2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import betainc, betaincinv, gammainc, gammaincc, gammainccinv, gammaincinv
+
+from mmmi_hf.causal.arguments import Array
+
+
+@dataclass(frozen=True)
+class Radial:
+    """dimensions: k. dof: ν."""
+
+    dimensions: int
+    dof: float
+
+    def to_normal(self, squared: Array) -> Array:
+        """The factor r'/r of rows with these r² of a Student vector, (n,)."""
+        half, rest = 0.5 * self.dimensions, 0.5 * self.dof
+        share = squared / (squared + self.dof)
+        below = betainc(half, rest, share)
+        above = betainc(rest, half, self.dof / (squared + self.dof))
+        wanted = 2.0 * np.where(below < above, gammaincinv(half, below), gammainccinv(half, above))
+        return np.asarray(np.sqrt(wanted / squared))
+
+    def to_student(self, squared: Array) -> Array:
+        """The factor r/r' of rows with these r'² of a normal vector, (n,)."""
+        half, rest = 0.5 * self.dimensions, 0.5 * self.dof
+        below, above = gammainc(half, 0.5 * squared), gammaincc(half, 0.5 * squared)
+        share, other = betaincinv(half, rest, below), betaincinv(rest, half, above)
+        wanted = self.dof * np.where(below < above, share / (1.0 - share), (1.0 - other) / other)
+        return np.asarray(np.sqrt(wanted / squared))
+
+
+def scales(normals: Array, dof: float) -> Array:
+    """√(ν/χ²) of rows by one standard normal number each, (n,)."""
+    from scipy.special import ndtr
+
+    half, low = 0.5 * dof, ndtr(-np.abs(normals))
+    chi = 2.0 * np.where(normals < 0.0, gammaincinv(half, low), gammainccinv(half, low))
+    return np.asarray(np.sqrt(dof / chi))
