@@ -91,11 +91,12 @@ class Estimator(ABC):
         """Learn from training rows, stop or choose by validation rows.
 
         Raises:
-            ValueError: too few rows, or blocks of different shapes in the two sets.
+            ValueError: too few rows, blocks of different shapes in the two sets, or a block that says nothing.
         """
         for label, pairs in (("train", train), ("validation", validation)):
             if len(pairs) < 4:
                 raise ValueError(f"{label} has {len(pairs)} rows; give at least 4")
+            pairs.check_content(label)
             if self.uses_exact and pairs.exact is None:
                 raise ValueError(f"{self.name!r} is an oracle and needs the latents' model; {label} has no `exact`")
         if (train.a.shape[1:], train.b.shape[1:]) != (validation.a.shape[1:], validation.b.shape[1:]):
@@ -124,6 +125,7 @@ class Estimator(ABC):
             raise ValueError(f"confidence must lie in (0, 1), got {confidence!r}")
         if len(test) < 4:
             raise ValueError(f"test has {len(test)} rows; give at least 4")
+        test.check_content("test")
         measured = self.measure(test.shuffled(self._seed))
         value = float(measured.value)
         if not np.isfinite(value):

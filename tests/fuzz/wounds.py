@@ -119,7 +119,10 @@ def mutated(text: str, draw: random.Random) -> str:
 
 def edited(text: str, draw: random.Random) -> str:
     """JSON in which one field, however deep, is something else, gone, renamed or one too many."""
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return mutated(text, draw)
     places: list[tuple[Any, Any]] = []
 
     def visit(node: Any) -> None:

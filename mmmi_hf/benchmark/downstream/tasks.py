@@ -24,6 +24,7 @@ from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl")
+_ERRORS = 3.0
 _FORMATS = {"regression": 3, "ssl": 2}  # of the records of finished cells
 _LIMITS = ("information", "sigma", "floor", "ceiling")
 _MEASURED = ("rmse", "rmse_error", "r_squared", "r_squared_error", "rows")
@@ -168,17 +169,17 @@ def learned(summary: Sequence[Record]) -> list[Record]:
 
 
 def impossible(summary: Sequence[Record]) -> list[str]:
-    """Results that beat what is possible by more than they should: an RMSE more than one standard error below its
-    floor, an R² more than two above its ceiling. Empty where all is well. Of a null, whose floor anybody reaches, the
-    R² is judged alone."""
+    """Results that beat what is possible by more than they should: an RMSE more than three standard errors below its
+    floor, an R² as much above its ceiling; the best predictor that can be had does so once in 740. Empty where all is
+    well. Of a null, whose floor anybody reaches, the R² is judged alone."""
     found = []
     for row in learned(summary):
         where = f"{row['config']} {row['method']} {row['inputs']}"
-        if not row["null"] and row["rmse"] < row["floor"] - row["rmse_error"]:
+        if not row["null"] and row["rmse"] < row["floor"] - _ERRORS * row["rmse_error"]:
             found.append(
                 f"{where}: RMSE {row['rmse']:.4f} ± {row['rmse_error']:.4f} is below its floor {row['floor']:.4f}"
             )
-        if row["r_squared"] > row["ceiling"] + 2.0 * row["r_squared_error"]:
+        if row["r_squared"] > row["ceiling"] + _ERRORS * row["r_squared_error"]:
             found.append(
                 f"{where}: R² {row['r_squared']:.4f} ± {row['r_squared_error']:.4f} is above its ceiling "
                 f"{row['ceiling']:.4f}"
