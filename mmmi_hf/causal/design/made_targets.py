@@ -76,7 +76,11 @@ def for_target(
         if TARGET not in quantity.blocks[-1]:
             plain[name] = value
             continue
-        nats = _inverted(name, quantity, value, lambda g, q=quantity: _READ[q.kind.word](made.seen(Line(g))))
+
+        def stated(g: float, word: str = quantity.kind.word) -> float:
+            return _READ[word](made.seen(Line(g)))
+
+        nats = _inverted(name, quantity, value, stated)
         plain[f"I({','.join(quantity.blocks[0])};{TARGET})"] = nats
     if len(plain) < len(wanted):
         raise InvalidModelError("two wanted quantities say the same of the same modalities; give one of them")
