@@ -46,6 +46,7 @@ from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffuse
 if TYPE_CHECKING:
     import os
 
+    from jaxtyping import Float
     from PIL.Image import Image
 
     from mmmi_hf.flow.scheduler import Velocity
@@ -275,13 +276,13 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     @torch.no_grad()
     def invert(
         self,
-        images: torch.Tensor,
+        images: Float[torch.Tensor, "n channels height width"],
         class_labels: Labels = None,
         *,
         batch_size: int | None = None,
         tolerance: float | None = None,
         on_failure: Literal["raise", "nan"] = "raise",
-    ) -> torch.Tensor:
+    ) -> Float[torch.Tensor, "n channels height width"]:
         """Latents of images: every discrete step undone to rounding, last to first.
 
         Args:

@@ -259,7 +259,7 @@ class Measurement:
                         measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
         evidence = None
         if measured and true is not None and replayed is not None:
-            maps = known_maps(self.manifest) if exact and config.standardize == "whiten" else None
+            maps = known_maps(self.manifest) if exact and config.is_of_the_map else None
             counted = {
                 kind: level_counts(model, plan, kind, of_kind, true)
                 for kind, of_kind in (("float32", found), ("view", coarse))
