@@ -2,8 +2,8 @@
 
 Owns the way from what is wanted of such a y to what the modalities must tell of what it is made of. Imports this room
 only. A function, or random function, of the Gaussian y is known through I(x_S; Gaussian y) alone, and everything about
-it grows or falls with that: each wanted quantity is turned into nats about the Gaussian y, and the rest is `for_values`.
-A parity of as many causes as modalities, each seen by one, has one free number if all are equally loud.
+it grows or falls with that: each wanted quantity is turned into nats about the Gaussian y, and the rest is
+`for_values`. A parity of as many causes as modalities, each seen by one, has one free number if all are equally loud.
 """
 
 from __future__ import annotations
@@ -124,7 +124,9 @@ def _parity(shape: Any, wanted: Mapping[str, float], made: Parity) -> Design:
     ((name, value),) = wanted.items()
     quantity = read(name)
     if quantity.blocks[0] != tuple(everything.split(",")):
-        raise InvalidModelError(f"{name}: fewer than all modalities tell nothing of a parity; ask for I({everything};y)")
+        raise InvalidModelError(
+            f"{name}: fewer than all modalities tell nothing of a parity; ask for I({everything};y)"
+        )
     shapes = read_shapes(shape, count)
 
     def model(nats: float) -> CausalModel:

@@ -27,7 +27,9 @@ from mmmi_hf.causal.laws.student.student_law import StudentLaw
 
 FORMAT = "mmmi_hf.causal_model"
 VERSION = 1
-LAWS: dict[str, type[Law]] = {law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw, ShiftedLaw)}
+LAWS: dict[str, type[Law]] = {
+    law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw, ShiftedLaw)
+}
 """Every kind of law: a new one is a folder beside these, and a word here."""
 
 

@@ -19,6 +19,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,7 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
             if not isinstance(given, Mapping) or not set(needed) <= set(given):
                 raise FieldError(here, f"got {shown(given)}, expected the fields {', '.join(known)}")
             check_fields(given, known, here)
-            return _said_here(lambda: getattr(plain, f"with_{change}")(**given), here)
+            return _said_here(partial(getattr(plain, f"with_{change}"), **given), here)
     if forms == ["story"]:
         return _from_story(spec, folder)
     if forms == ["json"]:
