@@ -22,7 +22,7 @@ pictures:
 	.venv/bin/python -m mmmi_hf.cli.cards --pictures
 
 docs:
-	.venv/bin/python -m tests.reference.build build/docs
+	.venv/bin/python -m tests.reference.build
 
 test:
 	.venv/bin/pytest

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
     from mmmi_hf.hub import Loaded, Published, load, publish
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 __all__ = [
     "Bijection",

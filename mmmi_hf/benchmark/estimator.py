@@ -94,11 +94,12 @@ class Estimator(ABC):
         """Learn from training rows, stop or choose by validation rows.
 
         Raises:
-            ValueError: too few rows, or blocks of different shapes in the two sets.
+            ValueError: too few rows, blocks of different shapes in the two sets, or a block that says nothing.
         """
         for label, pairs in (("train", train), ("validation", validation)):
             if len(pairs) < 4:
                 raise ValueError(f"{label} has {len(pairs)} rows; give at least 4")
+            pairs.check_content(label)
             if self.of_labels:
                 Labelled.of(pairs, label)
             if self.uses_exact and pairs.exact is None:
@@ -129,6 +130,7 @@ class Estimator(ABC):
             raise ValueError(f"confidence must lie in (0, 1), got {confidence!r}")
         if len(test) < 4:
             raise ValueError(f"test has {len(test)} rows; give at least 4")
+        test.check_content("test")
         measured = self.measure(test.shuffled(self._seed))
         value = float(measured.value)
         if not np.isfinite(value):

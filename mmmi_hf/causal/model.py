@@ -219,7 +219,7 @@ class CausalModel:
         return self._law.form(self._query(a, b, given)).variance()
 
     def sharpness(self, a: Blocks, b: Blocks) -> float:
-        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+        """How fast the pointwise information of a and b changes at most with an error of a canonical variate of one.
 
         Of jointly Gaussian blocks the largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
         """

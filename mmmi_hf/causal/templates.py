@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mmmi_hf.causal.arguments import MOST_ENTRIES, Array, check_shape, read_finite, read_positive, read_whole
+from mmmi_hf.causal.arguments import MOST_ENTRIES, Array, check_shape, read_finite, read_positive, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.common.files import MOST_BYTES, check_regular
 from mmmi_hf.common.numbers import is_whole
@@ -238,7 +238,7 @@ def named(name: str, shape: Sequence[int]) -> Array:
         InvalidModelError: no such name.
     """
     if name not in _NAMED:
-        raise InvalidModelError(f"templates names {name!r}, expected one of {', '.join(NAMES)}, or an array")
+        raise InvalidModelError(f"templates names {shown(name)}, expected one of {', '.join(NAMES)}, or an array")
     return _NAMED[name](shape)
 
 

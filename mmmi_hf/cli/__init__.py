@@ -17,7 +17,7 @@ from typing import Any, cast
 import typer
 
 from mmmi_hf.cli import benchmark, configurations, datasets, design, extension, family, figures, flows, hub, verify
-from mmmi_hf.cli.application import app, path, whole
+from mmmi_hf.cli.application import app, number, path, whole
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.terminal import PrintableStream, printable
 
@@ -69,7 +69,7 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
 
 
 def _command(program: typer.Typer) -> Any:
-    """The command of a program, in which every whole number is read by `whole` and every path by `path`."""
+    """The command of a program, in which every number is read by `whole` or `number` and every path by `path`."""
     command: Any = typer.main.get_command(program)
     for each in (command, *getattr(command, "commands", {}).values()):
         for parameter in each.params:
@@ -77,6 +77,9 @@ def _command(program: typer.Typer) -> Any:
             if described is not None and described.annotation is int:
                 described.parameter_info.parser = whole
                 parameter.metavar = "INTEGER"
+            elif described is not None and described.annotation is float:
+                described.parameter_info.parser = number
+                parameter.metavar = "FLOAT"
             elif described is not None and described.annotation is Path:
                 described.parameter_info.parser = path
                 parameter.metavar = "PATH"
@@ -104,4 +107,6 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error
+    if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
+        return f"failed: {os.fsdecode(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}", 1
     return f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1

@@ -8,14 +8,17 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmmi_hf.common.places import PlaceError, place
+from mmmi_hf.common.terminal import table_lines
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.format.certificate_record import QuantityBounds
@@ -41,7 +44,7 @@ _ORDER = (
 class _Group(typer.core.TyperGroup):
     """Lists commands in the order in which people come to need them."""
 
-    def list_commands(self, context: typer.Context) -> list[str]:
+    def list_commands(self, ctx: Any) -> list[str]:
         return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
 
 
@@ -125,18 +128,18 @@ def _nats(value: float) -> str:
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> None:
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    """A table as wide as the terminal at most; 80 columns where there is none."""
+    typer.echo("\n".join(table_lines(header, rows, right=right, width=columns())))
 
-    def line(row: tuple[str, ...]) -> str:
-        cells = (
-            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        return "  ".join(cells).rstrip()
 
-    typer.echo(line(header))
-    typer.echo("  ".join("─" * width for width in widths))
-    for row in rows:
-        typer.echo(line(row))
+def columns() -> int:
+    """Characters of a line of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def print_text(text: str, *, indent: str = "") -> None:
+    """Text in lines of the terminal; what follows the first one is indented."""
+    typer.echo(textwrap.fill(text, columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
 
 
 def quieten_libraries(quiet: bool) -> None:
@@ -174,9 +177,27 @@ def whole(given: str | int) -> int:
     return int(text)
 
 
+def number(given: str | float) -> float:
+    """A number as people write one: digits 0 … 9, a point, an exponent; also inf and nan, which what takes it refuses.
+
+    Raises:
+        typer.BadParameter: anything else that Python would take.
+    """
+    text = str(given)
+    if not re.fullmatch(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|[+-]?inf|nan", text[:400].lower()):
+        raise typer.BadParameter(f"{text[:40]!r} is not a number such as 0.5 or 1e-3")
+    return float(text)
+
+
 def path(given: str | Path) -> Path:
     """A path, `~` expanded. Raises typer.BadParameter for what is no place of this machine."""
     try:
         return place(given)
     except PlaceError as error:
         raise typer.BadParameter(str(error)) from error
+
+
+def time_line(seconds: Mapping[str, float]) -> str:
+    """How long a certificate took, and what of it what."""
+    spent = ", ".join(f"{what} {took:.1f} s" for what, took in seconds.items() if took >= 0.05)
+    return f"{sum(seconds.values()):.1f} s ({spent})" if spent else "less than 0.1 s"

@@ -19,6 +19,7 @@ from mmmi_hf.cli.application import (
     print_quantities,
     quieten_libraries,
     size_line,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -109,6 +110,7 @@ def generate(
     chosen, values = result.config, quantities(result.config.model)
     certificate = bound_certificate(DatasetFolder(result.folder, reading=True), chosen.name)
     bounds = certificate.bounds if certificate else {}
+    seconds = result.certificate.seconds if result.certificate else {}
     if form is Format.json:
         summary = {
             "folder": str(result.folder),
@@ -120,6 +122,7 @@ def generate(
             "seconds": round(result.seconds, 3),
             "world_size": result.world_size,
             "network_fraction": round(result.network_fraction, 3),
+            "certificate_seconds": {what: round(spent, 3) for what, spent in seconds.items()},
             "quantities": values,
             "bounds": {name: each.model_dump(mode="json", exclude_none=True) for name, each in bounds.items()},
         }
@@ -133,6 +136,8 @@ def generate(
     print_quantities(values, bounds)
     measured = f"{certificate_line(certificate)}." if certificate else "Nothing was measured on the files."
     typer.echo(f"\n{textwrap.fill(measured, 80)}")
+    if seconds:
+        typer.echo(textwrap.fill(f"Certifying took {time_line(seconds)}.", 80))
     typer.echo(
         "\nLoad it with:\n\n"
         "    from datasets import load_dataset\n"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, app, print_table
+from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, print_text, whole
 from mmmi_hf.common.places import place
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 _FEW = 3
+_OPTIONS = {
+    "story": "--story",
+    "shape": "--shape",
+    "wanted": "--want",
+    "parameter": "--solve-for",
+    "within": "--within",
+    "root": "--root",
+}
 
 
 @app.command()
@@ -141,16 +149,20 @@ def _print(found: Design, values: dict[str, float], out: Path | None, form: Form
         right=(1, 2),
     )
     typer.echo("\nCoefficients\n")
-    print_table(*_coefficients(model))
+    header, coefficients = _coefficients(model)
+    print_table(header, coefficients, right=tuple(range(1, len(header))))
     for line in _templates(found):
-        typer.echo(line)
+        print_text(line, indent="    ")
     typer.echo("\nChosen, where the wanted values leave it open\n")
     for choice in found.choices:
-        typer.echo(f"  - {choice}")
+        print_text(f"  - {choice}", indent="    ")
     typer.echo("\nInformation\n")
-    few = len(shapes) <= _FEW
-    informations = {name: value for name, value in values.items() if name.startswith("I(") and (few or "|" not in name)}
-    print_table(("quantity", "nats"), [(name, f"{value:.6f}") for name, value in informations.items()], right=(1,))
+    few, wanted = len(shapes) <= _FEW, {_plain(name) for name in found.wanted}
+    informations = [(name, f"{value:.6f}") for name, value in values.items() if name.startswith("I(")]
+    chosen = [row for row in informations if few or _plain(row[0]) in wanted or (";y)" in row[0] and "|" not in row[0])]
+    print_table(("quantity", "nats"), chosen, right=(1,))
+    if len(chosen) < len(informations):
+        typer.echo("\n`--format json` has those of all pairs of modalities, too.")
     if out is not None:
         typer.echo(f"\nWritten to {out}. Make it with:\n\n    mmmi-hf generate {out} --out DIR")
     else:
@@ -165,6 +177,10 @@ def _target(text: str) -> Any:
         return parse(text).data
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not YAML: {error}", param_hint="--target") from error
+
+
+def _plain(quantity: str) -> str:
+    return quantity.replace(" ", "")
 
 
 def _templates(found: Design) -> list[str]:
@@ -243,12 +259,12 @@ def _write(config: MMMIConfig, out: Path) -> None:
 def _assignment(text: str, option: str, example: str) -> tuple[str, float]:
     name, equals, value = text.rpartition("=")
     try:
-        number = float(value)
-    except ValueError:
-        equals = ""
+        found = number(value.strip())
+    except typer.BadParameter:
+        equals, found = "", 0.0
     if not equals or not name.strip():
         raise typer.BadParameter(f'got {text!r}, expected a name and a number such as "{example}"', param_hint=option)
-    return name.strip(), number
+    return name.strip(), found
 
 
 def _argument(text: str) -> tuple[str, Any]:
@@ -256,10 +272,12 @@ def _argument(text: str) -> tuple[str, Any]:
     name, equals, value = text.partition("=")
     if not equals or not name.strip() or not value.strip():
         raise typer.BadParameter(f'got {text!r}, expected e.g. "alpha=1.2" or "target=mass"', param_hint="--set")
-    for kind in (int, float):
+    if name.strip() in _OPTIONS:
+        raise typer.BadParameter(f"{name.strip()!r} is given by {_OPTIONS[name.strip()]}", param_hint="--set")
+    for kind in (whole, number):
         try:
-            return name.strip(), kind(value)
-        except ValueError:
+            return name.strip(), kind(value.strip())
+        except typer.BadParameter:
             continue
     return name.strip(), value.strip()
 
@@ -275,8 +293,8 @@ def _finite(value: Any) -> Any:
 
 def _shape(text: str) -> tuple[int, ...]:
     try:
-        return tuple(int(part) for part in text.replace("x", ",").replace("×", ",").split(","))
-    except ValueError:
+        return tuple(whole(part) for part in text.replace("x", ",").replace("×", ",").split(","))
+    except typer.BadParameter:
         raise typer.BadParameter(
             f"got {text!r}, expected whole numbers such as 1,32,32", param_hint="--shape"
         ) from None
@@ -284,7 +302,7 @@ def _shape(text: str) -> tuple[int, ...]:
 
 def _ends(text: str) -> tuple[float, float]:
     try:
-        low, high = (float(part) for part in text.split(","))
-    except ValueError:
+        low, high = (number(part.strip()) for part in text.split(","))
+    except (ValueError, typer.BadParameter):
         raise typer.BadParameter(f"got {text!r}, expected two numbers such as 1.05,4", param_hint="--within") from None
     return low, high

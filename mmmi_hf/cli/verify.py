@@ -16,7 +16,9 @@ from mmmi_hf.cli.application import (
     app,
     bound_texts,
     print_table,
+    print_text,
     quieten_libraries,
+    time_line,
 )
 
 if TYPE_CHECKING:
@@ -30,10 +32,10 @@ def verify(
         list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 64.")
+        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 32 or 64.")
     ] = None,
     rows_float64: Annotated[
-        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 8.")
+        int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 2.")
     ] = None,
     all_rows: Annotated[
         bool,
@@ -41,7 +43,7 @@ def verify(
     ] = False,
     replays: Annotated[
         int | None,
-        typer.Option(help="Rows to make again and compare. Default: as many as cost what the inverses do."),
+        typer.Option(help="Rows to make again and compare. Default: as many as the certificate there, or 1,408."),
     ] = None,
     sample_seed: Annotated[
         int | None,
@@ -98,21 +100,22 @@ def print_certificate(certificate: Certificate) -> None:
     if not certificate.valid or record is None:
         typer.echo(f"{certificate.config}: REFUSED")
         for reason in certificate.reasons:
-            typer.echo(f"  - {reason}")
+            print_text(f"  - {reason}", indent="    ")
         return
     from mmmi_hf.dataset.cards.text import bound_sentences
 
     sample = record.sample
     how = "compared with the latents of (seed, row)" if record.replayed else "tested without the seed"
     picked = "" if sample.chosen_seed is None else f", picked with the number {sample.chosen_seed},"
-    typer.echo(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
+    print_text(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
     if record.replays is not None:
-        typer.echo(
+        print_text(
             f"  {sample.rows_replayed:,} rows were made again: {record.replays.equal:,} are the same bit for bit, the "
-            f"others within {record.replays.largest:.1e}."
+            f"others within {record.replays.largest:.1e}.",
+            indent="  ",
         )
     for difference in certificate.differs_from_release:
-        typer.echo(f"  differs from the release: {difference}")
+        print_text(f"  differs from the release: {difference}", indent="    ")
     typer.echo()
     errors = [
         (name, kind, _error(entry.median), _error(entry.max), f"{entry.failed} of {entry.rows}")
@@ -128,14 +131,17 @@ def print_certificate(certificate: Certificate) -> None:
     ]
     if bounds:
         floor, measured = bound_sentences(record)
-        typer.echo(f"Lower bounds in nats, all of a kind together:\n  {floor};\n  {measured}.\n")
+        typer.echo("Lower bounds in nats, all of a kind together:")
+        print_text(f"  {floor};", indent="  ")
+        print_text(f"  {measured}.", indent="  ")
+        typer.echo()
         print_table(("quantity", "analytic", *BOUNDS), bounds, right=(1, 2, 3, 4, 5))
     else:
         typer.echo("No lower bounds: that takes at least 32 rows.")
     share = f"{sample.unseen_share:.2%}"
-    typer.echo(f"\nBad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
-    spent = ", ".join(f"{what} {seconds:.1f} s" for what, seconds in certificate.seconds.items() if seconds >= 0.05)
-    typer.echo(f"Time: {spent or 'less than 0.1 s'}.")
+    typer.echo()
+    print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
+    typer.echo(f"Time: {time_line(certificate.seconds)}.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

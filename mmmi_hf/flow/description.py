@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmi_hf.common.files import UnusableFileError, check_regular, read_json
+from mmmi_hf.common.numbers import is_finite, is_whole
 from mmmi_hf.flow.bijection import View
 from mmmi_hf.flow.bundled import INDEX, resolve
 
@@ -23,6 +24,9 @@ SCHEDULER = "scheduler/scheduler_config.json"
 HALF_RANGE = 1.0
 """Views show −1 … 1, the range of the images that networks are trained on."""
 MOST_STEPS = 10_000
+MOST_CHANNELS, MOST_SIDE, MOST_CLASSES = 1 << 14, 1 << 12, 1 << 20
+MOST_BLOCKS = 16
+"""Of a network, and layers of a block."""
 MOST_BYTES = 4 << 20
 """Of a JSON file of a pipeline."""
 _WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -183,19 +187,31 @@ def _check_fields(path: Path, stored: Mapping[str, Any]) -> None:
             continue
         if not fits(stored.get(field)):
             given = json.dumps(stored[field]) if field in stored else "nothing"
-            raise ValueError(f"{path}: {field} must be {wanted}, got {given}")
+            raise ValueError(f"{path}: {field} must be {wanted}, got {given[:60]}{'…' if len(given) > 60 else ''}")
 
 
-def _count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value > 0
+def _count(value: object, most: int | None = None) -> bool:
+    return is_whole(value, 1) and (most is None or value <= most)
 
 
-def _number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+def _at_most(most: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: _count(value, most), f"an integer in 1 … {most}"
+
+
+def _listed(fits: Callable[[Any], bool], wanted: str) -> tuple[Callable[[Any], bool], str]:
+    return (
+        lambda value: isinstance(value, list) and 0 < len(value) <= MOST_BLOCKS and all(map(fits, value)),
+        f"a list of at most {MOST_BLOCKS} {wanted}",
+    )
+
+
+def _or_null(fits: tuple[Callable[[Any], bool], str]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: value is None or fits[0](value), f"{fits[1]}, or null"
 
 
 def _sides(value: object) -> bool:
-    return _count(value) or (isinstance(value, list) and len(value) == 2 and all(map(_count, value)))
+    sides = value if isinstance(value, list) and len(value) == 2 else [value]
+    return all(_count(side, MOST_SIDE) for side in sides)
 
 
 def _more(names: list[str]) -> str:
@@ -207,25 +223,42 @@ def _exactly(wanted: object) -> tuple[Callable[[Any], bool], str]:
 
 
 _KINDS = ("positional", "fourier", "learned")
-_DEFAULTS = ("time_embedding_type", "sigma_min", "timestep_scale", "num_inference_steps")
+_DEFAULTS = (
+    "time_embedding_type",
+    "sigma_min",
+    "timestep_scale",
+    "num_inference_steps",
+    "layers_per_block",
+    "block_out_channels",
+    "down_block_types",
+    "up_block_types",
+    "norm_num_groups",
+    "attention_head_dim",
+)
 _FIELDS: dict[str, dict[str, tuple[Callable[[Any], bool], str]]] = {
     INDEX: {
         "unet": _exactly(["diffusers", "UNet2DModel"]),
         "scheduler": _exactly(
             ["mmmi_hf.flow.scheduler", "FlowMatchODEScheduler"]
         ),  # this path stands in published files
-        "patch_size": (_count, "a positive integer"),
+        "patch_size": _at_most(MOST_SIDE),
     },
     "config.json": {
-        "in_channels": (_count, "a positive integer"),
-        "out_channels": (_count, "a positive integer"),
-        "sample_size": (_sides, "a positive integer, or two"),
-        "num_class_embeds": (lambda value: value is None or _count(value), "a positive integer or null"),
+        "in_channels": _at_most(MOST_CHANNELS),
+        "out_channels": _at_most(MOST_CHANNELS),
+        "sample_size": (_sides, f"an integer in 1 … {MOST_SIDE}, or two"),
+        "num_class_embeds": _or_null(_at_most(MOST_CLASSES)),
+        "layers_per_block": _at_most(MOST_BLOCKS),
+        "block_out_channels": _listed(lambda value: _count(value, MOST_CHANNELS), f"integers in 1 … {MOST_CHANNELS}"),
+        "down_block_types": _listed(lambda value: isinstance(value, str), "names"),
+        "up_block_types": _listed(lambda value: isinstance(value, str), "names"),
+        "norm_num_groups": _at_most(MOST_CHANNELS),
+        "attention_head_dim": _or_null(_at_most(MOST_CHANNELS)),
         "time_embedding_type": (lambda value: value in _KINDS, f"one of {', '.join(_KINDS)}"),
     },
     "scheduler_config.json": {
-        "sigma_min": (_number, "a number"),
-        "timestep_scale": (_number, "a number"),
-        "num_inference_steps": (lambda value: _count(value) and value <= MOST_STEPS, f"an integer in 1 … {MOST_STEPS}"),
+        "sigma_min": (is_finite, "a finite number"),
+        "timestep_scale": (is_finite, "a finite number"),
+        "num_inference_steps": _at_most(MOST_STEPS),
     },
 }

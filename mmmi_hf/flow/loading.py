@@ -6,16 +6,22 @@ Owns the checks of a folder that need the network and the scheduler themselves; 
 from __future__ import annotations
 
 import contextlib
+import inspect
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import UNet2DModel
 from diffusers.utils import logging as diffusers_logging
 
+from mmmi_hf.common.numbers import is_finite
 from mmmi_hf.flow.description import SCHEDULER, UNET, check_weights, describe, read_object
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+
+_CHECKED = ("attention_head_dim",)
+"""What may be null, and is looked at by `describe`."""
 
 
 def without_idle_warnings() -> None:
@@ -40,15 +46,44 @@ def check_folder(folder: Path) -> None:
     except (TypeError, ValueError) as error:
         raise ValueError(f"{folder / SCHEDULER}: {_one_line(error)}") from error
     try:
-        with torch.device("meta"):
-            network = UNet2DModel.from_config(read_object(folder / UNET))
+        fields = read_object(folder / UNET)
+        _check_kinds(fields)
+        with torch.device("meta"), torch.no_grad():
+            network = UNet2DModel.from_config(fields).eval()
+            label = torch.zeros(1, dtype=torch.int64) if fields.get("num_class_embeds") else None
+            network(torch.zeros(1, *_input(fields)), torch.zeros(1), class_labels=label)
     except Exception as error:  # whatever diffusers says of a configuration that makes no network
         raise ValueError(f"{folder / UNET} makes no network ({type(error).__name__}: {_one_line(error)})") from error
     check_weights(folder, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
 
 
+def _input(fields: Mapping[str, Any]) -> tuple[int, int, int]:
+    """(channels, height, width) of what a network takes."""
+    size = fields["sample_size"]
+    height, width = (size, size) if isinstance(size, int) else size
+    return fields["in_channels"], height, width
+
+
+def _check_kinds(fields: Mapping[str, Any]) -> None:
+    """Refuse a field of another kind than its default, which diffusers would take and compute something else with."""
+    known = inspect.signature(UNet2DModel.__init__).parameters
+    if unknown := [name for name in fields if name not in known and not name.startswith("_")]:
+        raise ValueError(f"unknown field {unknown[0][:60]!r}")
+    for name, parameter in known.items():
+        kinds: dict[type, Callable[[object], bool]] = {
+            bool: lambda value: isinstance(value, bool),
+            int: is_finite,
+            float: is_finite,
+            str: lambda value: isinstance(value, str),
+        }
+        fits = kinds.get(type(parameter.default))
+        if fits is not None and name in fields and not fits(fields[name]) and name not in _CHECKED:
+            raise ValueError(f"{name} must be like {parameter.default!r}, got {str(fields[name])[:60]!r}")
+
+
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ import pytest
 from mmmi_hf import cli
 from mmmi_hf.dataset.format.ground_truth import quantities
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations, list_families
+from tests.networks import tiny_flow
 
 YAML = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
@@ -43,7 +44,7 @@ def test_info(run):
     code, out, _ = run("info", "common-cause-1.0", "--format", "json")
     shown = json.loads(out)
     assert shown["config"] == "common-cause-1.0"
-    assert shown["version"] == "1.0.0"
+    assert shown["version"] == "2.0.0"
     assert shown["quantities"] == quantities(get_configuration("common-cause-1.0").model)
 
 
@@ -243,8 +244,8 @@ def test_an_installation_without_some_weights(run, tmp_path, monkeypatch):
     """Everything else works; what needs the weights says so, and what may stand in for them is asked for."""
     from mmmi_hf.flow import bundled
 
-    (tmp_path / "pretrained").mkdir()
-    (tmp_path / "pretrained" / "fashion-mnist").symlink_to(bundled.BUNDLED / "fashion-mnist")
+    stand_in = tiny_flow((16, 8, 8), classes=10, patch_size=4, num_inference_steps=1)
+    stand_in.save_pretrained(tmp_path / "pretrained" / "fashion-mnist")
     monkeypatch.setattr(bundled, "BUNDLED", tmp_path / "pretrained")
     name, out = "common-cause-1.0-cifar10", tmp_path / "out"
     assert run("info", name)[0] == 0

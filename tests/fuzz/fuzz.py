@@ -1,7 +1,7 @@
-# ruff: noqa: E501, RUF005 – long lists of words
+# ruff: noqa: E501 – long lists of words
 """Wrong inputs by the thousand: every one is answered, quickly, in one line, and nothing is written for it.
 
-    python -m tests.fuzz.fuzz                        # 4,200 inputs of all kinds
+    python -m tests.fuzz.fuzz                        # 4,500 inputs of all kinds
     python -m tests.fuzz.fuzz --count 50 --seed 7    # of each kind
 
 Exit 0: nothing found. Otherwise every finding is printed with its kind and number, which repeat it.
@@ -13,24 +13,30 @@ import argparse
 import contextlib
 import io
 import json
-import os
 import random
+import resource
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from mmmi_hf import cli
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal.quantities import reported
 from mmmi_hf.flow.bundled import BUNDLED
-from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
+from mmmi_hf.flow.loading import check_folder
+from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 from mmmi_hf.flow.training.recipe import TrainingRecipe
+from tests.fuzz.wounds import NAMES, NASTY, edited, flipped, forged, mutated, redigested, replaced
 
 SECONDS = 20
+BYTES = 2e9
+VERIFY = ("verify", "--no-write", "--rows", "2", "--rows-float64", "0", "--replays", "0", "-q")
 STORY = """\
 name: mine
 version: 1.2.3
@@ -56,48 +62,19 @@ RECIPE = (
     "dataset: nowhere\nsteps: 5\nbatch_size: 2\nlearning_rate: 0.1\nattention: [false, true]\npatch_size: 2\nseed: 1\n"
 )
 CLASSIFIER = "widths: [4, 8, 8]\nepochs: 2\nlearning_rate: 0.1\nseed: 1\n"
-MODEL = CausalModel([1.0], [[1.0], [0.5]], [[1.0, 0.0], [0.0, 1.0]], shape=(1, 2, 2)).to_json()
-NASTY = [
-    "~",
-    "null",
-    "true",
-    "''",
-    '"1"',
-    "[]",
-    "{}",
-    "[[]]",
-    "[{}]",
-    ".nan",
-    ".inf",
-    "-.inf",
-    "-1",
-    "0",
-    "1e308",
-    "1e-320",
-    "10000000000000000000000000",
-    "1_0",
-    "0x1f",
-    "0o7",
-    "!!bool",
-    "!!int",
-    "!!python/object:os.system",
-    "*a",
-    "&a",
-    "-",
-    ":",
-    "?",
-    "|",
-    ">",
-    "../../etc/passwd",
-    "/dev/zero",
-    "hf://x/y",
-    "~/x",
-    "$HOME",
-    "x9",
-    "1,2",
-    "[1,2]",
-    "2026-01-01",
-] + ["\x1b[2J", "\u202e", "١٢٣", "9" * 4000, "[" * 300, "\\ud800", "a" * 300, "\n", "  ", "\t", "I(x99999;y)", "é"]
+DISTILLATION = (
+    "teacher: nowhere\nnodes: [0, 2, 4]\ntrajectories: 8\nsteps: 5\nbatch_size: 2\nlearning_rate: 0.1\nseed: 1\n"
+    "segment_weights: [1, 2]\n"
+)
+TARGETS = [
+    {"classes": {"quantiles": 4, "flip": 0.1}},
+    {"classes": {"edges": [-0.5, 0.0, 1.0]}},
+    {"parity": {"causes": [0, 1], "flip": 0.05}},
+    {"boolean": {"causes": [0, 1], "table": [0, 1, 1, 1]}},
+    {"several": {"coefficients": [[1.0, 0.0], [0.5, 1.0]]}},
+    {"function": {"name": "square"}},
+]
+_PLAIN = CausalModel([1.0, 0.5], [[1.0, 0.2], [0.5, 1.0]], [[1.0, 0.0], [0.0, 1.0]], shape=(1, 2, 2))
 WORDS = [
     "--out", "--rows", "--seed", "--format", "json", "--quantity", "I(x1;y)", "I(x9;y)", "I()", "unique(x1;y) without x2",
     "--pipeline", "identity", "--want", "I(x1;y)=1", "I(x1;y)=1e99", "--shape", "1,4,4", "0", "--modalities", "3",
@@ -124,31 +101,6 @@ class TooSlowError(BaseException):
     """An input that took longer than it may."""
 
 
-def mutated(text: str, draw: random.Random) -> str:
-    """A text with a few wounds."""
-    for _ in range(draw.randint(1, 4)):
-        at, to = sorted(draw.randrange(len(text) + 1) for _ in range(2))
-        kind = draw.randrange(5)
-        if kind == 0:
-            text = text[:at] + text[min(to, at + 12) :]
-        elif kind == 1:
-            text = text[:at] + draw.choice(NASTY) + text[at:]
-        elif kind == 2:
-            words = text.split(" ")
-            words[draw.randrange(len(words))] = draw.choice(NASTY)
-            text = " ".join(words)
-        elif kind == 3:
-            lines = text.splitlines() or [""]
-            lines.insert(draw.randrange(len(lines) + 1), draw.choice(lines))
-            text = "\n".join(lines)
-        else:
-            numbers = [i for i, letter in enumerate(text) if letter.isdigit()]
-            if numbers:
-                i = draw.choice(numbers)
-                text = text[:i] + draw.choice(NASTY) + text[i + 1 :]
-    return text
-
-
 def written(path: Path, text: str) -> Path:
     path.write_bytes(text.encode("utf-8", "surrogatepass"))
     return path
@@ -165,11 +117,11 @@ def run(*arguments: str) -> tuple[int, str]:
     return code, said.getvalue()
 
 
-def judged(*arguments: str) -> str | None:
-    """What is wrong with how a command line is answered; None if nothing."""
+def judged(*arguments: str, kept: bool = True) -> str | None:
+    """What is wrong with how a command line is answered; None if nothing. Not `kept`: files may go meanwhile."""
     code, said = run(*arguments)
     lines = [line for line in said.splitlines() if not line.startswith("mmmi-hf: note:")]
-    if "failed:" in said or "Traceback" in said:
+    if "Traceback" in said or ("failed:" in said and (kept or "no such file or directory" not in said)):
         return f"exit {code}: {said.strip()[-400:]}"
     if code == 2 and len(lines) != 1:
         return f"exit 2 with {len(lines)} lines: {said[:400]!r}"
@@ -178,7 +130,7 @@ def judged(*arguments: str) -> str | None:
     return None if code in (0, 1, 2) else f"exit {code}: {said[-300:]}"
 
 
-def refused(call: Callable[[], object]) -> str | None:
+def refused(call: Callable[[], object], *, kept: bool = True) -> str | None:
     """What is wrong with how Python is answered; None if it is a ValueError of one line, or a result."""
     try:
         call()
@@ -190,12 +142,21 @@ def refused(call: Callable[[], object]) -> str | None:
             else f"{lines} lines, {len(str(error))} letters: {error!s:.300}"
         )
     except Exception as error:
+        if isinstance(error, FileNotFoundError) and not kept:
+            return None
         return f"{type(error).__name__}: {error!s:.300}"
     return None
 
 
 def story(draw: random.Random, home: Path) -> str | None:
-    path = written(home / draw.choice(["story.yaml", "sto ry.yaml"]), mutated(draw.choice([STORY, EXPLICIT]), draw))
+    text = draw.choice([STORY, EXPLICIT])
+    if draw.random() < 0.4:  # with a target, which is of the causal model
+        target = json.dumps(draw.choice(TARGETS))
+        aim = text.replace("mi: 0.5", f"mi: 0.5, target: {target}").replace("  eta:", f"  target: {target}\n  eta:")
+        text = aim if draw.random() < 0.5 else aim.replace(target, mutated(target, draw))
+    path = written(
+        home / draw.choice(["story.yaml", "sto ry.yaml"]), mutated(text, draw) if draw.random() < 0.8 else text
+    )
     found = judged("info", str(path))
     if found is None and run("info", str(path))[0] == 2:
         found = judged("generate", str(path), "--out", str(home / "out"), "-q")
@@ -204,8 +165,9 @@ def story(draw: random.Random, home: Path) -> str | None:
 
 
 def recipe(draw: random.Random, home: Path) -> str | None:
-    path = written(home / "recipe.yaml", mutated(RECIPE, draw))
-    return refused(lambda: TrainingRecipe.from_yaml(path))
+    kind, text = draw.choice([(TrainingRecipe, RECIPE), (DistillationRecipe, DISTILLATION)])
+    path = written(home / "recipe.yaml", mutated(text, draw))
+    return refused(lambda: kind.from_yaml(path))
 
 
 def classifier(draw: random.Random, home: Path) -> str | None:
@@ -214,7 +176,16 @@ def classifier(draw: random.Random, home: Path) -> str | None:
 
 
 def model(draw: random.Random, home: Path) -> str | None:
-    return refused(lambda: CausalModel.from_json(mutated(MODEL, draw)))
+    text = (_PLAIN if draw.random() < 0.5 else _PLAIN.with_target(draw.choice(TARGETS))).to_json()
+    wound = mutated if draw.random() < 0.5 else edited
+
+    def read() -> None:
+        found = CausalModel.from_json(wound(text, draw))
+        found.sample(2, seed=0)
+        for quantity in list(reported(found))[:3]:
+            quantity.of(found)
+
+    return refused(read)
 
 
 def pipeline(draw: random.Random, home: Path) -> str | None:
@@ -230,8 +201,8 @@ def pipeline(draw: random.Random, home: Path) -> str | None:
     if draw.random() < 0.2:
         replaced(victim, draw)
     else:
-        written(victim, mutated(victim.read_text(), draw))
-    return refused(lambda: describe(folder))
+        written(victim, (mutated if draw.random() < 0.4 else edited)(victim.read_text(), draw))
+    return refused(lambda: check_folder(folder))
 
 
 def command(draw: random.Random, home: Path) -> str | None:
@@ -243,46 +214,59 @@ def command(draw: random.Random, home: Path) -> str | None:
     return judged(*chosen)
 
 
-def replaced(path: Path, draw: random.Random) -> None:
-    """Something else where a file was."""
-    path.unlink()
-    kind = draw.randrange(6)
-    if kind == 0:
-        os.mkfifo(path)
-    elif kind == 1:
-        path.symlink_to(draw.choice(["/dev/zero", "/dev/urandom", path.name, "/nowhere"]))
-    elif kind == 2:
-        path.mkdir()
-    elif kind == 3:
-        path.write_bytes(b"")
-    elif kind == 4:
-        path.write_bytes(draw.randbytes(300))
-    else:
-        path.write_text(draw.choice(["[" * 100_000, "{}", "[]", "null", '{"a": NaN}', '"\\ud800"', "1" * 5000]))
-
-
 def dataset(draw: random.Random, home: Path) -> str | None:
     folder = home / "data"
     shutil.copytree(_dataset(), folder)
     for _ in range(draw.randint(1, 2)):
         victim = draw.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
         if victim.suffix in (".json", ".md") and draw.random() < 0.6:
-            written(victim, mutated(victim.read_text(), draw))
+            wound = edited if victim.suffix == ".json" and draw.random() < 0.6 else mutated
+            written(victim, wound(victim.read_text(), draw))
         elif draw.random() < 0.5:
             replaced(victim, draw)
         else:
-            content = bytearray(victim.read_bytes() or b"0")
-            content[draw.randrange(len(content))] ^= 1 << draw.randrange(8)
-            victim.write_bytes(content)
-    if draw.random() < 0.2:
-        (folder / draw.choice([".DS_Store", "manifests/\x1b[2J.json", "data/x.parquet", "dataset_infos.json"])).touch()
+            flipped(victim, draw)
+    if draw.random() < 0.3:
+        place = draw.choice(["", "manifests", "data", "data/mine", "ground_truth", "certificates", "figures"])
+        (folder / place).mkdir(exist_ok=True)
+        (folder / place / draw.choice([*NAMES, "x.parquet", "dataset_infos.json", ".huggingface.yaml"])).touch()
+    if draw.random() < 0.3:
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+            redigested(folder, "mine")
+    return _looked_at(folder, home)
+
+
+def forgery(draw: random.Random, home: Path) -> str | None:
+    folder = home / "data"
+    shutil.copytree(_dataset(), folder)
+    what = forged(folder, "mine", draw)
+    found = _looked_at(folder, home)
+    if found is None and run(*VERIFY, str(folder))[0] != 1:
+        found = "it passes"
+    return None if found is None else f"{what}: {found}"
+
+
+def vanishing(draw: random.Random, home: Path) -> str | None:
+    """A folder that somebody removes, or a part of it, while it is read."""
+    folder = home / "data"
+    shutil.copytree(_dataset(), folder)
+    victim = draw.choice([folder, *(path for path in folder.rglob("*") if path.is_dir())])
+    timer = threading.Timer(draw.uniform(0.0, 0.6), shutil.rmtree, (victim,), {"ignore_errors": True})
+    timer.start()
+    found = _looked_at(folder, home, kept=False)
+    timer.join()
+    return found
+
+
+def _looked_at(folder: Path, home: Path, *, kept: bool = True) -> str | None:
+    """What is wrong with how a folder is answered by everything that reads one."""
     from mmmi_hf import load
 
     before = sorted(folder.rglob("*"))
-    found = judged("verify", str(folder), "--no-write", "--rows", "2", "--rows-float64", "0", "-q")
-    found = found or refused(lambda: load(folder, "mine", cache_dir=home / "cache", progress=False))
-    found = found or judged("figures", str(folder), "--config", "other", "--out", str(home / "out"), "-q")
-    return found or (None if sorted(folder.rglob("*")) == before else "the folder was written to")
+    found = judged(*VERIFY, str(folder), kept=kept)
+    found = found or refused(lambda: load(folder, "mine", cache_dir=home / "cache", progress=False), kept=kept)
+    found = found or judged("figures", str(folder), "--config", "other", "--out", str(home / "out"), "-q", kept=kept)
+    return found or (None if not kept or sorted(folder.rglob("*")) == before else "the folder was written to")
 
 
 _MADE: list[Path] = []
@@ -299,7 +283,9 @@ def _dataset() -> Path:
     return _MADE[0]
 
 
-KINDS = {each.__name__: each for each in (story, recipe, classifier, model, pipeline, command, dataset)}
+KINDS = {
+    each.__name__: each for each in (story, recipe, classifier, model, pipeline, command, dataset, forgery, vanishing)
+}
 
 
 def fuzz(kind: str, number: int, seed: int) -> str | None:
@@ -314,7 +300,9 @@ def fuzz(kind: str, number: int, seed: int) -> str | None:
     before = signal.signal(signal.SIGALRM, late)
     signal.alarm(SECONDS)
     try:
-        return KINDS[kind](draw, home)
+        found = KINDS[kind](draw, home)
+        used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return found or (f"{used / 1e9:.1f} GB were used" if used > BYTES else None)
     except TooSlowError:
         return f"longer than {SECONDS} s"
     except Exception as error:
@@ -329,7 +317,7 @@ def fuzz(kind: str, number: int, seed: int) -> str | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=600, help="inputs of each kind")
+    parser.add_argument("--count", type=int, default=500, help="inputs of each kind")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=sorted(KINDS), action="append")
     parser.add_argument("--first", type=int, default=0, help="number of the first input")

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fuzz.fuzz import KINDS, fuzz
 
-COUNTS = {"dataset": 4, "command": 40}
+COUNTS = {"dataset": 4, "forgery": 4, "vanishing": 3, "pipeline": 20, "command": 40}
 
 
 @pytest.fixture(autouse=True)

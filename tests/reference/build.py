@@ -1,6 +1,6 @@
 """The API reference: a page of HTML for every public module.
 
-    python -m tests.reference.build build/docs    # what `make docs` does
+    python -m tests.reference.build    # into build/docs, as `make docs` does
 
 Owns which modules are public; what they offer is their `__all__`, and what is said of it its docstrings.
 """
@@ -8,7 +8,6 @@ Owns which modules are public; what they offer is their `__all__`, and what is s
 from __future__ import annotations
 
 import importlib
-import sys
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +22,8 @@ PUBLIC = (
     "mmmi_hf.causal",
     "mmmi_hf.causal.design",
     "mmmi_hf.causal.quantities",
+    "mmmi_hf.causal.shifts",
+    "mmmi_hf.causal.targets",
     "mmmi_hf.causal.templates",
     "mmmi_hf.flow",
     "mmmi_hf.dataset",
@@ -71,4 +72,5 @@ def build(folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    print(f"{len(build(Path(sys.argv[1])))} pages in {sys.argv[1]}; begin with index.html")
+    place = Path("build", "docs")
+    print(f"{len(build(place))} pages in {place}; begin with index.html")

@@ -272,7 +272,7 @@ def pairs_of(source: Source, cell: Cell, split: str, *, exact: bool) -> Pairs:
         ):
             raise ValueError(f"y of {config!r} is not what its causal model and seed give; the oracles do not know it")
         known = ExactPairs.of(model, latents, first, second)
-    return Pairs(*(_floating(columns[name]) for name in (first, second)), known)
+    return Pairs(_floating(columns[first]), _floating(columns[second]), known)
 
 
 def _floating(values: np.ndarray) -> np.ndarray:

@@ -76,7 +76,7 @@ def for_target(
         if TARGET not in quantity.blocks[-1]:
             plain[name] = value
             continue
-        nats = _inverted(name, quantity, value, lambda g, q=quantity: _READ[q.kind.word](made.seen(Line(g))))
+        nats = _inverted(name, quantity, value, _of_line(made, quantity))
         plain[f"I({','.join(quantity.blocks[0])};{TARGET})"] = nats
     if len(plain) < len(wanted):
         raise InvalidModelError("two wanted quantities say the same of the same modalities; give one of them")
@@ -91,6 +91,11 @@ def for_target(
         parameters=found.parameters,
         spec=spec,
     )
+
+
+def _of_line(made: LineTarget, quantity: Quantity) -> Callable[[float], float]:
+    """What the quantity is where modalities tell so many nats of the Gaussian y."""
+    return lambda nats: _READ[quantity.kind.word](made.seen(Line(nats)))
 
 
 def _inverted(name: str, quantity: Quantity, value: object, of: Callable[[float], float]) -> float:

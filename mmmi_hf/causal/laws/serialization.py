@@ -16,6 +16,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmmi_hf.causal.arguments import shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.laws.arrays import check_fields
 from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
@@ -49,7 +50,7 @@ def parse(text: str) -> dict[str, Any]:
         raise InvalidModelError(f"text is not a causal model: its field format must be {FORMAT!r}")
     if fields.get("version") != VERSION:
         raise InvalidModelError(
-            f"version is {fields.get('version')!r}, expected {VERSION}; use the release that wrote it"
+            f"version is {shown(fields.get('version'))}, expected {VERSION}; use the release that wrote it"
         )
     return fields
 
@@ -62,7 +63,7 @@ def read(fields: Mapping[str, Any]) -> Law:
     check_fields("the causal model", fields, ("format", "version", "kind", "shapes", *LAWS[kind].fields))
     shapes = fields["shapes"]
     if not isinstance(shapes, list):
-        raise InvalidModelError(f"shapes is {shapes!r}, expected a list of one shape per modality")
+        raise InvalidModelError(f"shapes is {shown(shapes)}, expected a list of one shape per modality")
     return LAWS[kind].read(shapes, fields)
 
 

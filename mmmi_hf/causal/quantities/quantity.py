@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mmmi_hf.causal.arguments import shown
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.model import CausalModel
 
@@ -93,18 +94,18 @@ def read_name(name: str, kinds: tuple[Kind, ...]) -> Quantity:
     candidates = [kind for kind in kinds if match is not None and kind.word == match["word"]]
     if match is None or not candidates:
         examples = ", ".join(dict.fromkeys(kind.example for kind in kinds))
-        raise InvalidQueryError(f"{name!r} is not a quantity; write e.g. {examples}")
+        raise InvalidQueryError(f"{shown(name)} is not a quantity; write e.g. {examples}")
     body, bar, condition = match["body"].partition("|")
     rest = match["rest"]
     kind = next((kind for kind in candidates if kind.conditional == bool(bar)), candidates[0])
     if bool(bar) and not kind.conditional:
         conditional = " and ".join(dict.fromkeys(kind.word for kind in kinds if kind.conditional))
-        raise InvalidQueryError(f"{name!r}: {kind.word} has no condition, and only {conditional} takes a condition")
+        raise InvalidQueryError(f"{shown(name)}: {kind.word} has none; only {conditional} takes a condition")
     if (rest is not None) != kind.excluding:
-        raise InvalidQueryError(f"{name!r} is not a quantity; write e.g. {kind.example}")
+        raise InvalidQueryError(f"{shown(name)} is not a quantity; write e.g. {kind.example}")
     blocks = tuple(_blocks(name, part) for part in body.split(";"))
     if len(blocks) != kind.arguments:
-        raise InvalidQueryError(f"{name!r}: {kind.word} takes {kind.arguments} argument(s) separated by ';'")
+        raise InvalidQueryError(f"{shown(name)}: {kind.word} takes {kind.arguments} argument(s) separated by ';'")
     left_out = () if rest is None else _blocks(name, rest)
     return kind.checked(kind.of(*blocks, given=_blocks(name, condition) if bar else (), without=left_out))
 
@@ -113,6 +114,6 @@ def _blocks(name: str, text: str) -> Names:
     blocks = tuple(block.strip() for block in text.split(","))
     if not all(blocks):
         raise InvalidQueryError(
-            f"{name!r} lacks a block before or after a separator; write e.g. I(x1,x2;y) or I(x1;x2|y)"
+            f"{shown(name)} lacks a block before or after a separator; write e.g. I(x1,x2;y) or I(x1;x2|y)"
         )
     return blocks

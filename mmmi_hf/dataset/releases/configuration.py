@@ -80,9 +80,9 @@ class MMMIConfig(datasets.BuilderConfig):
         rows: in all splits together (80 % train, 10 % validation, 10 % test).
         seed: of the latents; row r is drawn from the stream (seed, r).
         store_latents: also store the latents, columns z1 … zM.
-            store_posterior: of a target with classes, also store their exact probabilities given the row's modalities,
+        store_posterior: of a target with classes, also store their exact probabilities given the row's modalities,
             column y_posterior.
-            base_folder: of relative paths of pictures in `causal_model`; None for the working directory.
+        base_folder: of relative paths of pictures in `causal_model`; None for the working directory.
         data_dir, data_files: of `datasets`, of no meaning here.
 
     Raises:

@@ -37,7 +37,7 @@ def test_honest_latents_are_refused_as_seldom_as_stated(kind):
 
 @pytest.mark.slow
 @pytest.mark.statistical
-@pytest.mark.parametrize("n", [16, 64])
+@pytest.mark.parametrize("n", [16, 32, 64])
 @pytest.mark.parametrize("kind", ["whiten", "rms"])
 def test_honest_latents_are_refused_as_seldom_as_stated_at_small_levels(kind, n):
     repetitions = 20_000

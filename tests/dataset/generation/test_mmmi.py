@@ -36,7 +36,9 @@ def test_arrow_gives_a_dataset(small_config, tmp_path):
     assert data["test"]["row"] == list(range(63, 70))
     wanted = make_rows(small_config.replace(seed=3, store_latents=True), 0, 56)
     assert data["train"].with_format("arrow")[:].combine_chunks().equals(wanted.combine_chunks())
-    assert data["train"].info.description == "A small test configuration."
+    info = data["train"].info
+    assert (info.description, info.license) == ("A small test configuration.", "apache-2.0")
+    assert "2510.21686" in info.citation
 
 
 def test_what_lies_in_the_cache_is_told_apart_by_pipeline_and_rows(small_config, tmp_path):

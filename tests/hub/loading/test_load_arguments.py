@@ -41,6 +41,9 @@ def test_it_is_shown_in_one_short_line(two):
     assert "\n" not in shown
     assert "a 1.0.0 from a folder: train 48, validation 6, test 6 rows" in shown
     assert "files verified" in shown
+    info = found.dataset["train"].info
+    assert (info.license, info.homepage) == ("apache-2.0", "https://arxiv.org/abs/2510.21686")
+    assert "2510.21686" in info.citation
     assert next(iter(found.ground_truth)) in repr(found.ground_truth)
 
 

@@ -87,11 +87,16 @@ def test_publish_and_load_by_revision(hub, published, tiny, repo, tmp_path):
 
 BY_DIFFUSERS = """
 import torch
-import mmmi_hf.flow.pipeline
+from mmmi_hf import FlowMatchingPipeline
 from diffusers import DiffusionPipeline
-pipe = DiffusionPipeline.from_pretrained(args[0])
+pipe = DiffusionPipeline.from_pretrained(args[0], revision="v1.0.0")
 pipe.set_progress_bar_config(disable=True)
-print_json([type(pipe).__name__, pipe.digest, pipe.class_names, pipe(class_labels=1, num_images=2).images.shape])
+everyday = dict(class_labels=1, num_images=4)
+images = pipe(**everyday, generator=torch.Generator().manual_seed(7)).images
+pictures = pipe(**everyday, generator=torch.Generator().manual_seed(7), output_type="pil").images
+shown = torch.tensor([list(picture.getdata()) for picture in pictures])
+same = torch.equal(shown, ((images.flatten(1).clamp(-1, 1) + 1) * 127.5).round().long())
+print_json([type(pipe).__name__, pipe.digest, pipe.class_names, images.shape, pictures[0].size, same])
 """
 
 
@@ -103,7 +108,7 @@ def test_diffusers_loads_what_was_published(hub, published, tiny, repo, tmp_path
     hub.requests.clear()
     seen = run_alone(BY_DIFFUSERS, repo, env=environment(hub, tmp_path / "home", token=TOKEN)).value
     digest = FlowMatchingPipeline.from_pretrained(tiny).digest
-    assert seen == ["FlowMatchingPipeline", digest, ["shirt", "shoe"], [2, 1, 8, 8]]
+    assert seen == ["FlowMatchingPipeline", digest, ["shirt", "shoe"], [4, 1, 8, 8], [8, 8], True]
     assert not [path for _, path in hub.requests if path.endswith((".py", ".bin"))]
 
 
