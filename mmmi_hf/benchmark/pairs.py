@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from mmmi_hf.causal import CausalModel, Latents
 
 TARGET = "y"
+_SMALLEST, _LARGEST = 1e-12, 1e12
 Array = NDArray[np.floating[Any]]
 
 
@@ -43,6 +44,22 @@ class Pairs:
 
     def __len__(self) -> int:
         return len(self.a)
+
+    def check_content(self, label: str) -> None:
+        """Refuse blocks of which an estimate would be about float's ends, or nothing.
+
+        Raises:
+            ValueError: names the block, after `label`.
+        """
+        for name, values in (("a", self.a), ("b", self.b)):
+            if np.all(values == values[:1]):
+                raise ValueError(f"{label}: {name} is the same in all {len(values)} rows, so that it tells nothing")
+            size = float(np.abs(values).max())
+            if not _SMALLEST <= size <= _LARGEST:
+                raise ValueError(
+                    f"{label}: {name} has values up to {size:.1e}, expected {_SMALLEST:.0e} … {_LARGEST:.0e}: multiply "
+                    "it by a constant, which changes no information"
+                )
 
     def take(self, rows: NDArray[np.intp]) -> Pairs:
         """These rows, in this order."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from mmmi_hf.causal.arguments import read_number
+from mmmi_hf.causal.arguments import read_number, shown
 from mmmi_hf.causal.errors import InvalidModelError
 
 MOST_NATS = 170.0
@@ -58,5 +58,5 @@ def induced_pair_information(first: float, second: float) -> float:
 def _nats(mi: float) -> float:
     value = read_number("mi", mi, _EXPECTED)
     if not 0.0 <= value <= MOST_NATS:
-        raise InvalidModelError(f"mi is {mi!r}, expected {_EXPECTED}")
+        raise InvalidModelError(f"mi is {shown(mi)}, expected {_EXPECTED}")
     return value

@@ -21,6 +21,7 @@ from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
+from mmmi_hf.causal.laws.shifted.shifted_law import ShiftedLaw
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.laws.student.student_law import StudentLaw
 from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, read_query
@@ -125,6 +126,23 @@ class CausalModel:
             raise NotExactError(f"a {self._law.kind} model has no common scale; take one of eta, weights and mixing")
         return self.of_law(StudentLaw(self._law, dof, dimensions))
 
+    def with_shift(self, cause: int, scale: float) -> CausalModel:
+        """The model under do(ũ_k ~ N(0, scale²)), with latents standardised by the law without the intervention.
+
+        Whitened latents are then not N(0, I): a shift of known size, `shift_divergence`, that a flow meets as well.
+
+        Raises:
+            InvalidModelError: no such cause or no scale.
+            NotExactError: a model that is not made of causes and templates, or has a target already.
+        """
+        if not isinstance(self._law, StructuredLaw):
+            raise NotExactError(f"a {self._law.kind} model has no cause to shift; take one of eta, weights and mixing")
+        return self.of_law(ShiftedLaw(self._law, cause, scale))
+
+    def shift_divergence(self, blocks: Blocks) -> float:
+        """KL(do ‖ observed) of modalities in nats. Raises NotExactError where the model is of no intervention."""
+        return self._law.shift_divergence(self._modalities(blocks))
+
     @property
     def modalities(self) -> tuple[str, ...]:
         """x1 … xM."""
@@ -204,7 +222,7 @@ class CausalModel:
         return self._law.form(self._query(a, b, given)).variance()
 
     def sharpness(self, a: Blocks, b: Blocks) -> float:
-        """How fast the pointwise information changes at most with an error of a canonical variate of one block.
+        """How fast the pointwise information of a and b changes at most with an error of a canonical variate of one.
 
         Of jointly Gaussian blocks the largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
         """

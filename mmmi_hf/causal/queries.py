@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mmmi_hf.causal.arguments import Array
+from mmmi_hf.causal.arguments import Array, shown
 from mmmi_hf.causal.errors import InvalidQueryError
 
 TARGET = "y"
@@ -50,7 +50,7 @@ def read_blocks(argument: str, blocks: Blocks, known: Mapping[str, object]) -> t
     else:
         names = ()
     if not names:
-        raise InvalidQueryError(f"{argument} is {blocks!r}, expected a block's name or several: {_listed(known)}")
+        raise InvalidQueryError(f"{argument} is {shown(blocks)}, expected a block's name or several: {_listed(known)}")
     for name in names:
         if not isinstance(name, str) or name not in known:
             raise InvalidQueryError(f"{argument} names {name!r}, expected blocks of this model: {_listed(known)}")

@@ -24,6 +24,7 @@ from mmmi_hf.causal.arguments import (
     read_numbers,
     read_shapes,
     read_whole,
+    shown,
 )
 from mmmi_hf.causal.closed_forms import weight_for_target_information
 from mmmi_hf.causal.errors import InvalidModelError
@@ -116,7 +117,7 @@ def two_telescopes(
         InvalidModelError: another target, or coefficients, shapes or templates that define no density.
     """
     if target not in (None, "mass", "atmosphere"):
-        raise InvalidModelError(f"target is {target!r}, expected 'mass', 'atmosphere' or None")
+        raise InvalidModelError(f"target is {shown(target)}, expected 'mass', 'atmosphere' or None")
     paired = isinstance(mass_templates, (list, tuple)) and len(mass_templates) == 2
     pair = mass_templates if paired and not _is_array(mass_templates, shape) else (mass_templates, mass_templates)
     return CausalModel(
@@ -279,7 +280,7 @@ def _mask(name: str, values: ArrayLike | None, shape: tuple[int, ...]) -> Array:
 def _decay(name: str, value: float) -> float:
     number = read_number(name, value, "a number above 0")
     if number <= 0.0:
-        raise InvalidModelError(f"{name} is {value!r}, expected a number above 0")
+        raise InvalidModelError(f"{name} is {shown(value)}, expected a number above 0")
     return number
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import math
 import os
 import re
+import shutil
+import textwrap
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmmi_hf.common.places import PlaceError, place
+from mmmi_hf.common.terminal import table_lines
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.format.certificate_record import QuantityBounds
@@ -125,18 +128,18 @@ def _nats(value: float) -> str:
 
 
 def print_table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, right: tuple[int, ...] = ()) -> None:
-    widths = [max(len(row[i]) for row in (header, *rows)) for i in range(len(header))]
+    """A table as wide as the terminal at most; 80 columns where there is none."""
+    typer.echo("\n".join(table_lines(header, rows, right=right, width=columns())))
 
-    def line(row: tuple[str, ...]) -> str:
-        cells = (
-            cell.rjust(w) if i in right else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        )
-        return "  ".join(cells).rstrip()
 
-    typer.echo(line(header))
-    typer.echo("  ".join("─" * width for width in widths))
-    for row in rows:
-        typer.echo(line(row))
+def columns() -> int:
+    """Characters of a line of the terminal."""
+    return shutil.get_terminal_size().columns
+
+
+def print_text(text: str, *, indent: str = "") -> None:
+    """Text in lines of the terminal; what follows the first one is indented."""
+    typer.echo(textwrap.fill(text, columns(), subsequent_indent=indent, break_long_words=False, break_on_hyphens=False))
 
 
 def quieten_libraries(quiet: bool) -> None:

@@ -15,6 +15,7 @@ from mmmi_hf.cli.application import (
     app,
     duration,
     print_quantities,
+    print_text,
     quieten_libraries,
     size_line,
 )
@@ -73,7 +74,7 @@ def info(
     from mmmi_hf.causal.quantities import read
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.generation.cost import Size
-    from mmmi_hf.dataset.releases.registry import get_configuration
+    from mmmi_hf.dataset.releases.registry import class_name, get_configuration
 
     chosen = get_configuration(config)
     values = {q: read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
@@ -83,10 +84,12 @@ def info(
         summary |= {"rows": size.rows, "bytes": size.bytes, "files": size.files}
         typer.echo(json.dumps(summary | ({"seconds": round(_seconds(chosen), 1)} if timed else {}), indent=2))
         return
-    typer.echo(textwrap.fill(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}", 80))
+    print_text(f"{chosen.name} {chosen.version}: {chosen.description or 'no description'}", indent="  ")
     for name, modality in zip(chosen.model.modalities, chosen.modalities, strict=True):
         shape = "×".join(map(str, chosen.model.shapes[name]))
-        label = "" if modality.class_label is None else f", class {modality.class_label}"
+        named = class_name(modality.pipeline, modality.class_label)
+        label = f", class {modality.class_label}" if modality.class_label is not None else ""
+        label += f" ({named})" if named and not named.startswith("class ") else ""
         typer.echo(f"  {name}: {shape}, pipeline {modality.pipeline}{label}")
     typer.echo(f"  seed {chosen.seed}, latents {chosen.standardize}")
     typer.echo(f"  {size_line(size.rows, size.bytes, size.files)}\n")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, whole
+from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, print_text, whole
 from mmmi_hf.common.places import place
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
@@ -43,6 +43,13 @@ def design(
         list[str] | None,
         typer.Option(
             help="Shape of every modality, e.g. 1,32,32; repeated: one per modality. Default: the pipeline's."
+        ),
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help='What y is made of, as in YAML: "classes: {quantiles: 2}", "parity: {causes: [0, 1]}", …; then '
+            '"bayes_accuracy(x1;y)=0.8", bayes_log_loss and r2_ceiling may be wanted too.'
         ),
     ] = None,
     modalities: Annotated[int | None, typer.Option(help="Number of modalities; default: as many as are named.")] = None,
@@ -93,8 +100,13 @@ def design(
     if story is None:
         if solve_for or fixed or within or root:
             raise typer.BadParameter("--solve-for, --set, --within and --root need --story", param_hint="--story")
-        found = inverse.for_values(chosen, wanted, modalities=modalities)
+        if target is None:
+            found = inverse.for_values(chosen, wanted, modalities=modalities)
+        else:
+            found = inverse.for_target(chosen, wanted, _target(target), modalities=modalities)
     else:
+        if target is not None:
+            raise typer.BadParameter("a story has no --target; write it into the file", param_hint="--target")
         if solve_for is None:
             raise typer.BadParameter("say which parameter to find, e.g. --solve-for beta", param_hint="--solve-for")
         arguments = dict(_argument(text) for text in fixed or [])
@@ -132,25 +144,43 @@ def _print(found: Design, values: dict[str, float], out: Path | None, form: Form
     alike = f"{len(shapes)} modalities of {shapes['x1']}" if len(set(shapes.values())) == 1 else ""
     typer.echo(f"{found.family}: {alike or ', '.join(f'{name} {shape}' for name, shape in shapes.items())}\n")
     print_table(
-        ("wanted", "nats", "achieved"),
+        ("wanted", "nats" if found.model.target is None else "value", "achieved"),
         [(name, f"{value:.9g}", f"{found.achieved[name]:.12g}") for name, value in found.wanted.items()],
         right=(1, 2),
     )
     typer.echo("\nCoefficients\n")
-    print_table(*_coefficients(model))
+    header, coefficients = _coefficients(model)
+    print_table(header, coefficients, right=tuple(range(1, len(header))))
     for line in _templates(found):
-        typer.echo(line)
+        print_text(line, indent="    ")
     typer.echo("\nChosen, where the wanted values leave it open\n")
     for choice in found.choices:
-        typer.echo(f"  - {choice}")
+        print_text(f"  - {choice}", indent="    ")
     typer.echo("\nInformation\n")
-    few = len(shapes) <= _FEW
-    informations = {name: value for name, value in values.items() if name.startswith("I(") and (few or "|" not in name)}
-    print_table(("quantity", "nats"), [(name, f"{value:.6f}") for name, value in informations.items()], right=(1,))
+    few, wanted = len(shapes) <= _FEW, {_plain(name) for name in found.wanted}
+    informations = [(name, f"{value:.6f}") for name, value in values.items() if name.startswith("I(")]
+    chosen = [row for row in informations if few or _plain(row[0]) in wanted or (";y)" in row[0] and "|" not in row[0])]
+    print_table(("quantity", "nats"), chosen, right=(1,))
+    if len(chosen) < len(informations):
+        typer.echo("\n`--format json` has those of all pairs of modalities, too.")
     if out is not None:
         typer.echo(f"\nWritten to {out}. Make it with:\n\n    mmmi-hf generate {out} --out DIR")
     else:
         typer.echo("\n--out story.yaml writes it for `mmmi-hf generate`.")
+
+
+def _target(text: str) -> Any:
+    """A target in YAML."""
+    from mmmi_hf.common.yaml_files import parse
+
+    try:
+        return parse(text).data
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not YAML: {error}", param_hint="--target") from error
+
+
+def _plain(quantity: str) -> str:
+    return quantity.replace(" ", "")
 
 
 def _templates(found: Design) -> list[str]:

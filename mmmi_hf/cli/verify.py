@@ -16,12 +16,13 @@ from mmmi_hf.cli.application import (
     app,
     bound_texts,
     print_table,
+    print_text,
     quieten_libraries,
     time_line,
 )
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certification import Certificate
+    from mmmi_hf.dataset.certificate.measurement import Certificate
 
 
 @app.command()
@@ -99,21 +100,20 @@ def print_certificate(certificate: Certificate) -> None:
     if not certificate.valid or record is None:
         typer.echo(f"{certificate.config}: REFUSED")
         for reason in certificate.reasons:
-            typer.echo(f"  - {reason}")
+            print_text(f"  - {reason}", indent="    ")
         return
     from mmmi_hf.dataset.cards.text import bound_sentences
 
     sample = record.sample
     how = "compared with the latents of (seed, row)" if record.replayed else "tested without the seed"
     picked = "" if sample.chosen_seed is None else f", picked with the number {sample.chosen_seed},"
-    typer.echo(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
+    print_text(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
     if record.replays is not None:
-        typer.echo(
-            f"  {sample.rows_replayed:,} rows were made again: {record.replays.equal:,} are the same bit for bit, the "
-            f"others within {record.replays.largest:.1e}."
-        )
+        again, equal = sample.rows_replayed, record.replays.equal
+        within = "" if equal == again else f" in {equal:,}, within {record.replays.largest:.1e} in the others"
+        print_text(f"  {again:,} rows were made again and are the same, bit for bit{within}.", indent="  ")
     for difference in certificate.differs_from_release:
-        typer.echo(f"  differs from the release: {difference}")
+        print_text(f"  differs from the release: {difference}", indent="    ")
     typer.echo()
     errors = [
         (name, kind, _error(entry.median), _error(entry.max), f"{entry.failed} of {entry.rows}")
@@ -129,12 +129,16 @@ def print_certificate(certificate: Certificate) -> None:
     ]
     if bounds:
         floor, measured = bound_sentences(record)
-        typer.echo(f"Lower bounds in nats, all of a kind together:\n  {floor};\n  {measured}.\n")
+        typer.echo("Lower bounds in nats, all of a kind together:")
+        print_text(f"  {floor};", indent="  ")
+        print_text(f"  {measured}.", indent="  ")
+        typer.echo()
         print_table(("quantity", "analytic", *BOUNDS), bounds, right=(1, 2, 3, 4, 5))
     else:
         typer.echo("No lower bounds: that takes at least 32 rows.")
     share = f"{sample.unseen_share:.2%}"
-    typer.echo(f"\nBad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
+    typer.echo()
+    print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
     typer.echo(f"Time: {time_line(certificate.seconds)}.")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")

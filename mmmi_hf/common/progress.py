@@ -5,6 +5,7 @@ Owns how progress looks. Imports no other module of this room.
 
 from __future__ import annotations
 
+import shutil
 import sys
 from typing import Any, TextIO
 
@@ -12,6 +13,8 @@ from tqdm.auto import tqdm
 from tqdm.std import tqdm as terminal_tqdm
 
 SECONDS_BETWEEN_LINES = 5.0
+_LEAST, _NUMBERS = 16, 56
+"""Characters that a description may have in any case, and those of the numbers beside it."""
 _LINE = "{desc}: {n:,.0f} of {total:,} {unit}s, {rate_fmt}, {remaining} left"
 
 
@@ -22,8 +25,9 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
         description, total, initial, unit: as tqdm has them.
         shown: False for no output at all.
     """
+    room = max(_LEAST, shutil.get_terminal_size().columns - _NUMBERS)
     settings: dict[str, Any] = {
-        "desc": description,
+        "desc": description if len(description) <= room else f"{description[: room - 1]}…",
         "total": total,
         "initial": initial,
         "unit": unit,
@@ -31,11 +35,11 @@ def progress_bar(description: str, total: int, *, initial: float = 0, unit: str 
         "smoothing": 0.0,  # of the whole run: a smoothed rate leaves out the time in which nothing was finished
     }
     if sys.stderr.isatty() or "ipykernel" in sys.modules:
-        return tqdm(**settings)
+        return tqdm(**settings, dynamic_ncols=True)
     if shown:
         print(f"{description}: {initial:,.0f} of {total:,} {unit}s", file=sys.stderr)
     return terminal_tqdm(
-        **settings,
+        **settings | {"desc": description},
         file=_Lines(sys.stderr),
         bar_format=_LINE,
         mininterval=SECONDS_BETWEEN_LINES,

@@ -1,7 +1,7 @@
 """What is told to people, on terminals and in logs: nothing moves the cursor, no secret of an address stands in it.
 
 Owns the escaping of what files, folders and servers are called, and the removal of user information from URLs, also in
-what the Hub's clients log and raise. Imports the standard library only.
+what the Hub's clients log and raise; and tables that fit a terminal. Imports the standard library only.
 """
 
 from __future__ import annotations
@@ -9,12 +9,17 @@ from __future__ import annotations
 import logging
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 CLIENTS = ("huggingface_hub", "httpx", "httpcore", "datasets", "fsspec", "diffusers")
 """Whose loggers are told to leave users out; httpx2 and httpcore2 begin alike."""
+Row = Sequence[str]
+_GAP = "  "
+_LEAST = 8
+"""Columns of text are wrapped to this width, or to their longest piece, and no further."""
+_PIECES = re.compile(r"[^\s,;/-]*[,;/-]+|[^\s,;/-]+|\s+")
 _USER = re.compile(r"(?<=://)[^/?#\s'\"]*@")
 _HIDDEN = {"Cc", "Cs", "Zl", "Zp"}
 """Control characters, lone surrogates, and what ends a line without looking so."""
@@ -109,3 +114,92 @@ def hide_users(error: BaseException) -> None:
             if isinstance(value, str):
                 setattr(one, name, without_user(value))
         waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+
+
+def table_lines(header: Row, rows: Sequence[Row], *, right: Collection[int] = (), width: int = 80) -> list[str]:
+    """A table, its header and a rule on top, in lines of at most `width` characters where words allow it.
+
+    What is too wide is made narrower in this order: headers are wrapped, then columns of text, the widest first; and
+    what still does not fit is continued in tables below, each with the first column.
+
+    Args:
+        header, rows: cells.
+        right: numbers of the columns that are aligned on the right: numbers, which are never wrapped.
+        width: characters of a line.
+
+    >>> print(*table_lines(("of", "nats, at least"), [("x1", "0.5")], right=(1,), width=14), sep="\\n")
+    of    nats,
+       at least
+    ──  ────────
+    x1       0.5
+    """
+    natural = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    if _total(natural) <= width:
+        return _drawn(header, rows, natural, right)
+    widths = [max(map(len, [*_words(header[i]), *(row[i] for row in rows)])) for i in range(len(header))]
+    text = [i for i in range(len(header)) if i not in right]
+    least = {i: max([_LEAST, *(len(piece) for row in (header, *rows) for piece in _pieces(row[i]))]) for i in text}
+    while _total(widths) > width and (wide := [i for i in text if widths[i] > least[i]]):
+        widths[max(wide, key=lambda i: widths[i])] -= 1
+    lines: list[str] = []
+    for columns in _panels(widths, width):
+        lines += [""] if lines else []
+        chosen = [[row[i] for i in columns] for row in (header, *rows)]
+        aligned = [place for place, i in enumerate(columns) if i in right]
+        lines += _drawn(chosen[0], chosen[1:], [widths[i] for i in columns], aligned)
+    return lines
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + len(_GAP) * (len(widths) - 1)
+
+
+def _panels(widths: Sequence[int], width: int) -> list[list[int]]:
+    """The columns of each table, the first one in all."""
+    panels = [[0]]
+    for i in range(1, len(widths)):
+        if len(panels[-1]) > 1 and _total([widths[j] for j in (*panels[-1], i)]) > width:
+            panels.append([0])
+        panels[-1].append(i)
+    return panels
+
+
+def _drawn(header: Row, rows: Sequence[Row], widths: Sequence[int], right: Collection[int]) -> list[str]:
+    rule = _GAP.join("─" * width for width in widths)
+    top = [_wrapped(cell, width, words=True) for cell, width in zip(header, widths, strict=True)]
+    below = [[_wrapped(cell, width) for cell, width in zip(row, widths, strict=True)] for row in rows]
+    return [*_aligned(top, widths, right), rule, *(line for row in below for line in _aligned(row, widths, right))]
+
+
+def _aligned(cells: Sequence[list[str]], widths: Sequence[int], right: Collection[int]) -> list[str]:
+    lines = []
+    for n in range(max(map(len, cells))):
+        parts = [cell[n] if n < len(cell) else "" for cell in cells]
+        lines.append(
+            _GAP.join(
+                part.rjust(width) if i in right else part.ljust(width)
+                for i, (part, width) in enumerate(zip(parts, widths, strict=True))
+            ).rstrip()
+        )
+    return lines
+
+
+def _words(text: str) -> list[str]:
+    return text.split() or [""]
+
+
+def _pieces(text: str) -> list[str]:
+    return _PIECES.findall(text)
+
+
+def _wrapped(text: str, width: int, *, words: bool = False) -> list[str]:
+    """A cell in lines; broken where its pieces meet, or between words only."""
+    if len(text) <= width:
+        return [text]
+    lines = [""]
+    for piece in re.findall(r"\S+|\s+", text) if words else _pieces(text):
+        if lines[-1] and len(lines[-1]) + len(piece.rstrip()) > width:
+            lines[-1] = lines[-1].rstrip()
+            lines.append("")
+        lines[-1] += piece if lines[-1] else piece.lstrip()
+    return [line.rstrip() for line in lines]

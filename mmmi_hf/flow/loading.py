@@ -82,7 +82,8 @@ def _check_kinds(fields: Mapping[str, Any]) -> None:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+    text = " ".join(str(error).split())
+    return text if len(text) <= 200 else f"{text[:200]}…"
 
 
 @contextlib.contextmanager

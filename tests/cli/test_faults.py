@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mmmi_hf.cli.extension import NAME
+from tests.support import generate
 
 STORY = """\
 modalities: [{pipeline: identity}, {pipeline: identity}]
@@ -149,8 +150,40 @@ def test_names_of_files_rewrite_no_screen(run, story, tmp_path):
     assert "\\x1b[1A" in out + err
 
 
-def test_list_fits_the_terminal(run):
-    assert max(map(len, run("list")[1].splitlines())) <= 80
+TEN = ("--story", "decaying_modalities", "--solve-for", "beta", "--set", "alpha=1.4", "--shape", "1,4,4")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("list",),
+        ("info", "decaying-modalities-alpha1.4-beta1.4"),
+        ("design", "--want", "I(x5;y)=0.5", *TEN),
+        ("design", "--want", "I(x1;y)=1", "--want", "I(x1;x2)=0.1", "--shape", "1,4,4", "--modalities", "9"),
+        ("figures", "common-cause-1.0", "--out", "a-folder-with-a-long-name/and-another-one", "-q"),
+    ],
+)
+def test_what_is_printed_fits_the_terminal(run, words, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(*words)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+
+
+def test_what_generate_and_verify_print_fits_the_terminal(run, story, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    story.write_text(
+        STORY.replace("[1, 4, 4]", "[1, 4, 4], modalities: 3")
+        .replace("rows: 20", "rows: 70")
+        .replace("[{pipeline: identity}, ", "[{pipeline: asinh}, {pipeline: identity}, ")
+    )
+    for words in (("generate", "story.yaml", "--out", "d", "--no-figures", "-q"), ("verify", "d", "--no-write", "-q")):
+        code, out, err = run(*words)
+        assert code == 0, err
+        assert "8 bits" in out
+        assert max(map(len, out.splitlines())) <= 80
 
 
 def test_the_hubs_own_program_finds_ours(tmp_path):
@@ -167,10 +200,14 @@ def test_the_hubs_own_program_finds_ours(tmp_path):
 
 
 def test_reading_needs_nothing_of_linux(story, tmp_path):
+    folder = generate(story, tmp_path / "d", certify=False).folder
     program = f"""
 import sys
-sys.modules["fcntl"] = None
+for name in ("fcntl", "grp", "resource"):
+    sys.modules[name] = None
 from mmmi_hf import cli, load
+found = load({str(folder)!r}, cache_dir={str(tmp_path / "cache")!r}, progress=False)
+assert len(next(found.numpy_batches(split="train"))["y"])
 for arguments in (
     ["list"],
     ["info", {str(story)!r}],

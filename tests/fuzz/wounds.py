@@ -119,7 +119,10 @@ def mutated(text: str, draw: random.Random) -> str:
 
 def edited(text: str, draw: random.Random) -> str:
     """JSON in which one field, however deep, is something else, gone, renamed or one too many."""
-    content = json.loads(text)
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError):
+        return mutated(text, draw)
     places: list[tuple[Any, Any]] = []
 
     def visit(node: Any) -> None:
@@ -195,6 +198,8 @@ def redigested(folder: Path, config: str) -> None:
     manifest = folder / "manifests" / f"{config}.json"
     content = json.loads(manifest.read_text())
     for entry in content["files"]:
+        if not (folder / entry["path"]).is_file():
+            continue
         found = (folder / entry["path"]).read_bytes()
         entry |= {"bytes": len(found), "sha256": hashlib.sha256(found).hexdigest()}
     manifest.write_text(json.dumps(content))

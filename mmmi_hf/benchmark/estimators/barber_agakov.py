@@ -10,21 +10,24 @@ import torch
 from torch import nn
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
-from mmmi_hf.benchmark.networks.critics import Standardize, encoder
+from mmmi_hf.benchmark.networks.critics import Standardize, Whiten, encoder
 from mmmi_hf.benchmark.networks.tensors import tensors
 from mmmi_hf.benchmark.networks.training import Training, fit_network, seeded
 from mmmi_hf.benchmark.pairs import Pairs
+
+_ROWS_OF_A_COORDINATE = 20
 
 
 @register_estimator("ba")
 @final
 @dataclass
 class BarberAgakov(Estimator):
-    """E[ln q(b|a) − ln q(b)] with normal q of diagonal covariance (Barber and Agakov 2003).
+    """E[ln q(b|a) − ln q(b)] with normal q (Barber and Agakov 2003).
 
-    The smaller of the two blocks is predicted. q(b) is fitted to the training rows, and its mean of ln q(b) stands for
-    −H(b): a lower bound where b is normal with independent coordinates, as whitened latents and y are, and a difference
-    of entropies without a sign elsewhere.
+    The smaller of the two blocks is predicted, in coordinates in which the training rows have the covariance 1; q(b|a)
+    has a diagonal covariance there. q(b) is fitted to the training rows, and its mean of ln q(b) stands for −H(b): a
+    lower bound where b is normal, and a difference of entropies without a sign elsewhere. Where there are fewer than
+    20 training rows for a coordinate, as of images, coordinates are scaled one by one, and have to be independent.
     """
 
     order = 110
@@ -38,10 +41,12 @@ class BarberAgakov(Estimator):
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         recipe = self.training
         a, b = self._sides(train)
-        outputs = b[0].numel()
+        size = b[0].numel()
+        scaled = Whiten(b) if len(b) >= _ROWS_OF_A_COORDINATE * size else Standardize(b)
+        outputs = scaled(b[:1]).numel()
         with seeded(seed):
             predict = encoder(a.shape[1:], recipe.encoder, width=recipe.width, layers=recipe.layers, outputs=outputs)
-        self._network = _Conditional(Standardize(a), Standardize(b), predict, outputs)
+        self._network = _Conditional(Standardize(a), scaled, predict, outputs)
         held = self._sides(validation)
         return fit_network(
             self._network,
@@ -64,9 +69,9 @@ class BarberAgakov(Estimator):
 
 
 class _Conditional(nn.Module):
-    """ln q(b|a) − ln q(b) of every row, in standardised coordinates (the Jacobian cancels)."""
+    """ln q(b|a) − ln q(b) of every row, in scaled coordinates (the Jacobian cancels)."""
 
-    def __init__(self, first: Standardize, second: Standardize, predict: nn.Module, outputs: int) -> None:
+    def __init__(self, first: Standardize, second: Standardize | Whiten, predict: nn.Module, outputs: int) -> None:
         super().__init__()
         self.first, self.second, self.predict = first, second, predict
         self.log_deviation = nn.Parameter(torch.zeros(outputs))

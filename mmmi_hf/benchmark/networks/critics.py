@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ENCODERS = ("auto", "mlp", "conv")
 CRITICS = ("separable", "joint")
+_NOTHING = 1e-10
 
 
 class Standardize(nn.Module):
@@ -35,6 +36,29 @@ class Standardize(nn.Module):
 
     def forward(self, rows: torch.Tensor) -> torch.Tensor:
         return (rows - self.mean) / self.deviation
+
+
+class Whiten(nn.Module):
+    """x → Λ^(−1/2) Vᵀ (x − mean) with the eigenvalues and vectors of the rows' covariance, (n, kept).
+
+    Directions in which the rows do not vary are left out.
+    """
+
+    mean: torch.Tensor
+    factor: torch.Tensor
+
+    def __init__(self, rows: torch.Tensor) -> None:
+        super().__init__()
+        flat = rows.flatten(1).double()
+        mean = flat.mean(dim=0)
+        values, vectors = torch.linalg.eigh((flat - mean).T @ (flat - mean) / (len(flat) - 1))
+        kept = values > _NOTHING * values[-1]
+        self.register_buffer("mean", mean.to(rows.dtype))
+        self.register_buffer("factor", (vectors[:, kept] * values[kept].rsqrt()).to(rows.dtype))
+
+    def forward(self, rows: torch.Tensor) -> torch.Tensor:
+        whitened: torch.Tensor = (rows.flatten(1) - self.mean) @ self.factor
+        return whitened
 
 
 def perceptron(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequential:

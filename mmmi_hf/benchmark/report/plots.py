@@ -38,6 +38,7 @@ def truth_figure(rows: Sequence[Record], title: str) -> Figure:
     bottom, ceiling = max(bottom, -0.6 * top), min(ceiling, 1.8 * top)
     for name, axes in zip(names, panels, strict=True):
         axes.plot([0, top], [0, top], color=style.GREY, lw=1, zorder=1)
+        left_out = 0
         for null, marker, colour in ((False, "o", style.BLUE), (True, "x", style.VERMILLION)):
             mine = [row for row in shown if row["estimator"] == name and row["null"] is null]
             if not mine:
@@ -56,10 +57,9 @@ def truth_figure(rows: Sequence[Record], title: str) -> Figure:
                 zorder=3,
                 label="null" if null else None,
             )
-            outside = sum(not bottom <= float(value) <= ceiling for value in y)
-            if outside:
-                axes.text(0.97, 0.03, f"{outside} outside", transform=axes.transAxes, ha="right", fontsize=7.5)
-        axes.set(title=name, xlim=(-0.04 * top, top), ylim=(bottom, ceiling))
+            left_out += sum(not bottom <= float(value) <= ceiling for value in y)
+        heading = f"{name}\n({left_out} outside)" if left_out else name  # in the panel it would lie on the data
+        axes.set(title=heading, xlim=(-0.04 * top, top), ylim=(bottom, ceiling))
     with_null = [axes for axes in panels if axes.get_legend_handles_labels()[1]]
     if with_null:
         with_null[0].legend(loc="upper left")

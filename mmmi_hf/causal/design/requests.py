@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from mmmi_hf.causal.arguments import read_whole
+from mmmi_hf.causal.arguments import read_whole, shown
 from mmmi_hf.causal.closed_forms import induced_pair_information
 from mmmi_hf.causal.design.results import TOLERANCE, read_nats
 from mmmi_hf.causal.design.search import joint_information, search_target
@@ -243,5 +243,5 @@ def _number(block: str) -> int:
         return -1
     digits = block.removeprefix("x")
     if not (block.startswith("x") and digits.isdecimal() and not digits.startswith("0")):
-        raise InvalidModelError(f"{block!r} is no block of a model; blocks are x1, x2, … and y")
+        raise InvalidModelError(f"{shown(block)} is no block of a model; blocks are x1, x2, … and y")
     return int(digits) - 1

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import stories
-from mmmi_hf.causal.arguments import read_finite
+from mmmi_hf.causal.arguments import read_finite, shown
 from mmmi_hf.causal.canonical import EPSILON
 from mmmi_hf.causal.design.results import TOLERANCE, Design, checked
 from mmmi_hf.causal.errors import InfeasibleError, InfiniteInformationError, InvalidModelError
@@ -69,7 +69,9 @@ def solve(
     if not roots:
         raise search.refusal(points)
     if not is_whole(root, 0) or root >= len(roots):
-        raise InvalidModelError(f"root is {root!r}, expected 0 … {len(roots) - 1}: {len(roots)} solution(s) were found")
+        raise InvalidModelError(
+            f"root is {shown(root)}, expected 0 … {len(roots) - 1}: {len(roots)} solution(s) were found"
+        )
     values = [{parameter: value} for value in roots]
     arguments = {**fixed, parameter: roots[root]}
     plain = isinstance(shape, (list, tuple)) and all(isinstance(v, (bool, int, float, str)) for v in fixed.values())
@@ -109,12 +111,12 @@ class _Search:
         cls, story: str, shape: Any, wanted: Mapping[str, float], parameter: str, within: Any, fixed: dict[str, Any]
     ) -> _Search:
         if story not in stories.__all__:
-            raise InvalidModelError(f"story is {story!r}, expected one of {', '.join(stories.__all__)}")
+            raise InvalidModelError(f"story is {shown(story)}, expected one of {', '.join(stories.__all__)}")
         function = getattr(stories, story)
         known = inspect.signature(function).parameters
         free = [name for name in COEFFICIENTS if name in known]
         if parameter not in free:
-            raise InvalidModelError(f"parameter is {parameter!r}, expected one of {', '.join(free)} for {story}")
+            raise InvalidModelError(f"parameter is {shown(parameter)}, expected one of {', '.join(free)} for {story}")
         if len(wanted) != 1:
             raise InvalidModelError(f"wanted has {len(wanted)} quantities, expected one for one parameter")
         for name in fixed:
@@ -295,7 +297,7 @@ def _range(parameter: str, within: Any) -> tuple[float, float]:
     except (TypeError, ValueError):
         low = high = math.nan
     if not 0.0 <= low < high:
-        raise InvalidModelError(f"within is {within!r}, expected two numbers, 0 ≤ low < high")
+        raise InvalidModelError(f"within is {shown(within)}, expected two numbers, 0 ≤ low < high")
     return low, high
 
 

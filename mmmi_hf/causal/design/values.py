@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mmmi_hf.causal.arguments import Array, Shape, read_shapes
+from mmmi_hf.causal.arguments import Array, Shape, read_shapes, shown
 from mmmi_hf.causal.closed_forms import signal_for_pair_information, weight_for_target_information
 from mmmi_hf.causal.design.opposed import opposed
 from mmmi_hf.causal.design.requests import Wanted, read_wanted
@@ -83,7 +83,7 @@ def for_matrix(shape: Any, pairs: ArrayLike, *, target: ArrayLike = 0.0) -> Desi
     try:
         matrix, to_target = np.array(pairs, dtype=np.float64), np.asarray(target, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InvalidModelError(f"pairs is {pairs!r}, expected a symmetric matrix of nats") from None
+        raise InvalidModelError(f"pairs is {shown(pairs)}, expected a symmetric matrix of nats") from None
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or len(matrix) < 2:
         raise InvalidModelError(f"pairs has shape {matrix.shape}, expected (M, M) with at least two modalities")
     count = len(matrix)

@@ -7,6 +7,7 @@ Fields: format, version, kind, shapes, and those of the kind. Kind "structured" 
 (each distinct once) and template_index (per modality and cause, its place in templates or null). Kind "matrix" has
 matrix. Kind "categorical" has probabilities, means, templates (one per modality).
 Kind "student" has those of "structured", dof and dimensions (null for all).
+Kind "shifted" has those of "structured", cause and scale.
 """
 
 from __future__ import annotations
@@ -15,17 +16,21 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mmmi_hf.causal.arguments import shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.laws.arrays import check_fields
 from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import Law
+from mmmi_hf.causal.laws.shifted.shifted_law import ShiftedLaw
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.laws.student.student_law import StudentLaw
 
 FORMAT = "mmmi_hf.causal_model"
 VERSION = 1
-LAWS: dict[str, type[Law]] = {law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw)}
+LAWS: dict[str, type[Law]] = {
+    law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw, ShiftedLaw)
+}
 """Every kind of law: a new one is a folder beside these, and a word here."""
 
 
@@ -45,7 +50,7 @@ def parse(text: str) -> dict[str, Any]:
         raise InvalidModelError(f"text is not a causal model: its field format must be {FORMAT!r}")
     if fields.get("version") != VERSION:
         raise InvalidModelError(
-            f"version is {fields.get('version')!r}, expected {VERSION}; use the release that wrote it"
+            f"version is {shown(fields.get('version'))}, expected {VERSION}; use the release that wrote it"
         )
     return fields
 
@@ -58,7 +63,7 @@ def read(fields: Mapping[str, Any]) -> Law:
     check_fields("the causal model", fields, ("format", "version", "kind", "shapes", *LAWS[kind].fields))
     shapes = fields["shapes"]
     if not isinstance(shapes, list):
-        raise InvalidModelError(f"shapes is {shapes!r}, expected a list of one shape per modality")
+        raise InvalidModelError(f"shapes is {shown(shapes)}, expected a list of one shape per modality")
     return LAWS[kind].read(shapes, fields)
 
 

@@ -25,7 +25,7 @@ def read_noise(classes: int, flip: Any, noise: Any) -> Array | None:
         InvalidModelError: both are given, or they are no probabilities.
     """
     if flip is not None and noise is not None:
-        raise InvalidModelError(f"flip is {flip!r} although noise is given, which says it already; give one of them")
+        raise InvalidModelError(f"flip is {shown(flip)} although noise, which says it, is given; give one of them")
     if flip is not None:
         chance = read_number("flip", flip, "a probability from 0 to 1")
         if not 0.0 <= chance <= 1.0:

@@ -26,7 +26,7 @@ from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.format.target_columns import target_names
 from mmmi_hf.dataset.format.views import is_view_column
-from mmmi_hf.dataset.releases.registry import get_configuration, get_family
+from mmmi_hf.dataset.releases.registry import class_name, get_configuration, get_family
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ def family_pictures(name: str) -> Iterator[Picture]:
         yield Picture("decay", lambda: decay_curves(settings))
     else:
         yield Picture("overview", lambda: family_overview(models))
-    if len({_pattern(model).tobytes() for model in models.values()}) > 1:
+    made_of_causes = all(model.structure is not None for model in models.values())
+    if made_of_causes and len({_pattern(model).tobytes() for model in models.values()}) > 1:
         yield Picture("gallery", lambda: template_gallery(models))
 
 
@@ -170,6 +171,9 @@ def tuples_figure(
     exact = ", ".join(
         f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs
     )
+    if len(modalities) > 2:
+        exact += f", {style.information(model.modalities, 'y')} = "
+        exact += style.nats(model.mutual_information(model.modalities, "y"))
     part = f" (the first {len(shown)} of {len(modalities)} modalities)" if len(shown) < len(modalities) else ""
     return tuple_grid(
         data,
@@ -178,10 +182,7 @@ def tuples_figure(
             one: float(np.abs(data[one]).max()) if entry.view is None else entry.view.half_range
             for one, entry in shown.items()
         },
-        captions={
-            one: entry.pipeline if entry.class_label is None else f"class {entry.class_label}"
-            for one, entry in shown.items()
-        },
+        captions={one: class_name(entry.pipeline, entry.class_label) or entry.pipeline for one, entry in shown.items()},
         title=f"{name}{part}\n{exact} nats",
     )
 

@@ -186,6 +186,11 @@ class MMMIConfig(datasets.BuilderConfig):
         return built[1]
 
     @property
+    def is_of_the_map(self) -> bool:
+        """Whether latents are N(0, I) in each modality, the law that pipelines are trained on and measured under."""
+        return self.standardize == "whiten" and self.model.law.is_standard
+
+    @property
     def stored(self) -> dict[str, bool]:
         """Which optional columns there are, as `features` takes it."""
         return {"store_latents": self.store_latents, "store_posterior": self.store_posterior}

@@ -123,6 +123,24 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
 
 
+def class_name(pipeline: str, label: int | None) -> str:
+    """What people call a class: its name where the pipeline is here and has one, "class 7" otherwise, nothing for None.
+
+    Nothing is downloaded.
+    """
+    from mmmi_hf.flow.bundled import bundled_pipelines
+    from mmmi_hf.flow.description import described
+
+    if label is None:
+        return ""
+    try:
+        here = pipeline in bundled_pipelines() or place(pipeline, "pipeline").is_dir()
+        names = (described(pipeline).class_names if here else None) or ()
+    except (ValueError, OSError):
+        names = ()
+    return names[label] if label < len(names) else f"class {label}"
+
+
 def _check_pipelines(config: MMMIConfig) -> None:
     """Refuse a pipeline that is neither known nor a folder nor owner/name, and what the files of one contradict."""
     from mmmi_hf.flow.bundled import RELEASED, bundled_pipelines, unknown

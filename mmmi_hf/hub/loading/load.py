@@ -460,14 +460,21 @@ def _mapped(
             if verify:
                 _check_files(root, manifest, paths)
                 _check_rows([root / path for path in paths], record, split)
-            rows_of = map_parquet(
-                [root / path for path in paths],
-                [stated[path] if verify else _unverified(root / path) for path in paths],
-                split=split,
-                info=info,
-                cache_dir=cache_dir,
-                tick=bar.update,
-            )
+            try:
+                rows_of = map_parquet(
+                    [root / path for path in paths],
+                    [stated[path] if verify else _unverified(root / path) for path in paths],
+                    split=split,
+                    info=info,
+                    cache_dir=cache_dir,
+                    tick=bar.update,
+                )
+            except (pa.ArrowException, OSError, ValueError) as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise  # of the disk, not of what the files hold
+                raise DamagedFilesError(
+                    f"{root}: {split} of {manifest.config!r} cannot be read ({' '.join(str(error).split())}); {REMEDY}"
+                ) from error
             if verify:
                 _check_nulls(rows_of.data.table, f"{split} of {manifest.config!r}")
             mapped[split] = rows_of if columns is None else rows_of.select_columns(list(columns))

@@ -219,7 +219,8 @@ class Release:
         same = [release for release in claims if release.digest == self.digest]
         if same and (self.attempted or self.version not in state.tags):
             return same[0]
-        holds = "exactly this release; nothing is left to do" if same else "another release"
+        there = bool(same) or (not self.content.prepare(state) and self._is_there(state))
+        holds = "exactly this release; nothing is left to do" if there else "another release"
         higher = max(state.taken()).next_minor()
         raise VersionExistsError(
             f"{self.repo} has version {self.version.tag} already ({holds}); a published version never changes: "

@@ -9,7 +9,7 @@ import torch
 from scipy.special import digamma
 
 from mmmi_hf import CausalModel, common_cause
-from mmmi_hf.benchmark import ExactPairs, Pairs, derangement, make_estimator, register_estimator
+from mmmi_hf.benchmark import ExactPairs, Pairs, Training, derangement, make_estimator, register_estimator
 from mmmi_hf.benchmark.estimator import Estimator
 from mmmi_hf.benchmark.neighbours import ksg, subsample_error
 
@@ -39,8 +39,43 @@ def test_repeated_and_constant_coordinates_are_no_components():
     print(f"{found.value:.3f} ± {found.standard_error:.3f}, truth {0.5 * np.log1p(4):.3f}")
     assert found.details["dimensions"] == [1, 1]
     assert abs(found.value - 0.5 * np.log1p(4)) < 3 * found.standard_error + 0.05
-    flat = [Pairs(np.ones((300, 2)), part.b) for part in parts]
-    assert make_estimator("pca-ksg").fit(*flat[:2]).estimate(flat[2]).value == 0.0
+
+
+@pytest.mark.parametrize("name", ["ksg", "pca-ksg", "cca", "ba", "infonce"])
+def test_blocks_that_tell_nothing_or_leave_float_are_named(name):
+    generator = np.random.default_rng(3)
+    good = Pairs(generator.standard_normal((100, 2)), generator.standard_normal(100))
+    for bad, says in (
+        (Pairs(np.ones((100, 2)), good.b), "train: a is the same in all 100 rows"),
+        (Pairs(good.a, np.zeros(100)), "train: b is the same in all 100 rows"),
+        (Pairs(good.a * 1e200, good.b), r"train: a has values up to .*e\+200, expected 1e-12 … 1e\+12"),
+        (Pairs(good.a, good.b * 1e-200), "train: b has values up to .*e-200"),
+    ):
+        with pytest.raises(ValueError, match=says):
+            make_estimator(name).fit(bad, good)
+        with pytest.raises(ValueError, match=says.replace("train", "validation")):
+            make_estimator(name).fit(good, bad)
+    fitted = make_estimator("ksg").fit(good, good)
+    with pytest.raises(ValueError, match="test: a is the same"):
+        fitted.estimate(Pairs(np.ones((100, 2)), good.b))
+
+
+@pytest.mark.statistical
+def test_ba_bears_coordinates_that_depend_on_each_other():
+    generator = np.random.default_rng(2)
+    covariance = np.full((3, 3), 0.9) + 0.1 * np.eye(3)
+    mix = generator.standard_normal((3, 4))
+
+    def rows(count):
+        b = generator.standard_normal((count, 3)) @ np.linalg.cholesky(covariance).T
+        return Pairs(b @ mix + generator.standard_normal((count, 4)), b)
+
+    truth = 0.5 * np.linalg.slogdet(np.eye(4) + mix.T @ covariance @ mix)[1]
+    recipe = Training(encoder="mlp", width=32, batch_size=128, steps=1000, learning_rate=3e-3)
+    found = make_estimator("ba", training=recipe).fit(rows(3000), rows(1000)).estimate(rows(3000))
+    print(f"{found.value:.3f} ± {found.standard_error:.3f}, truth {truth:.3f}")
+    assert found.value < truth + 3 * found.standard_error
+    assert found.value > 0.8 * truth
 
 
 @pytest.mark.statistical

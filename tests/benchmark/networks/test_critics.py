@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from mmmi_hf.benchmark import Pairs, Training, make_estimator
-from mmmi_hf.benchmark.networks.critics import JointCritic, Standardize, critic, encoder
+from mmmi_hf.benchmark.networks.critics import JointCritic, Standardize, Whiten, critic, encoder
 from mmmi_hf.benchmark.networks.training import batches, fit_network, one_thread, seeded
 
 SIZES = {"width": 16, "layers": 2, "embedding": 5}
@@ -41,6 +41,14 @@ def test_standardising_uses_the_rows_given_and_bears_constants():
     assert torch.equal(Standardize(rows)(rows)[:, 1], torch.zeros(2))
     assert Standardize(rows)(rows)[:, 0].tolist() == pytest.approx([-math.sqrt(0.5), math.sqrt(0.5)])
     assert torch.equal(Standardize(rows, on=False)(rows), rows)
+
+
+def test_whitening_gives_unit_covariance_and_leaves_out_what_does_not_vary():
+    rows = torch.randn(500, 2) @ torch.tensor([[2.0, 1.9], [0.0, 0.1]])
+    rows = torch.cat([rows, rows[:, :1], torch.ones(500, 1)], dim=1)
+    white = Whiten(rows)(rows)
+    assert white.shape == (500, 2)
+    assert torch.allclose(torch.cov(white.T), torch.eye(2), atol=1e-3)
 
 
 def test_unknown_kinds_are_refused():

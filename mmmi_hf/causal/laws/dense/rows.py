@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mmmi_hf.causal.arguments import SMALLEST, Array, Shape, check_shape, read_coefficients
+from mmmi_hf.causal.arguments import SMALLEST, Array, Shape, check_shape, read_coefficients, shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.queries import TARGET
 
@@ -38,7 +38,9 @@ class DenseRows:
             or not shapes
             or not all(isinstance(each, (list, tuple)) for each in shapes)
         ):
-            raise InvalidModelError(f"shapes is {shapes!r}, expected one shape per modality such as [(1, 8, 8), (5,)]")
+            raise InvalidModelError(
+                f"shapes is {shown(shapes)}, expected one shape per modality such as [(1, 8, 8), (5,)]"
+            )
         self.shapes: dict[str, Shape] = {f"x{i + 1}": check_shape(each) for i, each in enumerate(shapes)}
         wanted = 1 + sum(map(math.prod, self.shapes.values()))
         if len(self.matrix) != wanted:

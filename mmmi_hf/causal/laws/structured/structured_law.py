@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mmmi_hf.causal.arguments import SMALLEST, Array, Shape, read_coefficients, read_shapes
+from mmmi_hf.causal.arguments import SMALLEST, Array, Shape, read_coefficients, read_shapes, shown
 from mmmi_hf.causal.errors import BeyondFloat64Error, InvalidModelError, InvalidQueryError, NotExactError
 from mmmi_hf.causal.laws import maps
 from mmmi_hf.causal.laws.arrays import bytes_of
@@ -206,7 +206,7 @@ def _chosen(templates: list[Template], place: Any) -> Template | None:
     if place is None:
         return None
     if not is_whole(place, 0) or place >= len(templates):
-        raise InvalidModelError(f"template_index contains {place!r}, expected null or 0 … {len(templates) - 1}")
+        raise InvalidModelError(f"template_index contains {shown(place)}, expected null or 0 … {len(templates) - 1}")
     return templates[place]
 
 
