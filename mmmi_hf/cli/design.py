@@ -169,10 +169,6 @@ def _print(found: Design, values: dict[str, float], out: Path | None, form: Form
         typer.echo("\n--out story.yaml writes it for `mmmi-hf generate`.")
 
 
-def _plain(quantity: str) -> str:
-    return quantity.replace(" ", "")
-
-
 def _target(text: str) -> Any:
     """A target in YAML."""
     from mmmi_hf.common.yaml_files import parse
@@ -181,6 +177,10 @@ def _target(text: str) -> Any:
         return parse(text).data
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not YAML: {error}", param_hint="--target") from error
+
+
+def _plain(quantity: str) -> str:
+    return quantity.replace(" ", "")
 
 
 def _templates(found: Design) -> list[str]:

@@ -22,7 +22,7 @@ from mmmi_hf.cli.application import (
 )
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certification import Certificate
+    from mmmi_hf.dataset.certificate.measurement import Certificate
 
 
 @app.command()

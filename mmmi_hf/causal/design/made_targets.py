@@ -2,8 +2,8 @@
 
 Owns the way from what is wanted of such a y to what the modalities must tell of what it is made of. Imports this room
 only. A function, or random function, of the Gaussian y is known through I(x_S; Gaussian y) alone, and everything about
-it grows or falls with that: each wanted quantity becomes nats about the Gaussian y, and the rest is `for_values`.
-A parity of as many causes as modalities, each seen by one, has one free number if all are equally loud.
+it grows or falls with that: each wanted quantity is turned into nats about the Gaussian y, and the rest is
+`for_values`. A parity of as many causes as modalities, each seen by one, has one free number if all are equally loud.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def for_target(
         if TARGET not in quantity.blocks[-1]:
             plain[name] = value
             continue
-        nats = _inverted(name, quantity, value, lambda g, q=quantity: _READ[q.kind.word](made.seen(Line(g))))
+        nats = _inverted(name, quantity, value, _of_line(made, quantity))
         plain[f"I({','.join(quantity.blocks[0])};{TARGET})"] = nats
     if len(plain) < len(wanted):
         raise InvalidModelError("two wanted quantities say the same of the same modalities; give one of them")
@@ -91,6 +91,11 @@ def for_target(
         parameters=found.parameters,
         spec=spec,
     )
+
+
+def _of_line(made: LineTarget, quantity: Quantity) -> Callable[[float], float]:
+    """What the quantity is where modalities tell so many nats of the Gaussian y."""
+    return lambda nats: _READ[quantity.kind.word](made.seen(Line(nats)))
 
 
 def _inverted(name: str, quantity: Quantity, value: object, of: Callable[[float], float]) -> float:
@@ -124,7 +129,9 @@ def _parity(shape: Any, wanted: Mapping[str, float], made: Parity) -> Design:
     ((name, value),) = wanted.items()
     quantity = read(name)
     if quantity.blocks[0] != tuple(everything.split(",")):
-        raise InvalidModelError(f"{name}: fewer modalities tell nothing of a parity; ask for I({everything};y)")
+        raise InvalidModelError(
+            f"{name}: fewer than all modalities tell nothing of a parity; ask for I({everything};y)"
+        )
     shapes = read_shapes(shape, count)
 
     def model(nats: float) -> CausalModel:
