@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from tests.support import ROOT
 
-KINDS = {"elementwise", "estimators", "families", "quantities"}
+KINDS = {"elementwise", "estimators", "families", "kinds"}
 """Folders that hold one file for each member of a kind."""
 MOST_FILES, MOST_LINES, MEDIAN_LINES = 12, 500, 150
 DEFINING = (

@@ -31,6 +31,7 @@ import numpy as np
 from pydantic import TypeAdapter, ValidationError
 from scipy.special import ndtri
 
+from mmmi_hf.benchmark.labels import Labelled
 from mmmi_hf.benchmark.pairs import Pairs
 from mmmi_hf.common.records import told
 
@@ -71,10 +72,12 @@ class Estimator(ABC):
 
     Settings are the fields of a dataclass; each must be what its annotation says, and have a plain JSON value, which
     `mmmi-hf benchmark --set NAME.SETTING=VALUE` gives. `uses_exact` marks oracles, which are told what is exactly known
-    of the rows. `order` is the place in lists; those of others come last.
+    of the rows, `of_labels` those that need one block of class labels. `order` is the place in lists; those of others
+    come last.
     """
 
     uses_exact: ClassVar[bool] = False
+    of_labels: ClassVar[bool] = False
     order: ClassVar[int] = 1000
     name: ClassVar[str] = "unnamed"
     _source: ClassVar[str | None] = None
@@ -97,6 +100,8 @@ class Estimator(ABC):
             if len(pairs) < 4:
                 raise ValueError(f"{label} has {len(pairs)} rows; give at least 4")
             pairs.check_content(label)
+            if self.of_labels:
+                Labelled.of(pairs, label)
             if self.uses_exact and pairs.exact is None:
                 raise ValueError(f"{self.name!r} is an oracle and needs the latents' model; {label} has no `exact`")
         if (train.a.shape[1:], train.b.shape[1:]) != (validation.a.shape[1:], validation.b.shape[1:]):

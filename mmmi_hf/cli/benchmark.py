@@ -37,7 +37,10 @@ def benchmark(
         bool, typer.Option("--list", help="Print the estimators with their settings, and compute nothing.")
     ] = False,
     task: Annotated[
-        str, typer.Option(help="estimators, regression (of y) or ssl (encoders that never see y), with commas.")
+        str,
+        typer.Option(
+            help="estimators, regression or classification (of y), or ssl (encoders that never see y), with commas."
+        ),
     ] = "estimators",
     pairs: Annotated[str, typer.Option(help="Pairs of blocks, e.g. x1:y,x1:x2.")] = "x1:y",
     seeds: Annotated[
@@ -207,11 +210,17 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
 
 
 def _print_downstream(summary: list[dict[str, Any]]) -> None:
-    from mmmi_hf.benchmark.downstream.tasks import input_names
+    from mmmi_hf.benchmark.downstream.tasks import LIMIT_NAMES, input_names, scores_of
     from mmmi_hf.benchmark.protocol.summary import digits, failures
 
+    shown = {
+        column: heading
+        for score, (name, limit) in scores_of(summary[0]["task"]).items()
+        for column, heading in ((score, name), (f"{score}_error", "± se"), (limit, LIMIT_NAMES.get(limit or "")))
+        if column is not None
+    }
     print_table(
-        ("data", "configuration", "method", "inputs", "seeds", "RMSE", "± se", "floor", "R²", "± se", "ceiling"),
+        ("data", "configuration", "method", "inputs", "seeds", *map(str, shown.values())),
         [
             (
                 entry["series"],
@@ -219,14 +228,11 @@ def _print_downstream(summary: list[dict[str, Any]]) -> None:
                 entry["method"],
                 input_names(entry["inputs"]),
                 f"{entry['seeds']}{failures(entry)}",
-                *(
-                    "–" if entry[name] is None else digits(entry[name])
-                    for name in ("rmse", "rmse_error", "floor", "r_squared", "r_squared_error", "ceiling")
-                ),
+                *("–" if entry[name] is None else digits(entry[name]) for name in shown),
             )
             for entry in summary
         ],
-        right=(4, 5, 6, 7, 8, 9, 10),
+        right=tuple(range(4, 5 + len(shown))),
     )
     typer.echo()
 
@@ -253,7 +259,8 @@ def _estimators(text: str, training: Any, texts: Sequence[str]) -> dict[str, dic
         if word == "paper":
             names |= dict.fromkeys(_PAPER.split(","))
         elif word == "all":
-            names |= dict.fromkeys(name for name in list_estimators() if _is_there(name))
+            there = [name for name in list_estimators() if _is_there(name)]
+            names |= dict.fromkeys(name for name in there if not estimator_class(name).of_labels)
         else:
             names[word] = None
     if not names:

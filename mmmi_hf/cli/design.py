@@ -47,6 +47,13 @@ def design(
             help="Shape of every modality, e.g. 1,32,32; repeated: one per modality. Default: the pipeline's."
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            help='What y is made of, as in YAML: "classes: {quantiles: 2}", "parity: {causes: [0, 1]}", …; then '
+            '"bayes_accuracy(x1;y)=0.8", bayes_log_loss and r2_ceiling may be wanted too.'
+        ),
+    ] = None,
     modalities: Annotated[int | None, typer.Option(help="Number of modalities; default: as many as are named.")] = None,
     story: Annotated[
         str | None,
@@ -95,8 +102,13 @@ def design(
     if story is None:
         if solve_for or fixed or within or root:
             raise typer.BadParameter("--solve-for, --set, --within and --root need --story", param_hint="--story")
-        found = inverse.for_values(chosen, wanted, modalities=modalities)
+        if target is None:
+            found = inverse.for_values(chosen, wanted, modalities=modalities)
+        else:
+            found = inverse.for_target(chosen, wanted, _target(target), modalities=modalities)
     else:
+        if target is not None:
+            raise typer.BadParameter("a story has no --target; write it into the file", param_hint="--target")
         if solve_for is None:
             raise typer.BadParameter("say which parameter to find, e.g. --solve-for beta", param_hint="--solve-for")
         arguments = dict(_argument(text) for text in fixed or [])
@@ -134,7 +146,7 @@ def _print(found: Design, values: dict[str, float], out: Path | None, form: Form
     alike = f"{len(shapes)} modalities of {shapes['x1']}" if len(set(shapes.values())) == 1 else ""
     typer.echo(f"{found.family}: {alike or ', '.join(f'{name} {shape}' for name, shape in shapes.items())}\n")
     print_table(
-        ("wanted", "nats", "achieved"),
+        ("wanted", "nats" if found.model.target is None else "value", "achieved"),
         [(name, f"{value:.9g}", f"{found.achieved[name]:.12g}") for name, value in found.wanted.items()],
         right=(1, 2),
     )
@@ -157,6 +169,16 @@ def _print(found: Design, values: dict[str, float], out: Path | None, form: Form
         typer.echo(f"\nWritten to {out}. Make it with:\n\n    mmmi-hf generate {out} --out DIR")
     else:
         typer.echo("\n--out story.yaml writes it for `mmmi-hf generate`.")
+
+
+def _target(text: str) -> Any:
+    """A target in YAML."""
+    from mmmi_hf.common.yaml_files import parse
+
+    try:
+        return parse(text).data
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not YAML: {error}", param_hint="--target") from error
 
 
 def _plain(quantity: str) -> str:

@@ -1,16 +1,6 @@
-"""The certificate: what was measured on the stored bytes of a configuration, and whether it bears out the claim.
+"""`certify`: which configurations of a folder are measured, how thoroughly, and what of it is put in place.
 
-Owns `certify`: the order of the measurement, the verdict, and putting the record `certificates/CONFIG.json` in place.
-Reads the stored files alone.
-
-What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and
-view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the
-pipeline and gave the latents of (seed, row) again: images that were shuffled, clipped, rescaled, altered or made by
-another model or checkpoint are found with probability 1 - (1 - s)^n where a share s of n sampled rows is bad – 99.9 %
-for one row in ten and 64 rows; many more were made again and are the same, bit for bit where hardware and software are
-those of the maker. (3) With the stated confidence, all floors together hold whatever the unseen rows are, and all
-measured bounds together if the other rows err as the sampled ones do. Elsewhere than on the maker's hardware it is
-blind to what is hidden below the tolerances of round trip and replays.
+Owns the requests and the writing of `certificates/CONFIG.json`; the measurement is in `certificate/measurement.py`.
 """
 
 from __future__ import annotations
@@ -18,110 +8,22 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
-from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.common.numbers import is_finite, is_whole
-from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.dataset.certificate.bounds import (
-    FEWEST_ROWS,
-    Plan,
-    bounds_without_failures,
-    error_summary,
-    lower_bounds,
-    relative_errors,
-    with_failures,
-)
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts
-from mmmi_hf.dataset.certificate.folder_checks import problems_of
-from mmmi_hf.dataset.certificate.inversion import recover
-from mmmi_hf.dataset.certificate.recording import record_of
-from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
-from mmmi_hf.dataset.certificate.replays import (
-    REPLAYS,
-    Replayed,
-    computed_here,
-    how_computed,
-    replay,
-    replay_groups,
-)
-from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true_latents
-from mmmi_hf.dataset.certificate.standing import (
-    ROWS,
-    certificate_sample,
-    claim_reasons,
-    least_replays,
-    least_rows,
-    sample_reasons,
-)
+from mmmi_hf.dataset.certificate.inversion import Transform
+from mmmi_hf.dataset.certificate.measurement import CONFIDENCE, ROWS_FLOAT64, Certificate, Measurement
+from mmmi_hf.dataset.certificate.replays import REPLAYS
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (
     CERTIFICATE_FORMAT,
     CertificateRecord,
-    FloorEvidence,
-    QuantityBounds,
-    Replays,
-    RoundTrip,
-    Sample,
     bound_certificate,
 )
-from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.generation.rows import class_labels, load_bijections, views_of
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
-from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
-
-ROWS_FLOAT64 = 2
-"""Rows that show that what is lost in float32 is its rounding; how exact a map is, its card says of many latents."""
-CONFIDENCE = 0.99
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The outcome for one configuration.
-
-    Attributes:
-        config: its name.
-        valid: whether the stored data bear out the claim.
-        reasons: why not; empty if valid.
-        record: what was measured; None where the data were refused before. A valid one may be written.
-        differs_from_release: in what a configuration of a released name differs from the release.
-        written: whether `certificates/CONFIG.json` is there with this content.
-        seconds: where the time went.
-    """
-
-    config: str
-    valid: bool
-    reasons: tuple[str, ...]
-    record: CertificateRecord | None = None
-    differs_from_release: tuple[str, ...] = ()
-    written: bool = False
-    seconds: dict[str, float] = field(default_factory=dict, compare=False)
-
-    @property
-    def bounds(self) -> dict[str, QuantityBounds]:
-        """Quantity → its analytic value and lower bounds; empty where the data were refused."""
-        return self.record.bounds if self.valid and self.record is not None else {}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Verdict and record in plain values."""
-        record = {} if self.record is None else self.record.model_dump(mode="json", exclude_none=True)
-        return record | {
-            "config": self.config,
-            "valid": self.valid,
-            "reasons": list(self.reasons),
-            "differs_from_release": list(self.differs_from_release),
-            "written": self.written,
-            "seconds": self.seconds,
-        }
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
 
 class CertificateRefusedError(RuntimeError):
@@ -142,6 +44,7 @@ def certify(
     pipeline: str | None = None,
     device: str | None = None,
     write: bool | None = None,
+    transform: Transform | Mapping[str, Transform] | None = None,
     progress: bool = True,
 ) -> dict[str, Certificate]:
     """Measure on the stored bytes whether a dataset folder carries the information that it claims.
@@ -165,6 +68,10 @@ def certify(
         pipeline: where the pipeline of every modality is found, if not where the manifest says (the digest must agree).
         device: torch device of the networks.
         write: put the certificate in place: None only where there is none, True always, False never.
+        transform: a preprocessing, from stored values (n, *shape) to what becomes of them, (n, …), row by row: of all
+            images, or one for each modality that is named. The result is inverted and bounded like a view, and
+            `Certificate.transformed` says what is left at least. Images may change their height and width (resize,
+            crop, JPEG, blur); features that the inverse cannot take are refused. Nothing is written then.
         progress: show progress bars.
 
     Returns:
@@ -190,10 +97,12 @@ def certify(
         raise ConfigurationError(
             "a certificate that is written has the sample of the data's digests; leave out one's own"
         )
+    if write and transform is not None:
+        raise ConfigurationError("a certificate that is written is of the stored values; leave out the transform")
     results = {}
     for name in names:
         standing = bound_certificate(place, name)
-        run = _Run(
+        run = Measurement(
             place,
             name,
             place.known_manifest(name),
@@ -213,8 +122,12 @@ def certify(
             pipeline=pipeline,
             device=device,
             progress=progress,
+            transforms=_transforms(transform, place.known_manifest(name)),
         )
         result = run.measure(standing)
+        if transform is not None:
+            results[name] = result
+            continue
         record = result.record
         if result.valid and record is not None:
             if run.is_worthy and (write or (write is None and standing is None and place.writable)):
@@ -230,6 +143,21 @@ def certify(
     return results
 
 
+def _transforms(transform: Transform | Mapping[str, Transform] | None, manifest: Manifest) -> Mapping[str, Transform]:
+    """Modality → what is done to its values; one transform is for all images."""
+    if transform is None:
+        return {}
+    names = [entry.name for entry in manifest.modalities]
+    if not isinstance(transform, Mapping):
+        images = [name for name, view in manifest.views.items() if view.kind == "image"]
+        if not images:
+            raise ConfigurationError(f"there are no images to transform; name modalities of {', '.join(names)}")
+        transform = dict.fromkeys(images, transform)
+    if not transform or not set(transform) <= set(names) or not all(callable(each) for each in transform.values()):
+        raise ConfigurationError(f"transform must be a function, or one for some of {', '.join(names)}")
+    return transform
+
+
 def _replays_of(standing: CertificateRecord | None) -> int:
     return max(REPLAYS, standing.sample.rows_replayed if standing else 0)
 
@@ -240,7 +168,7 @@ def certify_new(place: DatasetFolder, name: str, *, device: str | None = None, p
     Returns:
         The certificate; a valid one is in place.
     """
-    run = _Run(place, name, place.known_manifest(name), device=device, progress=progress, derived=False)
+    run = Measurement(place, name, place.known_manifest(name), device=device, progress=progress, derived=False)
     result = run.measure(None)
     if not (result.valid and result.record is not None):
         return result
@@ -271,229 +199,3 @@ def _checked(*arguments: tuple[str, int | None, int]) -> Iterator[int | None]:
         if value is not None and not is_whole(value, least):
             raise ConfigurationError(f"{name} is {value!r}, expected a whole number of at least {least}")
         yield None if value is None else int(value)
-
-
-@dataclass
-class _Run:
-    """The measurement of one configuration."""
-
-    folder: DatasetFolder
-    name: str
-    manifest: Manifest
-    rows: int | None = None
-    standing_rows: int = 0
-    rows_float64: int = ROWS_FLOAT64
-    replays: int = REPLAYS
-    confidence: float = CONFIDENCE
-    chosen_seed: int | None = None
-    use_seed: bool = True
-    pipeline: str | None = None
-    device: str | None = None
-    progress: bool = True
-    derived: bool = True
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @cached_property
-    def config(self) -> MMMIConfig:
-        return rebuilt_configuration(self.folder, self.name, self.manifest)
-
-    @property
-    def replay(self) -> bool:
-        return self.use_seed and self.manifest.seed is not None
-
-    @cached_property
-    def rows_inverted(self) -> int:
-        """How many rows are inverted: those asked for, or of the certificate that is there, or of the rules."""
-        if self.rows is not None:
-            return self.rows
-        return max(self.standing_rows, least_rows(self.config, self.manifest) if self.replay else ROWS)
-
-    @property
-    def is_worthy(self) -> bool:
-        """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
-        if self.rows_inverted < least_rows(self.config, self.manifest) or self.chosen_seed is not None:
-            return False
-        if self.replay != (self.manifest.seed is not None):
-            return False
-        return not self.replay or self.replays >= least_replays(self.config, self.manifest)
-
-    def measure(self, claimed: CertificateRecord | None) -> Certificate:
-        """The certificate, before it is written."""
-        problems = problems_of(self.folder, self.name, self.manifest, derived=self.derived)
-        if problems:
-            return self._refused(problems)
-        sample = certificate_sample(
-            self.config,
-            self.manifest,
-            self.rows_inverted,
-            self.rows_float64,
-            self.confidence,
-            self.chosen_seed,
-            replays=self.replays if self.replay else 0,
-        )
-        try:
-            bijections = self._bijections()
-        except FieldError as error:
-            if error.path[-1] == "class_label":
-                return self._refused([str(error)])
-            where = "" if self.pipeline else "; if it is elsewhere, say where (--pipeline)"
-            raise FieldError(error.path, error.message + where) from error
-        made = views_of(bijections)
-        problems = [
-            f"{entry.name} was made by the pipeline {entry.pipeline_digest[:12]}, {entry.pipeline!r} is "
-            f"{bijections[entry.name].digest[:12]} here"
-            for entry in self.manifest.modalities
-            if bijections[entry.name].digest != entry.pipeline_digest
-        ] + [
-            f"the view of {entry.name} is {entry.view or 'none'}, its pipeline's is {made.get(entry.name) or 'none'}"
-            for entry in self.manifest.modalities
-            if entry.view != made.get(entry.name)
-        ]
-        if problems:
-            return self._refused(problems)
-        bar_of_rows = progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress)
-        with self._timed("reading"), bar_of_rows as bar:
-            stored = read_rows(
-                self.folder, self.config, self.manifest, sample.rows, replay=self.replay, tick=bar.update
-            )
-        problems = stored.problems
-        if claimed is not None and not problems:
-            problems = sample_reasons(claimed, self.config, self.manifest)
-        if problems:
-            return self._refused(problems)
-        return self._judge(stored, bijections, sample, claimed)
-
-    def _bijections(self) -> dict[str, Any]:
-        wanted = self.config.with_pipeline(self.pipeline)
-        return dict(load_bijections(wanted, device=self.device))
-
-    def _judge(
-        self, stored: StoredRows, bijections: dict[str, Any], sample: Sample, claimed: CertificateRecord | None
-    ) -> Certificate:
-        config, model = self.config, self.config.model
-        true = true_latents(config, stored.rows) if self.replay else None
-        few = np.searchsorted(stored.rows, sample.rows_float64)
-        exact, replayed, reasons = self._replayed(bijections, sample)
-        found, found64, coarse = self._recovered(stored, bijections, few)
-        round_trip: dict[str, dict[str, RoundTrip]] = {name: {} for name in model.modalities}
-        everything = np.arange(len(stored.rows))
-        for kind, recovered, which in (
-            ("float32", found, everything),
-            ("float64", found64, few),
-            ("view", coarse, everything),
-        ):
-            for name, latents in recovered.items() if len(which) else ():
-                wanted = None if true is None else true.z[name][which]
-                errors = relative_errors(latents, wanted)
-                round_trip[name][kind] = error_summary(errors, replayed=true is not None)
-                if kind in TOLERANCE:
-                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
-        tests = []
-        if len(stored.rows) > 1:
-            usable = {name: with_failures(values) for name, values in found.items()}
-            generator = np.random.default_rng([int(sample.seed) % 2**63, 2])
-            with self._timed("tests"):
-                tests = law_tests(model, usable, stored.y, config.standardize, generator)
-            reasons += [
-                f"{test.name} of the recovered latents: p = {test.p_value:.1e} ({test.where})"
-                for test in refused(tests)
-            ]
-            reasons += pmi_reasons(config, stored, usable)
-            reasons += latent_reasons(stored, usable)
-        plan = Plan.of(model, 2 if coarse else 1, self.confidence)
-        measured: dict[str, dict[str, dict[str, float]]] = {}
-        if len(stored.rows) >= FEWEST_ROWS and not reasons:  # bounds are stated of data that bear out the claim
-            for kind, recovered_of in (("float32", found), ("view", coarse)):
-                if recovered_of:
-                    with self._timed("bounds"):
-                        measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
-        evidence = None
-        if measured and true is not None and replayed is not None:
-            maps = known_maps(self.manifest) if exact and config.standardize == "whiten" else None
-            counted = {
-                kind: level_counts(model, plan, kind, of_kind, true)
-                for kind, of_kind in (("float32", found), ("view", coarse))
-                if kind in measured and not (kind == "float32" and maps)
-            }
-            differing = replayed.rows - replayed.equal if maps else None
-            evidence = FloorEvidence(differing=differing, maps=maps or {}, **counted)
-        with self._timed("bounds"):
-            floors = {} if evidence is None else floor_values(config, sample, self.confidence, evidence)
-        record = record_of(
-            self.folder,
-            self.manifest,
-            bijections,
-            analytic={quantity: model.mutual_information(names, "y") for quantity, names in plan.targets.items()}
-            | {quantity: model.mutual_information(*pair) for quantity, pair in plan.pairs.items()},
-            found=measured,
-            floors=floors,
-            replays=None if replayed is None else Replays(equal=replayed.equal, largest=replayed.largest),
-            evidence=evidence,
-            sample=sample,
-            replayed=self.replay,
-            confidence=self.confidence,
-            single_error=plan.error,
-            looks=plan.looks,
-            round_trip=round_trip,
-            tolerance=TOLERANCE,
-            tests={test.name: test.p_value for test in tests},
-            tests_level=FAMILY_WISE_LEVEL,
-        )
-        if claimed is not None and not reasons:
-            without_failures = bounds_without_failures(model, coarse, stored.y, config.standardize, plan, true)
-            reasons = claim_reasons(claimed, record, config, self.manifest, without_failures)
-        if reasons:
-            return self._refused(reasons, record)
-        differs = tuple(release_differences(config, self.manifest))
-        return Certificate(self.name, True, (), record, differs, seconds=self.seconds)
-
-    def _replayed(self, bijections: dict[str, Any], sample: Sample) -> tuple[bool, Replayed | None, list[str]]:
-        """Whether bits are those of here, what making rows again found, and which of them are false."""
-        if not sample.rows_replayed:
-            return False, None, []
-        computing = how_computed(self.manifest)
-        if any(computing.values()):
-            wanted = self.config.with_pipeline(self.pipeline)
-            bijections = load_bijections(wanted, device=self.device, **computing)
-        exact = computed_here(self.config, self.manifest, bijections)
-        on_cpu = all(bijection.device.type == "cpu" for bijection in bijections.values())
-        groups = replay_groups(self.config.rows, sample.rows_replayed, int(sample.seed))
-        with self._timed("replays"):
-            found = replay(self.folder, self.config, self.manifest, bijections, groups, progress=self.progress)
-        # An accelerator may choose another kernel: rows that differ by rounding count as bad there, and are not false.
-        return exact, found, found.problems(exact=exact and on_cpu)
-
-    @contextmanager
-    def _timed(self, what: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[what] = self.seconds.get(what, 0.0) + time.perf_counter() - begin
-
-    def _recovered(
-        self, stored: StoredRows, bijections: dict[str, Any], few: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
-        """Latents from the float column in float32 and in float64, and from the view, by modality."""
-        labels = class_labels(self.config)
-        views = self.manifest.views
-        found: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
-        total = (
-            sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
-        )
-        with progress_bar(f"inverting {self.name}", total, unit="image", shown=self.progress) as bar:
-            for name, values in stored.values.items():
-                bijection, label = bijections[name], labels[name]
-                with self._timed("float32"):
-                    found[0][name] = recover(bijection, label, values, tick=bar.update)
-                if name in stored.views:
-                    seen = views[name].stored.values(stored.views[name], views[name])
-                    with self._timed("views"):
-                        found[2][name] = recover(bijection, label, seen, coarse=True, tick=bar.update)
-                exact = values[few].astype(np.float64)
-                with self._timed("float64"):
-                    found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact
-        return found[0], found[1], found[2]
-
-    def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:
-        return Certificate(self.name, False, tuple(reasons), record, seconds=self.seconds)

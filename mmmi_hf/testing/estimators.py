@@ -60,7 +60,7 @@ def check_settings(estimator: Estimator) -> None:
 
 def check_set_of_rows(estimator: Estimator) -> None:
     """Equal rows, settings and seed give equal bits, in whatever order rows come."""
-    parts = tuple(pairs.take(np.arange(min(300, len(pairs)))) for pairs in gaussian(4, 1.4)[1])
+    parts = tuple(pairs.take(np.arange(min(300, len(pairs)))) for pairs in rows_for(estimator, 4, 1.4)[1])
     train, validation, test = parts
 
     def run(order: np.ndarray) -> Estimate:
@@ -76,26 +76,29 @@ def check_set_of_rows(estimator: Estimator) -> None:
 def check_known_information(
     estimator: Estimator, d: int, noise: float, *, bias: float = 0.0, slack: float = 0.08
 ) -> None:
-    """Normal rows of known information: ½ ln(1 + d / noise²) nats between d numbers and one."""
-    truth, parts = gaussian(d, noise)
+    """Normal rows of known information: ½ ln(1 + d / noise²) nats between d numbers and one, or of a label of it."""
+    truth, parts = rows_for(estimator, d, noise)
     _near(estimator, _estimate(estimator, parts), truth + bias, slack)
 
 
 def check_null(estimator: Estimator, *, expected: float = 0.0, slack: float = 0.08) -> None:
     """Deranged pairs have no information; what is expected of them may be negative."""
-    train, validation, test = (pairs.deranged(seed) for seed, pairs in enumerate(gaussian(4, 1.4)[1]))
+    train, validation, test = (pairs.deranged(seed) for seed, pairs in enumerate(rows_for(estimator, 4, 1.4)[1]))
     _near(estimator, _estimate(estimator, (train, validation, test)), expected, slack)
 
 
 def check_refusals(estimator: Estimator) -> None:
     """Bad rows are refused in one line; so are estimates before a fit and of other blocks."""
-    train, validation, test = gaussian(4, 1.4)[1]
+    train, validation, test = rows_for(estimator, 4, 1.4)[1]
     few, hundred = np.arange(3), np.arange(100)
     fresh = copy.deepcopy(estimator)
     _refused("an estimate before fit", "fit", lambda: fresh.estimate(test))
     _refused("3 rows of training", "train has 3 rows", lambda: fresh.fit(train.take(few), validation))
     other = Pairs(validation.b, validation.b, validation.exact)
     _refused("other blocks for validation", "the same blocks", lambda: fresh.fit(train, other))
+    if estimator.of_labels:
+        numbers = gaussian(4, 1.4)[1][0]
+        _refused("rows without labels", "no block of labels", lambda: fresh.fit(numbers, numbers))
     if estimator.uses_exact:
         _refused("an oracle without `exact`", "oracle", lambda: fresh.fit(Pairs(train.a, train.b), validation))
     fitted = fresh.fit(train.take(hundred), validation.take(hundred))
@@ -107,9 +110,24 @@ def check_refusals(estimator: Estimator) -> None:
 @cache
 def gaussian(d: int, noise: float) -> tuple[float, Parts]:
     """d numbers and one, jointly normal: their information, and rows of training, validation and test."""
-    model = CausalModel([1.0], [[1.0]], [[noise]], shape=(d,))
+    return _drawn(CausalModel([1.0], [[1.0]], [[noise]], shape=(d,)), d)
+
+
+@cache
+def labelled(d: int, noise: float) -> tuple[float, Parts]:
+    """The same with the number's third in its place: the label of one of three equally likely classes."""
+    plain = CausalModel([1.0], [[1.0]], [[noise]], shape=(d,))
+    return _drawn(plain.with_target({"classes": {"quantiles": 3}}), d)
+
+
+def rows_for(estimator: Estimator, d: int, noise: float) -> tuple[float, Parts]:
+    """What an estimator is tried on: labels where it needs them."""
+    return labelled(d, noise) if estimator.of_labels else gaussian(d, noise)
+
+
+def _drawn(model: CausalModel, d: int) -> tuple[float, Parts]:
     latents = model.sample(sum(ROWS), seed=d)
-    pairs = Pairs(latents.z["x1"], latents.y, ExactPairs.of(model, latents, "x1", "y"))
+    pairs = Pairs(latents.z["x1"], latents.y.astype(np.float64), ExactPairs.of(model, latents, "x1", "y"))
     begin, middle, last, end = np.cumsum((0, *ROWS))
     train, validation, test = (pairs.take(np.arange(a, b)) for a, b in ((begin, middle), (middle, last), (last, end)))
     return model.mutual_information("x1", "y"), (train, validation, test)

@@ -47,7 +47,7 @@ def test_the_null(name):
 def test_rows_are_a_set_and_seeds_are_exact(name):
     contract.check_set_of_rows(make(name, QUICK))
     if trains(name):
-        train, validation, test = contract.gaussian(4, 1.4)[1]
+        train, validation, test = contract.rows_for(make(name, QUICK), 4, 1.4)[1]
         first, second = (make(name, QUICK).fit(train, validation, seed=seed).estimate(test) for seed in (5, 6))
         assert first.value != second.value
 

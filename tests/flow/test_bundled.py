@@ -86,8 +86,9 @@ def test_certificates_of_datasets_cite_the_step_certificate_of_the_card(name):
 @pytest.mark.parametrize("dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.slow)])
 def test_the_round_trip_of_a_few_latents(name, dtype):
     pipe = FlowMatchingPipeline.from_pretrained(name, dtype=dtype)
-    latents = torch.randn(2, *pipe.latent_shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
-    back = pipe.invert(pipe(latents, [3, 8]).images, [3, 8])
+    labels = [8] if name == "cifar10" else [3, 8]  # its network is large; the card has twenty of them
+    latents = torch.randn(len(labels), *pipe.latent_shape, generator=torch.Generator().manual_seed(5), dtype=dtype)
+    back = pipe.invert(pipe(latents, labels).images, labels)
     error = (back - latents).flatten(1).norm(dim=1) / latents.flatten(1).norm(dim=1)
     assert float(error.max()) <= BOUNDS[str(dtype).removeprefix("torch.")]
 

@@ -28,7 +28,7 @@ from tests.hub.loopback import LoopbackHub
 from tests.support import ROOT
 
 DOCUMENTS = (ROOT / "README.md", ROOT / "model_cards" / "benchmark" / "tutorial.md")
-RUN, SHOWN = ("sh", "python"), ("yaml", "text", "bibtex")
+RUN, SHOWN = ("sh", "python"), ("yaml", "toml", "text")
 WIDTH = 80
 _FENCE = re.compile(r"(?:<!-- not run: (?P<reason>[^\n]*?) -->\n)?```(?P<kind>\w*)\n(?P<text>.*?)^```$", re.M | re.S)
 _PROGRAM = ".block.py"

@@ -1,12 +1,14 @@
 """What the API reference is made of: every public name is described, with its arguments and errors."""
 
 import inspect
+import json
 import re
 from functools import cached_property
 
 import pytest
 
 import mmmi_hf
+from mmmi_hf.causal import targets
 from tests.reference.build import PUBLIC, opened
 
 
@@ -59,3 +61,8 @@ def test_every_page_of_the_reference_says_what_is_on_it(module):
     assert module.__doc__
     offered = {name: getattr(module, name) for name in getattr(module, "__all__", ())}
     assert [name for name, each in offered.items() if callable(each) and not inspect.getdoc(each)] == []
+
+
+def test_every_kind_of_target_is_described_by_an_example_that_is_read():
+    examples = re.findall(r"^- `(\{.*?\})`:", targets.__doc__, re.MULTILINE)
+    assert sorted(targets.read(json.loads(each)).kind for each in examples) == sorted(targets.all_kinds())

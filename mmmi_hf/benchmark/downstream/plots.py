@@ -1,4 +1,7 @@
-"""Plots of regression and of self-supervised learning, from summaries alone, in the look of `mmmi_hf.figures.style`."""
+"""Plots of regression, classification and self-supervised learning, in the look of `mmmi_hf.figures.style`.
+
+They are drawn from summaries alone.
+"""
 
 from __future__ import annotations
 
@@ -119,14 +122,52 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
     return figure
 
 
+@style.look
+def classification_figure(summary: Sequence[Record], title: str) -> Figure:
+    """Accuracy of every method in every configuration, beside the Bayes accuracy of its inputs."""
+    known = [row for row in summary if not row["null"]]
+    configs = list(dict.fromkeys(row["config"] for row in known))
+    ways = list(dict.fromkeys((row["method"], row["inputs"]) for row in known))
+    figure = style.new_figure(7.5, 1.3 + 0.14 * len(configs) * (1 + len(ways)))
+    axes = figure.add_subplot()
+    for n, way in enumerate(ways):
+        mine = [row for row in known if (row["method"], row["inputs"]) == way]
+        places = [configs.index(row["config"]) + 0.8 * ((n + 0.5) / len(ways) - 0.5) for row in mine]
+        colour = style.CYCLE[n % len(style.CYCLE)]
+        axes.errorbar(
+            [row["accuracy"] for row in mine],
+            places,
+            xerr=[1.96 * row["accuracy_error"] for row in mine],
+            fmt="o",
+            ms=4,
+            lw=1,
+            color=colour,
+            label=f"{way[0]}, {input_names(way[1])}",
+        )
+        best = [(row["bayes_accuracy"], y) for row, y in zip(mine, places, strict=True) if row["bayes_accuracy"]]
+        if best:
+            axes.plot(*zip(*best, strict=True), "|", ms=7, mew=2, color=colour)
+    axes.set_yticks(range(len(configs)), configs)
+    axes.set_ylim(len(configs) - 0.5, -0.5)
+    axes.set(xlabel="accuracy (| the Bayes accuracy of the same inputs)", title=title)
+    figure.legend(loc="outside right center")
+    return figure
+
+
+_FIGURES = {
+    "regression": (regression_figure, "regression of y"),
+    "ssl": (ssl_figure, "self-supervised learning"),
+    "classification": (classification_figure, "classification of y"),
+}
+
+
 def write_downstream_plots(summary: Sequence[Record], folder: Path) -> list[Path]:
     """A picture per kind of data and task that has a result; returns where they are."""
     written = []
     there = learned(summary)
     for series, task in dict.fromkeys((row["series"], row["task"]) for row in there if not row["null"]):
         mine = [row for row in there if (row["series"], row["task"]) == (series, task)]
-        draw = regression_figure if task == "regression" else ssl_figure
-        what = "regression of y" if task == "regression" else "self-supervised learning"
+        draw, what = _FIGURES[task]
         written += style.save(draw(mine, f"{what}, {series}"), folder / f"{task}-{slug(series)}")
     return written
 

@@ -1,19 +1,26 @@
-"""What the information is good for: regression of y and self-supervised learning, as cells of the benchmark.
+"""What the information is good for: regression and classification of y, and self-supervised learning, as cells.
 
-Owns their cells, their summaries and what is checked of them. `regression` and `ssl` hold the methods.
+Owns their cells, their summaries and what is checked of them. `regression`, `classification` and `ssl` hold the
+methods.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from mmmi_hf.benchmark.downstream.classification import (
+    ALONE,
+    TOGETHER,
+    classification_limits,
+    run_classification,
+)
 from mmmi_hf.benchmark.downstream.regression import BINS, Task, limits, run_task
 from mmmi_hf.benchmark.downstream.ssl import METHODS, probe_limits, run_ssl
 from mmmi_hf.benchmark.networks.training import Training
@@ -23,13 +30,31 @@ from mmmi_hf.benchmark.protocol.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
-TASKS = ("regression", "ssl")
+TASKS = ("regression", "ssl", "classification")
+_FORMATS = {"regression": 3, "ssl": 2, "classification": 1}  # of the records of finished cells
 _ERRORS = 3.0
-_FORMATS = {"regression": 3, "ssl": 2}  # of the records of finished cells
-_LIMITS = ("information", "sigma", "floor", "ceiling")
-_MEASURED = ("rmse", "rmse_error", "r_squared", "r_squared_error", "rows")
-_OF_TASK = {"regression": ("histogram",), "ssl": ("shared",)}
+_OF_NUMBERS = ("information", "sigma", "floor", "ceiling")
+_LIMITS = {"classification": ("information", "bayes_accuracy", "bayes_log_loss")}
+_SCORES: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
+    "classification": {
+        "accuracy": ("accuracy", "bayes_accuracy"),
+        "log_loss": ("log loss", "bayes_log_loss"),
+        "calibration": ("calibration", None),
+    }
+}
+LIMIT_NAMES = {"floor": "floor", "ceiling": "ceiling", "bayes_accuracy": "Bayes", "bayes_log_loss": "least"}
+_SCORES_OF_NUMBERS: Mapping[str, tuple[str, str | None]] = {"rmse": ("RMSE", "floor"), "r_squared": ("R²", "ceiling")}
+_OF_TASK = {"regression": ("histogram",), "ssl": ("shared",), "classification": ()}
 _TEXT, _NUMBER, _SPAN = pa.string(), pa.float64(), pa.list_(pa.int64(), 2)
+
+
+def scores_of(task: str) -> Mapping[str, tuple[str, str | None]]:
+    """What is measured of a task: name → heading, and the limit that it is compared with."""
+    return _SCORES.get(task, _SCORES_OF_NUMBERS)
+
+
+def _limits_of(task: str) -> tuple[str, ...]:
+    return _LIMITS.get(task, _OF_NUMBERS)
 
 
 def downstream_table(rows: Sequence[Record]) -> pa.Table:
@@ -46,7 +71,8 @@ def downstream_cells(
     """The cells of one kind of task.
 
     regression: y from each of the first two modalities and from all together. ssl: contrastive and masked encoders, and
-    untrained ones for comparison, of all modalities. With `null`, the configuration with the most information is done
+    untrained ones for comparison, of all modalities. classification: a network of each of the first two modalities, and
+    of all together the ways of `classification`. With `null`, the configuration with the most information is done
     once more with y of other rows.
 
     Raises:
@@ -63,11 +89,16 @@ def downstream_cells(
         modalities = names[config]
         if kind == "ssl" and len(modalities) < 2:
             raise ValueError(f"{config!r} has one modality; self-supervised learning needs two or more")
+        if kind == "classification":
+            classification_limits(source, Task(config, tuple(modalities), 0, seeds, training))
         if kind == "ssl":
             ways: list[tuple[str, list[str]]] = [(method, modalities) for method in METHODS]
         else:
             sets = [[name] for name in modalities[:2]] + ([modalities] if len(modalities) > 1 else [])
             ways = [("regression", inputs) for inputs in sets]
+            if kind == "classification":
+                ways = [(way, [name]) for name in modalities[:2] for way in ALONE]
+                ways += [(way, modalities) for way in TOGETHER if len(modalities) > 1]
         for asked_null in (False, True) if null and config in largest.values() else (False,):
             cells += [
                 _cell(source, Task(config, tuple(inputs), seed, seeds, training, asked_null), kind, way)
@@ -94,10 +125,16 @@ def run_downstream_cell(source: Source, cell: Cell) -> Record:
     """The result of one cell; where training did not stay finite, the reason beside what is possible."""
     s = cell.settings
     task = Task(s["config"], tuple(s["inputs"]), s["seed"], s["seeds"], Training(**s["training"]), s["null"])
+    if s["task"] == "classification":
+        try:
+            return run_classification(source, task, s["method"])
+        except ArithmeticError as error:
+            return {**classification_limits(source, task), "error": str(error)}
     try:
         return run_task(source, task) if s["task"] == "regression" else run_ssl(source, task, s["method"])
     except ArithmeticError as error:
-        return {**(limits if s["task"] == "regression" else probe_limits)(source, task), "error": str(error)}
+        known: Record = dict((probe_limits if s["task"] == "ssl" else limits)(source, task))
+        return {**known, "error": str(error)}
 
 
 def run_downstream(
@@ -113,7 +150,9 @@ def downstream_rows(records: Sequence[Record]) -> list[Record]:
     for record in records:
         settings = {name: record["settings"][name] for name in ("task", "method", "config", "inputs", "seed", "null")}
         counts = {f"{split}_rows": rows_of for split, rows_of in record["settings"]["rows"].items()}
-        names = (*_LIMITS, *_MEASURED, *_OF_TASK[settings["task"]], "error")
+        task = settings["task"]
+        measured = [each for name in scores_of(task) for each in (name, f"{name}_error")]
+        names = (*_limits_of(task), *measured, "rows", *_OF_TASK[task], "error")
         result = {name: record["result"].get(name) for name in names}
         rows.append({**settings, "series": record["series"], **counts, **result})
     return rows
@@ -139,13 +178,13 @@ def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
             "config": config,
             "null": null,
         }
-        record |= {name: members[0][name] for name in _LIMITS}
-        known = [member for member in members if member["rmse"] is not None]
+        record |= {name: members[0][name] for name in _limits_of(task)}
+        known = [member for member in members if member["error"] is None]
         record |= {"seeds": len(known), "failed": len(members) - len(known)}
         if task == "ssl":
             record["shared"] = members[0]["shared"]
-        for name in ("rmse", "r_squared"):
-            record |= _mean_over_seeds(known, name)
+        for name in scores_of(task):
+            record |= _mean_over_seeds([member for member in known if member[name] is not None], name)
         if task == "regression":
             counts = [member["histogram"] for member in known] or [[0] * (len(BINS) - 1)]
             record["histogram"] = np.sum(counts, axis=0).tolist()
@@ -165,7 +204,7 @@ def _mean_over_seeds(members: Sequence[Record], name: str) -> Record:
 
 def learned(summary: Sequence[Record]) -> list[Record]:
     """The records of which at least one cell has a result."""
-    return [row for row in summary if row["rmse"] is not None]
+    return [row for row in summary if row.get("rmse", row.get("accuracy")) is not None]
 
 
 def impossible(summary: Sequence[Record]) -> list[str]:
@@ -175,6 +214,18 @@ def impossible(summary: Sequence[Record]) -> list[str]:
     found = []
     for row in learned(summary):
         where = f"{row['config']} {row['method']} {row['inputs']}"
+        if "accuracy" in row:
+            best, over = row["bayes_accuracy"], row["accuracy"]
+            if best is not None and over > best + _ERRORS * row["accuracy_error"]:
+                found.append(
+                    f"{where}: accuracy {over:.4f} ± {row['accuracy_error']:.4f} is above the Bayes accuracy {best:.4f}"
+                )
+            if row["log_loss"] < row["bayes_log_loss"] - _ERRORS * row["log_loss_error"]:
+                found.append(
+                    f"{where}: log loss {row['log_loss']:.4f} ± {row['log_loss_error']:.4f} is below its floor "
+                    f"{row['bayes_log_loss']:.4f}"
+                )
+            continue
         if not row["null"] and row["rmse"] < row["floor"] - _ERRORS * row["rmse_error"]:
             found.append(
                 f"{where}: RMSE {row['rmse']:.4f} ± {row['rmse_error']:.4f} is below its floor {row['floor']:.4f}"
@@ -192,18 +243,19 @@ def downstream_markdown(summary: Sequence[Record]) -> str:
     probed = summary[0]["task"] == "ssl"
     shared = ["I(x1; x2)"] if probed else []
     known = ["data", "configuration", "method", "learned from" if probed else "inputs"]
-    measured = [*shared, "I(x1; y)" if probed else "I(inputs; y)", "RMSE", "floor", "R²", "ceiling"]
+    scores = scores_of(summary[0]["task"])
+    headings = [cell for heading, limit in scores.values() for cell in (heading, LIMIT_NAMES.get(limit or ""))]
+    measured = [*shared, "I(x1; y)" if probed else "I(inputs; y)", *(heading for heading in headings if heading)]
     lines = [f"| {' | '.join([*known, *measured])} |", "|" + " --- |" * len(known) + " ---: |" * len(measured)]
     for row in summary:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
         numbers = [
             *([digits(row["shared"])] if probed else []),
             digits(0.0 if row["null"] else row["information"]),
-            _with_error(row, "rmse") + failures(row),
-            digits(row["floor"]),
-            _with_error(row, "r_squared"),
-            digits(row["ceiling"]),
         ]
+        for place, (score, (_, limit)) in enumerate(scores.items()):
+            numbers.append(_with_error(row, score) + ("" if place else failures(row)))
+            numbers += [] if limit is None else ["–" if row[limit] is None else digits(row[limit])]
         lines.append(f"| {' | '.join([row['series'], name, row['method'], input_names(row['inputs']), *numbers])} |")
     return "\n".join(lines) + "\n"
 

@@ -272,4 +272,9 @@ def pairs_of(source: Source, cell: Cell, split: str, *, exact: bool) -> Pairs:
         ):
             raise ValueError(f"y of {config!r} is not what its causal model and seed give; the oracles do not know it")
         known = ExactPairs.of(model, latents, first, second)
-    return Pairs(columns[first], columns[second], known)
+    return Pairs(_floating(columns[first]), _floating(columns[second]), known)
+
+
+def _floating(values: np.ndarray) -> np.ndarray:
+    """Labels as float64; anything else as it is."""
+    return values.astype(np.float64) if np.issubdtype(values.dtype, np.integer) else values

@@ -25,6 +25,7 @@ _KINDS = {
     "estimators": "estimators of mutual information",
     "regression": "regression of y",
     "ssl": "self-supervised learning",
+    "classification": "classification of y",
 }
 
 

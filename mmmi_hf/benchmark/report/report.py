@@ -8,7 +8,7 @@ Owns the files beside the cells:
     plots/*.png
     eval_results/*.yaml             drafts of `.eval_results` entries, one file per estimator
     seconds.json        how long cells took, by estimator
-    regression/, ssl/   the same of the downstream tasks
+    regression/, ssl/, classification/   the same of the downstream tasks
 
 All but `seconds.json` depend on the cells' results alone, so that a killed and continued run ends with the same bytes.
 Pictures and drafts of an earlier command do not stay.

@@ -7,6 +7,7 @@ from mmmi_hf.causal.closed_forms import (
     signal_for_pair_information,
     weight_for_target_information,
 )
+from mmmi_hf.causal.design.made_targets import for_target
 from mmmi_hf.causal.design.results import Design
 from mmmi_hf.causal.design.roots import solve
 from mmmi_hf.causal.design.values import for_matrix, for_values, orthonormal_templates
@@ -14,6 +15,7 @@ from mmmi_hf.causal.design.values import for_matrix, for_values, orthonormal_tem
 __all__ = [
     "Design",
     "for_matrix",
+    "for_target",
     "for_values",
     "induced_pair_information",
     "orthonormal_templates",

@@ -130,6 +130,8 @@ class Law(ABC):
         decomposes: whether the minimum-MI decomposition of what two modalities tell of y is exact.
         is_gaussian: whether y and all modalities are jointly Gaussian.
         remark: what the equations of its structure leave out, in one line.
+        is_standard: whether modalities standardised by "whiten" are N(0, I); not so under an intervention that is
+            standardised by the law without it. own: the law that is, the same otherwise.
     """
 
     kind: ClassVar[str]
@@ -144,6 +146,16 @@ class Law(ABC):
     decomposes: bool = True
     is_gaussian: bool = True
     remark: str = ""
+    is_standard: bool = True
+
+    @property
+    def own(self) -> Law:
+        """The same law, whitened by itself."""
+        return self
+
+    def shift_divergence(self, blocks: tuple[str, ...]) -> float:
+        """KL(do ‖ observed) of modalities in nats. Raises NotExactError where the law is of no intervention."""
+        raise NotExactError("the model is of no intervention, so that there is nothing that it moved away from")
 
     @classmethod
     @abstractmethod

@@ -7,6 +7,7 @@ Fields: format, version, kind, shapes, and those of the kind. Kind "structured" 
 (each distinct once) and template_index (per modality and cause, its place in templates or null). Kind "matrix" has
 matrix. Kind "categorical" has probabilities, means, templates (one per modality).
 Kind "student" has those of "structured", dof and dimensions (null for all).
+Kind "shifted" has those of "structured", cause and scale.
 """
 
 from __future__ import annotations
@@ -21,12 +22,15 @@ from mmmi_hf.causal.laws.arrays import check_fields
 from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import Law
+from mmmi_hf.causal.laws.shifted.shifted_law import ShiftedLaw
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.laws.student.student_law import StudentLaw
 
 FORMAT = "mmmi_hf.causal_model"
 VERSION = 1
-LAWS: dict[str, type[Law]] = {law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw)}
+LAWS: dict[str, type[Law]] = {
+    law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw, ShiftedLaw)
+}
 """Every kind of law: a new one is a folder beside these, and a word here."""
 
 

@@ -64,12 +64,12 @@ def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, tr
     errors = {name: np.where(_column(finite, true.z[name]), recovered.z[name] - true.z[name], 0.0) for name in pair}
     correlations = model.canonical_correlations(*pair)
     paired = correlations[correlations > _PAIRED]
-    information = model.mutual_information(*pair)
+    information, own = model.mutual_information(*pair), CausalModel.of_law(model.law.own)
     none = np.zeros(len(finite))
     sides = []
     for name, other in (pair, pair[::-1]):
         natural = model.unstandardize_latents(errors[name], name, kind)
-        length = np.linalg.norm(_rows(model.standardize_latents(natural, name, "whiten")), axis=1)
+        length = np.linalg.norm(_rows(own.standardize_latents(natural, name, "whiten")), axis=1)
         if paired.size and paired.min() < 1.0:
             z = {name: errors[name], other: np.zeros_like(errors[other])}
             lost = information - model.pointwise_mutual_information(Latents(z, none, kind), *pair)

@@ -64,6 +64,11 @@ def law_tests(
     impossible = _impossible(model, latents)
     if impossible:
         return impossible
+    if not model.law.is_standard:
+        own = CausalModel.of_law(model.law.own)
+        natural = {name: model.unstandardize_latents(values, name, kind) for name, values in z.items()}
+        whitened = {name: own.standardize_latents(values, name, "whiten") for name, values in natural.items()}
+        model, latents = own, Latents(whitened, latents.y)
     plain = model.with_target(None)
     if not plain.law.is_gaussian:
         pairs = list(combinations(model.modalities, 2))

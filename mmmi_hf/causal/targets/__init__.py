@@ -1,5 +1,15 @@
 """What the target y is made of: classes, signs of causes, several numbers, functions.
 
+In YAML, JSON and `CausalModel(…, target=…)` a target is one kind with its arguments; `causes` are numbered from 0, and
+`flip` is the probability that a label is another one.
+
+- `{"classes": {"quantiles": 10, "flip": 0.1}}`: the bin of the Gaussian y; or `edges` in standard deviations.
+- `{"parity": {"causes": [0, 1]}}`: 1 where an odd number of these causes is positive.
+- `{"boolean": {"causes": [0, 1], "table": [0, 1, 1, 2]}}`: a label for each pattern of their signs.
+- `{"several": {"coefficients": [[1, 0], [1, 1]]}}`: several numbers, a row of coefficients for each.
+- `{"function": {"name": "sine", "frequency": 1.0}}`: a function of the Gaussian y, or `square`, `absolute`, …
+- `{"category": {"categories": 4}}`: the category of a categorical cause.
+
 A file in `kinds` defines `KIND`; it is found by listing that folder. Imports NumPy, SciPy and this room only.
 """
 

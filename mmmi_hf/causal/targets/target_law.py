@@ -44,7 +44,17 @@ class TargetLaw(Law):
         self.base, self.target = base, target
         self.shapes, self.structure, self.matrix, self.remark = base.shapes, base.structure, base.matrix, base.remark
         self.target_shape, self.target_type, self.decomposes = target.shape, target.dtype, target.decomposes
+        self.is_standard = base.is_standard
         self._views: dict[tuple[str, ...], View] = {}
+
+    @property
+    def own(self) -> Law:
+        """The target on the law below, whitened by itself."""
+        return self if self.is_standard else TargetLaw(self.base.own, self.target)
+
+    def shift_divergence(self, blocks: tuple[str, ...]) -> float:
+        """KL(do ‖ observed) of modalities."""
+        return self.base.shift_divergence(blocks)
 
     @classmethod
     def read(cls, shapes: list[Any], fields: Mapping[str, Any]) -> NoReturn:

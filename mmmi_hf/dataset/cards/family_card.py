@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mmmi_hf.causal import NotExactError
-from mmmi_hf.causal.quantities import Quantity, read
+from mmmi_hf.causal.quantities import read
 from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import (
@@ -69,7 +69,7 @@ def family_card(name: str) -> str:
             family=family,
             configs=configs,
             lead=configs[0],
-            shapes={one: "×".join(map(str, shape)) for one, shape in configs[0].model.shapes.items()},
+            counts=sorted({len(one.modalities) for one in configs}),
             target=target_in_words(configs[0].model),
             equation=equation_of(configs[0].model),
             information=_information(configs),
@@ -120,32 +120,40 @@ def _tuples(config: MMMIConfig) -> Figure:
 
 
 def _information(configs: Sequence[MMMIConfig]) -> Table:
-    """I(xi; y) of up to three modalities, of all together, and I(x1; xi) of the first two others."""
-    names = configs[0].model.modalities
-    queries: dict[str, tuple[str | Sequence[str], str]] = {f"I({one};y)": (one, "y") for one in names[:3]}
-    if len(names) > 1:
-        queries[f"I({','.join(names) if len(names) <= 3 else f'{names[0]},…,{names[-1]}'};y)"] = (names, "y")
-        queries |= {f"I(x1;{one})": ("x1", one) for one in names[1:3]}
-    best = [read(f"{word}({sets};y)") for sets in (names[0], ",".join(names)) for word in _ceilings(configs[0])]
-    rows = (
-        (
-            f"`{one.name}`",
-            *(_nats(one.model.mutual_information(a, b)) for a, b in queries.values()),
-            *(_exact(quantity, one) for quantity in dict.fromkeys(best)),
-        )
-        for one in configs
-    )
-    return Table("", "", ("configuration", *queries, *map(str, dict.fromkeys(best))), tuple(rows))
+    """I(xi; y) of up to three modalities, of all together, and I(x1; xi) of the first two others.
+
+    Of a target that is made, also what a predictor reaches at best: of classes their accuracy, of numbers R².
+    """
+    sets = list(dict.fromkeys(names for config in configs for names in _sets(config)))
+    pairs = list(dict.fromkeys(f"I(x1;{one})" for config in configs for one in config.model.modalities[1:3]))
+    words = dict.fromkeys(word for config in configs for word in _ceilings(config))
+    names = [*(f"I({one};y)" for one in sets), *pairs, *(f"{word}({one};y)" for word in words for one in sets)]
+    rows = ((f"`{one.name}`", *(_exact(name, one) for name in names)) for one in configs)
+    return Table("", "", ("configuration", *map(_short_name, names)), tuple(rows))
+
+
+def _sets(config: MMMIConfig) -> list[str]:
+    names = config.model.modalities
+    return [*names[:3], *([",".join(names)] if len(names) > 1 else [])]
 
 
 def _ceilings(config: MMMIConfig) -> tuple[str, ...]:
-    """What a predictor of y reaches at best: of classes their accuracy, of other targets that are made R²."""
     if config.model.classes is not None:
         return ("bayes_accuracy",)
-    return () if config.model.target is None else ("r2_ceiling",)
+    return () if config.model.law.is_gaussian else ("r2_ceiling",)
 
 
-def _exact(quantity: Quantity, config: MMMIConfig) -> str:
+def _short_name(name: str) -> str:
+    """A quantity of many modalities with the first and the last of them."""
+    blocks = name[name.index("(") + 1 : name.index(";")].split(",")
+    return name if len(blocks) <= 3 else name.replace(",".join(blocks), f"{blocks[0]},…,{blocks[-1]}")
+
+
+def _exact(name: str, config: MMMIConfig) -> str:
+    """A value; nothing where a configuration has not these modalities, or no exact one."""
+    quantity = read(name)
+    if not {block for part in quantity.blocks for block in part} <= set(config.model.names):
+        return "–"
     try:
         return _nats(quantity.of(config.model))
     except NotExactError:

@@ -105,7 +105,8 @@ def family_pictures(name: str) -> Iterator[Picture]:
         yield Picture("decay", lambda: decay_curves(settings))
     else:
         yield Picture("overview", lambda: family_overview(models))
-    if len({_pattern(model).tobytes() for model in models.values()}) > 1:
+    made_of_causes = all(model.structure is not None for model in models.values())
+    if made_of_causes and len({_pattern(model).tobytes() for model in models.values()}) > 1:
         yield Picture("gallery", lambda: template_gallery(models))
 
 

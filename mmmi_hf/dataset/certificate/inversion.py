@@ -1,7 +1,7 @@
 """Recovering latents from stored values: the inverse of every modality's bijection, a few rows at a time.
 
-Owns how many rows are inverted at a time, and what a failed inversion becomes. Imports torch where it computes; knows
-nothing of folders or information.
+Owns how many rows are inverted at a time, what a failed inversion becomes, and in which form values that a user has
+changed can be inverted. Imports torch where it computes; knows nothing of folders or information.
 
 The networks' threads invert a few rows each, see `threads.py`.
 """
@@ -18,6 +18,9 @@ from mmmi_hf.flow.threads import network_threads
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.bijection import Bijection
+
+Transform = Callable[[np.ndarray], np.ndarray]
+"""From stored values (n, *shape), float32, to what becomes of them, (n, …): each row by itself."""
 
 TOGETHER = {4: 8, 8: 2}
 """Rows of a part by the bytes of a number: few float64 rows are worth all processors, as each takes long."""
@@ -62,3 +65,34 @@ def recover(
         for part in as_completed([pool.submit(recover_part, start) for start in range(0, len(values), together)]):
             tick(part.result())
     return found
+
+
+def transformed(name: str, transform: Transform, values: np.ndarray, *, image: bool) -> np.ndarray:
+    """What a transform leaves of stored values, in the shape that the inverse takes.
+
+    Images of another height or width are brought back to the stored one by bilinear interpolation: like the inverse
+    itself, a fixed function of what the transform left, so that bounds hold.
+
+    Raises:
+        ValueError: what it gives has no such form; the message says what has.
+    """
+    import torch
+
+    given = np.asarray(transform(values.copy()))
+    if given.shape[:1] != values.shape[:1] or given.dtype.kind not in "fiub":
+        raise ValueError(
+            f"the transform of {name} must give {len(values)} rows of real numbers, as many as it was given, and gave "
+            f"{given.dtype} of shape {given.shape}"
+        )
+    left = given.astype(np.float32)
+    if image and left.ndim == values.ndim and left.shape[1] == values.shape[1] and left.size:
+        size = values.shape[2:]
+        if left.shape[2:] != size:
+            left = torch.nn.functional.interpolate(torch.from_numpy(left), size=size, mode="bilinear").numpy()
+    if left.shape != values.shape:
+        height = ", of any height and width" if image else ""
+        raise ValueError(
+            f"the transform of {name} gave the shape {left.shape[1:]}, and the inverse takes {values.shape[1:]}"
+            f"{height}: no bound is known for other features; let the transform end where the inverse can begin"
+        )
+    return left

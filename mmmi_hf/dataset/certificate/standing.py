@@ -76,7 +76,7 @@ def least_rows(config: MMMIConfig, manifest: Manifest) -> int:
     As many as measured bounds need where floors do not rest on them: the seed is known, latents are whitened, and the
     share of latents that the map of every modality does not give back was measured. Otherwise ROWS.
     """
-    known = manifest.seed is not None and config.standardize == "whiten" and known_maps(manifest) is not None
+    known = manifest.seed is not None and config.is_of_the_map and known_maps(manifest) is not None
     return min(FEWEST_ROWS if known else ROWS, config.rows)
 
 
@@ -195,7 +195,7 @@ def _kind_of_evidence(
     different = claimed.sample.rows_replayed - claimed.replays.equal
     if different < 0:
         return f"the certificate counts {claimed.replays.equal} equal rows of {claimed.sample.rows_replayed} made again"
-    if by_replays and (evidence.differing != different or config.standardize != "whiten"):
+    if by_replays and (evidence.differing != different or not config.is_of_the_map):
         return "the certificate's floors do not rest on the rows that it made again"
     views = any(kind == "view" for _, kind in dict(_bounds_of(claimed)))
     if by_replays == (evidence.float32 is not None) or (evidence.view is not None) != views:

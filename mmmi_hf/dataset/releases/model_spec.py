@@ -7,7 +7,7 @@ Owns the plain (YAML) form of causal models. Three forms are read:
 - `json`: the fields of `CausalModel.to_json()`, which is also how a CausalModel object is written.
 
 The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it, and `common_scale`,
-{dof: 5, dimensions: 8}, as `with_common_scale` does.
+{dof: 5, dimensions: 8}, or `shift`, {cause: 0, scale: 2}, as `with_common_scale` and `with_shift` do.
 
 A template is a name ("ones"), one name with its parameters ({gaussian: {centre: [16, 16], width: 4}}), an image file
 ({image: {path: mask.png}}, relative to the YAML file) or an array ({array: [[…]]}).
@@ -19,6 +19,7 @@ import inspect
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ STORIES: dict[str, Callable[..., CausalModel]] = {
     )
 }
 _HERE: FieldPath = ("causal_model",)
+_CHANGES = {"common_scale": (("dof",), ("dof", "dimensions")), "shift": (("cause", "scale"),) * 2}
+"""What a model may be changed by after it was made: its fields, those that are needed and all."""
 _ARGUMENT, _INDEX = re.compile(r"(?P<name>\w+)(?P<indices>(?:\[[\d, ]+\])*)"), re.compile(r"\d+")
 
 
@@ -65,14 +68,14 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
     if "target" in spec and forms != ["json"] and not isinstance(spec["target"], str):
         plain = build_model({key: value for key, value in spec.items() if key != "target"}, folder=folder)
         return _said_here(lambda: plain.with_target(spec["target"]), (*_HERE, "target"))
-    if "common_scale" in spec and forms != ["json"]:
-        plain = build_model({key: value for key, value in spec.items() if key != "common_scale"}, folder=folder)
-        here = (*_HERE, "common_scale")
-        scale = spec["common_scale"]
-        if not isinstance(scale, Mapping) or "dof" not in scale:
-            raise FieldError(here, f"got {shown(scale)}, expected {{dof: …}} and optionally dimensions")
-        check_fields(scale, ("dof", "dimensions"), here)
-        return _said_here(lambda: plain.with_common_scale(**scale), here)
+    for change, (needed, known) in _CHANGES.items():
+        if change in spec and forms != ["json"]:
+            plain = build_model({key: value for key, value in spec.items() if key != change}, folder=folder)
+            here, given = (*_HERE, change), spec[change]
+            if not isinstance(given, Mapping) or not set(needed) <= set(given):
+                raise FieldError(here, f"got {shown(given)}, expected the fields {', '.join(known)}")
+            check_fields(given, known, here)
+            return _said_here(partial(getattr(plain, f"with_{change}"), **given), here)
     if forms == ["story"]:
         return _from_story(spec, folder)
     if forms == ["json"]:

@@ -1,9 +1,11 @@
-"""A dataset of a few images, to train on."""
+"""A dataset of a few images, to train on, and runs whose sheets cost little."""
 
 import datasets
 import numpy as np
 import pytest
 from PIL import Image
+
+from mmmi_hf.flow.training import trainer
 
 
 @pytest.fixture(scope="module")
@@ -16,3 +18,11 @@ def data(tmp_path_factory):
     table = datasets.Dataset.from_dict({"image": images, "label": [i % 3 for i in range(24)]}, features=features)
     table.to_parquet(folder / "train.parquet")
     return str(folder)
+
+
+@pytest.fixture(scope="module")
+def few_samples():
+    """Sheets of one sample per class: what a tiny run takes longest for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer, "SAMPLES_PER_CLASS", 1)
+        yield

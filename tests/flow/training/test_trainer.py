@@ -15,19 +15,27 @@ from mmmi_hf.flow.training import trainer as training
 from mmmi_hf.flow.training.trainer import train
 from tests.flow.training.recipes import tiny
 
+pytestmark = pytest.mark.usefixtures("few_samples")
 
-def test_a_run_leaves_a_pipeline_and_what_its_card_needs(data, tmp_path):
-    recipe = tiny(data)
-    folder = train(recipe, tmp_path / "run", cpu=True, progress=False)
-    pipeline = FlowMatchingPipeline.from_pretrained(folder)
+
+@pytest.fixture(scope="module")
+def finished(data, few_samples, tmp_path_factory):
+    """The folder of a run of `tiny(data)`, to be left as it is."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert train(tiny(data), folder, cpu=True, progress=False) == folder / "pipeline"
+    return folder
+
+
+def test_a_run_leaves_a_pipeline_and_what_its_card_needs(finished):
+    pipeline = FlowMatchingPipeline.from_pretrained(finished / "pipeline")
     assert pipeline.latent_shape == (1, 8, 8)
     assert pipeline.num_classes == 3
-    facts = json.loads((tmp_path / "run/training.json").read_text())
+    facts = json.loads((finished / "training.json").read_text())
     assert facts["images_seen"] == 48
     assert facts["class_names"] == ["a", "b", "c"]
     assert facts["digest"] == pipeline.digest
-    assert (tmp_path / "run/samples/step-000006.png").is_file()
-    assert {path.suffix for path in (tmp_path / "run").rglob("*") if path.is_file()} <= {
+    assert (finished / "samples/step-000006.png").is_file()
+    assert {path.suffix for path in finished.rglob("*") if path.is_file()} <= {
         ".json",
         ".jsonl",
         ".png",
@@ -35,8 +43,8 @@ def test_a_run_leaves_a_pipeline_and_what_its_card_needs(data, tmp_path):
     }
 
 
-def test_a_killed_run_ends_with_the_same_weights(data, tmp_path, monkeypatch):
-    whole = train(tiny(data), tmp_path / "whole", cpu=True, progress=False)
+def test_a_killed_run_ends_with_the_same_weights(data, finished, tmp_path, monkeypatch):
+    whole = finished / "pipeline"
     original, steps = training.flow_matching_batch, []
 
     def killed(recipe, images, drawn):
@@ -97,16 +105,15 @@ def test_weights_that_are_not_finite_do_not_replace_the_average_so_far(data, tmp
     assert json.loads((tmp_path / "run/training.json").read_text())["steps"] == 2
 
 
-def test_a_finished_run_only_writes_its_pipeline_again(data, tmp_path):
-    first = FlowMatchingPipeline.from_pretrained(train(tiny(data), tmp_path / "run", cpu=True, progress=False)).digest
-    again = train(tiny(data), tmp_path / "run", cpu=True, progress=False)
-    assert FlowMatchingPipeline.from_pretrained(again).digest == first
+def test_a_finished_run_only_writes_its_pipeline_again(data, finished, tmp_path):
+    again = train(tiny(data), shutil.copytree(finished, tmp_path / "run"), cpu=True, progress=False)
+    first = FlowMatchingPipeline.from_pretrained(finished / "pipeline")
+    assert FlowMatchingPipeline.from_pretrained(again).digest == first.digest
 
 
-def test_other_folders_are_refused(data, tmp_path):
-    train(tiny(data), tmp_path / "run", cpu=True, progress=False)
+def test_other_folders_are_refused(data, finished, tmp_path):
     with pytest.raises(ValueError, match="holds a run of another recipe"):
-        train(tiny(data, steps=7), tmp_path / "run", cpu=True, progress=False)
+        train(tiny(data, steps=7), finished, cpu=True, progress=False)
     (tmp_path / "other").mkdir()
     (tmp_path / "other/file").write_text("mine")
     with pytest.raises(ValueError, match="is not empty and holds no training run"):
@@ -116,9 +123,9 @@ def test_other_folders_are_refused(data, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_going_on_from_a_trained_pipeline(data, tmp_path):
+def test_going_on_from_a_trained_pipeline(data, finished, tmp_path):
     """The first weights are the pipeline's, a killed run has them too, and the record keeps the whole history."""
-    first = train(tiny(data), tmp_path / "first", cpu=True, progress=False)
+    first = shutil.copytree(finished, tmp_path / "first") / "pipeline"
     still = {"learning_rate": 0.0, "final_learning_rate": 0.0, "weight_decay": 0.0}
     same = train(
         tiny(data, steps=2, initial_pipeline=str(first), **still), tmp_path / "second", cpu=True, progress=False
@@ -171,10 +178,10 @@ def test_a_run_that_was_begun_before_a_field_existed(data, tmp_path):
         ({"initial_pipeline": "nobody/nothing"}, "initial_pipeline 'nobody/nothing' cannot be loaded"),
     ],
 )
-def test_pipelines_that_cannot_be_gone_on_from(data, tmp_path, changes, says):
-    first = train(tiny(data, steps=1), tmp_path / "first", cpu=True, progress=False)
+def test_pipelines_that_cannot_be_gone_on_from(data, finished, tmp_path, changes, says):
+    first = str(finished / "pipeline")
     with pytest.raises(ValueError, match=says):
-        train(tiny(data, **{"initial_pipeline": str(first)} | changes), tmp_path / "run", cpu=True, progress=False)
+        train(tiny(data, **{"initial_pipeline": first} | changes), tmp_path / "run", cpu=True, progress=False)
     assert not (tmp_path / "run").exists()
 
 

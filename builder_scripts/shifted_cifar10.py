@@ -1,0 +1,28 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["mmmi-hf"]
+#
+# [tool.uv]
+# constraint-dependencies = ["torch==2.13.0"]
+#
+# [tool.uv.sources]
+# mmmi-hf = { path = "..", editable = true }
+# ///
+"""Build the family shifted-cifar10.
+
+Distribution shift of known size: one common cause as it was observed, to train on, and under interventions on its
+standard deviation, to test on. Latents are whitened by the observed law in all of them, so that under an intervention
+they leave the law that the pipeline was trained on by the same known amount: images there may be less realistic, tests
+go by the law of the intervention, and floors rest on the folder's own inverses. With images of CIFAR-10's classes.
+
+    python builder_scripts/shifted_cifar10.py --out data/shifted-cifar10 --rows 100
+    uv run builder_scripts/shifted_cifar10.py --out data/shifted-cifar10 --rows 100
+
+--publish OWNER/NAME --version 1.0.0 publishes it. builder_scripts/README.md says how `uv` gets the CPU build of torch,
+and how to run this on Hub Jobs. `python -m mmmi_hf.cli.cards` writes this file.
+"""
+
+from mmmi_hf.cli.family import build_family
+
+if __name__ == "__main__":
+    build_family("shifted-cifar10")
