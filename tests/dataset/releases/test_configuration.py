@@ -90,6 +90,12 @@ def test_digest_ignores_what_does_not_change_a_row(small_config):
     assert small_config.replace(store_latents=True).digest != small_config.digest
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\x1b[2Jb", "a\u202eb", "see http://me:token@h/x", 5])
+def test_what_is_no_description_in_python_too(small_config, text):
+    with pytest.raises(ConfigurationError, match="description: expected text"):
+        small_config.replace(description=text)
+
+
 @pytest.mark.parametrize(
     ("rows", "sizes"),
     [(1, [1]), (2, [2]), (3, [1, 1, 1]), (10, [8, 1, 1]), (256, [206, 25, 25]), (10_000, [8000, 1000, 1000])],
