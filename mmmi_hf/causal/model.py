@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from mmmi_hf.causal.queries import TARGET, Blocks, Query, flat, read_blocks, rea
 from mmmi_hf.causal.targets import Target, serialization
 from mmmi_hf.causal.targets.target import View
 from mmmi_hf.causal.targets.target_law import TargetLaw
+
+if TYPE_CHECKING:
+    from jaxtyping import Float
 
 _CHUNK_NUMBERS = 1 << 20
 
@@ -166,17 +169,17 @@ class CausalModel:
         return self._law.structure
 
     @property
-    def eta(self) -> Array:
+    def eta(self) -> Float[Array, " causes"]:
         """η of eq. 1, (K,), read-only; AttributeError for a model of `from_matrix`, as the next three."""
         return self._made_of.eta
 
     @property
-    def weights(self) -> Array:
+    def weights(self) -> Float[Array, "modalities causes"]:
         """w_ik, how loud each cause is in each modality, (M, K), read-only."""
         return self._made_of.weights
 
     @property
-    def mixing(self) -> Array:
+    def mixing(self) -> Float[Array, "modalities sources"]:
         """G_ij, how loud each vector source is in each modality, (M, J), read-only."""
         return self._made_of.mixing
 
@@ -207,7 +210,7 @@ class CausalModel:
         """A bound of the error of `mutual_information(a, b, given)` in nats, where that is a quadrature; else 0."""
         return self._law.information_error(self._query(a, b, given))
 
-    def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
+    def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Float[Array, " correlations"]:
         """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²).
 
         Arguments and errors are those of `mutual_information`.
@@ -225,7 +228,9 @@ class CausalModel:
         """
         return self._law.sharpness(self._query(a, b, ()))
 
-    def pointwise_mutual_information(self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()) -> Array:
+    def pointwise_mutual_information(
+        self, latents: Latents, a: Blocks, b: Blocks, given: Blocks = ()
+    ) -> Float[Array, " n"]:
         """ln p(a, b | given) / p(a | given) p(b | given) of every row, (n,), in nats; its mean is I(a; b | given).
 
         Args:
@@ -277,7 +282,7 @@ class CausalModel:
             )
         return information.partial_information(self._between, query.first, query.second, query.given)
 
-    def information_map(self, a: str, b: str = TARGET, *, standardize: str = "whiten") -> Array:
+    def information_map(self, a: str, b: str = TARGET, *, standardize: str = "whiten") -> Float[Array, " *shape"]:
         """Where in a latent the information sits: I(z_a[c]; b) of every coordinate c, of the shape of a, in nats.
 
         Coordinates of latents, not pixels; what they know together is `mutual_information`, not their sum.
@@ -323,14 +328,14 @@ class CausalModel:
         """The rows of these numbers, in this order, as `sample` gives them with `seed` and `standardize`."""
         return self._draw([read_natural("rows", row) for row in rows], seed, standardize, None)
 
-    def standardize_latents(self, z: Any, name: str, kind: str) -> Array:
+    def standardize_latents(self, z: Float[Array, " n *shape"], name: str, kind: str) -> Float[Array, " n *shape"]:
         """The latents z of the modality `name`, (n, *shape), standardised; `unstandardize_latents` undoes it.
 
         `kind` is "whiten", "rms" or "none", as `standardize` of `sample`. Raises InvalidQueryError for other shapes.
         """
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).apply(values))
 
-    def unstandardize_latents(self, z: Any, name: str, kind: str) -> Array:
+    def unstandardize_latents(self, z: Float[Array, " n *shape"], name: str, kind: str) -> Float[Array, " n *shape"]:
         """Standardised latents z of the modality `name`, (n, *shape), in the units of the model; `kind` likewise."""
         return self._mapped(z, name, lambda values: self._law.standardizer(name, check_kind(kind)).undo(values))
 
@@ -358,13 +363,13 @@ class CausalModel:
         return None if self.target is None else self.target.classes
 
     @property
-    def class_prior(self) -> Array:
+    def class_prior(self) -> Float[Array, " classes"]:
         """p(class), (classes,). Raises NotExactError where y is no class."""
         if self.target is None or self.classes is None:
             raise NotExactError("y has no classes, so that they have no probabilities")
         return self.target.class_prior(self.law.base if isinstance(self.law, TargetLaw) else self.law)
 
-    def class_posterior(self, latents: Latents, blocks: Blocks) -> Array:
+    def class_posterior(self, latents: Latents, blocks: Blocks) -> Float[Array, "n classes"]:
         """p(class | blocks) of every row of the latents, (n, classes). Raises NotExactError where y is no class."""
         names = self._modalities(blocks)
         view = self._view(names)
@@ -405,7 +410,7 @@ class CausalModel:
         """Var(y | blocks), blocks being modalities."""
         return self._law.posterior(self._modalities(blocks)).variance
 
-    def decode(self, latents: Latents, blocks: Blocks) -> Array:
+    def decode(self, latents: Latents, blocks: Blocks) -> Float[Array, " n"]:
         """E[y | blocks] of every row, (n,): the optimal decoder, linear in the latents."""
         names = self._modalities(blocks)
         posterior = self._law.posterior(names)

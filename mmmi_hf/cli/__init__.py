@@ -52,9 +52,11 @@ def run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> Non
 
 
 def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
+    given = sys.argv[1:] if arguments is None else arguments
+    ours = not {"--install-completion", "--show-completion"} & set(given)  # what else is printed is a shell's to read
     try:
-        _check_pairs(sys.argv[1:] if arguments is None else arguments)
-        with contextlib.redirect_stdout(cast("Any", PrintableStream(sys.stdout))):
+        _check_pairs(given)
+        with contextlib.redirect_stdout(cast("Any", PrintableStream(sys.stdout) if ours else sys.stdout)):
             code: Any = _command(program)(args=arguments, prog_name=name, standalone_mode=False)
         if code != _INTERRUPTED:
             return code if isinstance(code, int) else 0

@@ -79,11 +79,12 @@ def builder_script(root: Path, family: str) -> Card:
 
 
 def readme(root: Path) -> str:
-    """The README with its table of families as the registry has them.
+    """The README with its table of families as the registry has them; those of CIFAR-10 stand beside their likes.
 
     Raises:
         ValueError: the README has no place for it.
     """
+    from mmmi_hf.dataset.releases.family import CIFAR10
     from mmmi_hf.dataset.releases.registry import get_family, list_families
 
     text = (root / README).read_text()
@@ -91,9 +92,14 @@ def readme(root: Path) -> str:
     _, end, after = rest.partition(END)
     if not (begin and end):
         raise ValueError(f"{root / README} must have the lines {BEGIN.strip()!r} and {END!r} around its families")
-    families = [get_family(name) for name in list_families()]
-    rows = "".join(f"| `{one.name}` | {len(one.releases)} | {one.summary} |\n" for one in families)
-    return f"{before}{begin}\n| family | configurations | what it is |\n|---|---:|---|\n{rows}\n{end}{after}"
+    names = list_families()
+    beside = {f"{name}{CIFAR10.suffix}" for name in names} & set(names)
+    rows = f"| family | configurations | `{CIFAR10.suffix}` too | what it is |\n|---|---:|---|---|\n"
+    for one in map(get_family, names):
+        if one.name not in beside:
+            also = "yes" if f"{one.name}{CIFAR10.suffix}" in beside else ""
+            rows += f"| `{one.name}` | {len(one.releases)} | {also} | {one.summary} |\n"
+    return f"{before}{begin}\n{rows}\n{end}{after}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

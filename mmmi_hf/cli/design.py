@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, print_text, whole
+from mmmi_hf.common.failures import DiskFullError
 from mmmi_hf.common.places import place
 from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
@@ -251,7 +253,10 @@ def _write(config: MMMIConfig, out: Path) -> None:
     except FileExistsError:
         raise typer.BadParameter(f"{out} exists already; take another name", param_hint="--out") from None
     except OSError as error:
-        raise typer.BadParameter(f"{out} cannot be written: {error}", param_hint="--out") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            out.unlink(missing_ok=True)
+            raise DiskFullError(f"the disk of {out} is full; free some space and run the same again") from error
+        raise typer.BadParameter(f"{out} cannot be written: {error.strerror}", param_hint="--out") from error
     if Configuration.from_yaml(out).digest != config.digest:
         raise ArithmeticError(f"{out} reads back as another model; please report this design")
 

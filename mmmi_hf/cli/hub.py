@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, print_text, quieten_libraries
 
 if TYPE_CHECKING:
     from mmmi_hf.hub.publishing.release import Published
@@ -71,7 +71,10 @@ def publish(
             right=(2,),
         )
         typer.echo("")
-    typer.echo(_told(result))
+    told, *how = _told(result).splitlines()
+    print_text(told)
+    for line in how:
+        typer.echo(line)
 
 
 def _told(result: Published) -> str:

@@ -22,7 +22,7 @@ from mmmi_hf.cli.application import (
 )
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certification import Certificate
+    from mmmi_hf.dataset.certificate.measurement import Certificate
 
 
 @app.command()
@@ -109,11 +109,9 @@ def print_certificate(certificate: Certificate) -> None:
     picked = "" if sample.chosen_seed is None else f", picked with the number {sample.chosen_seed},"
     print_text(f"{certificate.config}: valid. {len(sample.rows)} sampled rows{picked} inverted and {how}.")
     if record.replays is not None:
-        print_text(
-            f"  {sample.rows_replayed:,} rows were made again: {record.replays.equal:,} are the same bit for bit, the "
-            f"others within {record.replays.largest:.1e}.",
-            indent="  ",
-        )
+        again, equal = sample.rows_replayed, record.replays.equal
+        within = "" if equal == again else f" in {equal:,}, within {record.replays.largest:.1e} in the others"
+        print_text(f"  {again:,} rows were made again and are the same, bit for bit{within}.", indent="  ")
     for difference in certificate.differs_from_release:
         print_text(f"  differs from the release: {difference}", indent="    ")
     typer.echo()

@@ -105,6 +105,7 @@ def read_json(path: Path, most: int = MOST_BYTES) -> Any:
 def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` to write to; on leaving it is synced and takes the place of `path`.
 
+    Whoever may read follows from the umask, also where a library writes files for their owner alone (safetensors).
     The folder of `path` is made where it is missing. If the block raises, `path` stays as it was and the temporary file
     goes away. What a kill leaves behind is overwritten by the next call.
 
@@ -119,8 +120,11 @@ def replacing(path: Path, *, shared: bool = False) -> Iterator[Path]:
         partial = unique(elsewhere)
     else:
         partial = unique(path.parent, f".{path.name}.") if shared else path.with_name(f".{path.name}.partial")
+    partial.touch()
+    mode = partial.stat().st_mode
     try:
         yield partial
+        partial.chmod(mode)
         sync(partial)
         partial.replace(path)
     finally:

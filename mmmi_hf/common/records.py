@@ -20,7 +20,7 @@ SHOWN = 60
 """Characters of a wrong value that an error repeats."""
 
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 Positive = Annotated[int, Field(ge=1, le=2**53)]
 Amount = Annotated[float, Field(ge=0.0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -98,7 +98,7 @@ def told(error: ValidationError, where: str = "", lines: Mapping[FieldPath, int]
         lines: of its fields, by their paths.
     """
     first = error.errors(include_url=False)[0]
-    lines, wrong = lines or {}, _wrong(first)
+    lines, wrong = lines or {}, wrong_of(first)
     path = first["loc"] if not lines else _without_kinds(first["loc"], lines, missing=first["type"] == "missing")
     line = line_of(lines, path) if path else None
     if first["type"] == "value_error":  # a check of several fields names first the one that it is about
@@ -107,7 +107,8 @@ def told(error: ValidationError, where: str = "", lines: Mapping[FieldPath, int]
     return ": ".join(part for part in (place, dotted(path), wrong) if part)
 
 
-def _wrong(found: Mapping[str, Any]) -> str:
+def wrong_of(found: Mapping[str, Any]) -> str:
+    """What is wrong with one field, of `ValidationError.errors`, in one line."""
     if found["type"] == "missing":
         return "is missing"
     if found["type"] in ("extra_forbidden", "unexpected_keyword_argument"):

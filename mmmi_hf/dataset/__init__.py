@@ -30,7 +30,8 @@ from mmmi_hf.common.lazy import lazy_names
 if TYPE_CHECKING:
     from mmmi_hf.dataset.assembly import generate
     from mmmi_hf.dataset.certificate.folder_checks import check_folder
-    from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify
+    from mmmi_hf.dataset.certificate.measurement import Certificate
+    from mmmi_hf.dataset.certification import CertificateRefusedError, certify
     from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
     from mmmi_hf.dataset.generation.rows import make_rows
     from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality

@@ -27,7 +27,8 @@ from threadpoolctl import threadpool_limits
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
 from mmmi_hf.common.files import nearest_existing, partial_files_in, write_text
 from mmmi_hf.dataset.cards.pictures import draw_for_card
-from mmmi_hf.dataset.certification import Certificate, CertificateRefusedError, certify_new
+from mmmi_hf.dataset.certificate.measurement import Certificate
+from mmmi_hf.dataset.certification import CertificateRefusedError, certify_new
 from mmmi_hf.dataset.derived import write_derived
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry

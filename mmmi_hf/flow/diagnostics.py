@@ -23,6 +23,8 @@ from mmmi_hf.flow.computing.precision import exact
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jaxtyping import Float
+
     from mmmi_hf.flow.bijection import Bijection
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
@@ -239,8 +241,8 @@ def step_certificate(
 
 
 def extremes(
-    step: LinearMap, x: torch.Tensor, iterations: int, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    step: LinearMap, x: Float[torch.Tensor, " n *shape"], iterations: int, generator: torch.Generator
+) -> tuple[Float[torch.Tensor, " n"], Float[torch.Tensor, " n"], Float[torch.Tensor, " n *shape"]]:
     """‖A‖ and λ_min((A + Aᵀ)/2) of A = DS − I at every row of x, each (B,), and the unit direction of the latter.
 
     The rows are probed as `step_certificate` describes, in the dtype of x; the direction is shaped like x.

@@ -15,6 +15,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import diffusers
@@ -35,7 +36,7 @@ from mmmi_hf.flow.bijection import (
     check_rows,
     rows_not_finite,
 )
-from mmmi_hf.flow.bundled import resolve
+from mmmi_hf.flow.bundled import INDEX, resolve
 from mmmi_hf.flow.computing.precision import exact
 from mmmi_hf.flow.computing.stopping import check_stop
 from mmmi_hf.flow.description import class_names_of, view_of
@@ -46,6 +47,7 @@ from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffuse
 if TYPE_CHECKING:
     import os
 
+    from jaxtyping import Float
     from PIL.Image import Image
 
     from mmmi_hf.flow.scheduler import Velocity
@@ -275,13 +277,13 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     @torch.no_grad()
     def invert(
         self,
-        images: torch.Tensor,
+        images: Float[torch.Tensor, "n channels height width"],
         class_labels: Labels = None,
         *,
         batch_size: int | None = None,
         tolerance: float | None = None,
         on_failure: Literal["raise", "nan"] = "raise",
-    ) -> torch.Tensor:
+    ) -> Float[torch.Tensor, "n channels height width"]:
         """Latents of images: every discrete step undone to rounding, last to first.
 
         Args:
@@ -428,6 +430,10 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         for part in (self, self.unet, self.scheduler):
             part._internal_dict = FrozenDict({k: v for k, v in part.config.items() if k != "_name_or_path"})
         super().save_pretrained(save_directory, safe_serialization=True, **kwargs)
+        folder = Path(save_directory)
+        mode = (folder / INDEX).stat().st_mode  # safetensors writes for the owner alone, whatever the umask
+        for weights in folder.rglob("*.safetensors"):
+            weights.chmod(mode)
 
     @classmethod
     def from_pretrained(

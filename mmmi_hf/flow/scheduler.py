@@ -26,6 +26,8 @@ from mmmi_hf.flow.inversion import solve
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from jaxtyping import Float
+
     Velocity = Callable[[torch.Tensor, float], torch.Tensor]
 
 # Relative residual of one step: where a row is finished, and what is accepted where rounding stops all progress.
@@ -148,7 +150,9 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         """How often `step` asks for the velocity."""
         return 2 if self.config.solver == "midpoint" else 1
 
-    def step(self, velocity: Velocity, k: int, sample: torch.Tensor) -> torch.Tensor:
+    def step(
+        self, velocity: Velocity, k: int, sample: Float[torch.Tensor, " n *shape"]
+    ) -> Float[torch.Tensor, " n *shape"]:
         """Step k from t_k to t_{k+1}.
 
         Args:
@@ -165,7 +169,9 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
             slope = velocity(torch.add(sample, slope, alpha=h / 2), t + h / 2)
         return torch.add(sample, slope, alpha=h)
 
-    def reverse_step(self, velocity: Velocity, k: int, sample: torch.Tensor) -> torch.Tensor:
+    def reverse_step(
+        self, velocity: Velocity, k: int, sample: Float[torch.Tensor, " n *shape"]
+    ) -> Float[torch.Tensor, " n *shape"]:
         """The same formula run from t_{k+1} to t_k: undoes step k to the order of the solver only.
 
         `velocity` and `k` are as in `step`, `sample` is x_{k+1}.
@@ -181,9 +187,9 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         self,
         velocity: Velocity,
         k: int,
-        sample: torch.Tensor,
+        sample: Float[torch.Tensor, " n *shape"],
         *,
-        after_next: torch.Tensor | None = None,
+        after_next: Float[torch.Tensor, " n *shape"] | None = None,
         tolerance: float | None = None,
         max_iterations: int = 60,
         on_failure: Literal["raise", "nan"] = "raise",

@@ -1,5 +1,6 @@
 """Requests that were answered wrongly once: one line, the right exit code, and nothing written."""
 
+import errno
 import os
 import subprocess
 import sys
@@ -184,6 +185,18 @@ def test_what_generate_and_verify_print_fits_the_terminal(run, story, tmp_path, 
         assert code == 0, err
         assert "8 bits" in out
         assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_full_disk_is_a_failure(run, tmp_path, monkeypatch):
+    def full(self):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mmmi_hf.dataset.releases.configuration.MMMIConfig.to_yaml", full)
+    words = ("design", "--want", "I(x1;y)=1", "--shape", "1,4,4", "--out", tmp_path / "a.yaml")
+    code, out, err = run(*words)
+    assert (code, out) == (1, "")
+    assert "is full; free some space" in err
+    assert not (tmp_path / "a.yaml").exists()
 
 
 def test_the_hubs_own_program_finds_ours(tmp_path):

@@ -4,9 +4,11 @@ import os
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from mmmi_hf.common.files import UnusableFileError, leaves, read_json, read_regular, sha256_of
+from mmmi_hf.common.files import UnusableFileError, leaves, read_json, read_regular, replacing, sha256_of
 
 
 def test_a_regular_file_and_a_link_to_it(tmp_path):
@@ -55,3 +57,13 @@ def test_what_is_no_json(tmp_path, text):
     path.write_text(text)
     with pytest.raises(ValueError, match=r"a.json is not valid JSON"):
         read_json(path)
+
+
+def test_who_may_read_follows_from_the_umask(tmp_path):
+    old = os.umask(0o022)
+    try:
+        with replacing(tmp_path / "a") as partial:
+            save_file({"x": np.zeros(2)}, partial)  # for its owner alone
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -18,7 +20,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from mmmi_hf.hub.loading.load import load
 from tests.dataset.certificate import forgeries
-from tests.support import generate
+from tests.support import ROOT, generate
 
 IDENTITY = (Modality("identity"), Modality("identity"))
 
@@ -363,3 +365,17 @@ def test_a_certificate_of_another_manifest_binds_nothing(copied):
     place.certificate_path("small").write_text(json.dumps({**record, "manifest_sha256": "0" * 64}))
     assert bound_certificate(place, "small") is None
     assert "it names the SHA-256 of another manifest" in check_folder(copied, "small")[0]
+
+
+@pytest.mark.parametrize("every", [23, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_kill_leaves_a_whole_folder_and_the_same_call_completes_it(every):
+    """At some of the writes, syncs and renames of `certify` and of the end of `generate`, or at each."""
+    program = [sys.executable, "-m", "tests.dataset.certificate.certify_kills", "--every", str(every)]
+    program += ["--offset", "3"] if every > 1 else []
+    shown = subprocess.run(program, capture_output=True, text=True, check=True, timeout=3600, cwd=ROOT)
+    print(shown.stdout)
+    ways = [json.loads(line) for line in shown.stdout.splitlines()]
+    assert [way["way"] for way in ways] == ["generate", "first certificate", "another certificate"]
+    for way in ways:
+        assert way["wrong"] == []
+        assert way["killed"] >= (2 if every > 1 else 30)

@@ -136,6 +136,10 @@ def _jumps_where_rows_are_large(_module, inputs, output):
     output.sample = torch.where(large[:, None, None, None], 1e4 * torch.sign(torch.sin(1e4 * x)), output.sample)
 
 
+def test_saved_files_may_be_read_by_those_who_may_read_others(saved):
+    assert len({path.stat().st_mode for path in saved.rglob("*") if path.is_file()}) == 1
+
+
 def test_saved_files_are_json_and_safetensors(saved):
     files = sorted(path.relative_to(saved).as_posix() for path in saved.rglob("*") if path.is_file())
     assert files == [

@@ -35,6 +35,7 @@ from mmmi_hf.flow.training.recipe import TrainingRecipe
 from tests.fuzz.wounds import NAMES, NASTY, edited, flipped, forged, mutated, redigested, replaced
 
 SECONDS = 20
+"""Of the processor; of the clock, on a machine that others use, six times as many."""
 BYTES = 2e9
 VERIFY = ("verify", "--no-write", "--rows", "2", "--rows-float64", "0", "--replays", "0", "-q")
 STORY = """\
@@ -291,6 +292,8 @@ KINDS = {
 def fuzz(kind: str, number: int, seed: int) -> str | None:
     """One input; what is wrong with how it is answered."""
     draw = random.Random(f"{seed}/{kind}/{number}")
+    if kind in ("dataset", "forgery", "vanishing"):
+        _dataset()  # once for all, and in its own time
     home = Path(tempfile.mkdtemp(prefix="fuzz-"))
     started = time.monotonic()
 
@@ -298,13 +301,16 @@ def fuzz(kind: str, number: int, seed: int) -> str | None:
         raise TooSlowError
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(SECONDS)
+    signal.alarm(6 * SECONDS)
+    spent = time.process_time()
     try:
         found = KINDS[kind](draw, home)
         used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        if found is None and time.process_time() - spent > SECONDS:
+            return f"{time.process_time() - spent:.0f} s of the processor"
         return found or (f"{used / 1e9:.1f} GB were used" if used > BYTES else None)
     except TooSlowError:
-        return f"longer than {SECONDS} s"
+        return f"longer than {6 * SECONDS} s"
     except Exception as error:
         return (
             f"the answer to it broke: {type(error).__name__}: {error!s:.300} after {time.monotonic() - started:.1f} s"

@@ -198,6 +198,8 @@ def redigested(folder: Path, config: str) -> None:
     manifest = folder / "manifests" / f"{config}.json"
     content = json.loads(manifest.read_text())
     for entry in content["files"]:
+        if not (folder / entry["path"]).is_file():
+            continue
         found = (folder / entry["path"]).read_bytes()
         entry |= {"bytes": len(found), "sha256": hashlib.sha256(found).hexdigest()}
     manifest.write_text(json.dumps(content))

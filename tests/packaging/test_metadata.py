@@ -16,7 +16,11 @@ DISTRIBUTIONS = {"PIL": "pillow", "yaml": "pyyaml"}
 
 
 def imported(tree):
-    for node in ast.walk(tree):
+    hints = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING"
+    ]
+    unseen = {inner for node in hints for inner in ast.walk(node)}
+    for node in set(ast.walk(tree)) - unseen:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

@@ -1,5 +1,6 @@
 """Which blocks the README has, and that a program runs them as a user would."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -67,5 +68,10 @@ def test_a_shell_completes_commands(tmp_path):
     if program is None:
         pytest.skip("the program is not installed")
     asked = {"_MMMI_HF_COMPLETE": "complete_bash", "COMP_WORDS": "mmmi-hf gen", "COMP_CWORD": "1"}
-    shown = subprocess.run([program], env=asked, capture_output=True, text=True, check=True).stdout
-    assert shown.split() == ["generate", "generate-family"]
+
+    def printed(*arguments, **variables):
+        env = os.environ | {"HOME": str(tmp_path)} | variables
+        return subprocess.run([program, *arguments], env=env, capture_output=True, text=True, check=True).stdout
+
+    assert printed(**asked).split() == ["generate", "generate-family"]
+    assert printed("--install-completion", "bash").startswith("bash completion installed in")

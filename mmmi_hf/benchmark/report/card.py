@@ -9,6 +9,7 @@ in the order of their paths. `make.sh`, if it is there, is named as the command 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -81,9 +82,11 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         table = curves_markdown(summary) if len(about["train_rows"]) > 1 else markdown(summary)
         training = next((s["training"] for s in about["estimators"].values() if "training" in s), None)
     part = _part(place.parent if kind != "estimators" else place, folder)
+    title = (f"{part}: {_KINDS[kind]}" if part else _KINDS[kind]).capitalize()
     return {
         "part": part,
-        "title": (f"{part}: {_KINDS[kind]}" if part else _KINDS[kind]).capitalize(),
+        "title": title,
+        "anchor": anchor(title),
         "kind": kind,
         "data": _data(about["configurations"]),
         "about": about,
@@ -96,6 +99,11 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "plots": _plots(place, folder),
         "remarks": remarks.read_text().strip() if (remarks := place / "remarks.md").is_file() else "",
     }
+
+
+def anchor(title: str) -> str:
+    """Where the Hub puts a heading: letters, digits, and hyphens for spaces."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
 
 
 def _part(part: Path, folder: Path) -> str:

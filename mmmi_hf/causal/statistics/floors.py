@@ -47,7 +47,9 @@ concentration. Together δ = 4 η E‖κ∘e‖ + 2 η² (max κ² + ρ/(1 - ρ�
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -94,16 +96,18 @@ def target_floor(information: float, share: float, slack: float = 0.0, law: List
     if share == 0.0 or share > 0.5 or information == 0.0:
         return Floor(max(0.0, information - slack) if share == 0.0 else 0.0, share, slack, None)
 
+    if law is None:
+        lost = partial(_largest_less_all, information=information, share=share)
+    else:
+        lost = partial(law.summed, weights=law.largest(share) - law.weights)
+
     def cost(logit: float) -> float:
         kept, mixed = float(special.log_expit(-logit)), float(special.log_expit(logit))
 
         def critic(i: Array) -> Array:
             return np.asarray(np.logaddexp(kept + i, mixed))
 
-        if law is not None:
-            return law.largest_values(critic, share) - share * mixed - law.expectation(critic)
-        lost = largest_values(critic, information, share) - share * mixed
-        return lost - expectation(critic, information)
+        return lost(critic) - share * mixed
 
     grid = np.linspace(-30.0, 10.0, 41)
     best = float(grid[np.argmin([cost(logit) for logit in grid])])
@@ -112,6 +116,11 @@ def target_floor(information: float, share: float, slack: float = 0.0, law: List
     if value <= 0.0:
         return Floor(0.0, share, slack, None)
     return Floor(value, share, slack, float(special.expit(found.x)))
+
+
+def _largest_less_all(critic: Callable[[Array], Array], information: float, share: float) -> float:
+    """s CVaR_s of a critic of one canonical pair, less its expectation."""
+    return largest_values(critic, information, share) - expectation(critic, information)
 
 
 def pair_floor(information: float, correlations: Any, share: float, slack: float = 0.0) -> Floor:

@@ -83,15 +83,15 @@ class Listed:
         order = np.argsort(values)
         return cls(values[order], weights[order])
 
-    def expectation(self, function: Callable[[Array], Array]) -> float:
-        """E function(i)."""
-        return float(self.weights @ function(self.values))
+    def largest(self, share: float) -> Array:
+        """(n,) weights of the largest values, s together: s CVaR_s of an increasing function is its sum with them."""
+        above = np.cumsum(self.weights[::-1])[::-1]
+        return np.clip(share - (above - self.weights), 0.0, self.weights)
 
-    def largest_values(self, function: Callable[[Array], Array], share: float) -> float:
-        """s CVaR_s of an increasing function of i: an upper bound."""
-        found, above = function(self.values), np.cumsum(self.weights[::-1])[::-1]
-        part = np.clip(share - (above - self.weights), 0.0, self.weights)
-        return float(part @ found) + LISTED_ERROR * max(1.0, float(np.abs(found[-1])))
+    def summed(self, function: Callable[[Array], Array], weights: Array) -> float:
+        """An increasing function of i, summed with weights (n,): an upper bound."""
+        found = function(self.values)
+        return float(weights @ found) + LISTED_ERROR * max(1.0, float(np.abs(found[-1])))
 
 
 def expectation(function: Callable[[Array], Array], information: float) -> float:

@@ -193,6 +193,8 @@ def _kind_of_evidence(
         return "the certificate states floors without rows that were compared with their latents"
     by_replays = evidence.differing is not None
     different = claimed.sample.rows_replayed - claimed.replays.equal
+    if different < 0:
+        return f"the certificate counts {claimed.replays.equal} equal rows of {claimed.sample.rows_replayed} made again"
     if by_replays and (evidence.differing != different or not config.is_of_the_map):
         return "the certificate's floors do not rest on the rows that it made again"
     views = any(kind == "view" for _, kind in dict(_bounds_of(claimed)))
@@ -271,7 +273,7 @@ def _bounds_of(record: CertificateRecord) -> list[tuple[tuple[str, str], ColumnB
 
 
 def _bounds(claimed: CertificateRecord, record: CertificateRecord, without_failures: Mapping[str, float]) -> list[str]:
-    """Bounds far above those of today, or not accounted for."""
+    """Bounds far above those of today, or not accounted for; one that is lower is true as well."""
     stated, now = dict(_bounds_of(claimed)), dict(_bounds_of(record))
     tried = [{key: set(bound.tried) for key, bound in each.items()} for each in (stated, now)]
     if tried[0] != tried[1]:
@@ -282,10 +284,19 @@ def _bounds(claimed: CertificateRecord, record: CertificateRecord, without_failu
         room = TOLERANCE_OF_CLAIMS[kind] * (1.0 + upper) + (upper > ROUNDING_SHOWS_FROM) * ROOM_FOR_ROUNDING
         if claim.measured != published(claim.tried, claimed.bounds[quantity].analytic):
             reasons.append(f"the certificate gives another account of its bound on {quantity} ({kind})")
-        elif not claim.measured <= max(found, without_failures.get(quantity, 0.0) * (kind == "view")) + room:
+            continue
+        without = without_failures.get(quantity, 0.0) * (kind == "view")
+        if not claim.measured <= max(found, without) + room:
             reasons.append(
                 f"the certificate's bound {claim.measured} on {quantity} ({kind}) is not found again: {found}"
             )
+            continue
+        again = now[quantity, kind].tried
+        reasons += [
+            f"the certificate's bound {value} on {quantity} ({kind}) by {name} is not found again: {again[name]}"
+            for name, value in claim.tried.items()
+            if not value <= max(again[name], without) + room
+        ]
     return reasons
 
 

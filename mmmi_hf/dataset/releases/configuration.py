@@ -13,15 +13,17 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import datasets
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.causal.arguments import shown
 from mmmi_hf.common.numbers import is_whole
+from mmmi_hf.common.records import STRICT, Record, wrong_of
 from mmmi_hf.common.terminal import printable
 from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
@@ -30,7 +32,7 @@ from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
 CIFAR10_PIPELINE = "cifar10"
 DEFAULT_ROWS = 10_000
-STANDARDIZE = ("whiten", "rms", "none")
+Standardize = Literal["whiten", "rms", "none"]
 SPLITS = ("train", "validation", "test")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
@@ -52,6 +54,30 @@ def is_name(value: Any) -> bool:
     return isinstance(value, str) and _NAME.fullmatch(value) is not None and value not in _RESERVED_NAMES
 
 
+def _name(value: str) -> str:
+    if not is_name(value):
+        raise ValueError(
+            f"got {value!r}; use letters, digits, '.', '_' and '-', at most 96, and not {' or '.join(_RESERVED_NAMES)}"
+        )
+    return value
+
+
+def _version(value: str) -> str:
+    if not _VERSION.fullmatch(value):
+        raise ValueError(f"got {shown(value)}, expected x.y.z with three numbers")
+    return value
+
+
+def _prose(value: str) -> str:
+    if printable(value) != value:
+        raise ValueError(f"expected text without control characters or user:token@ of addresses, got {shown(value)}")
+    return value
+
+
+_NUMPY = BeforeValidator(lambda value: int(value) if is_whole(value) else value)
+"""Whole numbers of NumPy become plain ones."""
+
+
 @dataclass(frozen=True)
 class Modality:
     """How the latent of one modality becomes data.
@@ -61,8 +87,24 @@ class Modality:
         class_label: the class that a class-conditional pipeline draws; None for bijections without classes.
     """
 
-    pipeline: str = DEFAULT_PIPELINE
-    class_label: int | None = None
+    __pydantic_config__: ClassVar[ConfigDict] = STRICT | ConfigDict(strict=False)  # takes mappings, as files give them
+    pipeline: Annotated[str, Strict()] = DEFAULT_PIPELINE
+    class_label: Annotated[int, Strict(), _NUMPY, Field(ge=0, le=2**31)] | None = None
+
+
+class ConfigurationFields(Record):
+    """The fields of a configuration, as a file gives them and `MMMIConfig` keeps them; what they mean is told there."""
+
+    name: Annotated[str, AfterValidator(_name)]
+    version: Annotated[str, AfterValidator(_version)] = "1.0.0"
+    description: Annotated[str, AfterValidator(_prose)] | None = None
+    rows: Annotated[int, _NUMPY, Field(ge=1, le=MOST_ROWS)] = DEFAULT_ROWS
+    seed: Annotated[int, _NUMPY, Field(ge=0, le=2**63 - 1)] = 0
+    standardize: Standardize = "whiten"
+    store_latents: bool = False
+    store_posterior: bool = False
+    modalities: Annotated[tuple[Modality, ...], Field(strict=False)]
+    causal_model: Any
 
 
 @dataclass
@@ -91,7 +133,7 @@ class MMMIConfig(datasets.BuilderConfig):
 
     causal_model: CausalModel | Mapping[str, Any] | None = None
     modalities: tuple[Modality, ...] = ()
-    standardize: Literal["whiten", "rms", "none"] = "whiten"
+    standardize: Standardize = "whiten"
     rows: int = DEFAULT_ROWS
     seed: int = 0
     store_latents: bool = False
@@ -99,31 +141,22 @@ class MMMIConfig(datasets.BuilderConfig):
     base_folder: Path | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if not is_name(self.name):
-            raise FieldError(
-                ("name",),
-                f"got {self.name!r}; use letters, digits, '.', '_' and '-', at most 96, "
-                f"and not {' or '.join(_RESERVED_NAMES)}",
-            )
+        given: dict[str, Any] = {name: getattr(self, name) for name in ConfigurationFields.model_fields}
+        given["version"] = str(self.version)
+        if isinstance(self.modalities, list | tuple):
+            given["modalities"] = [asdict(each) if isinstance(each, Modality) else each for each in self.modalities]
+        try:
+            checked = ConfigurationFields(**given)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            message, (_, _, right) = wrong_of(first), first["msg"].partition(" should be ")
+            if right:
+                right = right.replace("a valid integer", "a whole number")
+                message = f"got {shown(first['input'])}, expected {right}"
+            raise FieldError(first["loc"], message) from error
         super().__post_init__()
-        if not _VERSION.fullmatch(str(self.version)):
-            raise FieldError(("version",), f"got {shown(self.version)}, expected x.y.z with three numbers")
-        self.version: datasets.Version = datasets.Version(str(self.version))
-        if self.description is not None and not isinstance(self.description, str):
-            raise FieldError(("description",), f"expected text, got {type(self.description).__name__}")
-        if self.description is not None and printable(self.description) != self.description:
-            raise FieldError(
-                ("description",),
-                f"expected text without control characters or user:token@ of addresses, got {shown(self.description)}",
-            )
-        if self.standardize not in STANDARDIZE:
-            raise FieldError(("standardize",), f"got {self.standardize!r}, expected one of {', '.join(STANDARDIZE)}")
-        self.rows = _integer(("rows",), self.rows, 1, MOST_ROWS)
-        self.seed = _integer(("seed",), self.seed, 0, 2**63 - 1)
-        for name, value in self.stored.items():
-            if not isinstance(value, bool):
-                raise FieldError((name,), f"got {value!r}, expected true or false")
-        self.modalities = tuple(self.modalities)
+        self.version: datasets.Version = datasets.Version(checked.version)
+        self.rows, self.seed, self.modalities = checked.rows, checked.seed, checked.modalities
         count = len(self.model.modalities)
         if len(self.modalities) != count:
             raise FieldError(
@@ -132,15 +165,6 @@ class MMMIConfig(datasets.BuilderConfig):
             )
         if self.store_posterior and self.model.classes is None:
             raise FieldError(("store_posterior",), "got true, but y has no classes; leave it out or give such a target")
-        self.modalities = tuple(
-            modality
-            if modality.class_label is None
-            else dataclasses.replace(
-                modality,
-                class_label=_integer(("modalities", index, "class_label"), modality.class_label, 0, 2**31),
-            )
-            for index, modality in enumerate(self.modalities)
-        )
 
     @property
     def model(self) -> CausalModel:
@@ -240,29 +264,9 @@ class MMMIConfig(datasets.BuilderConfig):
             raise source.located(error) from error
 
 
-def _integer(path: tuple[str | int, ...], value: object, least: int, most: int) -> int:
-    """A whole number, NumPy's included."""
-    if not is_whole(value, least):
-        raise FieldError(path, f"got {shown(value)}, expected a whole number of at least {least}")
-    if int(value) > most:
-        raise FieldError(path, f"got {shown(value)}, expected a whole number of at most {most}")
-    return int(value)
-
-
 def _arguments(data: Any, path: Path) -> dict[str, Any]:
     """The keyword arguments of MMMIConfig that a YAML file gives."""
-    known = (
-        "name",
-        "version",
-        "description",
-        "rows",
-        "seed",
-        "standardize",
-        "store_latents",
-        "store_posterior",
-        "modalities",
-        "causal_model",
-    )
+    known = tuple(ConfigurationFields.model_fields)
     if not isinstance(data, Mapping):
         raise FieldError((), f"expected the fields of a configuration ({', '.join(known)})")
     check_fields(data, known, ())
@@ -274,25 +278,7 @@ def _arguments(data: Any, path: Path) -> dict[str, Any]:
             (),
             f"the file's name would be the configuration's, and {path.stem!r} cannot be one; give a field 'name'",
         )
-    given = dict(data)
-    given.setdefault("name", path.stem)
-    given.setdefault("version", "1.0.0")
-    if not isinstance(data["modalities"], list):
-        raise FieldError(("modalities",), "expected a list with one entry per modality")
-    given["modalities"] = tuple(_modality(entry, index) for index, entry in enumerate(data["modalities"]))
-    given["base_folder"] = path.parent
-    return given
-
-
-def _modality(entry: Any, index: int) -> Modality:
-    here = ("modalities", index)
-    if not isinstance(entry, Mapping):
-        raise FieldError(here, f"expected the fields pipeline and class_label, got {entry!r}")
-    check_fields(entry, ("pipeline", "class_label"), here)
-    modality = Modality(**entry)
-    if not isinstance(modality.pipeline, str):
-        raise FieldError((*here, "pipeline"), f"expected a name, a folder or a Hub id, got {modality.pipeline!r}")
-    return modality
+    return {"name": path.stem, "version": "1.0.0", **data, "base_folder": path.parent}
 
 
 __all__ = ["DEFAULT_PIPELINE", "SPLITS", "ConfigurationError", "MMMIConfig", "Modality"]

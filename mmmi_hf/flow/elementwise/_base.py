@@ -25,6 +25,7 @@ from mmmi_hf.flow.bijection import (
 
 if TYPE_CHECKING:
     import torch
+    from jaxtyping import Float
 
     from mmmi_hf.flow.bijection import Labels, OnFailure
 
@@ -79,7 +80,7 @@ class ElementwiseBijection(Bijection):
         return None
 
     def __call__(
-        self, latents: torch.Tensor, class_labels: Labels = None, *, batch_size: int | None = None
+        self, latents: Float[torch.Tensor, " n *shape"], class_labels: Labels = None, *, batch_size: int | None = None
     ) -> BijectionOutput:
         """Images of latents; a batch_size changes nothing."""
         check_options(batch_size)
@@ -88,13 +89,13 @@ class ElementwiseBijection(Bijection):
 
     def invert(
         self,
-        images: torch.Tensor,
+        images: Float[torch.Tensor, " n *shape"],
         class_labels: Labels = None,
         *,
         batch_size: int | None = None,
         tolerance: float | None = None,
         on_failure: OnFailure = "raise",
-    ) -> torch.Tensor:
+    ) -> Float[torch.Tensor, " n *shape"]:
         """Latents of images; a batch_size or a tolerance changes nothing."""
         check_options(batch_size, tolerance, on_failure)
         self._check("images", images, class_labels)

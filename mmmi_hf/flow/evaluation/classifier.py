@@ -29,6 +29,8 @@ from mmmi_hf.flow.training.images import to_float
 if TYPE_CHECKING:
     import os
 
+    from jaxtyping import Float
+
 _LAYOUT = 1  # part of the digest; to be raised when network or training change their meaning
 
 
@@ -73,11 +75,11 @@ class ImageClassifier(nn.Module):
         )
         self.head = nn.Linear(widths[2], num_classes)
 
-    def features(self, images: torch.Tensor) -> torch.Tensor:
+    def features(self, images: Float[torch.Tensor, "n channels height width"]) -> Float[torch.Tensor, "n d"]:
         """The penultimate layer, (n, widths[2]): the last stage averaged over positions."""
         return self.stages(F.relu(self.stem(images))).mean((2, 3))  # type: ignore[no-any-return]
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: Float[torch.Tensor, "n channels height width"]) -> Float[torch.Tensor, "n classes"]:
         """Logits, (n, num_classes)."""
         return self.head(self.features(images))  # type: ignore[no-any-return]
 

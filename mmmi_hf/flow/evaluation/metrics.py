@@ -7,13 +7,17 @@ nothing else; knows nothing of classifiers, pipelines or files. All results are 
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import torch
+
+if TYPE_CHECKING:
+    from jaxtyping import Float, Int
 
 _CHUNK = 1000  # rows of a distance matrix held at once
 
 
-def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
+def frechet_distance(a: Float[torch.Tensor, "n d"], b: Float[torch.Tensor, "m d"]) -> float:
     """Squared Fréchet distance between the normal laws with the moments of two samples.
 
     ‖μ_a − μ_b‖² + tr(Σ_a + Σ_b − 2 (Σ_a^½ Σ_b Σ_a^½)^½), with covariances divided by n − 1 (Dowson and Landau, 1982).
@@ -37,7 +41,9 @@ def frechet_distance(a: torch.Tensor, b: torch.Tensor) -> float:
     return float((a.mean(0) - b.mean(0)).square().sum() + spread)
 
 
-def precision_recall(real: torch.Tensor, samples: torch.Tensor, *, k: int = 3) -> tuple[float, float]:
+def precision_recall(
+    real: Float[torch.Tensor, "n d"], samples: Float[torch.Tensor, "n d"], *, k: int = 3
+) -> tuple[float, float]:
     """Improved precision and recall of samples (Kynkäänniemi et al., 2019, arXiv 1904.06991, eq. 1–3).
 
     The manifold of a set is the union of balls around its members that reach to their k-th nearest other member.
@@ -67,7 +73,9 @@ def _coverage(manifold: torch.Tensor, points: torch.Tensor, k: int) -> float:
     return float(torch.cat(inside).double().mean())
 
 
-def nearest(queries: torch.Tensor, references: torch.Tensor, k: int) -> torch.Tensor:
+def nearest(
+    queries: Float[torch.Tensor, "n d"], references: Float[torch.Tensor, "m d"], k: int
+) -> Int[torch.Tensor, "n {k}"]:
     """Rows of the k references nearest to each query in Euclidean distance, (n, k), the nearest first."""
     _check_features("queries", queries, "references", references, rows=1)
     if not 1 <= k <= len(references):

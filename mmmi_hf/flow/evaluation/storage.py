@@ -18,12 +18,14 @@ from mmmi_hf.flow.evaluation.sample_store import latents_of_all_classes, silent
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jaxtyping import Float
+
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
 WIDE = 1.6  # pixel values of a flow seldom lie further out than this
 
 
-def quantised(images: torch.Tensor, bits: int, limit: float) -> torch.Tensor:
+def quantised(images: Float[torch.Tensor, "*shape"], bits: int, limit: float) -> Float[torch.Tensor, "*shape"]:
     """Images clipped to ±limit and rounded to 2^bits equally spaced values, the ends included."""
     top = 2**bits - 1
     levels = ((images.clamp(-limit, limit) + limit) * (top / (2 * limit))).round()

@@ -17,6 +17,8 @@ from tqdm.auto import tqdm
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from jaxtyping import Float, Int, UInt8
+
 Fit = Literal["pad", "crop"]
 
 
@@ -37,12 +39,14 @@ class LabelledImages:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def batch(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def batch(
+        self, rows: Int[torch.Tensor, " n"]
+    ) -> tuple[Float[torch.Tensor, "n channels height width"], Int[torch.Tensor, " n"]]:
         """Rows as (float32 images in [−1, 1], labels)."""
         return to_float(self.pixels[rows]), self.labels[rows]
 
 
-def to_float(pixels: torch.Tensor) -> torch.Tensor:
+def to_float(pixels: UInt8[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
     """uint8 pixels 0 … 255 as float32 in [−1, 1]: the fixed scale of every pipeline of this package."""
     return pixels.to(torch.float32) / 127.5 - 1.0
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import os
 
     from diffusers import UNet2DModel
+    from jaxtyping import Float, Int
 
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -208,7 +209,9 @@ def draws_of_step(
 
 def flow_matching_batch(
     recipe: TrainingRecipe, images: LabelledImages, drawn: Draws
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+) -> tuple[
+    Float[torch.Tensor, "n c h w"], Float[torch.Tensor, " n"], Int[torch.Tensor, " n"], Float[torch.Tensor, "n c h w"]
+]:
     """The training examples of what was drawn for a step: (x_t, t, labels, velocity), x_t unshuffled."""
     drawn = drawn.to(images.pixels.device)
     target, labels = images.batch(drawn.rows)

@@ -258,6 +258,14 @@ def test_step_certificates_of_the_package():
     assert all(isinstance(steps, StepCertificate) for steps in step_certificates().values())
 
 
+def raised_loser(record):
+    """A bound that was tried and is not the largest, as large as the largest."""
+    bound = record["bounds"]["I(x1;y)"]["float32"]
+    least = min(bound["tried"], key=bound["tried"].get)
+    assert bound["tried"][least] < bound["measured"] - 0.1
+    bound["tried"][least] = bound["measured"]
+
+
 def both(*changes):
     def change(document):
         for each in changes:
@@ -291,6 +299,8 @@ def both(*changes):
         (changed({"a" * 64: STEPS}, "step_certificates"), "step certificates of other pipelines"),
         (changed(0.9999, "bounds", "I(x1;y)", "view", "measured"), "another account of its bound on I(x1;y) (view)"),
         (changed(1.2, "bounds", "I(x1;y)", "view", "tried", "paired"), "another account of its bound"),
+        (raised_loser, "is not found again"),
+        (changed(10**6, "replays", "equal"), "the certificate counts 1000000 equal rows of"),
         (changed(1e9, "round_trip", "x1", "float32", "max"), "round trip of x1 (float32) is not found again"),
         (changed(1e-6, "round_trip", "x1", "float32", "median"), "round trip of x1 (float32) is not found again"),
         (changed(0.5, "sample", "unseen_share"), "what share of bad rows its sample could have missed"),

@@ -7,9 +7,9 @@ A program of its own, which imports everything once and forks for every run:
     python -m tests.dataset.generation.faults orders
     python -m tests.dataset.generation.faults together
 
-It prints one JSON object per number of processes. The product has no hooks for this: a run that is to die replaces what
-it calls – writes, syncs, renames, removals, the Parquet writer – by versions that count, and that kill the process by
-SIGKILL before, after or (for writes) in the middle of the n-th call.
+It prints one JSON object for each of these, and for each number of processes. The product has no hooks for this: a run
+that is to die replaces what it calls – writes, syncs, renames, removals, the Parquet writer – by versions that count,
+and that kill the process by SIGKILL before, after or (for writes) in the middle of the n-th call.
 """
 
 from __future__ import annotations
@@ -287,7 +287,7 @@ def together(place: Path, count: int) -> dict[str, object]:
 def orders(place: Path, every: int) -> dict[str, object]:
     """Several orders of shards on one, two and three processes: the files, and which runs made others.
 
-    With every = 4, three of the nine runs, in which every order and every number of processes occurs.
+    With every = 4, three of the nine runs, in which every order and every number of processes occurs once.
     """
     chosen = {
         "as it is": None,
@@ -307,12 +307,13 @@ def orders(place: Path, every: int) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("how", choices=("points", "moments", "orders", "together"))
+    parser.add_argument("how", nargs="+", choices=("points", "moments", "orders", "together"))
     parser.add_argument("--processes", type=int, nargs="+", default=[1])
     parser.add_argument("--every", type=int, default=1)
     parser.add_argument("--offset", type=int, default=0)
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--some", action="store_true", help="Three of the nine orders.")
     parser.add_argument("--pictures", action="store_true", help="Draw the card's figures too, in every run.")
     chosen = parser.parse_args()
     if chosen.pictures:
@@ -322,17 +323,19 @@ def main() -> None:
     generation.start = functools.partial(started, 0, 1)
     with tempfile.TemporaryDirectory() as place:
         generate(config(1), Path(place) / "first")  # imports what the forks would import each time
-    for processes in chosen.processes:
+    for how, processes in itertools.product(chosen.how, chosen.processes):
+        if how in ("orders", "together") and processes != chosen.processes[0]:
+            continue  # they have processes of their own
         with tempfile.TemporaryDirectory() as place:
-            if chosen.how == "points":
+            if how == "points":
                 result = kill_at_points(Path(place), processes, chosen.every, chosen.offset)
-            elif chosen.how == "moments":
+            elif how == "moments":
                 result = kill_at_moments(Path(place), processes, chosen.count, chosen.seed)
-            elif chosen.how == "together":
+            elif how == "together":
                 result = together(Path(place), chosen.count)
             else:
-                result = orders(Path(place), chosen.every)
-        print(json.dumps(result), flush=True)
+                result = orders(Path(place), 4 if chosen.some else 1)
+        print(json.dumps({"how": how} | result), flush=True)
 
 
 if __name__ == "__main__":

@@ -152,7 +152,7 @@ def test_the_posterior_of_recovered_latents_reaches_the_bayes_accuracy(target):
 def test_requests_that_do_not_fit_are_refused():
     with pytest.raises(ConfigurationError, match="store_posterior: got true, but y has no classes"):
         configuration("several", store_posterior=True)
-    with pytest.raises(ConfigurationError, match="store_posterior: got 3, expected true or false"):
+    with pytest.raises(ConfigurationError, match="store_posterior: got 3, expected a valid boolean"):
         configuration("classes", store_posterior=3)
     assert configuration("classes").digest != configuration("classes", store_posterior=False).digest
     with pytest.raises(ConfigurationError, match="3 different words"):

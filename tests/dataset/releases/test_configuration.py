@@ -90,6 +90,12 @@ def test_digest_ignores_what_does_not_change_a_row(small_config):
     assert small_config.replace(store_latents=True).digest != small_config.digest
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\x1b[2Jb", "a\u202eb", "see http://me:token@h/x", 5])
+def test_what_is_no_description_in_python_too(small_config, text):
+    with pytest.raises(ConfigurationError, match="description: expected text"):
+        small_config.replace(description=text)
+
+
 @pytest.mark.parametrize(
     ("rows", "sizes"),
     [(1, [1]), (2, [2]), (3, [1, 1, 1]), (10, [8, 1, 1]), (256, [206, 25, 25]), (10_000, [8000, 1000, 1000])],
@@ -103,23 +109,35 @@ def test_splits_are_contiguous_and_complete(small_config, rows, sizes):
 @pytest.mark.parametrize(
     ("change", "line", "says"),
     [
-        (("rows: 100", "rows: 0"), 2, "rows: got 0, expected a whole number of at least 1"),
-        (("rows: 100", "rows: 1.5"), 2, "rows: got 1.5"),
+        (("rows: 100", "rows: 0"), 2, "rows: got 0, expected greater than or equal to 1"),
+        (("rows: 100", "rows: 1.5"), 2, "rows: got 1.5, expected a whole number"),
         (("seed: 3", "seed: -1"), 3, "seed: got -1"),
-        (("seed: 3", "seed: 9223372036854775808"), 3, "at most 9223372036854775807"),
+        (
+            ("seed: 3", "seed: 9223372036854775808"),
+            3,
+            "expected less than or equal to 9223372036854775807",
+        ),
         (("seed: 3", "sede: 3"), 3, "sede: unknown field"),
-        (("seed: 3", "version: 1.0"), 3, "version: got 1.0, expected x.y.z"),
-        (("seed: 3", "standardize: minmax"), 3, "standardize: got 'minmax', expected one of whiten, rms, none"),
+        (("seed: 3", "version: 1.0"), 3, "version: got '1.0', expected x.y.z"),
+        (("seed: 3", "standardize: minmax"), 3, "standardize: got 'minmax', expected 'whiten', 'rms' or 'none'"),
         (("seed: 3", "store_latents: maybe"), 3, "store_latents"),
-        (("seed: 3", "description: [1]"), 3, "description: expected text"),
+        (("seed: 3", "description: [1]"), 3, "description: got [1], expected a valid string"),
         (("seed: 3", "rows: 4"), 3, "rows is given twice (first on line 2)"),
         (("name: mine", "name: ground_truth"), 1, "name: got 'ground_truth'"),
         (("name: mine", "name: default"), 1, "name: got 'default'"),
         (("name: mine", "name: a/b"), 1, "name: got 'a/b'"),
         (("pipeline: asinh", "pipelin: asinh"), 6, "modalities[1].pipelin: unknown field"),
-        (("pipeline: asinh", "pipeline: 3"), 6, "modalities[1].pipeline: expected a name"),
-        (("  - pipeline: asinh", "  - pipeline: asinh\n    class_label: -1"), 7, "modalities[1].class_label: got -1"),
-        (("  - pipeline: asinh", "  - just text"), 6, "modalities[1]: expected the fields"),
+        (("pipeline: asinh", "pipeline: 3"), 6, "modalities[1].pipeline: got 3, expected a valid string"),
+        (
+            ("  - pipeline: asinh", "  - pipeline: asinh\n    class_label: -1"),
+            7,
+            "modalities[1].class_label: got -1",
+        ),
+        (
+            ("  - pipeline: asinh", "  - just text"),
+            6,
+            "modalities[1]: got 'just text', expected a dictionary or an instance of Modality",
+        ),
         (("  - pipeline: asinh\n", ""), 4, "modalities: got 1; the causal model has 2 (x1, x2)"),
         (("story: common_cause", "story: comon_cause"), 8, "causal_model.story: got 'comon_cause'"),
         (("  mi: 0.5", "  me: 0.5"), 10, "causal_model.me: unknown field"),
@@ -161,7 +179,7 @@ def test_an_error_points_at_its_field_and_line(tmp_path, change, line, says):
         ("a: [", "not valid YAML"),
         ("name: x\n", "'causal_model' is missing"),
         ("name: x\ncausal_model: 3\n", "'modalities' is missing"),
-        ("causal_model: {eta: [1]}\nmodalities: 3\n", "expected a list with one entry per modality"),
+        ("causal_model: {eta: [1]}\nmodalities: 3\n", "modalities: got 3, expected a valid tuple"),
         ("causal_model: 3\nmodalities: []\n", "causal_model: is missing"),
         ("causal_model: {eta: [1], weights: [[1]], shape: [4]}\nmodalities: [{}]\n", "'mixing' is missing"),
     ],
@@ -306,7 +324,7 @@ def test_the_registry_takes_overrides_and_refuses_unknown_names(tmp_path):
         get_configuration("common-cause-1")
     with pytest.raises(ConfigurationError, match="mmmi-hf list"):
         get_configuration("???")
-    with pytest.raises(ConfigurationError, match="rows: got 0"):
+    with pytest.raises(ConfigurationError, match="rows: got 0, expected greater than or equal to 1"):
         get_configuration("independent", rows=0)
     assert get_configuration(str(written(tmp_path, STORY))).name == "mine"
 
@@ -331,7 +349,7 @@ def test_a_released_name_is_not_taken_by_something_else(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("modalities: &a [*a]\ncausal_model: {}\n", "the alias *a repeats"),
+        ("modalities: &a [*a]\ncausal_model: {}\n", "the alias *a stands in what it repeats"),
         ("modalities: []\ncausal_model: {story: [common_cause], shape: [4]}\n", "causal_model.story: got"),
         (
             "modalities: []\ncausal_model: {eta: 1.0, weights: [[1]], mixing: [[1]], shape: [4]}\n",
