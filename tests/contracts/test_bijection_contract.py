@@ -21,8 +21,8 @@ SHAPES = ((1, 8, 8), (24,))
 
 FLOWS = {
     "flow-midpoint": tiny_flow(num_inference_steps=3),
-    "flow-euler": tiny_flow(solver="euler", num_inference_steps=4),
-    "flow-without-classes": tiny_flow(classes=None, num_inference_steps=2),
+    "flow-euler": tiny_flow(widths=(8,), solver="euler", num_inference_steps=4),
+    "flow-without-classes": tiny_flow(widths=(8,), classes=None, num_inference_steps=2),
 }
 CASES = [pytest.param(kind(shape), id=f"{kind.name}-{len(shape)}d") for kind in ELEMENTWISE for shape in SHAPES]
 CASES += [pytest.param(flow, id=name) for name, flow in FLOWS.items()]

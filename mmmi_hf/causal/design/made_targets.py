@@ -73,7 +73,7 @@ def for_target(
     plain: dict[str, float] = {}
     for name, value in wanted.items():
         quantity = read(name)
-        if TARGET not in quantity.blocks[-1]:
+        if TARGET not in quantity.blocks[-1] and not quantity.given:
             plain[name] = value
             continue
         nats = _inverted(name, quantity, value, _of_line(made, quantity))

@@ -19,8 +19,9 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, shard_names
 from mmmi_hf.dataset.format.ground_truth import ground_truth_problems, stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.target_columns import target_entries
-from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.configuration import SPLITS, MMMIConfig
 
 
 def check_folder(folder: str | os.PathLike[str], config: str) -> list[str]:
@@ -84,6 +85,21 @@ def _listing_problems(config: str, manifest: Manifest) -> list[str]:
         expected_here = shard_names(config, split, len(entry.files))
         wrong = [path for path, wanted in zip(entry.files, expected_here, strict=True) if path != wanted]
         problems += [f"{path} is not what a file of the split {split} is called" for path in wrong[:1]]
+    return problems or _row_problems(manifest)
+
+
+def _row_problems(manifest: Manifest) -> list[str]:
+    """Whether the rows that files are said to hold follow on each other, split by split; format 1 does not say."""
+    stated = {entry.path: entry.rows for entry in manifest.files}
+    problems, start = [], 0
+    for split in (each for each in SPLITS if each in manifest.splits):
+        entry, after = manifest.splits[split], start + manifest.splits[split].rows
+        rows = [stated[path] for path in entry.files]
+        if any(each is not None for each in rows):
+            ends = [start, *(end for each in rows if each is not None for end in each), after]
+            if None in rows or ends[::2] != ends[1::2] or any(a >= b for a, b in filter(None, rows)):
+                problems.append(f"the manifest's files of {split} are not said to hold the rows {start} … {after - 1}")
+        start = after
     return problems
 
 
@@ -96,6 +112,12 @@ def _file_problems(folder: DatasetFolder, config: str, manifest: Manifest) -> li
     for path in [] if problems else folder.damaged_files(manifest):
         is_there = (folder.path / path).is_file()
         problems.append(f"{path} {'differs from the manifest (SHA-256 or size)' if is_there else 'is missing'}")
+    for entry in () if problems else manifest.data:
+        if entry.rows is not None:
+            with open_parquet(folder.path / entry.path) as file:
+                found, stated = file.metadata.num_rows, entry.rows[1] - entry.rows[0]
+            if found != stated:
+                problems.append(f"{entry.path} has {found} rows, the manifest states {stated}")
     return problems
 
 

@@ -394,7 +394,7 @@ def _check_rows(paths: Sequence[Path], record: _Record, split: str) -> None:
             with open_parquet(path) as file:
                 rows += file.metadata.num_rows
                 found = datasets.Features.from_arrow_schema(file.schema_arrow)
-        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+        except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
             raise DamagedFilesError(f"{path} is no Parquet file of ours ({type(error).__name__}); {REMEDY}") from error
         if found != record.features or list(found) != list(record.features):
             wrong = [name for name in {**record.features, **found} if found.get(name) != record.features.get(name)]

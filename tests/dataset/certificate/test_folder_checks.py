@@ -253,6 +253,35 @@ def test_files_of_a_split_must_be_called_so(place):
     assert f"{names[1]} is not what a file of the split validation is called" in reasons_of(place)
 
 
+ROWS = {"train": [0, 120], "validation": [120, 135], "test": [135, 150]}
+
+
+def with_rows(**others):
+    """Every file is said to hold rows."""
+
+    def change(manifest):
+        for entry in manifest["files"]:
+            if entry["path"].startswith("data/"):
+                entry["rows"] = (ROWS | others)[entry["path"].split("/")[-1].split("-")[0]]
+
+    return change
+
+
+@pytest.mark.parametrize("rows", [[121, 135], [120, 136], [135, 120], [0, 120]])
+def test_the_rows_of_files_must_follow_on_each_other(place, rows):
+    rewritten(place, with_rows(validation=rows))
+    assert "files of validation are not said to hold the rows 120 … 134" in reasons_of(place)
+
+
+def test_a_file_must_have_the_rows_that_it_is_said_to_have(place):
+    path = place.path / "data/small/validation-00000-of-00001.parquet"
+    rewritten(place, with_rows())
+    assert check_folder(place.path, "small") == []
+    pq.write_table(pq.read_table(path).slice(1), path)
+    rewritten(place, with_rows())
+    assert f"{path.name} has 14 rows, the manifest states 15" in check_folder(place.path, "small")[0]
+
+
 def test_columns_must_be_those_of_the_configuration(place):
     """The same values under other `datasets` features, which `load_dataset` would go by."""
     path = place.path / "data/small/train-00000-of-00001.parquet"
