@@ -5,7 +5,7 @@ Owns the layout of rows of data. Imports matplotlib and this room only; what it 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,7 +19,7 @@ _CELL = 0.85
 @style.look
 def tuple_grid(
     data: Mapping[str, Array],
-    numbers: Mapping[str, Array],
+    numbers: Mapping[str, Array | Sequence[str]],
     *,
     half_ranges: Mapping[str, float],
     captions: Mapping[str, str] | None = None,
@@ -29,7 +29,7 @@ def tuple_grid(
 
     Args:
         data: modality → (n, *shape) with shape (C, H, W), (H, W) or (T,).
-        numbers: heading → (n,), written with three digits.
+        numbers: heading → (n,) numbers, written with three digits, or texts.
         half_ranges: modality → h; values from -h to h are shown, what lies outside is clipped, for the picture.
         captions: modality → a line under its name.
         title: over the figure.
@@ -75,6 +75,7 @@ def tuple_grid(
         heading(x, name, 8.5)
         for row in range(rows):
             y = top - (row + 0.5) * _CELL
-            text = style.decimals(float(values[row]))
+            value = values[row]
+            text = str(value) if isinstance(value, str) else style.decimals(float(value))
             figure.text(x / total_width, y / total_height, text, ha="center", va="center", fontsize=9)
     return figure

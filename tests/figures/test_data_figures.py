@@ -41,6 +41,10 @@ def test_a_row_has_every_modality_and_number():
     assert {"class 7", "two\nlines", "$y$", "$x_{1}$"} <= set(shown)
 
 
+def test_names_of_classes_stand_where_numbers_do():
+    assert {"boots", "bags"} <= set(texts(grid(2, numbers={"$y$": ["boots", "bags"]})))
+
+
 def test_images_are_shown_on_the_fixed_range_and_series_as_curves():
     figure = grid()
     by_gid = {axes.get_gid(): axes for axes in figure.axes}

@@ -166,7 +166,7 @@ def tuples_figure(
     if len(pairs) > 3:
         first, last = model.modalities[0], model.modalities[-1]
         pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
-    numbers = {style.symbol(column): _array(rows[column]) for column in target_names(model)[:3]}
+    numbers = {style.symbol(column): _target_values(model, rows[column]) for column in target_names(model)[:3]}
     numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
     exact = ", ".join(
         f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs
@@ -185,6 +185,12 @@ def tuples_figure(
         captions={one: class_name(entry.pipeline, entry.class_label) or entry.pipeline for one, entry in shown.items()},
         title=f"{name}{part}\n{exact} nats",
     )
+
+
+def _target_values(model: CausalModel, values: Any) -> Any:
+    """Numbers, or names of classes."""
+    names = () if model.target is None else model.target.class_names
+    return [names[int(value)] for value in values] if names else _array(values)
 
 
 def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list[Any]]:
