@@ -140,7 +140,7 @@ class CausalModel:
         return self.of_law(ShiftedLaw(self._law, cause, scale))
 
     def shift_divergence(self, blocks: Blocks) -> float:
-        """KL(do ‖ observed) of modalities in nats. Raises NotExactError where the model is of no intervention."""
+        """KL(do ‖ observed) of the modalities `blocks`, in nats. Raises NotExactError without an intervention."""
         return self._law.shift_divergence(self._modalities(blocks))
 
     @property

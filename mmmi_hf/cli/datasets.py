@@ -17,6 +17,7 @@ from mmmi_hf.cli.application import (
     app,
     duration,
     print_quantities,
+    print_text,
     quieten_libraries,
     size_line,
     time_line,
@@ -132,7 +133,8 @@ def generate(
         f"{result.rows_made:,} rows made in {result.seconds:.1f} s" if result.rows_made else "it was complete already"
     )
     splits = ", ".join(f"{split} {len(rows_of):,}" for split, rows_of in chosen.split_rows.items())
-    typer.echo(f"{chosen.name} in {result.folder}: {splits} ({done})\n")
+    print_text(f"{chosen.name} in {result.folder}: {splits} ({done})")
+    typer.echo()
     print_quantities(values, bounds)
     measured = f"{certificate_line(certificate)}." if certificate else "Nothing was measured on the files."
     typer.echo(f"\n{textwrap.fill(measured, 80)}")

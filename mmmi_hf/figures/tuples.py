@@ -70,12 +70,12 @@ def tuple_grid(
                 gid=f"datum:{row},{name}",
             )
             show_datum(axes, np.asarray(values[row], dtype=np.float64), half_ranges[name])
-    for column, (name, values) in enumerate(numbers.items()):
+    for column, (name, written) in enumerate(numbers.items()):
         x = left + _CELL * len(data) + (column + 0.5) * 0.85
         heading(x, name, 8.5)
         for row in range(rows):
             y = top - (row + 0.5) * _CELL
-            value = values[row]
+            value = written[row]
             text = str(value) if isinstance(value, str) else style.decimals(float(value))
             figure.text(x / total_width, y / total_height, text, ha="center", va="center", fontsize=9)
     return figure
