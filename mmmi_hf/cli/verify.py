@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -114,6 +115,8 @@ def print_certificate(certificate: Certificate) -> None:
         print_text(f"  {again:,} rows were made again and are the same, bit for bit{within}.", indent="  ")
     for difference in certificate.differs_from_release:
         print_text(f"  differs from the release: {difference}", indent="    ")
+    for remark in certificate.remarks:
+        typer.echo(textwrap.fill(f"Not compared: {remark}.", 80, initial_indent="  ", subsequent_indent="  "))
     typer.echo()
     errors = [
         (name, kind, _error(entry.median), _error(entry.max), f"{entry.failed} of {entry.rows}")

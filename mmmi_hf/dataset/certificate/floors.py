@@ -108,6 +108,20 @@ def level_counts(
     return LevelCounts(targets=counts[0], pairs=counts[1])
 
 
+def rests_on_replays(config: MMMIConfig) -> bool:
+    """Whether the floors of all quantities can rest on rows that were made again and on counts of maps.
+
+    Latents must have the law that maps are counted under, and it must be known what their errors cost a quantity.
+    Otherwise all of them rest on the inverted rows.
+    """
+    if not config.is_of_the_map:
+        return False
+    model, plan = config.model, Plan.of(config.model, 1, 0.99)
+    blocks = {quantity: (*names, "y") for quantity, names in plan.targets.items()} | plan.pairs
+    maps = {name: MapCounts(name, 1, {MAP_TOLERANCE: 0}) for name in model.modalities}
+    return set(grades_of_replays(model, blocks, Counted(0, 1, 1), maps, 0.01)) == set(blocks)
+
+
 def known_maps(manifest: Manifest) -> dict[str, MapEvidence] | None:
     """Modality → what is known of its map; None where that of any modality was not measured."""
     found = {entry.name: map_evidence(entry) for entry in manifest.modalities}
@@ -116,9 +130,12 @@ def known_maps(manifest: Manifest) -> dict[str, MapEvidence] | None:
 
 
 def map_evidence(entry: ModalityEntry, seen: int | None = None) -> MapEvidence | None:
-    """What is known of the map of a modality: of all latents that were measured, or of the first `seen` of them."""
+    """What is known of the map of a modality, or was by a version that shipped the first `seen` latents alone.
+
+    Any other number would let a certificate end its counts just before a latent that came back badly.
+    """
     measured = map_shares().get(entry.pipeline_digest, {}).get(str(entry.class_label))
-    if measured is None or (seen is not None and not 0 < seen <= measured.rows):
+    if measured is None or (seen is not None and seen not in (measured.rows, *measured.shipped)):
         return None
     seen = measured.rows if seen is None else seen
     bad = sum(row < seen for row in measured.bad_rows)
@@ -135,6 +152,7 @@ class MeasuredMap(Record):
         bad_rows: which exceeded MAP_TOLERANCE.
         largest: the largest error of the others.
         seed, batch_size, software: how it was measured.
+        shipped: what `rows` was in earlier versions of the package.
     """
 
     rows: Count
@@ -145,6 +163,7 @@ class MeasuredMap(Record):
     seed: Count
     batch_size: Count
     software: dict[str, str]
+    shipped: tuple[Count, ...] = ()
 
 
 @cache

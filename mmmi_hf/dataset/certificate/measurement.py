@@ -35,7 +35,7 @@ from mmmi_hf.dataset.certificate.bounds import (
     relative_errors,
     with_failures,
 )
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts
+from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts, rests_on_replays
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
 from mmmi_hf.dataset.certificate.inversion import Transform, recover, transformed
 from mmmi_hf.dataset.certificate.recording import record_of
@@ -77,6 +77,17 @@ ROWS_FLOAT64 = 2
 CONFIDENCE = 0.99
 
 
+ELSEWHERE = (
+    "the floors of float columns in the certificate there rest on rows that were made again bit for bit on its maker's "
+    "hardware and software; that could not be repeated here"
+)
+
+
+def _by_replays(record: CertificateRecord | None) -> bool:
+    """Whether floors of float columns rest on rows that were made again."""
+    return record is not None and record.evidence is not None and record.evidence.differing is not None
+
+
 @dataclass(frozen=True)
 class Certificate:
     """The outcome for one configuration.
@@ -88,6 +99,7 @@ class Certificate:
         record: what was measured; None where the data were refused before. A valid one may be written.
         differs_from_release: in what a configuration of a released name differs from the release.
         written: whether `certificates/CONFIG.json` is there with this content.
+        remarks: what this measurement could not compare.
         transformed: quantity → what a transform of the float columns leaves of it, at least, with the confidence of the
             record for all of these together, if the other rows err as the sampled ones do; empty where none was asked.
         seconds: where the time went.
@@ -99,6 +111,7 @@ class Certificate:
     record: CertificateRecord | None = None
     differs_from_release: tuple[str, ...] = ()
     written: bool = False
+    remarks: tuple[str, ...] = ()
     transformed: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
@@ -116,6 +129,7 @@ class Certificate:
             "reasons": list(self.reasons),
             "differs_from_release": list(self.differs_from_release),
             "written": self.written,
+            "remarks": list(self.remarks),
             "transformed": self.transformed,
             "seconds": self.seconds,
         }
@@ -259,7 +273,7 @@ class Measurement:
                         measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
         evidence = None
         if measured and true is not None and replayed is not None:
-            maps = known_maps(self.manifest) if exact and config.is_of_the_map else None
+            maps = known_maps(self.manifest) if exact and rests_on_replays(config) else None
             counted = {
                 kind: level_counts(model, plan, kind, of_kind, true)
                 for kind, of_kind in (("float32", found), ("view", coarse))
@@ -296,7 +310,10 @@ class Measurement:
             return self._refused(reasons, record)
         differs = tuple(release_differences(config, self.manifest))
         left = self._left(stored, bijections, changed, found, true)
-        return Certificate(self.name, True, (), record, differs, transformed=left, seconds=self.seconds)
+        remarks = (ELSEWHERE,) if _by_replays(claimed) and not _by_replays(record) else ()
+        return Certificate(
+            self.name, True, (), record, differs, remarks=remarks, transformed=left, seconds=self.seconds
+        )
 
     def _changed(self, stored: StoredRows, bijections: dict[str, Any]) -> dict[str, np.ndarray]:
         """Modality → its values after the transform; before anything is inverted, as it may be refused."""

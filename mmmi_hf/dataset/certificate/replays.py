@@ -5,8 +5,8 @@ forward; inverts nothing and knows nothing of information.
 
 A row's bits depend on its place in a micro-batch and on nothing else in it. So rows are drawn within places: as many of
 every place, and a micro-batch has one of each. What is drawn follows from the digests of the data, as the rows to
-invert do: a maker learns it once the data are finished, and could only try one folder after the other; a number of the
-reader's own excludes that too.
+invert do: a maker learns it once the data are finished, and could try again and again, also by writing the same rows in
+other bytes; a number of the reader's own, or all rows, exclude that.
 
 Bits are compared where the manifest states the hardware and software of here. Elsewhere rounding differs: rows must
 come within CLOSE, and no floor rests on them, because a row that is only close is not known to be the image of its

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.dataset.certificate.bounds import FEWEST_ROWS, Plan, published
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, map_evidence
+from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, map_evidence, rests_on_replays
 from mmmi_hf.dataset.certificate.replays import CLOSE, REPLAYS, replay_count
 from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, ColumnBound, FloorEvidence, RoundTrip, Sample
@@ -76,7 +76,7 @@ def least_rows(config: MMMIConfig, manifest: Manifest) -> int:
     As many as measured bounds need where floors do not rest on them: the seed is known, latents are whitened, and the
     share of latents that the map of every modality does not give back was measured. Otherwise ROWS.
     """
-    known = manifest.seed is not None and config.is_of_the_map and known_maps(manifest) is not None
+    known = manifest.seed is not None and rests_on_replays(config) and known_maps(manifest) is not None
     return min(FEWEST_ROWS if known else ROWS, config.rows)
 
 
@@ -195,7 +195,7 @@ def _kind_of_evidence(
     different = claimed.sample.rows_replayed - claimed.replays.equal
     if different < 0:
         return f"the certificate counts {claimed.replays.equal} equal rows of {claimed.sample.rows_replayed} made again"
-    if by_replays and (evidence.differing != different or not config.is_of_the_map):
+    if by_replays and (evidence.differing != different or not rests_on_replays(config)):
         return "the certificate's floors do not rest on the rows that it made again"
     views = any(kind == "view" for _, kind in dict(_bounds_of(claimed)))
     if by_replays == (evidence.float32 is not None) or (evidence.view is not None) != views:
