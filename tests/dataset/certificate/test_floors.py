@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from mmmi_hf.dataset import certification
-from mmmi_hf.dataset.certificate import floors, replays
-from mmmi_hf.dataset.certificate.floors import MeasuredMap, floor_values, map_shares
+from mmmi_hf.cli.verify import print_certificate
+from mmmi_hf.dataset.certificate import floors, measurement, replays
+from mmmi_hf.dataset.certificate.floors import MeasuredMap, floor_values, map_shares, rests_on_replays
 from mmmi_hf.dataset.certificate.replays import least_share, replay_count, replay_groups
 from mmmi_hf.dataset.certificate.sampled_rows import sampled_rows
 from mmmi_hf.dataset.certification import certify
@@ -43,7 +43,15 @@ def measured_map(honest, monkeypatch):
         entry.pipeline_digest for entry in DatasetFolder(honest, reading=True).known_manifest("small").modalities
     }
     known = MeasuredMap(
-        rows=10_000, failed=0, bad={"2e-05": 1}, bad_rows=(9_000,), largest=1e-5, seed=0, batch_size=8, software={}
+        rows=10_000,
+        failed=0,
+        bad={"2e-05": 1},
+        bad_rows=(9_000,),
+        largest=1e-5,
+        seed=0,
+        batch_size=8,
+        software={},
+        shipped=(8_000, 9_500),
     )
     monkeypatch.setattr(floors, "map_shares", lambda: {digest: {"None": known}})
     return digest
@@ -113,7 +121,7 @@ def test_a_last_bit_is_found_on_the_makers_machine_alone(honest, tmp_path, monke
 
     folder = forgeries.forge(honest, tmp_path / "forged", "small", change)
     assert "x2: 1 of 150 rows that were made again differ by a little (row 7" in " ".join(one(folder).reasons)
-    monkeypatch.setattr(certification, "computed_here", lambda *of: False)
+    monkeypatch.setattr(measurement, "computed_here", lambda *of: False)
     result = one(folder)
     assert result.valid
     assert (result.record.replays.equal, result.record.evidence.differing) == (149, None)
@@ -266,12 +274,13 @@ def test_no_floors_where_the_rules_ask_for_them(place):
 
 
 def test_counts_of_maps_of_older_packages(place, measured_map):
-    """The first of the latents that are known: what an older version of the package had counted."""
+    """What an older version of the package had shipped, and no other number of the latents that are known."""
     assert one(place.path, write=True).written
     for seen, bad, reason in (
         (8_000, 0, ""),
         (9_500, 1, ""),
         (9_500, 0, "not known here"),
+        (8_999, 0, "not known here"),
         (10_001, 0, "not known here"),
     ):
 
@@ -285,13 +294,18 @@ def test_counts_of_maps_of_older_packages(place, measured_map):
         assert bool(reason) == bool(reasons)
 
 
-def test_a_certificate_of_the_maker_is_right_elsewhere(place, measured_map, monkeypatch):
+def test_a_certificate_of_the_maker_is_right_elsewhere(place, measured_map, monkeypatch, capsys):
     assert one(place.path, write=True).written
     stated = bound_certificate(place, "small").bounds["I(x1;y)"].float32.floor
-    monkeypatch.setattr(certification, "computed_here", lambda *of: False)
+    monkeypatch.setattr(measurement, "computed_here", lambda *of: False)
     result = one(place.path)
     assert result.valid
     assert result.bounds["I(x1;y)"].float32.floor < stated
+    (remark,) = result.remarks
+    assert "could not be repeated here" in remark
+    capsys.readouterr()
+    print_certificate(result)
+    assert "Not compared: the floors of float columns" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -317,3 +331,13 @@ def test_counts_of_the_package():
         for known in classes.values():
             assert known.rows >= 64
             assert len(known.bad_rows) == known.bad["2e-05"]
+
+
+def test_floors_rest_on_replays_where_all_quantities_can(small_config):
+    def target(**made):
+        return small_config.replace(causal_model={**small_config.causal_model, "target": made})
+
+    assert rests_on_replays(small_config)
+    assert rests_on_replays(target(classes={"quantiles": 3}))
+    assert not rests_on_replays(target(function={"name": "square"}))
+    assert not rests_on_replays(small_config.replace(standardize="rms"))
