@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import common_cause
-from mmmi_hf.dataset import certification as certificate
+from mmmi_hf.dataset.certificate import measurement
 from mmmi_hf.dataset.certificate import standing as claims
 from mmmi_hf.dataset.certificate.bounds import Plan, bounds_without_failures, lower_bounds
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
@@ -134,12 +134,12 @@ def typed(place, *changes):
 
 def recovering(monkeypatch, change):
     """Certificates are measured with `change(latents, from_8_bit_views)` of what is recovered."""
-    original = certificate.recover
+    original = measurement.recover
 
     def changed_ones(bijection, label, values, **options):
         return change(original(bijection, label, values, **options), options.get("coarse", False))
 
-    monkeypatch.setattr(certificate, "recover", changed_ones)
+    monkeypatch.setattr(measurement, "recover", changed_ones)
 
 
 def test_failures_excuse_no_more_than_they_cost(place, monkeypatch):
