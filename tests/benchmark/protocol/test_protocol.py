@@ -290,6 +290,7 @@ def test_killed_at_random_it_ends_with_the_same_table(folder, tmp_path, start, w
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.usefixtures("forgotten")
 def test_ones_own_estimator_is_registered_in_a_few_lines(folder, tmp_path):
     plugin = tmp_path / "constant.py"
     plugin.write_text(
