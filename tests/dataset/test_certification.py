@@ -11,9 +11,9 @@ import pytest
 
 import mmmi_hf
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities
-from mmmi_hf.dataset import certification as module
 from mmmi_hf.dataset import derived
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
+from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE
 from mmmi_hf.dataset.certification import CertificateRefusedError, certify
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder
@@ -275,7 +275,7 @@ def test_a_kill_while_the_certificate_is_put_in_place_leaves_no_claim(
 
 
 def test_generate_refuses_what_the_certificate_refuses(tmp_path, monkeypatch):
-    monkeypatch.setitem(module.TOLERANCE, "float32", 1e-12)
+    monkeypatch.setitem(TOLERANCE, "float32", 1e-12)
     with pytest.raises(CertificateRefusedError, match="sampled rows are not the images"):
         generate(configuration(), tmp_path / "out")
     assert not (tmp_path / "out/certificates/small.json").exists()

@@ -34,6 +34,9 @@ SMALLEST_SHARE_OF_ERRORS = 0.1
 tolerance, claim less."""
 MORE_FAILURES = 2, 0.1
 """How many more rows of views, and what share of them, may fail to be inverted on another machine."""
+ROOM_FOR_LESSER = 0.5
+"""How far more, as a share of what they lack of the published bound, others that were tried may lie above those of now:
+the jackknife of a correlation hangs on single rows of 8-bit views, and moves by 0.7 nats of 5 with errors of 1e-4."""
 TOLERANCE_OF_P_VALUES = 0.05
 """How far p-values may lie from those of now; some count rows, and jump where two of them are equal up to rounding."""
 
@@ -295,7 +298,7 @@ def _bounds(claimed: CertificateRecord, record: CertificateRecord, without_failu
         reasons += [
             f"the certificate's bound {value} on {quantity} ({kind}) by {name} is not found again: {again[name]}"
             for name, value in claim.tried.items()
-            if not value <= max(again[name], without) + room
+            if not value <= max(again[name] + ROOM_FOR_LESSER * max(found - again[name], 0.0), without) + room
         ]
     return reasons
 

@@ -48,7 +48,7 @@ class View(Record):
     @classmethod
     def _is_stored(cls, kind: str) -> str:
         if kind not in KINDS:
-            raise ValueError(f"no kind of view; known are {', '.join(KINDS)}")
+            raise ValueError(f"{kind!r} is no kind of view; known are {', '.join(KINDS)}")
         return kind
 
     @property

@@ -80,13 +80,19 @@ def test_the_ground_truth_lists_every_kind_in_a_fixed_order():
     assert names == expected
     plain = common_cause((2, 2))
     others = [plain.with_target({"classes": {"quantiles": 2}}), plain.with_target({"function": {"name": "square"}})]
+    shifted = plain.with_shift(0, 2.0)
+    divergences = ["KL(x1)", "KL(x2)", "KL(x1,x2)"]
+    assert [str(quantity) for quantity in reported(shifted)] == [*map(str, reported(plain)), *divergences]
+    others.append(shifted)
     assert {quantity.kind for model in (plain, *others) for quantity in reported(model)} == set(all_kinds())
 
 
 @pytest.mark.parametrize("kind", all_kinds(), ids=lambda kind: kind.example)
 def test_every_kind_reads_its_example_and_what_it_reports(kind):
     plain = common_cause((2, 2), mi=1.0)
-    model = plain.with_target({"classes": {"quantiles": 2}}) if kind.word.startswith("bayes") else plain
+    classes = plain.with_target({"classes": {"quantiles": 2}})
+    models = {"KL": plain.with_shift(0, 2.0), **dict.fromkeys(("bayes_accuracy", "bayes_log_loss"), classes)}
+    model = models.get(kind.word, plain)
     assert read(kind.example).kind is kind
     assert np.isfinite(read(kind.example).of(model))
     for _, quantity in kind.reported(model):

@@ -8,7 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from mmmi_hf.causal import CausalModel, InvalidModelError, InvalidQueryError, NotExactError, common_cause
+from mmmi_hf.causal import (
+    CausalModel,
+    InvalidModelError,
+    InvalidQueryError,
+    NotExactError,
+    categorical_cause,
+    common_cause,
+)
 from mmmi_hf.causal.quantities import read, reported
 from mmmi_hf.causal.targets import all_kinds
 from tests.causal.causal_oracles import dense_rows, random_model
@@ -22,6 +29,9 @@ MODELS = {
     "noisy classes": PAIR.with_target({"classes": {"edges": [-0.5, 1.0], "flip": 0.2}}),
     "parity": separate_causes([1.0, 0.6], {"parity": {"causes": [1, 0], "flip": 0.1}}),
     "boolean": separate_causes([1.0, 0.6], {"boolean": {"causes": [0, 1], "table": [0, 2, 1, 1], "flip": 0.1}}),
+    "category": categorical_cause((2, 2), means=[[-1.2, 0.3, 1.5], [0.4, -1.0, 0.9]]).with_target(
+        {"category": {"categories": 3, "flip": 0.1}}
+    ),
     "several": PAIR.with_target({"several": {"coefficients": [[1.0, 0.0], [1.0, -2.0]]}}),
     "square": PAIR.with_target({"function": {"name": "square"}}),
     "absolute": PAIR.with_target({"function": {"name": "absolute"}}),
@@ -236,7 +246,7 @@ def test_what_has_no_exact_value_is_refused():
         ({"classes": {}}, "give exactly one"),
         ({"classes": {"quantiles": 2, "edges": [0.0]}}, "give exactly one"),
         ({"classes": {"quantiles": 1}}, "expected an integer of at least 2"),
-        ({"classes": {"quantiles": True}}, "expected an integer|ascending"),
+        ({"classes": {"quantiles": True}}, "True is no number"),
         ({"classes": {"quantiles": 1001}}, "at most 1000"),
         ({"classes": {"quantiles": [0.0, 0.5]}}, "between 0 and 1"),
         ({"classes": {"quantiles": [0.5, 0.2]}}, "ascending"),

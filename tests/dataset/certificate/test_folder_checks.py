@@ -43,7 +43,7 @@ VIEW_OF_X2 = ("modalities", 1, "view", "half_range")
         (changed(5, "modalities", 0, "pipeline_digest"), "modalities[0].pipeline_digest: input should be a valid str"),
         (changed(0.0, "modalities", 1, "view", "half_range"), "half_range: input should be greater than 0, got 0.0"),
         (changed(float("inf"), "modalities", 1, "view", "half_range"), "half_range: input should be a finite number"),
-        (changed("sound", "modalities", 1, "view", "kind"), "kind: value error, no kind of view; known are image, got"),
+        (changed("sound", "modalities", 1, "view", "kind"), "modalities[1].view.kind: 'sound' is no kind of view; known are image;"),
         (changed("many", "splits", "train", "bytes"), "splits.train.bytes: input should be a valid integer"),
         (changed("so", "statements", "why"), "statements.why: unknown field"),
         (changed(3, "format"), "of format 3; this version of mmmi_hf reads 1 to 2: install the newest"),
@@ -72,7 +72,7 @@ def test_the_line_of_a_wrong_field_is_said(place):
     ("change", "words"),
     [
         (changed([1, 64], "modalities", 1, "shape"), "x2 of the shape 1×64 cannot have the view image ±4"),
-        (changed([{"name": "y1"}], "targets"), "names targets, which rows of this version do not have"),
+        (changed([{"name": "y1"}], "targets"), "names other columns of the target than the causal model has"),
         (changed([1, 4, 16], "modalities", 0, "shape"), "shapes of modalities differ"),
         (changed("0" * 64, "causal_model"), "the causal model is another than the manifest's (digest)"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import common_cause
-from mmmi_hf.dataset import certification as certificate
+from mmmi_hf.dataset.certificate import measurement
 from mmmi_hf.dataset.certificate import standing as claims
 from mmmi_hf.dataset.certificate.bounds import Plan, bounds_without_failures, lower_bounds
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
@@ -134,12 +134,12 @@ def typed(place, *changes):
 
 def recovering(monkeypatch, change):
     """Certificates are measured with `change(latents, from_8_bit_views)` of what is recovered."""
-    original = certificate.recover
+    original = measurement.recover
 
     def changed_ones(bijection, label, values, **options):
         return change(original(bijection, label, values, **options), options.get("coarse", False))
 
-    monkeypatch.setattr(certificate, "recover", changed_ones)
+    monkeypatch.setattr(measurement, "recover", changed_ones)
 
 
 def test_failures_excuse_no_more_than_they_cost(place, monkeypatch):
@@ -194,14 +194,16 @@ def test_bounds_of_the_rows_that_could_be_inverted():
 
 def test_a_bound_that_is_cut_at_the_analytic_value_of_another_machine(place):
     """Whose last bit may be another."""
-    upper = float(np.nextafter(typed(place).bounds["I(x1;y)"].analytic, 0.0))
+    here = typed(place).bounds["I(x1;y)"].analytic
+    upper = float(np.nextafter(here, 0.0))
+    cut = changed(here, "bounds", "I(x1;y)", "float32", "measured")
     claimed = typed(
         place,
         stating("I(x1;y)", "float32", 2.0),
         changed(upper, "bounds", "I(x1;y)", "analytic"),
         changed(upper, "bounds", "I(x1;y)", "float32", "measured"),
     )
-    assert claims._bounds(claimed, typed(place, stating("I(x1;y)", "float32", 1.0)), {}) == []
+    assert claims._bounds(claimed, typed(place, stating("I(x1;y)", "float32", 2.0), cut), {}) == []
 
 
 ERRORS = {"median": 0.01, "max": 0.1, "failed": 0, "rows": 64}

@@ -27,6 +27,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever this proces
 evaluate = diffusers.UNet2DModel.forward
 
 def slowly(*arguments, **keywords):
+    if arguments[1].is_meta:  # the shapes of weights are looked at first
+        return evaluate(*arguments, **keywords)
     print("evaluating", flush=True)
     time.sleep({SECONDS_OF_AN_EVALUATION})
     return evaluate(*arguments, **keywords)
