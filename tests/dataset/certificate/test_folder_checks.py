@@ -43,7 +43,10 @@ VIEW_OF_X2 = ("modalities", 1, "view", "half_range")
         (changed(5, "modalities", 0, "pipeline_digest"), "modalities[0].pipeline_digest: input should be a valid str"),
         (changed(0.0, "modalities", 1, "view", "half_range"), "half_range: input should be greater than 0, got 0.0"),
         (changed(float("inf"), "modalities", 1, "view", "half_range"), "half_range: input should be a finite number"),
-        (changed("sound", "modalities", 1, "view", "kind"), "modalities[1].view.kind: 'sound' is no kind of view; known are image;"),
+        (
+            changed("sound", "modalities", 1, "view", "kind"),
+            "modalities[1].view.kind: 'sound' is no kind of view; known are image;",
+        ),
         (changed("many", "splits", "train", "bytes"), "splits.train.bytes: input should be a valid integer"),
         (changed("so", "statements", "why"), "statements.why: unknown field"),
         (changed(3, "format"), "of format 3; this version of mmmi_hf reads 1 to 2: install the newest"),
