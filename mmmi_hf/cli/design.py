@@ -14,7 +14,7 @@ import typer
 from mmmi_hf.cli.application import AsFormat, Format, app, number, print_table, print_text, whole
 from mmmi_hf.common.failures import DiskFullError
 from mmmi_hf.common.places import place
-from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
+from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE
 
 if TYPE_CHECKING:
     from mmmi_hf.causal import CausalModel

@@ -128,10 +128,11 @@ def table_lines(header: Row, rows: Sequence[Row], *, right: Collection[int] = ()
         width: characters of a line.
 
     >>> print(*table_lines(("of", "nats, at least"), [("x1", "0.5")], right=(1,), width=14), sep="\\n")
-    of    nats,
-       at least
-    ──  ────────
-    x1       0.5
+    of  nats,
+           at
+        least
+    ──  ─────
+    x1    0.5
     """
     natural = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
     if _total(natural) <= width:

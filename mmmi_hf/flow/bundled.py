@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "pretrained"
 RELEASED = ("cifar10", "fashion-mnist", "fashion-mnist-2")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
-DEFAULT_PIPELINE = "fashion-mnist-2"
 
 INDEX = "model_index.json"
 # Everything that is ever downloaded: no code, no pickles.

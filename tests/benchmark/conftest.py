@@ -1,8 +1,12 @@
 """A small dataset folder of bare latents: two levels and a model that shares a vector source."""
 
+import sys
+
 import pytest
 
 from mmmi_hf import CausalModel, MMMIConfig, Modality, common_cause
+from mmmi_hf.benchmark import estimator as estimators
+from mmmi_hf.benchmark import list_estimators
 from tests.support import generate
 
 ROWS = 500
@@ -26,3 +30,21 @@ def folder(tmp_path_factory):
     for config in configs:
         generate(config, out)
     return out
+
+
+@pytest.fixture
+def forgotten(monkeypatch):
+    """Estimators and modules that a test brings in are gone after it, and where it calls this, as in a new process."""
+    list_estimators()  # ours are there before
+    monkeypatch.setattr(estimators, "_REGISTERED", dict(estimators._REGISTERED))
+    before = set(sys.modules)
+
+    def forget():
+        for name in [name for name in sys.modules if name.startswith("mmmi_hf_plugin_") and name not in before]:
+            del sys.modules[name]
+        for name, kind in list(estimators._REGISTERED.items()):
+            if kind.__module__.startswith("mmmi_hf_plugin_") and kind.__module__ not in before:
+                del estimators._REGISTERED[name]
+
+    yield forget
+    forget()

@@ -5,7 +5,6 @@ import sys
 import pytest
 
 from mmmi_hf.benchmark import Estimator, Measured, list_estimators, make_estimator, register_estimator, registry
-from mmmi_hf.benchmark import estimator as estimators
 from mmmi_hf.benchmark.protocol.cells import load_plugins, run_cell, run_plan
 from mmmi_hf.benchmark.protocol.data import Source
 from mmmi_hf.benchmark.protocol.plan import Plan
@@ -26,23 +25,7 @@ class Constant(Estimator):
 """
 
 
-@pytest.fixture(autouse=True)
-def forgotten(monkeypatch):
-    """Estimators and modules that a test brings in are gone after it."""
-    list_estimators()  # ours are there before
-    monkeypatch.setattr(estimators, "_REGISTERED", dict(estimators._REGISTERED))
-    before = set(sys.modules)
-    yield
-    forget(before)
-
-
-def forget(before=()):
-    """As in a new process: no plugin was loaded and none of their estimators is known."""
-    for name in [name for name in sys.modules if name.startswith("mmmi_hf_plugin_") and name not in before]:
-        del sys.modules[name]
-    for name, kind in list(estimators._REGISTERED.items()):
-        if kind.__module__.startswith("mmmi_hf_plugin_") and kind.__module__ not in before:
-            del estimators._REGISTERED[name]
+pytestmark = pytest.mark.usefixtures("forgotten")
 
 
 def written(path, name, value):
@@ -115,27 +98,27 @@ def test_a_broken_package_is_named_and_breaks_nothing_else(installed, tmp_path, 
     ]
 
 
-def test_finished_cells_depend_on_the_file_of_the_estimator(folder, tmp_path):
+def test_finished_cells_depend_on_the_file_of_the_estimator(folder, tmp_path, forgotten):
     path = tmp_path / "mine" / "constant.py"
     load_plugins([written(path, "constant", 0.5)])
     assert values(folder, tmp_path, "constant") == [0.5]
     (kept,) = (tmp_path / "cells").glob("*.json")
-    forget()
+    forgotten()
     load_plugins([written(path, "constant", 0.75)])
     assert values(folder, tmp_path, "constant") == [0.75], "what the old file estimated is not shown as the new one's"
     time = kept.stat().st_mtime_ns
-    forget()
+    forgotten()
     load_plugins([written(tmp_path / "elsewhere" / "other.py", "constant", 0.5)])
     assert values(folder, tmp_path, "constant") == [0.5]
     assert kept.stat().st_mtime_ns == time, "the same code elsewhere is the same estimator"
 
 
-def test_a_file_that_changed_during_the_run_is_refused(folder, tmp_path):
+def test_a_file_that_changed_during_the_run_is_refused(folder, tmp_path, forgotten):
     path = tmp_path / "constant.py"
     load_plugins([written(path, "constant", 0.5)])
     plan = planned(folder, "constant")
     (cell,) = plan.cells()
-    forget()
+    forgotten()
     load_plugins([written(path, "constant", 0.75)])  # as a worker that begins later would
     with pytest.raises(ValueError, match="file of the estimator 'constant' was changed during the run; give the same"):
         run_cell(plan.source, cell)

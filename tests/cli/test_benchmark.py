@@ -13,7 +13,7 @@ from mmmi_hf.benchmark import list_estimators, register_estimator
 from mmmi_hf.benchmark.report.card import benchmark_card
 from tests.support import ROOT, generate
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+TUTORIAL = (ROOT / "model_cards" / "benchmark" / "tutorial.md").read_text(encoding="utf-8")
 KSG = ("--estimators", "ksg")
 QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "--workers", "1", "--quiet")
 
@@ -169,9 +169,9 @@ def plugin(tmp_path, monkeypatch):
     return write
 
 
-def of_readme():
-    (text,) = re.findall(r"^```python\n((?:(?!```).)*?register_estimator\(.*?)```$", README, re.DOTALL | re.MULTILINE)
-    return text, "correlation"
+def of_tutorial():
+    (text,) = re.findall(r"^```python\n((?:(?!```).)*?register_estimator\(.*?)```$", TUTORIAL, re.DOTALL | re.MULTILINE)
+    return text, "mean-of-pixels"
 
 
 def of_docstring():
@@ -179,8 +179,9 @@ def of_docstring():
     return f"from mmmi_hf.benchmark import Estimator, Measured, register_estimator\n{first.source}", "always-one"
 
 
-@pytest.mark.parametrize("example", [of_readme, of_docstring])
-def test_the_examples_of_an_estimator_of_ones_own_run(run, folder, tmp_path, plugin, example):
+@pytest.mark.parametrize("example", [of_tutorial, of_docstring])
+def test_the_examples_of_an_estimator_of_ones_own_run(run, folder, tmp_path, plugin, example, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")  # for names in one line
     text, name = example()
     given = ("benchmark", folder, "--out", tmp_path / "out", "--plugin", plugin(text))
     code, out, err = run(*given, "--estimators", "all", "--dry-run", *QUICK)

@@ -8,7 +8,8 @@ from functools import partial
 import pytest
 
 from mmmi_hf.causal import design
-from mmmi_hf.dataset.releases.configuration import DEFAULT_PIPELINE, MMMIConfig, Modality
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE
 from mmmi_hf.dataset.releases.registry import get_configuration
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmmi_hf.dataset.certificate.recording import step_certificates
-from mmmi_hf.dataset.releases.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE
+from mmmi_hf.dataset.releases.pipelines import CIFAR10_PIPELINE, DEFAULT_PIPELINE
 from mmmi_hf.flow import FlowMatchingPipeline, bundled_pipelines, round_trip
 from mmmi_hf.flow.bundled import RELEASED
 

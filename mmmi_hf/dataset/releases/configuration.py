@@ -27,10 +27,9 @@ from mmmi_hf.common.records import STRICT, Record, wrong_of
 from mmmi_hf.common.terminal import printable
 from mmmi_hf.common.yaml_files import dump
 from mmmi_hf.dataset.releases.model_spec import build_model, model_to_mapping
+from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError, check_fields, read_yaml
-from mmmi_hf.flow.bundled import DEFAULT_PIPELINE
 
-CIFAR10_PIPELINE = "cifar10"
 DEFAULT_ROWS = 10_000
 Standardize = Literal["whiten", "rms", "none"]
 SPLITS = ("train", "validation", "test")
@@ -281,4 +280,4 @@ def _arguments(data: Any, path: Path) -> dict[str, Any]:
     return {"name": path.stem, "version": "1.0.0", **data, "base_folder": path.parent}
 
 
-__all__ = ["DEFAULT_PIPELINE", "SPLITS", "ConfigurationError", "MMMIConfig", "Modality"]
+__all__ = ["SPLITS", "ConfigurationError", "MMMIConfig", "Modality"]

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.dataset.releases.configuration import CIFAR10_PIPELINE, DEFAULT_PIPELINE, MMMIConfig, Modality
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.pipelines import CIFAR10_PIPELINE, DEFAULT_PIPELINE
 
 Shape = tuple[int, ...]
 Model = Callable[[Shape], CausalModel | Mapping[str, Any]]

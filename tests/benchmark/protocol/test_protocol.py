@@ -90,7 +90,7 @@ def test_wrong_requests_are_refused(folder, tmp_path):
         (lambda: plan(folder, configs=["lvel-0.4"]).cells(), "did you mean level-0.4"),
         (lambda: plan(folder, configs=["zzz"]).cells(), "it holds level-0.4"),
         (lambda: plan(folder, pairs=[("x1", "x3")]).cells(), "has no block 'x3'; it has x1, x2, y"),
-        (lambda: plan(folder, seeds=0).cells(), "seeds must be at least 1"),
+        (lambda: plan(folder, seeds=0).cells(), "seeds must be a whole number of at least 1"),
         (lambda: plan(folder, seeds=5).cells(), "50 validation rows: 10 for each of 5 seeds"),
         (lambda: plan(folder, train_rows=[201]).cells(), "must lie between 20 and 200"),
         (lambda: read_pairs("x1-y"), "is no pair"),
@@ -290,6 +290,7 @@ def test_killed_at_random_it_ends_with_the_same_table(folder, tmp_path, start, w
         assert (killed / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.usefixtures("forgotten")
 def test_ones_own_estimator_is_registered_in_a_few_lines(folder, tmp_path):
     plugin = tmp_path / "constant.py"
     plugin.write_text(

@@ -65,7 +65,7 @@ def test_rows_of_a_released_name_go_on_beyond_its_end():
 
 @pytest.mark.parametrize(("start", "stop"), [(-1, 3), (4, 3)])
 def test_numbers_that_are_no_range(small_config, start, stop):
-    with pytest.raises(ConfigurationError, match="are no range; give 0 ≤ start ≤ stop"):
+    with pytest.raises(ConfigurationError, match="are no range; give whole numbers 0 ≤ start ≤ stop"):
         make_rows(small_config, start, stop)
 
 

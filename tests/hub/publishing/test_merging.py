@@ -20,6 +20,7 @@ from mmmi_hf.dataset.cards.text import (
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, FloorEvidence, Replays, RoundTrip, Sample
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE
 from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.merging import merge_cards, split_card
@@ -163,7 +164,8 @@ def test_a_card_says_how_a_configuration_differs_from_the_release_of_its_name(tm
     )
     card = dataset_card(folder)
     assert "rows 3 (released: 10000)" in card
-    assert "modalities 10 × identity (released: fashion-mnist class 0, fashion-mnist class 1, " in card
+    there = f"{DEFAULT_PIPELINE} class 0, {DEFAULT_PIPELINE} class 1, "
+    assert f"modalities 10 × identity (released: {there}" in card
     assert f"- **`{released.name}`**: Ten images" in card
 
 
