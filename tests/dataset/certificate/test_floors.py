@@ -15,6 +15,7 @@ from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample, bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
+from mmmi_hf.dataset.releases.registry import get_configuration
 from tests.causal.damaged_channels import Damage
 from tests.dataset.certificate import forgeries
 from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, rewritten, without
@@ -339,5 +340,5 @@ def test_floors_rest_on_replays_where_all_quantities_can(small_config):
 
     assert rests_on_replays(small_config)
     assert rests_on_replays(target(classes={"quantiles": 3}))
-    assert not rests_on_replays(target(function={"name": "square"}))
+    assert not rests_on_replays(get_configuration("regimes-2.0"))
     assert not rests_on_replays(small_config.replace(standardize="rms"))
