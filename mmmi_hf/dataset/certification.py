@@ -53,8 +53,7 @@ def certify(
         folder: a dataset folder of ours; it may be read-only.
         configs: names of configurations; default: all of the folder.
         rows: rows to invert in float32 and, where there are views, from these; at most all. Default: as many as the
-            certificate that is there; or 32 where floors need none of them, because it was counted how seldom the
-            maps lose a latent, and 64 otherwise. With fewer nothing is written.
+            certificate that is there, or 64. With fewer nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 2.
         replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
             as many as the certificate that is there, or 1,408. With fewer nothing is written.

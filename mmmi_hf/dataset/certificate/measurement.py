@@ -50,7 +50,6 @@ from mmmi_hf.dataset.certificate.replays import (
 )
 from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true_latents
 from mmmi_hf.dataset.certificate.standing import (
-    ROWS,
     certificate_sample,
     claim_reasons,
     least_replays,
@@ -169,12 +168,12 @@ class Measurement:
         """How many rows are inverted: those asked for, or of the certificate that is there, or of the rules."""
         if self.rows is not None:
             return self.rows
-        return max(self.standing_rows, least_rows(self.config, self.manifest) if self.replay else ROWS)
+        return max(self.standing_rows, least_rows(self.config))
 
     @property
     def is_worthy(self) -> bool:
         """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
-        if self.rows_inverted < least_rows(self.config, self.manifest) or self.chosen_seed is not None:
+        if self.rows_inverted < least_rows(self.config) or self.chosen_seed is not None:
             return False
         if self.replay != (self.manifest.seed is not None):
             return False

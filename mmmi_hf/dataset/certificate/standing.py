@@ -12,8 +12,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
-from mmmi_hf.dataset.certificate.bounds import FEWEST_ROWS, Plan, published
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, map_evidence, rests_on_replays
+from mmmi_hf.dataset.certificate.bounds import Plan, published
+from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence, rests_on_replays
 from mmmi_hf.dataset.certificate.replays import CLOSE, REPLAYS, replay_count
 from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, ColumnBound, FloorEvidence, RoundTrip, Sample
@@ -21,7 +21,6 @@ from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 ROWS = 64
-"""Rows that are inverted where nothing else is known of the maps."""
 TOLERANCE_OF_CLAIMS = {"float32": 1e-3, "view": 0.02}
 """How far, over 1 + the analytic value, published bounds may lie above those measured now: inverses differ between
 machines in their last bits, those of views in more."""
@@ -73,14 +72,9 @@ def certificate_sample(
     )
 
 
-def least_rows(config: MMMIConfig, manifest: Manifest) -> int:
-    """How many rows a certificate that is written has inverted.
-
-    As many as measured bounds need where floors do not rest on them: the seed is known, latents are whitened, and the
-    share of latents that the map of every modality does not give back was measured. Otherwise ROWS.
-    """
-    known = manifest.seed is not None and rests_on_replays(config) and known_maps(manifest) is not None
-    return min(FEWEST_ROWS if known else ROWS, config.rows)
+def least_rows(config: MMMIConfig) -> int:
+    """How many rows a certificate that is written has inverted: as many as the measured bounds of views need."""
+    return min(ROWS, config.rows)
 
 
 def least_replays(config: MMMIConfig, manifest: Manifest) -> int:
@@ -91,8 +85,8 @@ def least_replays(config: MMMIConfig, manifest: Manifest) -> int:
 def sample_reasons(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
     """Whether a standing certificate was measured on the rows that the rules ask for, whatever is measured now."""
     sample = claimed.sample
-    if len(sample.rows) < least_rows(config, manifest):
-        wanted_rows = least_rows(config, manifest)
+    if len(sample.rows) < least_rows(config):
+        wanted_rows = least_rows(config)
         return [f"the certificate was measured on {len(sample.rows)} rows, the rules ask for {wanted_rows}"]
     if sample.chosen_seed is not None:
         return [f"whoever made the certificate picked its sample, with the number {sample.chosen_seed}"]
