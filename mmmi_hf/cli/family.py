@@ -13,6 +13,12 @@ import typer
 
 from mmmi_hf.cli.application import Quiet, app, quieten_libraries
 
+RowsOfEach = Annotated[int | None, typer.Option(help="Rows of each configuration; default: as released.")]
+PipelineOfAll = Annotated[
+    str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
+]
+Device = Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")]
+
 
 def build_family(family: str, arguments: Sequence[str] | None = None) -> None:
     """Run the program of one family and exit, with the exit codes of `mmmi-hf`."""
@@ -40,14 +46,9 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
         only: Annotated[
             list[str] | None, typer.Option(help="Only this configuration of the family; may be repeated.")
         ] = None,
-        rows: Annotated[
-            int | None,
-            typer.Option(help="Rows of each configuration; default: as released."),
-        ] = None,
-        pipeline: Annotated[
-            str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
-        ] = None,
-        device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+        rows: RowsOfEach = None,
+        pipeline: PipelineOfAll = None,
+        device: Device = None,
         publish: Annotated[str | None, typer.Option(help="Publish what was built to this Hub repository.")] = None,
         version: Annotated[
             str, typer.Option(help='With --publish: X.Y.Z, or "auto": the next minor version, 1.0.0 first.')
@@ -94,14 +95,9 @@ def _build_of(family: str):  # type: ignore[no-untyped-def]  # the signature is 
 def generate_family(
     family: Annotated[str, typer.Argument(help="A family of `mmmi-hf list`, e.g. two-telescopes.")],
     out: Annotated[Path, typer.Option(help="Dataset folder: new, empty, or one of ours to add to.")],
-    rows: Annotated[
-        int | None,
-        typer.Option(help="Rows of each configuration; default: as released."),
-    ] = None,
-    pipeline: Annotated[
-        str | None, typer.Option(help="Pipeline of every image: a bundled name, a folder or a Hub id.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    rows: RowsOfEach = None,
+    pipeline: PipelineOfAll = None,
+    device: Device = None,
     quiet: Quiet = False,
 ) -> None:
     """Generate all configurations of a family. A killed run continues when the same command is given again."""

@@ -21,7 +21,7 @@ from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
 
-_PAIRED = 1e-12
+PAIRED = 1e-12
 """Canonical correlations up to this are none."""
 
 
@@ -63,7 +63,7 @@ def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, tr
     finite = _recovered(pair, recovered)
     errors = {name: np.where(_column(finite, true.z[name]), recovered.z[name] - true.z[name], 0.0) for name in pair}
     correlations = model.canonical_correlations(*pair)
-    paired = correlations[correlations > _PAIRED]
+    paired = correlations[correlations > PAIRED]
     information, own = model.mutual_information(*pair), CausalModel.of_law(model.law.own)
     none = np.zeros(len(finite))
     sides = []

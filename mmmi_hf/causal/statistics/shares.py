@@ -9,9 +9,9 @@ content. Two kinds of evidence:
 
 - Replays and a map. A stored row that equals the image of its latent is as good as the blind inverse is at that latent.
   The share of rows that do not is one of the folder: its rows are a finite population, and it is known exactly once
-  all of them were replayed. The share of latents at which the inverse is off by more than a
-  tolerance is one of the map under N(0, I) (Clopper and Pearson), measured once for each map and added over the
-  modalities. It says nothing about other laws of the latents.
+  all of them were replayed. The share of latents at which the inverse is off by more than a tolerance is one of the map
+  under N(0, I), measured once for each map; it says nothing about other laws of the latents. What counts is the sum
+  over the folder and the maps, and that has one limit (`grades_of_replays`).
 - Inverses of the folder's own rows, compared with their latents. This serves any law, any map and 8-bit values.
 
 A share of a folder is one of its own rows: a floor that rests on it is about rules that damage that share of the rows
@@ -38,7 +38,7 @@ from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.causal.statistics.deviations import reach, steepness
+from mmmi_hf.causal.statistics.deviations import PAIRED, reach, steepness
 from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, slack_of_ratio, target_floor
 from mmmi_hf.causal.statistics.tails import Listed
 
@@ -48,8 +48,6 @@ Grades = Mapping[str, Sequence["Grade"]]
 """Name of a quantity → grades, which all hold together with the stated probability."""
 
 
-_PAIRED = 1e-12
-"""Canonical correlations up to this are none."""
 EXACT_LEVELS = (1e-3,)
 """Losses in nats, and deviations, at which rows of float32 are counted: far above rounding, far below what matters."""
 VIEW_LEVELS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
@@ -291,7 +289,7 @@ def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
     if model.law.is_gaussian:
         return None
     with suppress(NotExactError):
-        if np.count_nonzero(model.canonical_correlations(names, TARGET) > _PAIRED) == 1:
+        if np.count_nonzero(model.canonical_correlations(names, TARGET) > PAIRED) == 1:
             return None
     return Listed.of(*model.pointwise_law(names))
 

@@ -57,8 +57,7 @@ def floor_values(
     """
     model = config.model
     plan = Plan.of(model, 1, confidence)
-    targets = {quantity: (*names, "y") for quantity, names in plan.targets.items()}
-    blocks = {**targets, **plan.pairs}
+    blocks = _blocks(plan)
     of_views = 0.0 if evidence.view is None else ERROR_OF_VIEWS
     errors = {"float32": (1.0 - of_views) * (1.0 - confidence), "view": of_views * (1.0 - confidence)}
     found: dict[str, dict[str, float]] = {}
@@ -76,7 +75,7 @@ def floor_values(
         if counts is None:
             continue
         levels, part = LEVELS[kind], errors[kind] / (2.0 if plan.pairs else 1.0)
-        lost = dict.fromkeys(targets, _values(counts.targets, len(sample.rows), levels))
+        lost = dict.fromkeys(plan.targets, _values(counts.targets, len(sample.rows), levels))
         grades = dict(grades_of_losses(lost, config.rows, levels, part, least))
         if counts.pairs:
             off = dict.fromkeys(plan.pairs, _values(counts.pairs, len(sample.rows), levels))
@@ -118,7 +117,7 @@ def rests_on_replays(config: MMMIConfig) -> bool:
     if not config.is_of_the_map:
         return False
     model, plan = config.model, Plan.of(config.model, 1, 0.99)
-    blocks = {quantity: (*names, "y") for quantity, names in plan.targets.items()} | plan.pairs
+    blocks = _blocks(plan)
     maps = {name: MapCounts(name, 1, {MAP_TOLERANCE: 0}) for name in model.modalities}
     grades = grades_of_replays(model, blocks, Counted(0, 1, 1), maps, 0.01)
     return all(grades.get(quantity) for quantity in blocks)
@@ -176,6 +175,11 @@ def map_shares() -> dict[str, dict[str, MeasuredMap]]:
         digest: {label: MeasuredMap.from_json(json.dumps(counts), "map_shares.json") for label, counts in of.items()}
         for digest, of in json.loads(text).items()
     }
+
+
+def _blocks(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Quantity → its blocks, of targets and pairs."""
+    return {quantity: (*names, "y") for quantity, names in plan.targets.items()} | plan.pairs
 
 
 def _least(config: MMMIConfig, sample: Sample) -> float:

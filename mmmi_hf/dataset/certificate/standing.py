@@ -86,8 +86,7 @@ def sample_reasons(claimed: CertificateRecord, config: MMMIConfig, manifest: Man
     """Whether a standing certificate was measured on the rows that the rules ask for, whatever is measured now."""
     sample = claimed.sample
     if len(sample.rows) < least_rows(config):
-        wanted_rows = least_rows(config)
-        return [f"the certificate was measured on {len(sample.rows)} rows, the rules ask for {wanted_rows}"]
+        return [f"the certificate was measured on {len(sample.rows)} rows, the rules ask for {least_rows(config)}"]
     if sample.chosen_seed is not None:
         return [f"whoever made the certificate picked its sample, with the number {sample.chosen_seed}"]
     if claimed.replayed and claimed.format != 2 and sample.rows_replayed < least_replays(config, manifest):
