@@ -90,14 +90,14 @@ def regrouped(tables: Iterable[pa.Table], lengths: Iterable[int]) -> Iterator[pa
 
 
 def open_parquet(path: Path, *, most: int = MOST_DECODED) -> pq.ParquetFile:
-    """A Parquet file that others made, once its footer says that no row group decodes to more than it may.
+    """A Parquet file that others made, once its footer says that no name stands twice and no row group is too large.
 
     Args:
         path: of the file.
         most: bytes of a row group in memory.
 
     Raises:
-        UnusableFileError: no regular file, no Parquet, or one that asks for more.
+        UnusableFileError: no regular file, no Parquet, one with two columns of a name, or one that asks for more.
         OSError: it cannot be read.
     """
     check_regular(path)
@@ -110,11 +110,24 @@ def open_parquet(path: Path, *, most: int = MOST_DECODED) -> pq.ParquetFile:
         file = pq.ParquetFile(path.absolute(), thrift_string_size_limit=MOST_FOOTER)
     except (pa.ArrowException, ValueError) as error:
         raise UnusableFileError(f"{path} is no Parquet file ({' '.join(str(error).split())})") from error
+    if twice := _twice(file.schema_arrow):
+        file.close()
+        raise UnusableFileError(f"{path} has two columns of the name {', '.join(map(repr, twice))}")
     for group in range(file.metadata.num_row_groups):
         if (size := _decoded(file, group)) > most:
             file.close()
             raise UnusableFileError(f"{path} has a row group of {size:,} bytes in memory, expected at most {most:,}")
     return file
+
+
+def _twice(fields: Iterable[pa.Field]) -> list[str]:
+    """The names that stand twice among fields, or among those of a struct in them."""
+    fields = list(fields)
+    names = [field.name for field in fields]
+    found = {name for name in names if names.count(name) > 1}
+    for field in fields:
+        found.update(_twice([field.type.field(index) for index in range(field.type.num_fields)]))
+    return sorted(found)
 
 
 def rows_at_once(file: pq.ParquetFile, most: int) -> int:

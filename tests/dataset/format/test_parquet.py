@@ -150,3 +150,17 @@ def test_large_rows_are_decoded_a_few_at_a_time(tmp_path):
     with open_parquet(tmp_path / "a.parquet") as file:
         assert rows_at_once(file, 1024) == 2
     assert [len(batch) for batch in batches([tmp_path / "a.parquet"])] == [2] * 4
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        pa.schema([("y", pa.float64()), ("x", pa.float32()), ("y", pa.float64())]),
+        pa.schema([("x", pa.struct([pa.field("bytes", pa.binary()), pa.field("bytes", pa.binary())]))]),
+        pa.schema([("x", pa.list_(pa.struct([pa.field("a", pa.int8()), pa.field("a", pa.int8())])))]),
+    ],
+)
+def test_a_name_that_stands_twice_is_refused_before_anything_is_read(schema, tmp_path):
+    pq.write_table(schema.empty_table(), tmp_path / "twice.parquet")
+    with pytest.raises(UnusableFileError, match="two columns of the name"):
+        open_parquet(tmp_path / "twice.parquet")
