@@ -21,7 +21,7 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
-from mmmi_hf.dataset.format.schema import pmi_pairs, view_column
+from mmmi_hf.dataset.format.schema import missing_column, pmi_pairs, view_column
 from mmmi_hf.dataset.format.target_columns import column_rows
 from mmmi_hf.dataset.format.views import StoredView
 
@@ -193,6 +193,15 @@ def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel])
                 "name": _span(members),
                 "type": f"float32 {' or '.join(kinds)}",
                 "meaning": "the modality, unclipped: the values that carry the information",
+            }
+        )
+    missing = list(dict.fromkeys(name for model in models for name in model.law.missing))
+    if missing:
+        rows.append(
+            {
+                "name": _span([missing_column(name) for name in missing]),
+                "type": "bool",
+                "meaning": "whether the row lacks the modality, which then holds zeros; independent of all else",
             }
         )
     rows += [
