@@ -162,6 +162,11 @@ class Law(ABC):
         """The same law, whitened by itself."""
         return self
 
+    @property
+    def observed(self) -> Law:
+        """The law without the intervention; the same where there is none."""
+        return self
+
     def shift_divergence(self, blocks: tuple[str, ...]) -> float:
         """KL(do ‖ observed) of modalities in nats. Raises NotExactError where the law is of no intervention."""
         raise NotExactError("the model is of no intervention, so that there is nothing that it moved away from")

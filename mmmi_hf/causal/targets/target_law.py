@@ -59,6 +59,11 @@ class TargetLaw(Law):
         """The target on the law below, whitened by itself."""
         return self if self.is_standard else TargetLaw(self.base.own, self.target)
 
+    @property
+    def observed(self) -> Law:
+        """The target on the law without the intervention."""
+        return self if self.base.observed is self.base else TargetLaw(self.base.observed, self.target)
+
     def shift_divergence(self, blocks: tuple[str, ...]) -> float:
         """KL(do ‖ observed) of modalities."""
         return self.base.shift_divergence(blocks)

@@ -17,7 +17,7 @@ import numpy as np
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.yaml_files import parse
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
-from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
+from mmmi_hf.dataset.format.configurations import Pair, rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
@@ -147,6 +147,15 @@ def summary_of(model: CausalModel) -> str:
     """A law without causes in a line or two, and what y is made of."""
     made = "" if model.target is None else f"\ny = {model.target.equation('y')}"
     return f"{model.with_target(None).law.summary}{made}"
+
+
+def pair_in_words(pair: Pair, shifted: CausalModel) -> str:
+    """What a pair of train and test is, in a sentence."""
+    names = ",".join(shifted.modalities)
+    return (
+        f"Train and validation of {pair.observed}, test of {pair.shifted}: between them lies the intervention "
+        f"{shifted.law.remark}, KL({names}) = {nats(shifted.shift_divergence(shifted.modalities))} nats (test ‖ train)."
+    )
 
 
 def target_in_words(model: CausalModel) -> str:

@@ -65,6 +65,11 @@ class MissingLaw(Law):
         """The same absences of a law that is whitened by itself."""
         return self if self.is_standard else MissingLaw(self.base.own, self.missing)
 
+    @property
+    def observed(self) -> Law:
+        """The same absences without the intervention."""
+        return self if self.base.observed is self.base else MissingLaw(self.base.observed, self.missing)
+
     def shift_divergence(self, blocks: Names) -> float:
         """The mean over patterns: flags have one law, observed and under the intervention."""
         return math.fsum(
