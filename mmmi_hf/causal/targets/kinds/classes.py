@@ -141,8 +141,6 @@ class ClassesView(View):
 
     def accuracy(self) -> Exact:
         """E max_k p(k | T)."""
-        if self._line.gaussian == 0.0:
-            return Exact(float(self._target.prior.max()))
         return self._over(lambda p: np.asarray(p.max(axis=1)))
 
     def log_loss(self) -> Exact:
@@ -156,6 +154,8 @@ class ClassesView(View):
         return self._over(lambda p: divergence(p, self._target.prior))
 
     def _over(self, function: Any) -> Exact:
+        if self._line.gaussian == 0.0:
+            return Exact(float(function(self._target.prior[None])[0]))
         rho, sine = self._line.rho, self._line.sine
         return expectation(
             lambda t: function(self._target.probabilities(rho * t, sine)),
