@@ -17,7 +17,8 @@ LABELS = ("common-cause-classes", "parity", "interactions", "regimes", "sometime
 RELEASES = {
     one.name: one
     for name in LABELS
-    for one in get_family(name).releases
+    for suffix in ("", "-cifar10")
+    for one in get_family(name + suffix).releases
     if not one.name.startswith("sometimes-missing-number")
 }
 

@@ -48,6 +48,7 @@ class Boolean(Target):
     """
 
     kind = "boolean"
+    example = "boolean: {causes: [0, 1], table: [0, 1, 1, 2]}"
     dtype = np.int64
 
     def __init__(self, *, causes: Any, table: Any, flip: Any = None, noise: Any = None, names: Any = None) -> None:
@@ -76,7 +77,7 @@ class Boolean(Target):
     def read(cls, fields: Mapping[str, Any]) -> Boolean:
         """The target of its arguments."""
         known = ("causes", "table", "flip", "noise", "names")
-        return cls(**arguments_of("boolean", fields, known, ("causes", "table")))
+        return cls(**arguments_of("boolean", fields, known, ("causes", "table"), example=cls.example))
 
     def write(self) -> dict[str, Any]:
         """Causes, table, noise and names."""
