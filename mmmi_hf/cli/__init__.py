@@ -103,10 +103,10 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted; run the same command again to continue", _INTERRUPTED
+    if isinstance(error, Failure):  # first: damaged files are a wrong request of Python's too
+        return str(error), 1
     if isinstance(error, ValueError):
         return str(error), 2
-    if isinstance(error, Failure):
-        return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:

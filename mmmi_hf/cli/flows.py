@@ -124,11 +124,15 @@ def map_share(
 ) -> None:
     """Count the latents that an inverse does not give back. Floors of certificates rest on it."""
     from mmmi_hf.common.files import read_json, write_json
+    from mmmi_hf.common.places import folder_to_write
     from mmmi_hf.flow.evaluation.evaluate import placed
-    from mmmi_hf.flow.evaluation.map_share import measure_map_share
+    from mmmi_hf.flow.evaluation.map_share import check_class, measure_map_share
 
     quieten_libraries(quiet)
+    out = folder_to_write(out)
     bijection = placed(pipeline, device)
+    for each in label:  # all, before the first takes its hours
+        check_class(bijection, each)
     counts: dict[str, Any] = {}
     for each in label:
         path = out / f"{each}.json"

@@ -109,6 +109,7 @@ def measure_map_share(
     Raises:
         ValueError: numbers below 1, a class that the map has not, or a file that counts something else.
     """
+    check_class(bijection, class_label)
     for name, value, least in (("rows", rows, 1), ("batch_size", batch_size, 1), ("seed", seed, 0)):
         if not is_whole(value, least):
             raise ValueError(f"{name} must be a whole number of at least {least}, got {value!r}")
@@ -139,6 +140,14 @@ def measure_map_share(
             write_json(path, _to_json(found))
             bar.update(batch_size)
     return found
+
+
+def check_class(bijection: Bijection, class_label: int | None) -> None:
+    """Refuse a class that a map has not, with ValueError."""
+    classes = bijection.num_classes
+    if not (class_label is None if classes is None else is_whole(class_label, 0) and class_label < classes):
+        valid = "None: this map has no classes" if classes is None else f"a whole number in 0 … {classes - 1}"
+        raise ValueError(f"the class must be {valid}, got {class_label!r}")
 
 
 def read_map_share(path: str | os.PathLike[str]) -> MapShare:
