@@ -10,7 +10,6 @@ from accelerate import PartialState
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.dataset.generation import launcher
 from mmmi_hf.dataset.generation.launcher import Processes, start
-from mmmi_hf.dataset.generation.rows import hardware
 
 
 def seen(rank=0, world=1, device="cpu"):
@@ -89,9 +88,3 @@ def test_the_device_of_a_process():
     assert Processes(seen(device="cuda:1")).device("cpu") == "cpu"
     assert Processes(seen(device="cuda:1"), on_cpu=True).device() == "cpu"
     assert Processes(seen(device="mps")).device() == "cpu"
-
-
-def test_hardware_that_bits_depend_on(monkeypatch):
-    assert torch.backends.cpu.get_cpu_capability() in hardware(torch.device("cpu"))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Something")
-    assert hardware(types.SimpleNamespace(type="cuda")) == "NVIDIA Something"
