@@ -10,7 +10,7 @@ from accelerate import PartialState
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.dataset.generation import launcher
 from mmmi_hf.dataset.generation.launcher import Processes, start
-from mmmi_hf.dataset.generation.rows import blas, hardware
+from mmmi_hf.dataset.generation.rows import blas
 
 
 def seen(rank=0, world=1, device="cpu"):
@@ -106,9 +106,3 @@ def test_the_kernels_of_linear_algebra_are_named(monkeypatch):
     for found, named in ((seen, "openblas 2 Zen"), (seen[:2], "mkl 1"), (seen[:1], "")):
         monkeypatch.setattr("mmmi_hf.dataset.generation.rows.threadpool_info", lambda found=found: found)
         assert blas() == named
-
-
-def test_hardware_that_bits_depend_on(monkeypatch):
-    assert torch.backends.cpu.get_cpu_capability() in hardware(torch.device("cpu"))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Something")
-    assert hardware(types.SimpleNamespace(type="cuda")) == "NVIDIA Something"

@@ -19,8 +19,9 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mmmi_hf.dataset.generation.rows import blas, hardware, load_bijections, make_rows
+from mmmi_hf.dataset.generation.rows import blas, load_bijections, make_rows
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations, list_versions
+from mmmi_hf.flow.devices import hardware
 
 RECORDED = Path(__file__).with_name("released_bytes.json")
 PACKAGES = ("torch", "numpy", "diffusers", "pillow")
