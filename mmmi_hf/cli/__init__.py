@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import typer
 
-from mmmi_hf.cli import benchmark, configurations, datasets, design, extension, family, figures, flows, hub, verify
+from mmmi_hf.cli import benchmark, configurations, design, extension, family, figures, flows, generate, hub, verify
 from mmmi_hf.cli.application import app, number, path, whole
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.terminal import PrintableStream, printable
@@ -25,12 +25,12 @@ __all__ = [
     "app",
     "benchmark",
     "configurations",
-    "datasets",
     "design",
     "extension",
     "family",
     "figures",
     "flows",
+    "generate",
     "hub",
     "main",
     "run",
@@ -103,10 +103,10 @@ def _explained(error: BaseException) -> tuple[str, int]:
         return error.format_message(), error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted; run the same command again to continue", _INTERRUPTED
+    if isinstance(error, Failure):  # first: damaged files are a wrong request of Python's too
+        return str(error), 1
     if isinstance(error, ValueError):
         return str(error), 2
-    if isinstance(error, Failure):
-        return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:

@@ -170,6 +170,11 @@ class Measurement:
             return self.rows
         return max(self.standing_rows, least_rows(self.config))
 
+    @cached_property
+    def rests_on_replays(self) -> bool:
+        """Whether floors of float columns can rest on rows that were made again; see `floors.rests_on_replays`."""
+        return rests_on_replays(self.config)
+
     @property
     def is_worthy(self) -> bool:
         """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
@@ -275,7 +280,7 @@ class Measurement:
                         )
         evidence = None
         if measured and true is not None and replayed is not None:
-            maps = known_maps(self.manifest) if exact and rests_on_replays(config) else None
+            maps = known_maps(self.manifest) if exact and self.rests_on_replays else None
             counted = {
                 kind: level_counts(model, plan, kind, of_kind, true)
                 for kind, of_kind in (("float32", found), ("view", coarse))
@@ -309,7 +314,9 @@ class Measurement:
             without_failures = bounds_without_failures(
                 model, coarse, stored.y, config.standardize, plan, true, stored.missing
             )
-            reasons = claim_reasons(claimed, record, config, self.manifest, without_failures)
+            reasons = claim_reasons(
+                claimed, record, config, self.manifest, without_failures, may_rest_on_replays=self.rests_on_replays
+            )
         if reasons:
             return self._refused(reasons, record)
         differs = tuple(release_differences(config, self.manifest))

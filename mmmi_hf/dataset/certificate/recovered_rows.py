@@ -12,8 +12,9 @@ from mmmi_hf.dataset.certificate.bounds import relative_errors
 from mmmi_hf.dataset.certificate.sampled_rows import StoredRows
 from mmmi_hf.dataset.format.schema import latent_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.flow.bijection import ROUND_TRIP
 
-TOLERANCE = {"float32": 2e-5, "float64": 2e-5}
+TOLERANCE = dict.fromkeys(("float32", "float64"), ROUND_TRIP["float32"])
 """Largest ‖ẑ − z‖ / ‖z‖ of an honest row, made and stored in float32, by the precision of the inverse."""
 TOLERANCE_OF_PMI = 0.01
 """Largest difference of a stored pointwise information from that of the recovered row, over 1 + its spread, for latents
