@@ -16,7 +16,7 @@ from typing import Any, cast
 
 import typer
 
-from mmmi_hf.cli import benchmark, configurations, datasets, design, extension, family, figures, flows, hub, verify
+from mmmi_hf.cli import benchmark, configurations, design, extension, family, figures, flows, generate, hub, verify
 from mmmi_hf.cli.application import app, number, path, whole
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.terminal import PrintableStream, nearest, printable
@@ -25,12 +25,12 @@ __all__ = [
     "app",
     "benchmark",
     "configurations",
-    "datasets",
     "design",
     "extension",
     "family",
     "figures",
     "flows",
+    "generate",
     "hub",
     "main",
     "run",

@@ -142,7 +142,7 @@ def print_certificate(certificate: Certificate) -> None:
     share = f"{sample.unseen_share:.2%}"
     typer.echo()
     print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
-    typer.echo(f"Time: {time_line(certificate.seconds)}.")
+    print_text(f"Time: {time_line(certificate.seconds)}.", indent="  ")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

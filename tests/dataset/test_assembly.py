@@ -249,7 +249,7 @@ def test_unfinished_work_of_other_settings_is_refused_unless_overwritten(small_c
     ):
         generate(small_config, tmp_path / "out", rows=30)
     with monkeypatch.context() as patch:
-        patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")
+        patch.setattr("mmmi_hf.flow.devices.hardware", lambda device: "an abacus")
         with pytest.raises(ConfigurationError, match=r"\(hardware .*, now an abacus\)"):
             generate(small_config, tmp_path / "out")
     assert tree(tmp_path / "out") == before

@@ -143,6 +143,10 @@ class Target(ABC):
         """Var(y)."""
         raise NotExactError("y is no single number, so that it has no variance")
 
+    def mean(self) -> float:
+        """E[y]."""
+        raise NotExactError("y is no single number, so that it has no mean")
+
     def of_gaussian_information(self, value: float) -> float:
         """I(·; y) of something that is jointly Gaussian with the law's y and tells this much of it."""
         raise NotExactError(

@@ -13,7 +13,7 @@ import numpy as np
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.dataset.certificate.bounds import Plan, published
-from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence, rests_on_replays
+from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence
 from mmmi_hf.dataset.certificate.replays import CLOSE, REPLAYS, replay_count
 from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, ColumnBound, FloorEvidence, RoundTrip, Sample
@@ -115,6 +115,8 @@ def claim_reasons(
     config: MMMIConfig,
     manifest: Manifest,
     without_failures: Mapping[str, float],
+    *,
+    may_rest_on_replays: bool,
 ) -> list[str]:
     """In what a standing certificate is not what it must be, given what was measured now.
 
@@ -124,8 +126,10 @@ def claim_reasons(
         config, manifest: what both are about.
         without_failures: quantity → its bound from the rows whose views could be inverted now, where some could not:
             which rows fail is a matter of the machine.
+        may_rest_on_replays: `floors.rests_on_replays` of the configuration.
     """
-    return _stated(claimed, record, config, manifest) or _measured(claimed, record, without_failures)
+    reasons = _stated(claimed, record, config, manifest) + _floors(claimed, config, manifest, may_rest_on_replays)
+    return reasons or _measured(claimed, record, without_failures)
 
 
 def _stated(claimed: CertificateRecord, record: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
@@ -155,10 +159,10 @@ def _stated(claimed: CertificateRecord, record: CertificateRecord, config: MMMIC
                     f"the certificate's bound {bound.measured} on {quantity} ({kind}) is above the analytic "
                     f"{found.analytic}"
                 )
-    return reasons + _floors(claimed, config, manifest) + _step_certificates(claimed, record)
+    return reasons + _step_certificates(claimed, record)
 
 
-def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
+def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest, may_rest_on_replays: bool) -> list[str]:
     """Whether floors are those of the evidence that is stated, and this is of the rules' kind."""
     evidence, stated = claimed.evidence, dict(_bounds_of(claimed))
     if evidence is None:
@@ -166,7 +170,7 @@ def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) 
             return ["the certificate states floors and no evidence of them"]
         wanting = claimed.format != 2 and claimed.replayed and bool(stated)
         return ["the certificate does not state the floors that the rules ask for"] if wanting else []
-    reason = _kind_of_evidence(claimed, evidence, config, manifest)
+    reason = _kind_of_evidence(claimed, evidence, manifest, may_rest_on_replays)
     if reason:
         return [reason]
     try:
@@ -182,7 +186,7 @@ def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) 
 
 
 def _kind_of_evidence(
-    claimed: CertificateRecord, evidence: FloorEvidence, config: MMMIConfig, manifest: Manifest
+    claimed: CertificateRecord, evidence: FloorEvidence, manifest: Manifest, may_rest_on_replays: bool
 ) -> str:
     """Why evidence is not of the kind that the rules ask for; empty where it is."""
     if not claimed.replayed or claimed.replays is None:
@@ -191,7 +195,7 @@ def _kind_of_evidence(
     different = claimed.sample.rows_replayed - claimed.replays.equal
     if different < 0:
         return f"the certificate counts {claimed.replays.equal} equal rows of {claimed.sample.rows_replayed} made again"
-    if by_replays and (evidence.differing != different or not rests_on_replays(config)):
+    if by_replays and (evidence.differing != different or not may_rest_on_replays):
         return "the certificate's floors do not rest on the rows that it made again"
     views = any(kind == "view" for _, kind in dict(_bounds_of(claimed)))
     if by_replays == (evidence.float32 is not None) or (evidence.view is not None) != views:

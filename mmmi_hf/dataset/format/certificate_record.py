@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field
 
 from mmmi_hf.common.files import sha256_of
-from mmmi_hf.common.records import Amount, Count, Digest, Record, RecordError, Share
+from mmmi_hf.common.records import Amount, Count, Digest, Positive, Record, RecordError, Share
 from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import format_of
@@ -60,18 +60,21 @@ class Replays(Record):
 
 
 class MapEvidence(Record):
-    """How often the blind inverse of a map did not give a latent back.
+    """How often the blind inverse of a map did not give a latent back; counted once and shipped with the package.
 
     Attributes:
         pipeline, label: the map: digest and class.
         seen: number of latents.
         bad: those that came back with a relative error above the tolerance of floats, or not at all.
+        micro_batch, software: how their images were made.
     """
 
     pipeline: Digest
     label: Count | None = None
     seen: Count
     bad: Count
+    micro_batch: Positive
+    software: dict[str, str]
 
 
 class LevelCounts(Record):

@@ -6,8 +6,9 @@ Owns the plain (YAML) form of causal models. Three forms are read:
 - explicit coefficients: `eta`, `weights`, `mixing`, `shape` and optionally `templates`, as CausalModel takes them;
 - `json`: the fields of `CausalModel.to_json()`, which is also how a CausalModel object is written.
 
-The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it, and `common_scale`,
-{dof: 5, dimensions: 8}, or `shift`, {cause: 0, scale: 2}, as `with_common_scale` and `with_shift` do.
+The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it, `common_scale`,
+{dof: 5, dimensions: 8}, or `shift`, {cause: 0, scale: 2}, as `with_common_scale` and `with_shift` do, and `missing`,
+{x1: 0.3}, the modalities that rows lack by chance, as `with_missing` does.
 
 A template is a name ("ones"), one name with its parameters ({gaussian: {centre: [16, 16], width: 4}}), an image file
 ({image: {path: mask.png}}, relative to the YAML file) or an array ({array: [[…]]}).
@@ -68,6 +69,9 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
     if "target" in spec and forms != ["json"] and not isinstance(spec["target"], str):
         plain = build_model({key: value for key, value in spec.items() if key != "target"}, folder=folder)
         return _said_here(lambda: plain.with_target(spec["target"]), (*_HERE, "target"))
+    if "missing" in spec and forms != ["json"]:
+        plain = build_model({key: value for key, value in spec.items() if key != "missing"}, folder=folder)
+        return _said_here(lambda: plain.with_missing(spec["missing"]), (*_HERE, "missing"))
     for change, (needed, known) in _CHANGES.items():
         if change in spec and forms != ["json"]:
             plain = build_model({key: value for key, value in spec.items() if key != change}, folder=folder)

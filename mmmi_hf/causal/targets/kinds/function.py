@@ -68,6 +68,10 @@ class Function(LineTarget):
         """Var(g)."""
         return self.function.variance
 
+    def mean(self) -> float:
+        """E[g]."""
+        return float(self.function.mean(np.zeros(1), 1.0)[0])
+
 
 class FunctionView(View):
     """What modalities tell of a function."""
