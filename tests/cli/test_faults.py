@@ -144,7 +144,10 @@ def test_flags_that_contradict_each_other(refuses, tmp_path):
         (("verify", "d", "--foo"), "no option '--foo': see --help"),
         (("info", "common-cause-1.0", "--quantity", "redundent(x1,x2;y)"), "write e.g. redundant(x1,x2;y)\n"),
         (("info", "common-cause-1.0", "--quantity", "TCC(x1,x2,y)"), "write e.g. TC(x1,x2,y)\n"),
-        (("generate", "common-cause-1.0", "--out", "d", "--pipeline", "fashion-minst"), "give one of cifar10, fashion-mnist, "),
+        (
+            ("generate", "common-cause-1.0", "--out", "d", "--pipeline", "fashion-minst"),
+            "give one of cifar10, fashion-mnist, ",
+        ),
         (("design", "--want", "I(x1;y)=1", "--story", "comon_cause", "--solve-for", "mi"), "one of categorical_cause"),
     ],
 )
