@@ -115,7 +115,7 @@ class CausalModel:
         """y and directions of every modality times one √(ν/χ²_ν) of the row: heavy tails that no correlation shows.
 
         Args:
-            dof: ν, 3 … 1000.
+            dof: ν, 2.1 … 1000.
             dimensions: how many directions of each modality, those of its templates among them; None for all.
 
         Raises:

@@ -86,13 +86,14 @@ class Target(ABC):
     """What y is made of.
 
     Attributes:
-        kind: its name in JSON and YAML.
+        kind: its name in JSON and YAML. example: one in YAML.
         decomposes: whether the minimum-MI decomposition is exact for it.
         shape, dtype: of y of one row. classes: how many there are; None where y is no class.
         names: of the classes, where they have names of their own. prior: p(class), (classes,).
     """
 
     kind: ClassVar[str]
+    example: ClassVar[str]
     decomposes: bool = False
     shape: Shape = ()
     dtype: DTypeLike = np.float64

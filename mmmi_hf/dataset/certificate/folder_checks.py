@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.certificate.card_checks import card_problems
 from mmmi_hf.dataset.format.certificate_record import binding_certificate
@@ -71,7 +72,7 @@ def _unless_malformed(*checks: Callable[[], list[str]]) -> list[str]:
     try:
         return next((found for check in checks if (found := check())), [])
     except (LookupError, TypeError, ValueError, OverflowError, RecursionError, OSError, pa.ArrowException) as error:
-        return [f"a file of the configuration is malformed: {type(error).__name__}: {error}"]
+        return [f"a file of the configuration is malformed: {in_words(error)}"]
 
 
 def _listing_problems(config: str, manifest: Manifest) -> list[str]:

@@ -34,8 +34,14 @@ from mmmi_hf.dataset.certificate.bounds import (
     lower_bounds,
     relative_errors,
     with_failures,
+    without_floor,
 )
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts, rests_on_replays
+from mmmi_hf.dataset.certificate.floors import (
+    floor_values,
+    known_maps,
+    level_counts,
+    rests_on_replays,
+)
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
 from mmmi_hf.dataset.certificate.inversion import Transform, recover, transformed
 from mmmi_hf.dataset.certificate.recording import record_of
@@ -99,6 +105,7 @@ class Certificate:
         differs_from_release: in what a configuration of a released name differs from the release.
         written: whether `certificates/CONFIG.json` is there with this content.
         remarks: what this measurement could not compare.
+        without_floor: quantity → why it has no floor, where others have one.
         transformed: quantity → what a transform of the float columns leaves of it, at least, with the confidence of the
             record for all of these together, if the other rows err as the sampled ones do; empty where none was asked.
         seconds: where the time went.
@@ -111,6 +118,7 @@ class Certificate:
     differs_from_release: tuple[str, ...] = ()
     written: bool = False
     remarks: tuple[str, ...] = ()
+    without_floor: dict[str, str] = field(default_factory=dict)
     transformed: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
@@ -129,6 +137,7 @@ class Certificate:
             "differs_from_release": list(self.differs_from_release),
             "written": self.written,
             "remarks": list(self.remarks),
+            "without_floor": self.without_floor,
             "transformed": self.transformed,
             "seconds": self.seconds,
         }
@@ -323,7 +332,15 @@ class Measurement:
         left = self._left(stored, bijections, changed, found, true)
         remarks = (ELSEWHERE,) if _by_replays(claimed) and not _by_replays(record) else ()
         return Certificate(
-            self.name, True, (), record, differs, remarks=remarks, transformed=left, seconds=self.seconds
+            self.name,
+            True,
+            (),
+            record,
+            differs,
+            remarks=remarks,
+            without_floor=without_floor(model, record),
+            transformed=left,
+            seconds=self.seconds,
         )
 
     def _changed(self, stored: StoredRows, bijections: dict[str, Any]) -> dict[str, np.ndarray]:

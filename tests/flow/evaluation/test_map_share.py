@@ -168,7 +168,7 @@ def test_a_class_that_the_map_has_not_is_refused_before_anything_is_shown(tiny_p
 
 def test_a_map_without_classes_takes_none(path):
     with pytest.raises(ValueError, match="must be None: this map has no classes, got 0"):
-        measure_map_share(load_bijection("asinh", (5,)), 0, 4, path, progress=False)
+        measure_map_share(load_bijection("asinh", (5,)), 0, 4, path, micro_batch=4, progress=False)
 
 
 def test_any_bijection_in_any_precision_is_measured_in_float32(tiny_pipeline, path):

@@ -32,6 +32,7 @@ class Function(LineTarget):
     """
 
     kind = "function"
+    example = "function: {name: square}"
 
     def __init__(self, *, name: Any, **parameters: Any) -> None:
         if not isinstance(name, str) or name not in FUNCTIONS:
