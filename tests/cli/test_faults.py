@@ -212,7 +212,7 @@ def test_help_is_for_people(run, command, monkeypatch):
     code, out, _ = run(command, "--help")
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
-    assert not re.search(r"<(str|int|float|bool|Path|list)\b|\{[a-z]", out)
+    assert not re.search(r"<(str|int|float|bool|Path|list)\b|\{[a-z]+\}", out)
 
 
 def test_what_generate_and_verify_print_fits_the_terminal(run, story, tmp_path, monkeypatch):
