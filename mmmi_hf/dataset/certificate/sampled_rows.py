@@ -26,6 +26,9 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 RELATIVE = 1e-9
 LATENTS_RELATIVE = 1e-6
 SMALLEST_FOR_DUPLICATES = 8
+SIZE_IN_MEMORY = 0.05
+"""How far, as a share, the stated bytes of a split may be from those of its rows as they are read: Arrow may or may not
+keep a bit for each value that says that it is there, and offsets begin anew in every part of a table."""
 
 
 @dataclass
@@ -104,14 +107,20 @@ def read_rows(
         position = rows.start
         paths = [folder.path / path for path in manifest.splits[split].files]
         try:
+            size = 0
             for batch in batches(paths):
                 if position + len(batch) > rows.stop:
                     raise StoredDataError(f"has more than {len(rows)} rows")
                 reader.take(batch, position)
                 position += len(batch)
+                size += batch.nbytes
                 tick(len(batch))
             if position != rows.stop:
                 raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
+            if abs(manifest.splits[split].bytes - size) > SIZE_IN_MEMORY * size:
+                raise StoredDataError(
+                    f"has {size:,} bytes in memory, the manifest states {manifest.splits[split].bytes:,}"
+                )
         except StoredDataError as error:
             reader.found.problems.append(f"split {split}: {error}")
             return reader.found
