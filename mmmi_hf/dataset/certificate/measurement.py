@@ -262,7 +262,8 @@ class Measurement:
             for name, latents in recovered.items() if len(which) else ():
                 wanted = None if true is None else true.z[name][which]
                 errors = relative_errors(latents, wanted)
-                round_trip[name][kind] = error_summary(errors, replayed=true is not None)
+                clipped = stored.clipped(name, self.manifest.views[name].half_range) if kind == "view" else None
+                round_trip[name][kind] = error_summary(errors, replayed=true is not None, clipped=clipped)
                 if kind in TOLERANCE:
                     reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
         tests = []

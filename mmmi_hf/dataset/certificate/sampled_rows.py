@@ -26,9 +26,10 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 RELATIVE = 1e-9
 LATENTS_RELATIVE = 1e-6
 SMALLEST_FOR_DUPLICATES = 8
-SIZE_IN_MEMORY = 0.05
-"""How far, as a share, the stated bytes of a split may be from those of its rows as they are read: Arrow may or may not
-keep a bit for each value that says that it is there, and offsets begin anew in every part of a table."""
+SIZE_IN_MEMORY = 0.05, 16
+"""How far the stated bytes of a split may be from those of its rows as they are read: a share of them, and bytes for
+each column of each part of a table. Arrow may or may not keep a bit for each value that says that it is there, and
+offsets begin anew in every part."""
 
 
 @dataclass
@@ -52,6 +53,10 @@ class StoredRows:
     values: dict[str, np.ndarray] = field(default_factory=dict)
     views: dict[str, np.ndarray] = field(default_factory=dict)
     latents: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def clipped(self, name: str, half_range: float) -> float:
+        """The share of the values of a modality that lie beyond ±half_range, where a view cuts them."""
+        return float(np.mean(np.abs(self.values[name]) > half_range))
 
 
 def sample_seed(manifest: Manifest, chosen: int | None) -> int:
@@ -107,17 +112,19 @@ def read_rows(
         position = rows.start
         paths = [folder.path / path for path in manifest.splits[split].files]
         try:
-            size = 0
+            size = columns = 0
             for batch in batches(paths):
                 if position + len(batch) > rows.stop:
                     raise StoredDataError(f"has more than {len(rows)} rows")
                 reader.take(batch, position)
                 position += len(batch)
                 size += batch.nbytes
+                columns += batch.num_columns
                 tick(len(batch))
             if position != rows.stop:
                 raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
-            if abs(manifest.splits[split].bytes - size) > SIZE_IN_MEMORY * size:
+            share, each = SIZE_IN_MEMORY
+            if abs(manifest.splits[split].bytes - size) > share * size + each * columns:
                 raise StoredDataError(
                     f"has {size:,} bytes in memory, the manifest states {manifest.splits[split].bytes:,}"
                 )
