@@ -146,7 +146,7 @@ def print_certificate(certificate: Certificate) -> None:
         print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
     else:
         print_text("All rows were inverted: there is none that could have been missed.")
-    typer.echo(f"Time: {time_line(certificate.seconds)}.")
+    print_text(f"Time: {time_line(certificate.seconds)}.", indent="  ")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme
+from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme, recipes
 from mmmi_hf.dataset.releases.registry import get_family, list_families
 from tests.support import ROOT
 
@@ -22,7 +22,17 @@ def repository(tmp_path, monkeypatch):
 
 def test_every_generated_file_of_the_repository_is_known():
     there = set((ROOT / "builder_scripts").glob("*.py")) | set((ROOT / "model_cards").glob("*/README.md"))
+    there |= set((ROOT / "mmmi_hf" / "flow" / "recipes").rglob("*.yaml"))
     assert {card.path for card in all_cards(ROOT)} == there | {ROOT / "README.md"}
+
+
+def test_the_packaged_recipes_are_those_of_the_pipelines():
+    packaged = list(recipes(ROOT))
+    assert [card.stale_lines() for card in packaged] == [[]] * len(packaged)
+    names = {f"{card.path.parent.name}/{card.path.stem}" for card in packaged}
+    assert {"training/cifar10", "training/fashion-mnist", "distillation/fashion-mnist-2"} <= names
+    assert {"classifier/cifar10", "classifier/cifar10-cas"} <= names
+    assert not any(name.endswith("-1") for name in names)
 
 
 @pytest.mark.parametrize("name", list_families())

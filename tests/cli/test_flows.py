@@ -62,6 +62,16 @@ def test_wrong_requests_are_one_line(run, tmp_path, options, says):
     assert not (tmp_path / "out").exists()
 
 
+def test_classes_of_a_map_are_looked_at_before_the_first_is_counted(run, tmp_path):
+    pipeline = tmp_path / "pipeline"
+    smaller_flow(2).save_pretrained(pipeline)
+    for label in (2, -1):
+        code, out, err = run("map-share", pipeline, "--label", 0, "--label", label, "--out", tmp_path / "counts")
+        assert (code, out) == (2, "")
+        assert err == f"mmmi-hf: the class must be a whole number in 0 … 1, got {label}\n"
+    assert not (tmp_path / "counts").exists()
+
+
 def test_counts_of_a_map_go_on_and_are_joined(run, tmp_path):
     pipeline = smaller_flow(2)
     pipeline.save_pretrained(tmp_path / "pipeline")

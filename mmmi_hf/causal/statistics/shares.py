@@ -27,7 +27,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -36,11 +36,12 @@ from scipy import stats
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
+from mmmi_hf.causal.laws.missing.patterns import patterns
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.causal.statistics.deviations import PAIRED, reach, steepness
 from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, slack_of_ratio, target_floor
-from mmmi_hf.causal.statistics.tails import Listed
+from mmmi_hf.causal.statistics.tails import Listed, points_of_pair
 
 Quantities = Mapping[str, tuple[str, ...]]
 """Name of a quantity → its blocks: ("x1", "x2", "y") for I(x1,x2;y), ("x1", "x2") for I(x1;x2)."""
@@ -222,7 +223,7 @@ def grades_of_deviations(
     Raises:
         InvalidQueryError: as there.
     """
-    shares = _shares(deviations, rows, levels, error, least)
+    shares, model = _shares(deviations, rows, levels, error, least), CausalModel.of_law(model.law.whole)
     return {
         quantity: [
             Grade(pair_slack(model.canonical_correlations(*quantities[quantity]), level), share)
@@ -259,7 +260,7 @@ def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[s
 
 def why_without(model: CausalModel, blocks: tuple[str, ...]) -> str:
     """Why a quantity can have no floor, whatever is counted; empty where it can."""
-    if TARGET not in blocks and not model.with_target(None).law.is_gaussian:
+    if TARGET not in blocks and not model.with_target(None).law.whole.is_gaussian:
         return "floors of pairs are known of modalities that are jointly Gaussian"
     try:
         if TARGET in blocks:
@@ -273,25 +274,45 @@ def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
     if TARGET in blocks:
         names = _modalities(blocks)
         return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
-    information, correlations = model.mutual_information(*blocks), model.canonical_correlations(*blocks)
-    return pair_floor(information, correlations, grade.share, grade.slack)
+    whole, both = CausalModel.of_law(model.law.whole), _chance_of(model, blocks)
+    information, correlations = whole.mutual_information(*blocks), whole.canonical_correlations(*blocks)
+    found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
+    return replace(found, value=both * found.value, share=grade.share)
+
+
+def _chance_of(model: CausalModel, names: tuple[str, ...]) -> float:
+    """P(a row lacks none of these): the pair tells at least that times what it tells in the rows that have both."""
+    return math.prod(1.0 - model.law.missing.get(name, 0.0) for name in names)
 
 
 def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
     """Of the pointwise information of modalities about y; None where it is that of one canonical pair."""
     if model.law.is_gaussian:
         return None
+    if model.law.missing and model.law.whole.is_gaussian:
+        return _law_of_patterns(model, names)
     with suppress(NotExactError):
         if np.count_nonzero(model.canonical_correlations(names, TARGET) > PAIRED) == 1:
             return None
     return Listed.of(*model.pointwise_law(names))
 
 
+def _law_of_patterns(model: CausalModel, names: tuple[str, ...]) -> Listed:
+    """Of a Gaussian y and modalities of which rows lack some: that of one canonical pair for each pattern."""
+    whole, weights, values = CausalModel.of_law(model.law.whole), [], []
+    for chance, there in patterns(names, model.law.missing):
+        mass, points = points_of_pair(whole.mutual_information(there, TARGET) if there else 0.0)
+        weights.append(chance * mass)
+        values.append(points)
+    return Listed.of(np.concatenate(weights), np.concatenate(values))
+
+
 def _slack(model: CausalModel, blocks: tuple[str, ...], tolerance: float) -> float:
     """δ where the whitened latent of each modality is off by a length of at most τ √d."""
     if TARGET in blocks:
         return slack_of_ratio(tolerance * steepness(model, blocks))
-    return pair_slack(model.canonical_correlations(*blocks), tolerance * reach(model, blocks))
+    whole = CausalModel.of_law(model.law.whole)
+    return pair_slack(whole.canonical_correlations(*blocks), tolerance * reach(whole, blocks))
 
 
 def _modalities(blocks: tuple[str, ...]) -> tuple[str, ...]:

@@ -18,11 +18,11 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.yaml_files import parse
 from mmmi_hf.dataset.certificate.bounds import without_floor
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, MapEvidence, bound_certificate
-from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
+from mmmi_hf.dataset.format.configurations import Pair, rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
-from mmmi_hf.dataset.format.schema import pmi_pairs, view_column
+from mmmi_hf.dataset.format.schema import missing_column, pmi_pairs, view_column
 from mmmi_hf.dataset.format.target_columns import column_rows
 from mmmi_hf.dataset.format.views import StoredView
 
@@ -210,6 +210,15 @@ def summary_of(model: CausalModel) -> str:
     return f"{model.with_target(None).law.summary}{made}"
 
 
+def pair_in_words(pair: Pair, shifted: CausalModel) -> str:
+    """What a pair of train and test is, in a sentence."""
+    names = ",".join(shifted.modalities)
+    return (
+        f"Train and validation of {pair.observed}, test of {pair.shifted}: between them lies the intervention "
+        f"{shifted.law.remark}, KL({names}) = {nats(shifted.shift_divergence(shifted.modalities))} nats (test ‖ train)."
+    )
+
+
 def target_in_words(model: CausalModel) -> str:
     """What kind of target a model has, with its article."""
     if model.classes is not None:
@@ -254,6 +263,15 @@ def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel])
                 "name": _span(members),
                 "type": f"float32 {' or '.join(kinds)}",
                 "meaning": "the modality, unclipped: the values that carry the information",
+            }
+        )
+    missing = list(dict.fromkeys(name for model in models for name in model.law.missing))
+    if missing:
+        rows.append(
+            {
+                "name": _span([missing_column(name) for name in missing]),
+                "type": "bool",
+                "meaning": "whether the row lacks the modality, which then holds zeros; independent of all else",
             }
         )
     rows += [

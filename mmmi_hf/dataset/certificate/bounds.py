@@ -98,6 +98,8 @@ def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarra
     """
     if true is None:
         return np.where(could_be_inverted(recovered), 0.0, np.nan)
+    if not len(true):
+        return np.zeros(0)
     difference = np.linalg.norm((recovered - true).reshape(len(true), -1), axis=1)
     lengths = np.linalg.norm(true.reshape(len(true), -1), axis=1)
     return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
@@ -124,13 +126,17 @@ def error_summary(errors: np.ndarray, *, replayed: bool, clipped: float | None =
 
 def could_be_inverted(recovered: np.ndarray) -> np.ndarray:
     """Which rows, (n,) of bool."""
-    return np.asarray(np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1))
+    return np.asarray(np.isfinite(recovered).all(axis=tuple(range(1, recovered.ndim))))
 
 
-def with_failures(recovered: np.ndarray) -> np.ndarray:
-    """Recovered latents with zeros in the rows whose inverse failed: they count as knowing nothing."""
+def with_failures(recovered: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Recovered latents with zeros in the rows whose inverse failed: they count as knowing nothing.
+
+    Rows that lack the modality, (n,) of bool, stay NaN.
+    """
     result = recovered.copy()
     result[~could_be_inverted(recovered)] = 0.0
+    result[missing] = np.nan
     return result
 
 
@@ -141,6 +147,7 @@ def lower_bounds(
     standardize: str,
     plan: Plan,
     true: Latents | None,
+    missing: Mapping[str, np.ndarray],
 ) -> dict[str, dict[str, float]]:
     """Quantity → {bound's name: nats, …, "bound": what is published}, for one kind of column.
 
@@ -154,8 +161,9 @@ def lower_bounds(
         standardize: of the latents.
         plan: quantities and error probability.
         true: the latents of the same rows where the seed is known.
+        missing: modality → (n,) which rows lack it.
     """
-    have = Latents({name: with_failures(values) for name, values in recovered.items()}, y, standardize)
+    have = Latents({name: with_failures(values, missing[name]) for name, values in recovered.items()}, y, standardize)
     return {quantity: _bounds_of(model, plan, quantity, have, true) for quantity in plan.among(recovered)}
 
 
@@ -166,13 +174,14 @@ def bounds_without_failures(
     standardize: str,
     plan: Plan,
     true: Latents | None,
+    missing: Mapping[str, np.ndarray],
 ) -> dict[str, float]:
     """Quantity → what `lower_bounds` publishes of the rows that could be inverted in all modalities of the quantity.
 
     Quantities of which all rows could be, or fewer than FEWEST_ROWS, are left out.
     """
     found = {}
-    whole = {name: could_be_inverted(values) for name, values in recovered.items()}
+    whole = {name: could_be_inverted(values) | missing[name] for name, values in recovered.items()}
     for quantity, names in plan.among(recovered).items():
         rows = np.logical_and.reduce([whole[name] for name in names])
         if rows.all() or np.count_nonzero(rows) < FEWEST_ROWS:

@@ -102,7 +102,7 @@ def level_counts(
     have = Latents(dict(recovered), true.y, true.standardize)
     stated = plan.among(recovered)
     lost = [losses(model, names, have, true) for quantity, names in plan.targets.items() if quantity in stated]
-    pairs = plan.pairs if model.with_target(None).law.is_gaussian else {}
+    pairs = plan.pairs if model.with_target(None).law.whole.is_gaussian else {}
     off = [deviations(model, pair, have, true) for quantity, pair in pairs.items() if quantity in stated]
     counts = [
         tuple(int(np.count_nonzero(~(np.max(values, axis=0) <= level))) for level in LEVELS[kind]) if values else ()

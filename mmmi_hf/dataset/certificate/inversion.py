@@ -34,15 +34,17 @@ def recover(
     class_label: int | None,
     values: np.ndarray,
     *,
+    missing: np.ndarray | None = None,
     coarse: bool = False,
     tick: Callable[[float], object] = lambda rows: None,
 ) -> np.ndarray:
-    """Latents (n, *shape) in float64 of stored values; NaN in rows that cannot be inverted.
+    """Latents (n, *shape) in float64 of stored values; NaN in rows that are missing or cannot be inverted.
 
     Args:
         bijection: of the modality; used in the precision of the values.
         class_label: what the images show; None without classes.
         values: (n, *shape), float32 or float64, in which the inverse is computed.
+        missing: (n,) rows that lack the modality, which are not looked at.
         coarse: invert steps only as far as 8-bit values deserve.
         tick: told the number of rows each time some are done.
     """
@@ -50,16 +52,17 @@ def recover(
 
     private = bijection.in_precision(torch.float64 if values.dtype == np.float64 else torch.float32)
     tolerance = COARSE_TOLERANCE if coarse else None
-    found = np.full(values.shape, np.nan)
+    found, there = np.full(values.shape, np.nan), np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if missing is not None:
+        there &= ~missing
     together = TOGETHER[values.dtype.itemsize]
 
     def recover_part(start: int) -> int:
-        part = torch.from_numpy(np.ascontiguousarray(values[start : start + together]))
-        finite = part.flatten(1).isfinite().all(dim=1)
-        if bool(finite.any()):
-            given = part[finite].to(private.device)
+        part, known = values[start : start + together], there[start : start + together]
+        if known.any():
+            given = torch.from_numpy(np.ascontiguousarray(part[known])).to(private.device)
             inverse = private.invert(given, class_label, tolerance=tolerance, on_failure="nan")
-            found[start : start + together][finite.numpy()] = inverse.double().cpu().numpy()
+            found[start : start + together][known] = inverse.double().cpu().numpy()
         return len(part)
 
     with network_threads(private.device.type == "cpu") as (pool, _):

@@ -260,15 +260,16 @@ class Measurement:
             ("view", coarse, everything),
         ):
             for name, latents in recovered.items() if len(which) else ():
-                wanted = None if true is None else true.z[name][which]
-                errors = relative_errors(latents, wanted)
+                here = ~stored.missing[name][which]
+                wanted = None if true is None else true.z[name][which][here]
+                errors = relative_errors(latents[here], wanted)
                 clipped = stored.clipped(name, self.manifest.views[name].half_range) if kind == "view" else None
                 round_trip[name][kind] = error_summary(errors, replayed=true is not None, clipped=clipped)
                 if kind in TOLERANCE:
-                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
+                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which[here]])
         tests = []
         if len(stored.rows) > 1:
-            usable = {name: with_failures(values) for name, values in found.items()}
+            usable = {name: with_failures(values, stored.missing[name]) for name, values in found.items()}
             generator = np.random.default_rng([int(sample.seed) % 2**63, 2])
             with self._timed("tests"):
                 tests = law_tests(model, usable, stored.y, config.standardize, generator)
@@ -284,7 +285,9 @@ class Measurement:
             for kind, recovered_of in (("float32", found), ("view", coarse)):
                 if recovered_of:
                     with self._timed("bounds"):
-                        measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
+                        measured[kind] = lower_bounds(
+                            model, recovered_of, stored.y, config.standardize, plan, true, stored.missing
+                        )
         evidence = None
         if measured and true is not None and replayed is not None:
             maps = known_maps(self.manifest) if exact and self.rests_on_replays else None
@@ -318,7 +321,9 @@ class Measurement:
             tests_level=FAMILY_WISE_LEVEL,
         )
         if claimed is not None and not reasons:
-            without_failures = bounds_without_failures(model, coarse, stored.y, config.standardize, plan, true)
+            without_failures = bounds_without_failures(
+                model, coarse, stored.y, config.standardize, plan, true, stored.missing
+            )
             reasons = claim_reasons(
                 claimed, record, config, self.manifest, without_failures, may_rest_on_replays=self.rests_on_replays
             )
@@ -380,9 +385,12 @@ class Measurement:
             ) as bar,
         ):
             for name, values in changed.items():
-                recovered[name] = recover(bijections[name], labels[name], values, coarse=True, tick=bar.update)
+                gone = stored.missing[name]
+                recovered[name] = recover(
+                    bijections[name], labels[name], values, missing=gone, coarse=True, tick=bar.update
+                )
             plan = Plan.of(model, 1, self.confidence)
-            bounds = lower_bounds(model, recovered, stored.y, self.config.standardize, plan, true)
+            bounds = lower_bounds(model, recovered, stored.y, self.config.standardize, plan, true, stored.missing)
         return {quantity: each["bound"] for quantity, each in bounds.items()}
 
     def _replayed(self, bijections: dict[str, Any], sample: Sample) -> tuple[bool, Replayed | None, list[str]]:
@@ -421,16 +429,18 @@ class Measurement:
         )
         with progress_bar(f"inverting {self.name}", total, unit="image", shown=self.progress) as bar:
             for name, values in stored.values.items():
-                bijection, label = bijections[name], labels[name]
+                bijection, label, gone = bijections[name], labels[name], stored.missing[name]
                 with self._timed("float32"):
-                    found[0][name] = recover(bijection, label, values, tick=bar.update)
+                    found[0][name] = recover(bijection, label, values, missing=gone, tick=bar.update)
                 if name in stored.views:
                     seen = views[name].stored.values(stored.views[name], views[name])
                     with self._timed("views"):
-                        found[2][name] = recover(bijection, label, seen, coarse=True, tick=bar.update)
-                exact = values[few].astype(np.float64)
+                        found[2][name] = recover(bijection, label, seen, missing=gone, coarse=True, tick=bar.update)
+                exact, gone = values[few].astype(np.float64), gone[few]
                 with self._timed("float64"):
-                    found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact
+                    found[1][name] = (
+                        recover(bijection, label, exact, missing=gone, tick=bar.update) if len(few) else exact
+                    )
         return found[0], found[1], found[2]
 
     def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:

@@ -69,7 +69,7 @@ def latent_reasons(stored: StoredRows, recovered: dict[str, np.ndarray]) -> list
     """Whether latents that are stored are those of the stored images; with the seed all rows were compared."""
     reasons = []
     for name, latents in stored.latents.items():
-        wrong = ~(relative_errors(recovered[name], latents) <= TOLERANCE["float32"])
+        wrong = ~(relative_errors(np.nan_to_num(recovered[name]), latents) <= TOLERANCE["float32"])
         if wrong.any():
             reasons.append(
                 f"row {stored.rows[int(np.argmax(wrong))]}: {latent_column(name)} is not the latent of {name} "

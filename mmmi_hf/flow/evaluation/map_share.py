@@ -130,6 +130,7 @@ def measure_map_share(
 
     from mmmi_hf.flow.devices import hardware
 
+    check_class(bijection, class_label)
     numbers = {"rows": rows, "micro_batch": micro_batch, "inverted_together": inverted_together, "seed": seed}
     for name, value in numbers.items():
         least = int(name != "seed")
@@ -164,6 +165,14 @@ def measure_map_share(
             found.write(path)
             bar.update(found.micro_batch)
     return found
+
+
+def check_class(bijection: Bijection, class_label: int | None) -> None:
+    """Refuse a class that a map has not, with ValueError."""
+    classes = bijection.num_classes
+    if not (class_label is None if classes is None else is_whole(class_label, 0) and class_label < classes):
+        valid = "None: this map has no classes" if classes is None else f"a whole number in 0 … {classes - 1}"
+        raise ValueError(f"the class must be {valid}, got {class_label!r}")
 
 
 def read_map_share(path: str | os.PathLike[str]) -> MapShare:

@@ -47,7 +47,7 @@ class DistillationRecipe(Schedule):
             channels_last, seed, checkpoint_every, sample_every, pipeline_every: as in a training recipe.
     """
 
-    what = "a distillation recipe"
+    kind = "distillation"
     teacher: str
     nodes: tuple[Count, ...]
     trajectories: Positive = 16384

@@ -21,6 +21,7 @@ from torch.nn.functional import pixel_unshuffle
 
 from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import read_settings, settings
+from mmmi_hf.flow.bundled import SettingsKind, settings_file
 from mmmi_hf.flow.training.images import Fit, LabelledImages
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ class Schedule:
     something.
     """
 
-    what: ClassVar[str]
+    kind: ClassVar[SettingsKind]
     steps: int
     warmup_steps: int
     learning_rate: float
@@ -53,9 +54,12 @@ class Schedule:
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
-        """Read a recipe file; arguments that are not None replace its fields. See `read_settings` for errors."""
+        """Read a recipe file, or a bundled one by its name; arguments that are not None replace its fields.
+
+        See `settings_file` and `read_settings` for errors.
+        """
         given = {name: value for name, value in overrides.items() if value is not None}
-        return read_settings(cls, path, cls.what, overrides=given)
+        return read_settings(cls, settings_file(cls.kind, path), f"a {cls.kind} recipe", overrides=given)
 
     def learning_rate_at(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -81,7 +85,7 @@ class TrainingRecipe(Schedule):
     (seed, step).
     """
 
-    what = "a training recipe"
+    kind = "training"
     dataset: str
     split: str = "train"
     revision: str | None = None

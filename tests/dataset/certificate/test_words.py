@@ -26,6 +26,7 @@ WITHOUT = {
     "gaussian": ({}, set()),
     "classes": ({"target": {"classes": {"quantiles": 3}}}, set()),
     "square": ({"target": {"function": {"name": "square"}}}, {"I(x1;y)", "I(x2;y)", "I(x1,x2;y)"}),
+    "missing": ({"missing": {"x1": 0.2}}, set()),
     "student": ({"common_scale": {"dof": 3}}, {"I(x1;y)", "I(x2;y)", "I(x1,x2;y)", "I(x1;x2)"}),
 }
 """Models, and the quantities of which no floor is known."""

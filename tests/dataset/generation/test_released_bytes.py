@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 import torch
 
-from mmmi_hf.dataset.generation.rows import load_bijections, make_rows
+from mmmi_hf.dataset.generation.rows import blas, load_bijections, make_rows
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations, list_versions
 from mmmi_hf.flow.devices import hardware
 
@@ -28,8 +28,12 @@ PACKAGES = ("torch", "numpy", "diffusers", "pillow")
 
 
 def circumstances() -> dict[str, str]:
-    """What the bits of a network's output depend on."""
-    return {"hardware": hardware(torch.device("cpu")), **{name: version(name).split("+")[0] for name in PACKAGES}}
+    """What the bits of a row depend on."""
+    return {
+        "hardware": hardware(torch.device("cpu")),
+        "blas": blas(),
+        **{name: version(name).split("+")[0] for name in PACKAGES},
+    }
 
 
 def buffers_of(array: pa.Array) -> bytes:

@@ -158,10 +158,17 @@ def test_numbers_below_one_are_refused(tiny_pipeline, path, numbers):
         measure_map_share(tiny_pipeline, 1, **{"rows": 4, "path": path, "micro_batch": 4, **numbers})
 
 
-def test_a_class_that_the_map_has_not_is_refused(tiny_pipeline, path):
-    with pytest.raises(ValueError, match="class_labels"):
-        measure_map_share(tiny_pipeline, 3, 4, path, micro_batch=4, progress=False)
+@pytest.mark.parametrize("label", [3, -1, None, True, 1.0])
+def test_a_class_that_the_map_has_not_is_refused_before_anything_is_shown(tiny_pipeline, path, capsys, label):
+    with pytest.raises(ValueError, match=f"the class must be a whole number in 0 … 2, got {label}"):
+        measure_map_share(tiny_pipeline, label, 4, path, micro_batch=4)
     assert not path.exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_map_without_classes_takes_none(path):
+    with pytest.raises(ValueError, match="must be None: this map has no classes, got 0"):
+        measure_map_share(load_bijection("asinh", (5,)), 0, 4, path, micro_batch=4, progress=False)
 
 
 def test_any_bijection_in_any_precision_is_measured_in_float32(tiny_pipeline, path):

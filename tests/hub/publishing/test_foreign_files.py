@@ -76,6 +76,14 @@ def test_a_link_out_of_the_folder_is_never_published(copied, tmp_path, secret, n
         released(copied, tmp_path)
 
 
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"format": 2}', b'{"format": 9}'])
+def test_a_manifest_that_cannot_be_read_is_damage(copied, tmp_path, content):
+    (copied / "manifests/a.json").write_bytes(content)
+    with pytest.raises(DamagedFilesError, match=r"is not published: .*a\.json") as error:
+        released(copied, tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+
+
 def test_a_link_within_the_folder_is_a_file_like_others(copied, tmp_path):
     path = copied / "data/a/test-00000-of-00001.parquet"
     shutil.move(path, copied / "elsewhere")

@@ -47,6 +47,7 @@ class Classes(LineTarget):
     """
 
     kind = "classes"
+    example = "classes: {quantiles: 10}"
     dtype = np.int64
 
     def __init__(
@@ -70,7 +71,9 @@ class Classes(LineTarget):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Classes:
         """The target of its arguments."""
-        return cls(**arguments_of("classes", fields, ("quantiles", "edges", "flip", "noise", "names")))
+        return cls(
+            **arguments_of("classes", fields, ("quantiles", "edges", "flip", "noise", "names"), example=cls.example)
+        )
 
     def write(self) -> dict[str, Any]:
         """Edges, noise and names."""
@@ -141,8 +144,6 @@ class ClassesView(View):
 
     def accuracy(self) -> Exact:
         """E max_k p(k | T)."""
-        if self._line.gaussian == 0.0:
-            return Exact(float(self._target.prior.max()))
         return self._over(lambda p: np.asarray(p.max(axis=1)))
 
     def log_loss(self) -> Exact:
@@ -156,6 +157,8 @@ class ClassesView(View):
         return self._over(lambda p: divergence(p, self._target.prior))
 
     def _over(self, function: Any) -> Exact:
+        if self._line.gaussian == 0.0:
+            return Exact(float(function(self._target.prior[None])[0]))
         rho, sine = self._line.rho, self._line.sine
         return expectation(
             lambda t: function(self._target.probabilities(rho * t, sine)),
@@ -171,16 +174,16 @@ def _from_quantiles(quantiles: Any) -> Array:
         edges = ndtri(places)
         edges[places == 0.5] = 0.0
         return np.asarray(edges)
-    places = _ascending("quantiles", quantiles)
+    places = _ascending("quantiles", quantiles, "a number of classes, or ascending probabilities between 0 and 1")
     if places[0] <= 0.0 or places[-1] >= 1.0:
         raise InvalidModelError(f"quantiles is {shown(quantiles)}, expected probabilities between 0 and 1")
     return np.asarray(ndtri(places))
 
 
-def _ascending(name: str, values: Any) -> Array:
-    array = read_numbers(name, values)
+def _ascending(name: str, values: Any, expected: str = "ascending numbers, one less than classes") -> Array:
+    array = read_numbers(name, values, expected)
     if array.ndim != 1 or not len(array) or not np.all(np.isfinite(array)) or np.any(np.diff(array) <= 0.0):
-        raise InvalidModelError(f"{name} is {shown(values)}, expected ascending numbers, one less than classes")
+        raise InvalidModelError(f"{name} is {shown(values)}, expected {expected}")
     return array
 
 
