@@ -12,7 +12,7 @@ from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, q
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML); see model_cards/ for examples.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML), or a bundled one: cifar10, fashion-mnist.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     dataset: Annotated[str | None, typer.Option(help="Dataset folder or Hub id, instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
@@ -32,7 +32,7 @@ def train(
 
 @app.command()
 def distill(
-    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML); see model_cards/ for examples.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML), or a bundled one: fashion-mnist-2, cifar10.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     trajectories: Annotated[
         Path | None, typer.Option(help="Folder of the teacher's stored trajectories; default: in the run's.")
@@ -68,10 +68,11 @@ def evaluate_flow(
         bool, typer.Option("--cas", help="Also train the classifier on samples, test on real images.")
     ] = False,
     classifier: Annotated[
-        Path | None, typer.Option(help="Settings of the classifier (YAML); model_cards/cifar10 has an example.")
+        Path | None, typer.Option(help="Settings of the classifier (YAML), or the bundled cifar10.")
     ] = None,
     cas_classifier: Annotated[
-        Path | None, typer.Option(help="The same for the one trained on samples; default: as --classifier.")
+        Path | None,
+        typer.Option(help="The same for the one trained on samples, or cifar10-cas; default: as --classifier."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of latents and choices.")] = 0,

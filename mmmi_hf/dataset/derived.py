@@ -13,6 +13,7 @@ import pyarrow as pa
 from mmmi_hf.common.files import read_regular, write_text
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
 from mmmi_hf.dataset.cards.text import certificate_line
+from mmmi_hf.dataset.certificate.bounds import without_floor
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder
@@ -66,8 +67,9 @@ def is_stated(folder: DatasetFolder, name: str, certificate: CertificateRecord) 
     they do, they are left alone: a card may have become the text of people, which `write_derived` would replace.
     """
     bounds = any(each.columns for each in certificate.bounds.values())
+    model = rebuilt_configuration(folder, name, folder.known_manifest(name)).model
     return (_has_bounds(stored_ground_truth(folder.ground_truth(name))) or not bounds) and (
-        certificate_line(certificate) in (_text(folder.card) or "")
+        certificate_line(certificate, without_floor(model, certificate)) in (_text(folder.card) or "")
     )
 
 

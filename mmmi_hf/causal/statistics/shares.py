@@ -258,6 +258,18 @@ def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[s
     return found
 
 
+def why_without(model: CausalModel, blocks: tuple[str, ...]) -> str:
+    """Why a quantity can have no floor, whatever is counted; empty where it can."""
+    if TARGET not in blocks and not model.with_target(None).law.whole.is_gaussian:
+        return "floors of pairs are known of modalities that are jointly Gaussian"
+    try:
+        if TARGET in blocks:
+            _law(model, _modalities(blocks))
+    except NotExactError as error:
+        return str(error)
+    return ""
+
+
 def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
     if TARGET in blocks:
         names = _modalities(blocks)

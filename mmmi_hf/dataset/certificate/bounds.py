@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, Latents
+from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.causal.statistics.bounds import (
     correlation_bound,
     paired_bound,
@@ -23,7 +24,8 @@ from mmmi_hf.causal.statistics.bounds import (
     residual_bound,
     submodular_bound,
 )
-from mmmi_hf.dataset.format.certificate_record import RoundTrip
+from mmmi_hf.causal.statistics.shares import why_without
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, RoundTrip
 
 FEWEST_ROWS = 32
 MOST_NATS_OF_PRODUCT = 6.0
@@ -61,6 +63,11 @@ class Plan:
         looks = columns * (2 * len(targets) + sum(_looks(model.mutual_information(a, b)) for a, b in pairs.values()))
         return cls(targets, pairs, (1.0 - confidence) / looks, looks)
 
+    @property
+    def blocks(self) -> dict[str, tuple[str, ...]]:
+        """Quantity → its blocks, of targets and pairs."""
+        return {quantity: (*names, TARGET) for quantity, names in self.targets.items()} | self.pairs
+
     def among(self, modalities: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Quantity → its modalities, for the quantities that need none but these modalities."""
         every = {**self.targets, **self.pairs}
@@ -69,6 +76,19 @@ class Plan:
 
 def _looks(information: float) -> int:
     return 2 if information <= MOST_NATS_OF_PRODUCT else 1
+
+
+def without_floor(model: CausalModel, record: CertificateRecord) -> dict[str, str]:
+    """Quantity → why it has no floor, of those with measured bounds in a certificate that states floors."""
+    if record.evidence is None:
+        return {}
+    blocks = Plan.of(model, 1, record.confidence).blocks
+    found = {
+        quantity: why_without(model, blocks[quantity])
+        for quantity, bounds in record.bounds.items()
+        if any(bound.floor is None for bound in bounds.columns.values()) and quantity in blocks
+    }
+    return {quantity: reason for quantity, reason in found.items() if reason}
 
 
 def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarray:
@@ -85,8 +105,14 @@ def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarra
     return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
 
 
-def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
-    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others."""
+def error_summary(errors: np.ndarray, *, replayed: bool, clipped: float | None = None) -> RoundTrip:
+    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others.
+
+    Args:
+        errors: (n,), NaN where an inverse failed.
+        replayed: whether they are errors of known latents.
+        clipped: of a view, the share of the values that it cut.
+    """
     known = errors[np.isfinite(errors)]
     stated = replayed and len(known) > 0
     return RoundTrip(
@@ -94,6 +120,7 @@ def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
         max=float(known.max()) if stated else None,
         failed=len(errors) - len(known),
         rows=len(errors),
+        clipped=clipped,
     )
 
 

@@ -20,6 +20,7 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.files import MOST_BYTES, read_regular
 from mmmi_hf.common.yaml_files import parse
 from mmmi_hf.dataset.format.configurations import Pair, pairs
@@ -54,7 +55,7 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
         infos = DatasetInfosDict.from_dataset_card_data(data)
         default = _read_by_default(data, infos)
     except UNREADABLE as error:
-        return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
+        return [f"README.md does not say what `load_dataset` reads ({in_words(error)}); generate again"]
     problems = [
         f"{name} makes `load_dataset` heed something else than README.md; remove it"
         for name in OVERRIDING
@@ -78,7 +79,10 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
 
 def front_matter_of(card: Path) -> dict[str, Any]:
     """The YAML of a card; one of the `UNREADABLE` where there is none."""
-    found: dict[str, Any] = parse(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2)).data  # type: ignore[union-attr]
+    block = REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode())
+    if block is None:
+        raise ValueError("it does not begin with YAML between two lines of ---")
+    found: dict[str, Any] = parse(block.group(2)).data
     return found
 
 
@@ -169,7 +173,7 @@ def _kind_problems(folder: DatasetFolder, first: str) -> list[str]:
     except FileNotFoundError:
         return []  # nothing of what is named first was downloaded, and `load_dataset` reads nothing
     except UNREADABLE as error:
-        return [f"`load_dataset` cannot tell what README.md names: {type(error).__name__}: {error}"]
+        return [f"`load_dataset` cannot tell what README.md names: {in_words(error)}"]
     kind = module.rpartition(".")[2]
     if kind == "parquet":
         return []

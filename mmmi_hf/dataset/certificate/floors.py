@@ -35,7 +35,12 @@ from mmmi_hf.causal.statistics.shares import (
 )
 from mmmi_hf.dataset.certificate.bounds import Plan
 from mmmi_hf.dataset.certificate.replays import least_share
-from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample
+from mmmi_hf.dataset.format.certificate_record import (
+    FloorEvidence,
+    LevelCounts,
+    MapEvidence,
+    Sample,
+)
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -57,7 +62,7 @@ def floor_values(
     """
     model = config.model
     plan = Plan.of(model, 1, confidence)
-    blocks = _blocks(plan)
+    blocks = plan.blocks
     of_views = 0.0 if evidence.view is None else ERROR_OF_VIEWS
     errors = {"float32": (1.0 - of_views) * (1.0 - confidence), "view": of_views * (1.0 - confidence)}
     found: dict[str, dict[str, float]] = {}
@@ -115,7 +120,7 @@ def rests_on_replays(config: MMMIConfig) -> bool:
     if not config.is_of_the_map:
         return False
     model, plan = config.model, Plan.of(config.model, 1, 0.99)
-    blocks = _blocks(plan)
+    blocks = plan.blocks
     clean = Counted(0, 1, 1)
     maps, inverses = {name: name for name in model.modalities}, dict.fromkeys(model.modalities, clean)
     grades = grades_of_replays(model, blocks, clean, maps, inverses, ROUND_TRIP["float32"], 0.01)
@@ -157,11 +162,6 @@ def map_shares() -> dict[tuple[str, int | None], MapShare]:
     text = (files("mmmi_hf.dataset.certificate") / "map_shares.json").read_text()
     counted = [MapShare.from_json(json.dumps(each), "map_shares.json") for each in json.loads(text)]
     return {(each.pipeline, each.label): each for each in counted}
-
-
-def _blocks(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Quantity → its blocks, of targets and pairs."""
-    return {quantity: (*names, "y") for quantity, names in plan.targets.items()} | plan.pairs
 
 
 def _least(config: MMMIConfig, sample: Sample) -> float:

@@ -34,10 +34,16 @@ from mmmi_hf.dataset.certificate.bounds import (
     lower_bounds,
     relative_errors,
     with_failures,
+    without_floor,
 )
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts, rests_on_replays
+from mmmi_hf.dataset.certificate.floors import (
+    floor_values,
+    known_maps,
+    level_counts,
+    rests_on_replays,
+)
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
-from mmmi_hf.dataset.certificate.inversion import Transform, recover, transformed
+from mmmi_hf.dataset.certificate.inversion import Transform, invertible, recover
 from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
@@ -99,6 +105,7 @@ class Certificate:
         differs_from_release: in what a configuration of a released name differs from the release.
         written: whether `certificates/CONFIG.json` is there with this content.
         remarks: what this measurement could not compare.
+        without_floor: quantity → why it has no floor, where others have one.
         transformed: quantity → what a transform of the float columns leaves of it, at least, with the confidence of the
             record for all of these together, if the other rows err as the sampled ones do; empty where none was asked.
         seconds: where the time went.
@@ -111,6 +118,7 @@ class Certificate:
     differs_from_release: tuple[str, ...] = ()
     written: bool = False
     remarks: tuple[str, ...] = ()
+    without_floor: dict[str, str] = field(default_factory=dict)
     transformed: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
@@ -129,6 +137,7 @@ class Certificate:
             "differs_from_release": list(self.differs_from_release),
             "written": self.written,
             "remarks": list(self.remarks),
+            "without_floor": self.without_floor,
             "transformed": self.transformed,
             "seconds": self.seconds,
         }
@@ -254,7 +263,8 @@ class Measurement:
                 here = ~stored.missing[name][which]
                 wanted = None if true is None else true.z[name][which][here]
                 errors = relative_errors(latents[here], wanted)
-                round_trip[name][kind] = error_summary(errors, replayed=true is not None)
+                clipped = stored.clipped(name, self.manifest.views[name].half_range) if kind == "view" else None
+                round_trip[name][kind] = error_summary(errors, replayed=true is not None, clipped=clipped)
                 if kind in TOLERANCE:
                     reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which[here]])
         tests = []
@@ -323,17 +333,32 @@ class Measurement:
         left = self._left(stored, bijections, changed, found, true)
         remarks = (ELSEWHERE,) if _by_replays(claimed) and not _by_replays(record) else ()
         return Certificate(
-            self.name, True, (), record, differs, remarks=remarks, transformed=left, seconds=self.seconds
+            self.name,
+            True,
+            (),
+            record,
+            differs,
+            remarks=remarks,
+            without_floor=without_floor(model, record),
+            transformed=left,
+            seconds=self.seconds,
         )
 
     def _changed(self, stored: StoredRows, bijections: dict[str, Any]) -> dict[str, np.ndarray]:
         """Modality → its values after the transform; before anything is inverted, as it may be refused."""
         if self.transforms and len(stored.rows) < FEWEST_ROWS:
             raise ConfigurationError(f"bounds take at least {FEWEST_ROWS} rows, got {len(stored.rows)}")
+        given = {name: change(stored.values[name].copy()) for name, change in self.transforms.items()}
         try:
             return {
-                name: transformed(name, change, stored.values[name], image=bijections[name].view.kind == "image")
-                for name, change in self.transforms.items()
+                name: invertible(
+                    name,
+                    left,
+                    stored.values[name],
+                    image=bijections[name].view.kind == "image",
+                    view=self.manifest.views.get(name),
+                )
+                for name, left in given.items()
             }
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
