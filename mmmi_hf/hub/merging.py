@@ -39,10 +39,11 @@ def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str
     merged = theirs | {field: value for field, value in ours.items() if field not in theirs}
     for field in {"tags", "task_categories"} & set(merged):
         merged[field] = _union(theirs.get(field), ours.get(field))
-    paired = {name for name, entry in _entries(ours.get("configs")).items() if _is_paired(name, entry)}
+    entries, ours_by_name = _entries(theirs.get("configs")), _entries(ours.get("configs"))
+    paired, stale = set(_pairs(ours_by_name)), _stale_pairs(entries, ours_by_name)
     replaced = {*published, GROUND_TRUTH, *paired}
-    merged["configs"] = _configs(_entries(theirs.get("configs")), _entries(ours.get("configs")), replaced)
-    infos = _entries(theirs.get("dataset_info"))
+    merged["configs"] = _configs(_without(entries, stale), ours_by_name, replaced)
+    infos = _without(_entries(theirs.get("dataset_info")), stale)
     ours_by_name = _entries(ours.get("dataset_info"))
     merged["dataset_info"] = list(_merged(infos, ours_by_name, replaced).values())
     merged["size_categories"] = [size_category(_rows(merged["dataset_info"], {GROUND_TRUTH, *paired}))]
@@ -108,9 +109,23 @@ def _union(*listed: Any) -> list[Any]:
     return list(dict.fromkeys(flat))
 
 
-def _is_paired(name: str, entry: Fields) -> bool:
-    """Whether an entry has no rows of its own."""
-    return Pair.of_entry(name, entry.get("data_files")) is not None
+def _pairs(entries: dict[str, Fields]) -> dict[str, Pair]:
+    """The entries that have no rows of their own, by name."""
+    found = {name: Pair.of_entry(name, entry.get("data_files")) for name, entry in entries.items()}
+    return {name: pair for name, pair in found.items() if pair is not None}
+
+
+def _stale_pairs(theirs: dict[str, Fields], ours: dict[str, Fields]) -> set[str]:
+    """Pairs that no longer are any: one of the two is of ours, and was released anew with other maps or another law."""
+    return {
+        name
+        for name, pair in _pairs(theirs).items()
+        if name not in ours and (pair.observed in ours or pair.shifted in ours)
+    }
+
+
+def _without(entries: dict[str, Fields], names: Collection[str]) -> dict[str, Fields]:
+    return {name: entry for name, entry in entries.items() if name not in names}
 
 
 def _rows(infos: list[Fields], without: Collection[str]) -> int:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.derived import write_derived
 from mmmi_hf.dataset.format.configurations import Pair, pairs
@@ -79,6 +80,29 @@ def test_the_card_is_checked_and_merged(folder):
         finally:
             write_derived(folder)
     assert folder.card.read_text() == text
+
+
+def test_a_pair_that_is_none_anymore_leaves_the_card(folder):
+    """Its splits would be those of two maps or laws. Pairs of configurations of others stay."""
+    fields, body = split_card(folder.card.read_text())
+    named = [entry["config_name"] for entry in fields["configs"]]
+    assert named.count("moved-from-seen") == 1
+    foreign = {"config_name": "a-from-b", "data_files": Pair("b", "a").data_files}
+    there = front_matter(fields | {"configs": [*fields["configs"], foreign]}) + body
+    apart = front_matter(
+        fields
+        | {
+            kind: [entry for entry in fields[kind] if entry["config_name"] != "moved-from-seen"]
+            for kind in ("configs", "dataset_info")
+        }
+    )
+    merged, _ = split_card(merge_cards(there, apart + body, ["seen"]))
+    assert [entry["config_name"] for entry in merged["configs"]] == [
+        *(name for name in named if name != "moved-from-seen"),
+        "a-from-b",
+    ]
+    assert "moved-from-seen" not in [entry["config_name"] for entry in merged["dataset_info"]]
+    assert merged["size_categories"] == ["1K<n<10K"]
 
 
 def test_what_makes_a_pair(folder):
