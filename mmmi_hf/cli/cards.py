@@ -39,14 +39,29 @@ def all_cards(root: Path) -> Iterator[Card]:
 
 
 def recipes(root: Path) -> Iterator[Card]:
-    """What the pipelines in `model_cards/` were made by, for the package: `NAME.yaml`, `NAME-cas.yaml`."""
+    """What the pipelines in `model_cards/` were made by, for the package: `NAME.yaml`, `NAME-cas.yaml`.
+
+    A recipe that goes on from a pipeline in a local folder can be used by nobody else. Of a training in legs it is the
+    first that comes with the package.
+    """
     stems = {"recipe": "training", "distillation": "distillation", "classifier": "classifier"}
     for stem, kind in stems.items():
+        chosen = {}
         for file in sorted((root / CARDS).glob(f"*/{stem}*.yaml")):
-            variant = file.stem.removeprefix(stem)
-            if not variant.removeprefix("-").isdigit():  # of a numbered leg, which nobody begins with
-                path = root / PACKAGED / kind / f"{file.parent.name}{variant}.yaml"
-                yield Card(path, file.read_text)
+            variant = file.stem.removeprefix(stem).removesuffix("-1")
+            if not variant.removeprefix("-").isdigit() and not _goes_on_from_a_folder(file):
+                chosen[f"{file.parent.name}{variant}"] = file  # a whole training comes after its first leg
+        for name, file in chosen.items():
+            yield Card(root / PACKAGED / kind / f"{name}.yaml", file.read_text)
+
+
+def _goes_on_from_a_folder(recipe: Path) -> bool:
+    from mmmi_hf.common.places import is_repository
+    from mmmi_hf.common.yaml_files import parse
+    from mmmi_hf.flow.bundled import RELEASED
+
+    initial = parse(recipe.read_text()).data.get("initial_pipeline")
+    return initial is not None and initial not in RELEASED and not is_repository(initial)
 
 
 def card_of(folder: Path) -> Card:

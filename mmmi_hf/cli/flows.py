@@ -32,7 +32,9 @@ def train(
 
 @app.command()
 def distill(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML), or a bundled one: fashion-mnist-2, cifar10.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe (YAML), or a bundled one: cifar10, fashion-mnist-2 (first leg).")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     trajectories: Annotated[
         Path | None, typer.Option(help="Folder of the teacher's stored trajectories; default: in the run's.")

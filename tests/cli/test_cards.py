@@ -4,10 +4,13 @@ import re
 import shutil
 
 import pytest
+import yaml
 
 from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme, recipes
 from mmmi_hf.common.cards import write_or_check
+from mmmi_hf.common.places import is_repository
 from mmmi_hf.dataset.releases.registry import get_family, list_families
+from mmmi_hf.flow.bundled import RELEASED
 from tests.support import ROOT
 
 
@@ -34,6 +37,36 @@ def test_the_packaged_recipes_are_those_of_the_pipelines():
     assert {"training/cifar10", "training/fashion-mnist", "distillation/fashion-mnist-2"} <= names
     assert {"classifier/cifar10", "classifier/cifar10-cas"} <= names
     assert not any(name.endswith("-1") for name in names)
+
+
+def test_the_packaged_recipes_need_nothing_of_the_makers_machine():
+    for card in recipes(ROOT):
+        fields = yaml.safe_load(card.path.read_text())
+        for name in ("teacher", "initial_pipeline"):
+            given = fields.get(name)
+            assert given is None or given in RELEASED or (is_repository(given) and given[:5] != "runs/"), card.path
+
+
+def test_a_recipe_that_goes_on_from_a_folder_is_not_packaged(tmp_path):
+    legs = {
+        "two/distillation-1": "teacher: x",
+        "two/distillation-2": "initial_pipeline: runs/1/pipeline",
+        "two/distillation": "initial_pipeline: runs/2/pipeline",
+        "none/distillation": "initial_pipeline: runs/1/pipeline",
+        "whole/distillation-1": "teacher: x",
+        "whole/distillation": "initial_pipeline: fashion-mnist",
+        "hub/recipe": "initial_pipeline: owner/name",
+    }
+    for name, text in legs.items():
+        path = tmp_path / "model_cards" / f"{name}.yaml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    packaged = {f"{card.path.parent.name}/{card.path.stem}": card.render() for card in recipes(tmp_path)}
+    assert packaged == {
+        "distillation/two": "teacher: x",
+        "distillation/whole": "initial_pipeline: fashion-mnist",
+        "training/hub": "initial_pipeline: owner/name",
+    }
 
 
 @pytest.mark.parametrize("name", list_families())

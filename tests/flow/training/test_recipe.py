@@ -165,7 +165,8 @@ def test_a_bundled_recipe_is_read_by_its_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     recipe = TrainingRecipe.from_yaml("cifar10", dataset="data")
     assert (recipe.dataset, recipe.channels) == ("data", 3)
-    assert DistillationRecipe.from_yaml("fashion-mnist-2").teacher == "fashion-mnist"
+    student = DistillationRecipe.from_yaml("fashion-mnist-2")
+    assert (student.teacher, student.initial_pipeline) == ("fashion-mnist", None)
     assert ClassifierSettings.from_yaml("cifar10").widths == (128, 256, 512)
     Path("cifar10").write_text("dataset: mine\n")
     assert TrainingRecipe.from_yaml("./cifar10").dataset == "mine"
