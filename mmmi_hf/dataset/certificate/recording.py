@@ -24,6 +24,7 @@ from mmmi_hf.dataset.format.certificate_record import (
 )
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.generation.rows import blas
 
 METHOD = (
     "Sampled rows of the stored Parquet are inverted through the pipeline. Upper bounds: analytic, by data processing. "
@@ -97,7 +98,7 @@ def record_of(
             machine=platform.machine(),
             device=tuple(sorted(kinds)),
             hardware=tuple(kinds[kind] for kind in sorted(kinds)),
-            versions={name: installed_version(package) for name, package in PACKAGES.items()},
+            versions={**{name: installed_version(package) for name, package in PACKAGES.items()}, "blas": blas()},
         ),
         **measured,
     )

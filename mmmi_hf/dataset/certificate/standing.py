@@ -58,10 +58,12 @@ class Room:
         """That of two measurements, by the hardware and software that they state.
 
         On the same processor with the same software inverses are the same bit for bit, and nothing excuses a
-        difference. A certificate may state another machine, and then has the room of one.
+        difference. Linear algebra chooses its kernels more finely than by vendor and instruction set, so that its
+        choice counts too. A certificate may state another machine, or too little of it, and then has the room of one.
         """
         then, now = (each.statements.model_dump(exclude={"method"}) for each in (claimed, record))
-        return HERE if then == now and record.statements.device == ("cpu",) else ELSEWHERE
+        known = record.statements.device == ("cpu",) and bool(record.statements.versions.get("blas"))
+        return HERE if then == now and known else ELSEWHERE
 
 
 HERE = Room(True, {"float32": 1e-6, "view": 1e-6}, 1e-3, 0.0, 1.0 - 1e-6, (0, 0.0), 1e-4)

@@ -170,7 +170,7 @@ class CertificateStatements(Record):
         method: in words.
         machine: the processor's architecture.
         device, hardware: kinds of device that inverted, and what their bits depend on; format 2 did not say it.
-        versions: of the software.
+        versions: of the software; that of the linear algebra, `blas`, with the kind of processor it takes this one for.
     """
 
     method: str

@@ -21,6 +21,7 @@ from mmmi_hf.dataset.format.certificate_record import (
     bound_certificate,
 )
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.generation.rows import blas
 from tests.dataset.certificate import forgeries
 from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, rewritten, without
 from tests.support import generate
@@ -284,8 +285,14 @@ def test_the_room_of_another_machine_is_not_that_of_the_makers(place):
         without("statements", "hardware"),
         changed("riscv64", "statements", "machine"),
         changed({}, "statements", "versions"),
+        changed("openblas 0.1 Abacus", "statements", "versions", "blas"),
+        without("statements", "versions", "blas"),
     ):
         assert claims.Room.between(typed(place, change), claimed) is ELSEWHERE
+    assert claimed.statements.versions["blas"] == blas() != ""
+    for change in (changed("", "statements", "versions", "blas"), without("statements", "versions", "blas")):
+        unsaid = typed(place, change)
+        assert claims.Room.between(unsaid, unsaid) is ELSEWHERE
     of_a_gpu = typed(place, changed(["cuda"], "statements", "device"))
     assert claims.Room.between(of_a_gpu, of_a_gpu) is ELSEWHERE  # whose kernels may differ from run to run
     assert claims.Room.between(typed(place, changed("words", "statements", "method")), claimed) is claims.HERE
