@@ -225,6 +225,7 @@ def test_a_bound_that_is_cut_at_the_analytic_value_of_another_machine(place):
     assert claims._bounds(claimed, typed(place, stating("I(x1;y)", "float32", 2.0), cut), {}, ELSEWHERE) == []
 
 
+CLIPPED = ("round_trip", "x1", "view", "clipped")
 ERRORS = {"median": 0.01, "max": 0.1, "failed": 0, "rows": 64}
 
 
@@ -311,6 +312,17 @@ def test_the_makers_machine_excuses_nothing(place, monkeypatch, change, words):
     assert words in reasons_of(place, rows_float64=None)
     monkeypatch.setattr(claims, "HERE", ELSEWHERE)
     assert words not in reasons_of(place, rows_float64=None)
+
+
+@pytest.mark.parametrize("change", [changed(0.5, *CLIPPED), without(*CLIPPED)])
+def test_no_machine_excuses_what_views_cut(place, elsewhere, change):
+    """It is a share of stored values; only format 2 did not say it."""
+    claimed = typed(place, change)
+    words = "the certificate's round trip of x1 (view) is not found again"
+    assert claims._errors(claimed, typed(place), ELSEWHERE) == [words]
+    older = claimed.model_copy(update={"format": 2})
+    unsaid = claimed.round_trip["x1"]["view"].clipped is None
+    assert claims._errors(older, typed(place), ELSEWHERE) == ([] if unsaid else [words])
 
 
 def test_step_certificates_of_the_package():
