@@ -21,8 +21,10 @@ from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import format_of
 
-CERTIFICATE_FORMAT: Final = 3
+CERTIFICATE_FORMAT: Final = 4
 """To be raised whenever what a certificate must say changes: its fields, tests, bounds or tolerances."""
+_UNRELEASED = 3
+"""The format of development versions, whose contents changed under it; not read."""
 
 Kind = Literal["float32", "float64", "view"]
 """What was inverted: the float column in float32 or in float64, or the view."""
@@ -202,7 +204,7 @@ class CertificateRecord(Record):
         statements: what nobody checks.
     """
 
-    format: Literal[2, 3] = CERTIFICATE_FORMAT
+    format: Literal[2, 4] = CERTIFICATE_FORMAT
     config: str
     version: str
     manifest_sha256: Digest
@@ -242,7 +244,10 @@ class CertificateRecord(Record):
 
     @classmethod
     def parse(cls, text: bytes, where: str) -> CertificateRecord:
-        older = format_of(text) == format_1.CERTIFICATE
+        found = format_of(text)
+        if found == _UNRELEASED:
+            raise RecordError(f"{where}: format {found} is that of a version that was never released; measure again")
+        older = found == format_1.CERTIFICATE
         return cls.from_json(text, where, translated=format_1.certificate_fields if older else None)
 
 

@@ -156,7 +156,7 @@ def test_generate_knows_a_configuration_of_format_1(copied):
 def test_verify_writes_a_certificate_of_today(copied):
     (result,) = certify(copied, "a", write=True, progress=False).values()
     assert result.written
-    assert json.loads((copied / "certificates/a.json").read_text())["format"] == 3
+    assert json.loads((copied / "certificates/a.json").read_text())["format"] == 4
     assert [check_folder(copied, name) for name in "ab"] == [[], []]
     assert pq.read_schema(copied / "ground_truth/b.parquet").names == SCHEMA.names
 
