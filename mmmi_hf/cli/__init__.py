@@ -18,7 +18,7 @@ import typer
 
 from mmmi_hf.cli import benchmark, configurations, design, extension, family, figures, flows, generate, hub, verify
 from mmmi_hf.cli.application import app, number, path, whole
-from mmmi_hf.common.failures import Failure
+from mmmi_hf.common.failures import Failure, in_words
 from mmmi_hf.common.terminal import PrintableStream, nearest, printable
 
 __all__ = [
@@ -130,4 +130,4 @@ def _explained(error: BaseException) -> tuple[str, int]:
         raise error
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:
         return f"failed: {os.fsdecode(error.filename)}: {error.strerror[:1].lower()}{error.strerror[1:]}", 1
-    return f"failed: {type(error).__name__}: {error} (MMMI_HF_TRACEBACK=1 shows where)", 1
+    return f"failed: {in_words(error)} (MMMI_HF_TRACEBACK=1 shows where)", 1

@@ -214,7 +214,7 @@ def test_failures_are_one_line_and_exit_code_one(run, story, tmp_path, monkeypat
 
     monkeypatch.setattr("mmmi_hf.dataset.assembly.generate", broken)
     code, _, err = run("generate", story, "--out", tmp_path / "out", "--no-figures", "--quiet")
-    assert (code, err) == (1, "mmmi-hf: failed: RuntimeError: the cat (MMMI_HF_TRACEBACK=1 shows where)\n")
+    assert (code, err) == (1, "mmmi-hf: failed: the cat (MMMI_HF_TRACEBACK=1 shows where)\n")
     monkeypatch.setenv("MMMI_HF_TRACEBACK", "1")
     with pytest.raises(RuntimeError):
         cli.main(["generate", str(story), "--out", str(tmp_path / "out")])

@@ -31,7 +31,7 @@ class DamagedFilesError(HubRequestError, Failure):
     """Files are missing, or are not what the records beside them state: a failure, whatever was asked."""
 
 
-class HubUnavailableError(OSError):
+class HubUnavailableError(OSError, Failure):
     """The Hub did not answer as it should, and trying again did not help; the same call continues later."""
 
     def __init__(self, message: str) -> None:
@@ -66,7 +66,8 @@ def in_one_line(error: BaseException) -> str:
     """What the Hub said, without request ids and addresses of the second order."""
     found = _in_chain(error) or error
     lines = [line.strip() for line in str(found).splitlines() if line.strip()]
-    return without_user(" ".join(line for line in lines if "Request ID" not in line))[:300] or type(found).__name__
+    said = without_user(" ".join(line for line in lines if "Request ID" not in line))[:300]
+    return said or ("no answer came in time" if isinstance(found, httpx2.TimeoutException) else "no reason was given")
 
 
 def refused(error: BaseException, what: str) -> HubRequestError | None:

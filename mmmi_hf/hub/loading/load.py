@@ -18,6 +18,7 @@ import datasets
 import pyarrow as pa
 
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.places import folder_to_write, is_repository, place
 from mmmi_hf.common.progress import progress_bar
@@ -394,7 +395,7 @@ def _check_rows(paths: Sequence[Path], record: _Record, split: str) -> None:
                 rows += file.metadata.num_rows
                 found = datasets.Features.from_arrow_schema(file.schema_arrow)
         except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
-            raise DamagedFilesError(f"{path} is no Parquet file of ours ({type(error).__name__}); {REMEDY}") from error
+            raise DamagedFilesError(f"{path} is no Parquet file of ours ({in_words(error)}); {REMEDY}") from error
         if found != record.features or list(found) != list(record.features):
             wrong = [name for name in {**record.features, **found} if found.get(name) != record.features.get(name)]
             what = ", ".join(wrong) or "another order"

@@ -90,7 +90,8 @@ def test_what_passes():
     assert passes(httpx2.ConnectTimeout("slow"))
     assert not passes(answer(422))
     assert not passes(ValueError("x"))
-    assert in_one_line(ValueError("")) == "ValueError"
+    assert in_one_line(ValueError("")) == "no reason was given"
+    assert in_one_line(httpx2.ReadTimeout("")) == "no answer came in time"
     assert "no such revision" in str(refused(answer(404, kind=RevisionNotFoundError), "it"))
     assert refused(answer(500), "it") is None
 
