@@ -70,22 +70,31 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
     return status
 
 
+_SHOWN = {int: "INTEGER", list[int]: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT", list[str]: "TEXT"}
+_READERS: dict[Any, Any] = {int: whole, float: number, Path: path}
+
+
 def _command(program: typer.Typer) -> Any:
-    """The command of a program, in which every number is read by `whole` or `number` and every path by `path`."""
+    """The command of a program, in which every number is read by `whole` or `number` and every path by `path`, and no
+    help names a type of Python."""
     command: Any = typer.main.get_command(program)
     for each in (command, *getattr(command, "commands", {}).values()):
         for parameter in each.params:
-            described = getattr(parameter, "type_descriptor", None)
-            if described is not None and described.annotation is int:
-                described.parameter_info.parser = whole
-                parameter.metavar = "INTEGER"
-            elif described is not None and described.annotation is float:
-                described.parameter_info.parser = number
-                parameter.metavar = "FLOAT"
-            elif described is not None and described.annotation is Path:
-                described.parameter_info.parser = path
-                parameter.metavar = "PATH"
+            kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+            if kind in _READERS:
+                parameter.type_descriptor.parameter_info.parser = _READERS[kind]
+            if parameter.param_type_name == "argument":
+                parameter.metavar = parameter.metavar or parameter.name.upper()
+                parameter.display_type_rich = _nothing
+            elif kind in _SHOWN:
+                parameter.metavar = parameter.metavar or _SHOWN[kind]
     return command
+
+
+def _nothing(ctx: Any) -> str:
+    """The type that is shown beside the name of an argument."""
+    del ctx
+    return ""
 
 
 def _check_pairs(arguments: Sequence[str]) -> None:

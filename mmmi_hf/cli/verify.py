@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="Dataset folder; it may be read-only.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Dataset folder; it may be read-only.")],
     config: Annotated[
         list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
     ] = None,

@@ -6,6 +6,7 @@ import shutil
 import pytest
 
 from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme, recipes
+from mmmi_hf.common.cards import write_or_check
 from mmmi_hf.dataset.releases.registry import get_family, list_families
 from tests.support import ROOT
 
@@ -47,17 +48,19 @@ def test_the_readme_has_a_row_for_every_family(repository, capsys):
         family = get_family(name)
         row = rf"\n\| `{name}` \| {len(family.configurations)} \| (yes)? \| {re.escape(family.summary)} \|\n"
         assert bool(re.search(row, text)) is not (name.endswith("-cifar10") and name[:-8] in list_families())
+    *_, card = all_cards(repository)
     (repository / "README.md").write_text(text.replace("the null: every", "the null: not every"))
-    assert main(["--check"]) == 1
+    assert write_or_check([card], check=True) == 1
     assert "+| `independent` | 1 | yes | the null: every information is zero |" in capsys.readouterr().out
     (repository / "README.md").write_text(text.replace(BEGIN, ""))
-    assert main(["--check"]) == 2
+    assert write_or_check([card], check=True) == 2
     assert "must have the lines" in capsys.readouterr().err
 
 
 def test_a_new_repository_gets_everything(repository):
     assert main([]) == 0
-    assert main([]) == 0
+    *_, card = all_cards(repository)
+    assert card.stale_lines() == []
     written = {path.relative_to(repository).as_posix() for path in repository.rglob("*") if path.is_file()}
     for name in list_families():
         assert {f"model_cards/{name}/README.md", f"builder_scripts/{name.replace('-', '_')}.py"} <= written

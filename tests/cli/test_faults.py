@@ -2,12 +2,15 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from mmmi_hf.cli import app
 from mmmi_hf.cli.extension import NAME
 from tests.support import generate
 
@@ -200,6 +203,16 @@ def test_what_is_printed_fits_the_terminal(run, words, monkeypatch, tmp_path):
     code, out, _ = run(*words)
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", sorted(each.name for each in get_command(app).commands.values()))
+def test_help_is_for_people(run, command, monkeypatch):
+    """It fits a terminal, its arguments are words of its text, and no type is one of Python's."""
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert not re.search(r"<(str|int|float|bool|Path|list)\b|\{[a-z]+\}", out)
 
 
 def test_what_generate_and_verify_print_fits_the_terminal(run, story, tmp_path, monkeypatch):

@@ -260,7 +260,7 @@ def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[s
 
 def why_without(model: CausalModel, blocks: tuple[str, ...]) -> str:
     """Why a quantity can have no floor, whatever is counted; empty where it can."""
-    if TARGET not in blocks and not model.with_target(None).law.is_gaussian:
+    if TARGET not in blocks and not model.with_target(None).law.whole.is_gaussian:
         return "floors of pairs are known of modalities that are jointly Gaussian"
     try:
         if TARGET in blocks:

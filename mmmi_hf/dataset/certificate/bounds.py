@@ -105,8 +105,14 @@ def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarra
     return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
 
 
-def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
-    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others."""
+def error_summary(errors: np.ndarray, *, replayed: bool, clipped: float | None = None) -> RoundTrip:
+    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others.
+
+    Args:
+        errors: (n,), NaN where an inverse failed.
+        replayed: whether they are errors of known latents.
+        clipped: of a view, the share of the values that it cut.
+    """
     known = errors[np.isfinite(errors)]
     stated = replayed and len(known) > 0
     return RoundTrip(
@@ -114,6 +120,7 @@ def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
         max=float(known.max()) if stated else None,
         failed=len(errors) - len(known),
         rows=len(errors),
+        clipped=clipped,
     )
 
 

@@ -92,6 +92,8 @@ def _listing_problems(config: str, manifest: Manifest) -> list[str]:
 def _row_problems(manifest: Manifest) -> list[str]:
     """Whether the rows that files are said to hold follow on each other, split by split; format 1 does not say."""
     stated = {entry.path: entry.rows for entry in manifest.files}
+    if len({entry.rows is None for entry in manifest.data}) > 1:
+        return ["the manifest says which rows some data files hold, and of others not"]
     problems, start = [], 0
     for split in (each for each in SPLITS if each in manifest.splits):
         entry, after = manifest.splits[split], start + manifest.splits[split].rows

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import as_completed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmmi_hf.flow.threads import network_threads
 
 if TYPE_CHECKING:
+    from mmmi_hf.dataset.format.views import View
     from mmmi_hf.flow.bijection import Bijection
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -70,24 +71,34 @@ def recover(
     return found
 
 
-def transformed(name: str, transform: Transform, values: np.ndarray, *, image: bool) -> np.ndarray:
-    """What a transform leaves of stored values, in the shape that the inverse takes.
+def invertible(name: str, given: Any, values: np.ndarray, *, image: bool, view: View | None) -> np.ndarray:
+    """What a transform made of stored values, in the shape and the range that the inverse takes.
 
-    Images of another height or width are brought back to the stored one by bilinear interpolation: like the inverse
-    itself, a fixed function of what the transform left, so that bounds hold.
+    Images of 8 bits become the values that the view shows so; those of another height or width are brought back to the
+    stored one by bilinear interpolation. Both are fixed functions of what the transform left, like the inverse itself,
+    so that bounds hold.
+
+    Args:
+        name: the modality.
+        given: what the transform returned.
+        values: (n, *shape), what it was given.
+        image: whether the modality's outputs are images.
+        view: its view; None where it has none.
 
     Raises:
-        ValueError: what it gives has no such form; the message says what has.
+        ValueError: what was given has no such form; the message says what has.
     """
     import torch
 
-    given = np.asarray(transform(values.copy()))
-    if given.shape[:1] != values.shape[:1] or given.dtype.kind not in "fiub":
+    left = np.asarray(given)
+    if left.shape[:1] != values.shape[:1] or left.dtype.kind not in "fiub":
         raise ValueError(
             f"the transform of {name} must give {len(values)} rows of real numbers, as many as it was given, and gave "
-            f"{given.dtype} of shape {given.shape}"
+            f"{left.dtype} of shape {left.shape}"
         )
-    left = given.astype(np.float32)
+    if left.dtype == np.uint8 and view is not None:
+        left = view.stored.values(left, view)
+    left = left.astype(np.float32)
     if image and left.ndim == values.ndim and left.shape[1] == values.shape[1] and left.size:
         size = values.shape[2:]
         if left.shape[2:] != size:
@@ -96,6 +107,7 @@ def transformed(name: str, transform: Transform, values: np.ndarray, *, image: b
         height = ", of any height and width" if image else ""
         raise ValueError(
             f"the transform of {name} gave the shape {left.shape[1:]}, and the inverse takes {values.shape[1:]}"
-            f"{height}: no bound is known for other features; let the transform end where the inverse can begin"
+            f"{height}: no bound is known for other features; let the transform of an encoder end with a decoder, "
+            "made from other data, that gives the modality's shape"
         )
     return left

@@ -43,7 +43,7 @@ from mmmi_hf.dataset.certificate.floors import (
     rests_on_replays,
 )
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
-from mmmi_hf.dataset.certificate.inversion import Transform, recover, transformed
+from mmmi_hf.dataset.certificate.inversion import Transform, invertible, recover
 from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
@@ -263,7 +263,8 @@ class Measurement:
                 here = ~stored.missing[name][which]
                 wanted = None if true is None else true.z[name][which][here]
                 errors = relative_errors(latents[here], wanted)
-                round_trip[name][kind] = error_summary(errors, replayed=true is not None)
+                clipped = stored.clipped(name, self.manifest.views[name].half_range) if kind == "view" else None
+                round_trip[name][kind] = error_summary(errors, replayed=true is not None, clipped=clipped)
                 if kind in TOLERANCE:
                     reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which[here]])
         tests = []
@@ -347,10 +348,17 @@ class Measurement:
         """Modality → its values after the transform; before anything is inverted, as it may be refused."""
         if self.transforms and len(stored.rows) < FEWEST_ROWS:
             raise ConfigurationError(f"bounds take at least {FEWEST_ROWS} rows, got {len(stored.rows)}")
+        given = {name: change(stored.values[name].copy()) for name, change in self.transforms.items()}
         try:
             return {
-                name: transformed(name, change, stored.values[name], image=bijections[name].view.kind == "image")
-                for name, change in self.transforms.items()
+                name: invertible(
+                    name,
+                    left,
+                    stored.values[name],
+                    image=bijections[name].view.kind == "image",
+                    view=self.manifest.views.get(name),
+                )
+                for name, left in given.items()
             }
         except ValueError as error:
             raise ConfigurationError(str(error)) from error

@@ -27,6 +27,10 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 RELATIVE = 1e-9
 LATENTS_RELATIVE = 1e-6
 SMALLEST_FOR_DUPLICATES = 8
+SIZE_IN_MEMORY = 0.05, 16
+"""How far the stated bytes of a split may be from those of its rows as they are read: a share of them, and bytes for
+each column of each part of a table. Arrow may or may not keep a bit for each value that says that it is there, and
+offsets begin anew in every part."""
 
 
 @dataclass
@@ -52,6 +56,11 @@ class StoredRows:
     views: dict[str, np.ndarray] = field(default_factory=dict)
     latents: dict[str, np.ndarray] = field(default_factory=dict)
     missing: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def clipped(self, name: str, half_range: float) -> float:
+        """The share of the values of a modality that lie beyond ±half_range, where a view cuts them; 0 without rows."""
+        there = self.values[name][~self.missing[name]]
+        return float(np.mean(np.abs(there) > half_range)) if there.size else 0.0
 
 
 def sample_seed(manifest: Manifest, chosen: int | None) -> int:
@@ -107,14 +116,22 @@ def read_rows(
         position = rows.start
         paths = [folder.path / path for path in manifest.splits[split].files]
         try:
+            size = columns = 0
             for batch in batches(paths):
                 if position + len(batch) > rows.stop:
                     raise StoredDataError(f"has more than {len(rows)} rows")
                 reader.take(batch, position)
                 position += len(batch)
+                size += batch.nbytes
+                columns += batch.num_columns
                 tick(len(batch))
             if position != rows.stop:
                 raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
+            share, each = SIZE_IN_MEMORY
+            if abs(manifest.splits[split].bytes - size) > share * size + each * columns:
+                raise StoredDataError(
+                    f"has {size:,} bytes in memory, the manifest states {manifest.splits[split].bytes:,}"
+                )
         except StoredDataError as error:
             reader.found.problems.append(f"split {split}: {error}")
             return reader.found

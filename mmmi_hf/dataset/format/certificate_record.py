@@ -134,12 +134,20 @@ class RoundTrip(Record):
     """Errors of recovered latents: median and largest over the rows that could be inverted, and how many could not.
 
     Without the seed there is nothing to compare with, and the first two are None.
+
+    Attributes:
+        median, max: of ‖ẑ - z‖ / ‖z‖.
+        failed: rows that could not be inverted.
+        rows: how many were tried.
+        clipped: of a view, the share of the values of these rows that lie beyond its range and are cut; format 2 did
+            not say it.
     """
 
     median: Amount | None = None
     max: Amount | None = None
     failed: Count
     rows: Count
+    clipped: Share | None = None
 
 
 class StepCertificate(Record):

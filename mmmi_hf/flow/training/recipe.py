@@ -11,7 +11,7 @@ the images by (seed, epoch), so that a run that was killed continues with exactl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -35,22 +35,37 @@ Precision = Literal["no", "bf16", "fp16"]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+@settings
 class Schedule:
-    """A recipe of a run; what becomes of the learning rate and the moving average in its course, and when it is stored.
+    """What recipes of all kinds have: the optimizer, its course, how it is computed, and when what is stored.
 
     The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to `final_learning_rate`; the
     moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay). Every `pipeline_every` steps
     the pipeline of the average so far is stored (0: only at the end), so that a run that cannot be continued leaves
-    something.
+    something. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its
+    weights are the first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function
+    of (seed, step).
     """
 
     kind: ClassVar[SettingsKind]
-    steps: int
-    warmup_steps: int
-    learning_rate: float
-    final_learning_rate: float
-    ema_start: float
-    ema_end: float
+    _: KW_ONLY
+    steps: Positive = 7000
+    batch_size: Positive = 128
+    learning_rate: Amount = 1e-3
+    final_learning_rate: Amount = 2e-5
+    warmup_steps: Count = 50
+    weight_decay: Amount = 0.01
+    max_gradient_norm: Amount = 1.0
+    ema_start: Decay = 0.998
+    ema_end: Decay = 0.9995
+    mixed_precision: Precision = "bf16"
+    compile: bool = False
+    channels_last: bool = False
+    seed: Count = 0
+    initial_pipeline: str | None = None
+    checkpoint_every: Positive = 250
+    sample_every: Positive = 500
+    pipeline_every: Count = 0
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
@@ -80,9 +95,7 @@ class TrainingRecipe(Schedule):
 
     The image columns and sizes are those of `load_images`; the network is diffusers' UNet2DModel behind a
     pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
-    pipeline. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights
-    are the first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of
-    (seed, step).
+    pipeline. The rest is that of every `Schedule`.
     """
 
     kind = "training"
@@ -105,23 +118,6 @@ class TrainingRecipe(Schedule):
     patch_size: Positive = 2
     sigma_min: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.02
     timestep_scale: float = 10.0
-    steps: Positive = 7000
-    batch_size: Positive = 128
-    learning_rate: Amount = 1e-3
-    final_learning_rate: Amount = 2e-5
-    warmup_steps: Count = 50
-    weight_decay: Amount = 0.01
-    max_gradient_norm: Amount = 1.0
-    ema_start: Decay = 0.998
-    ema_end: Decay = 0.9995
-    mixed_precision: Precision = "bf16"
-    compile: bool = False
-    channels_last: bool = False
-    seed: Count = 0
-    initial_pipeline: str | None = None
-    checkpoint_every: Positive = 250
-    sample_every: Positive = 500
-    pipeline_every: Count = 0
 
     def __post_init__(self) -> None:
         factor = self.patch_size * 2 ** (len(self.block_out_channels) - 1)

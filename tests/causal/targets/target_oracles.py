@@ -216,3 +216,36 @@ def information_of_category(means: np.ndarray, probabilities: np.ndarray, chance
         inside = np.where(posterior > 0.0, np.log(np.where(posterior > 0.0, posterior, 1.0) / prior), 0.0)
         total.append(chance * float(weight.ravel() @ (inside @ chances[place])))
     return math.fsum(total)
+
+
+def information_of_table(levels: list[float], chances: np.ndarray) -> float:
+    """I of a label of two or three signs by a product of rules; chances (2, …, labels), each cause in a modality."""
+    mass, posterior = np.ones(1), chances[None]
+    for level in levels:
+        scale = math.sqrt(math.expm1(2.0 * level))
+        t, weight = legendre(panels_about(np.zeros(1), 1.0 / scale, 8.5), 5 if len(levels) > 2 else 10)
+        kept = weight > 1e-18
+        signs = np.stack([norm.sf(scale * t[kept]), norm.cdf(scale * t[kept])], axis=1)
+        posterior = np.einsum("mp,np...->nm...", signs, posterior).reshape(-1, *posterior.shape[2:])
+        mass = np.multiply.outer(mass, weight[kept]).ravel()
+    prior = chances.reshape(-1, chances.shape[-1]).mean(axis=0)
+    terms = posterior * np.log(np.where(posterior > 0.0, posterior, 1.0) / prior)
+    return math.fsum(mass * terms.sum(axis=1))
+
+
+def information_of_fold(gaussian: float, frequency: float | None) -> float:
+    """I(T; |u|), or of sin(frequency u), over (T, ε) as it is written: panels about where two branches meet."""
+    rho, sine = math.sqrt(-math.expm1(-2.0 * gaussian)), math.exp(-gaussian)
+    if frequency is None:
+        meets, images = np.zeros(1), [lambda u: u, lambda u: -u]
+    else:
+        turns = np.arange(-2 - int(14 * frequency / 6), 3 + int(14 * frequency / 6))
+        meets = (math.pi / 2 + math.pi * turns) / frequency
+        images = [lambda u, k=k: u + 2 * math.pi * k / frequency for k in turns]
+        images += [lambda u, k=k: (math.pi + 2 * math.pi * k) / frequency - u for k in turns]
+    t, mass = legendre(panels_about(meets / rho, sine / rho, 9.0), 8)
+    e, weight = legendre(np.linspace(-9.0, 9.0, 19), 10)
+    u = rho * t[:, None] + sine * e
+    known = logsumexp([-0.5 * ((image(u) - rho * t[:, None]) / sine) ** 2 for image in images], axis=0) - math.log(sine)
+    unknown = logsumexp([-0.5 * image(u) ** 2 for image in images], axis=0)
+    return float(mass @ (known - unknown) @ weight)

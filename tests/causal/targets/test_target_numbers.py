@@ -108,6 +108,38 @@ def test_parities_of_four(seed):
         assert model.mutual_information(names[:size], "y") == 0.0
 
 
+@pytest.mark.parametrize("seed", seeds(3, 24))
+def test_tables_of_two_and_three(seed):
+    rng = np.random.default_rng([6, seed])
+    count = 2 + seed % 2
+    levels, labels = [nats(rng) for _ in range(count)], int(rng.integers(2, 5))
+    table = [*range(labels), *rng.integers(0, labels, 2**count - labels).tolist()]
+    target = {
+        "boolean": {"causes": list(range(count)), "table": rng.permutation(table).tolist(), "flip": 0.1 * (seed % 3)}
+    }
+    model = separate_causes(levels, target)
+    names = list(model.modalities)
+    chances = model.target.chances.reshape((2,) * count + (-1,))
+    expected = oracles.information_of_table(levels, chances)
+    print(f"{levels}: {model.mutual_information(names, 'y')} beside {expected}")
+    assert abs(model.mutual_information(names, "y") - expected) < (1e-8 if count == 2 else 1e-6)
+
+
+@pytest.mark.parametrize("seed", seeds(3, 24))
+def test_folded_functions(seed):
+    rng = np.random.default_rng([7, seed])
+    level, frequency = nats(rng), float(rng.uniform(0.3, 4.0))
+    for target, turning in (
+        ({"name": "absolute"}, None),
+        ({"name": "square"}, None),
+        ({"name": "sine", "frequency": frequency}, frequency),
+    ):
+        found = Function(**target).seen(Line(level)).information()
+        expected = oracles.information_of_fold(level, turning)
+        print(f"{target}, {level:.4f} nats: {found.value} beside {expected}, stated error {found.error:.1e}")
+        assert abs(found.value - expected) < 1e-8
+
+
 @pytest.mark.parametrize("seed", seeds(4, 30))
 def test_categorical_causes(seed):
     """Categories that hardly differ, that all but tell themselves apart, and labels that are wrong."""

@@ -188,20 +188,26 @@ def test_bounds_of_the_rows_that_could_be_inverted():
     drawn = model.sample_rows(range(80), seed=3)
     plan = Plan.of(model, 2, 0.999)
     recovered = {name: values.copy() for name, values in drawn.z.items()}
-    assert bounds_without_failures(model, recovered, drawn.y, "whiten", plan, drawn) == {}
+    missing = {name: np.zeros(80, dtype=bool) for name in recovered}
+    assert bounds_without_failures(model, recovered, drawn.y, "whiten", plan, drawn, missing) == {}
     recovered["x1"][:10] = np.nan
     for true in (None, drawn):
-        found = bounds_without_failures(model, recovered, drawn.y, "whiten", plan, true)
+        found = bounds_without_failures(model, recovered, drawn.y, "whiten", plan, true, missing)
         known = true and model.sample_rows(range(10, 80), seed=3)
         rest = {name: values[10:] for name, values in drawn.z.items()}
-        wanted = lower_bounds(model, rest, drawn.y[10:], "whiten", plan, known)
+        wanted = lower_bounds(
+            model, rest, drawn.y[10:], "whiten", plan, known, {name: each[10:] for name, each in missing.items()}
+        )
         wanted.pop("I(x2;y)")
         assert found == {quantity: bounds["bound"] for quantity, bounds in wanted.items()}
-        assert found["I(x1;y)"] > lower_bounds(model, recovered, drawn.y, "whiten", plan, true)["I(x1;y)"]["bound"]
+        assert (
+            found["I(x1;y)"]
+            > lower_bounds(model, recovered, drawn.y, "whiten", plan, true, missing)["I(x1;y)"]["bound"]
+        )
     recovered["x1"][:60], recovered["x2"][5, 0, 2, 2] = np.nan, np.inf
-    assert set(bounds_without_failures(model, recovered, drawn.y, "whiten", plan, drawn)) == {"I(x2;y)"}
+    assert set(bounds_without_failures(model, recovered, drawn.y, "whiten", plan, drawn, missing)) == {"I(x2;y)"}
     del recovered["x2"]
-    assert bounds_without_failures(model, recovered, drawn.y, "whiten", plan, drawn) == {}
+    assert bounds_without_failures(model, recovered, drawn.y, "whiten", plan, drawn, missing) == {}
 
 
 def test_a_bound_that_is_cut_at_the_analytic_value_of_another_machine(place):

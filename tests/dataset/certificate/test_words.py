@@ -4,6 +4,7 @@ are malformed. No sentence names a class of Python."""
 import json
 import re
 
+import numpy as np
 import pytest
 
 from mmmi_hf.causal import CausalModel
@@ -11,6 +12,7 @@ from mmmi_hf.causal.statistics.shares import why_without
 from mmmi_hf.cli.verify import print_certificate
 from mmmi_hf.dataset.certificate.bounds import Plan, without_floor
 from mmmi_hf.dataset.certificate.floors import floor_values, level_counts
+from mmmi_hf.dataset.certificate.sampled_rows import read_rows
 from mmmi_hf.dataset.certificate.standing import certificate_sample
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.certificate_record import FloorEvidence, bound_certificate
@@ -24,6 +26,7 @@ WITHOUT = {
     "gaussian": ({}, set()),
     "classes": ({"target": {"classes": {"quantiles": 3}}}, set()),
     "square": ({"target": {"function": {"name": "square"}}}, {"I(x1;y)", "I(x2;y)", "I(x1,x2;y)"}),
+    "missing": ({"missing": {"x1": 0.2}}, set()),
     "student": ({"common_scale": {"dof": 3}}, {"I(x1;y)", "I(x2;y)", "I(x1,x2;y)", "I(x1;x2)"}),
 }
 """Models, and the quantities of which no floor is known."""
@@ -167,3 +170,15 @@ def test_malformed_folders_are_told_of_in_sentences(place, wound):
     assert not re.search(
         r"\b[A-Z][a-zA-Z]*(Error|Exception|Invalid)\b|NoneType|object (is|has)|\bint\b|subscript", said
     )
+
+
+def test_what_a_view_cuts_is_counted_and_said(tmp_path):
+    """Values beyond its range are counted in the sampled rows; those of a narrow view leave nothing."""
+    config = config_of("gaussian")
+    place = DatasetFolder(generate(config, tmp_path / "out").folder)
+    record = bound_certificate(place, "gaussian")
+    half_range = place.known_manifest("gaussian").views["x1"].half_range
+    values = read_rows(place, config, place.known_manifest("gaussian"), record.sample.rows, replay=False).values["x1"]
+    assert record.round_trip["x1"]["view"].clipped == np.mean(np.abs(values) > half_range)
+    assert record.round_trip["x1"]["float32"].clipped is None
+    assert "views cut" not in place.card.read_text()

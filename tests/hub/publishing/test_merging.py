@@ -139,6 +139,16 @@ def test_certificate_line():
         "no floor of I(x1;x2), I(x1;x3), I(x1;x4) and 3 others: why",
         "no floor of I(x2;y): why not",
     ]
+    cut = {
+        "x1": {"view": two.model_copy(update={"clipped": 0.36})},
+        "x2": {"view": two.model_copy(update={"clipped": 0.0})},
+    }
+    assert "views cut 36 % of the values of x1, which lie beyond their range" in certificate_line(
+        certificate.model_copy(update={"round_trip": cut}), {}
+    )
+    cut["x2"]["view"] = two.model_copy(update={"clipped": 0.3})
+    (sentence,) = bound_sentences(certificate.model_copy(update={"round_trip": cut}), {})[1:-1]
+    assert sentence.startswith("views cut 30 to 36 % of the values of x1, x2,")
     none = floored.model_copy(update={"bounds": {"I(x2;y)": QuantityBounds(analytic=1.0)}})
     assert not bound_sentences(none, {"I(x2;y)": "why not"})[0].startswith("a floor holds")
 
