@@ -9,7 +9,7 @@ import pytest
 
 from tests.fuzz.fuzz import KINDS, TooSlowError, fuzz
 
-COUNTS = {"dataset": 4, "forgery": 4, "vanishing": 3, "pipeline": 20, "command": 40}
+COUNTS = {"story": 15, "dataset": 4, "forgery": 4, "vanishing": 3, "pipeline": 20, "command": 40}
 
 
 @pytest.fixture(autouse=True)
