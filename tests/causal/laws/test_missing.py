@@ -209,6 +209,12 @@ def test_what_is_not_known_of_rows_that_lack_something_is_refused():
     model = MODELS["number"]
     for ask, error, says in (
         (lambda: model.canonical_correlations("x1", "y"), NotExactError, "rows lack modalities"),
+        (lambda: model.partial_information_decomposition("x1", "x2"), NotExactError, "tell of y, and rows lack modal"),
+        (
+            lambda: MODELS["category"].partial_information_decomposition("x1", "x2"),
+            NotExactError,
+            "tell of y, and y is not Gaussian",
+        ),
         (lambda: model.law.moments, NotExactError, "no moments"),
         (lambda: model.of_shared_causes("x1", "x2"), InvalidQueryError, "rows that lack nothing"),
         (lambda: model.law.read([], {}), InvalidModelError, "its field is missing"),
