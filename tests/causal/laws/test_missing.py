@@ -208,7 +208,15 @@ def test_absences_that_are_wrong(missing, says):
 def test_what_is_not_known_of_rows_that_lack_something_is_refused():
     model = MODELS["number"]
     for ask, error, says in (
-        (lambda: model.canonical_correlations("x1", "y"), NotExactError, "rows lack modalities"),
+        (lambda: model.canonical_correlations("x1", "y"), NotExactError, r"^I\(x1;y\) has no .*rows lack modalities"),
+        (
+            lambda: model.canonical_correlations(BOTH, "y"),
+            NotExactError,
+            r"^I\(x1,x2;y\) has no canonical",
+        ),
+        (lambda: REGIMES.canonical_correlations("x1", "y", "x2"), NotExactError, r"I\(x1;y\|x2\) has no canonical"),
+        (lambda: REGIMES.canonical_correlations("x1", "x2"), NotExactError, r"^I\(x1;x2\) has no canonical"),
+        (lambda: WHOLE["heavy"].canonical_correlations("x1", "x2"), NotExactError, r"^I\(x1;x2\) has no canonical"),
         (lambda: model.partial_information_decomposition("x1", "x2"), NotExactError, "tell of y, and rows lack modal"),
         (
             lambda: MODELS["category"].partial_information_decomposition("x1", "x2"),
