@@ -122,9 +122,7 @@ class CausalModel:
             InvalidModelError: a ν or a number of directions that cannot be, or modalities that share a vector source.
             NotExactError: a model that is not made of causes and templates, or has a target already.
         """
-        if not isinstance(self._law, StructuredLaw):
-            raise NotExactError(f"a {self._law.kind} model has no common scale; take one of eta, weights and mixing")
-        return self.of_law(StudentLaw(self._law, dof, dimensions))
+        return self._remade("common scale", lambda law: StudentLaw(law, dof, dimensions))
 
     def with_shift(self, cause: int, scale: float) -> CausalModel:
         """The model under do(ũ_k ~ N(0, scale²)), with latents standardised by the law without the intervention.
@@ -135,9 +133,7 @@ class CausalModel:
             InvalidModelError: no such cause or no scale.
             NotExactError: a model that is not made of causes and templates, or has a target already.
         """
-        if not isinstance(self._law, StructuredLaw):
-            raise NotExactError(f"a {self._law.kind} model has no cause to shift; take one of eta, weights and mixing")
-        return self.of_law(ShiftedLaw(self._law, cause, scale))
+        return self._remade("cause to shift", lambda law: ShiftedLaw(law, cause, scale))
 
     def with_missing(self, missing: Mapping[str, float] | None) -> CausalModel:
         """The same rows, some without some modalities, flagged; `missing`: modality → probability, None for whole rows.
@@ -278,8 +274,9 @@ class CausalModel:
         """
         query = self._query(a, b, TARGET)
         if not self._law.decomposes and all(self._between(side, (TARGET,), ()) for side in (query.first, query.second)):
+            why = "rows lack modalities" if self._law.missing and self._law.whole.decomposes else "y is not Gaussian"
             raise NotExactError(
-                f"{', '.join(query.first)} and {', '.join(query.second)} both tell of y, which is not Gaussian: no "
+                f"{', '.join(query.first)} and {', '.join(query.second)} both tell of y, and {why}: no "
                 "decomposition of what they tell is exact; ask for I(a;y), I(b;y), I(a,b;y) and II(a;b;y)"
             )
         return information.partial_information(self._between, query.first, query.second, query.given)
@@ -302,11 +299,8 @@ class CausalModel:
         shape = self._law.shapes[a]
         if b == TARGET:
             return self._law.map_of_target(a, kind).reshape(shape)
-        if self._law.shapes[b] != shape:
-            raise InvalidQueryError(
-                f"b is {b!r} of shape {self._law.shapes[b]}, but {a} has {shape}; coordinates are compared one by one: "
-                "give modalities of one shape"
-            )
+        if (other := self._law.shapes[b]) != shape:
+            raise InvalidQueryError(f"b is {b!r} of shape {other}, but {a} has {shape}: give modalities of one shape")
         return self._law.map_of_pair(a, b, kind).reshape(shape)
 
     def sample(self, n: int, *, seed: int, start: int = 0, standardize: str = "whiten") -> Latents:
@@ -430,6 +424,13 @@ class CausalModel:
         shapes = ", ".join(f"{name} {shape}" for name, shape in list(self._law.shapes.items())[:4])
         more = ", …" if len(self._law.shapes) > 4 else ""
         return f"CausalModel({shapes}{more}; digest {self.digest[:12]})"
+
+    def _remade(self, what: str, remake: Callable[[StructuredLaw], Law]) -> CausalModel:
+        """The model with another law of whole rows, and the same absences."""
+        whole = self._law.whole
+        if not isinstance(whole, StructuredLaw):
+            raise NotExactError(f"a {whole.kind} model has no {what}; take one of eta, weights and mixing")
+        return self.of_law(remake(whole)).with_missing(self._law.missing or None)
 
     @property
     def _base(self) -> Law:

@@ -26,6 +26,11 @@ class Query:
     second: tuple[str, ...]
     given: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """As quantities are named, such as I(x1;y|x2)."""
+        first, second, given = (",".join(names) for names in (self.first, self.second, self.given))
+        return f"I({first};{second}|{given})" if given else f"I({first};{second})"
+
     @property
     def names(self) -> tuple[str, ...]:
         """All blocks of the query."""

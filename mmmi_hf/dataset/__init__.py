@@ -19,6 +19,11 @@ rows for 1 % of y in every pixel of a null.
 The tests cannot see images that were shuffled among themselves in a null, rows of another seed, rounding and noise far
 below the declared spread, or y along a secret direction of many more pixels than rows: the analytic upper bounds need
 the seed.
+
+Where rows lack modalities, which rows lack what is tested, and all that is there: the sampled rows of each pattern
+together, and every modality on all rows that have it. Not tested is a y that is neither Gaussian nor a class in rows
+that lack everything; and of modalities that only one sampled row has together, just that they are not less likely
+together than apart.
 """
 
 from __future__ import annotations

@@ -45,12 +45,14 @@ def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float
     """Wall and processor seconds per image, and the round trip of a few images by the ordinary float32 network."""
     config = get_configuration(name)
     bijections, labels = load_bijections(config, device=start().device(), **computing), class_labels(config)
-    prepared = prepare(config, range(rows))
+    prepared, missing = prepare(config, range(rows)), config.model.law.missing
     batches = list(prepared.micro_batches())
     for one, batch in batches[:1]:
-        images_of(bijections[one], labels[one], prepared.latents[one][batch])
+        images_of(bijections[one], labels[one], prepared.latents[one][batch], one in missing)
     wall, processor = time.perf_counter(), time.process_time()
-    images = [images_of(bijections[one], labels[one], prepared.latents[one][batch]) for one, batch in batches]
+    images = [
+        images_of(bijections[one], labels[one], prepared.latents[one][batch], one in missing) for one, batch in batches
+    ]
     wall, processor = time.perf_counter() - wall, time.process_time() - processor
     (one, batch), few = batches[0], 4
     plain = load_bijections(config, device=start().device())[one]

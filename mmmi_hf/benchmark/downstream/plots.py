@@ -23,15 +23,14 @@ Record = dict[str, Any]
 
 @style.look
 def regression_figure(summary: Sequence[Record], title: str) -> Figure:
-    """RMSE / σ_y against I(inputs; y) with its floor e^{−I}, and error histograms of the lowest and highest level,
+    """RMSE / σ_y against I(inputs; y) with its floor, and error histograms of the lowest and highest level,
     both of the first inputs."""
     figure = style.new_figure(9.4, 3.8)
     figure.suptitle(title)
     left, right = figure.add_subplot(1, 2, 1), figure.add_subplot(1, 2, 2)
     known = [row for row in summary if not row["null"]]
-    top = 1.05 * max([row["information"] for row in known] + [0.5])
-    line = np.linspace(0.0, top, 200)
-    left.plot(line, np.exp(-line), color=style.GREY, lw=1, label="floor, e^(−I)")
+    ordered = sorted({(row["information"], row["floor"] / row["sigma"]) for row in known})
+    left.plot(*zip(*ordered, strict=True), "_-", color=style.GREY, lw=1, label="floor")
     for k, inputs in enumerate(dict.fromkeys(row["inputs"] for row in known)):
         mine = sorted((row for row in known if row["inputs"] == inputs), key=lambda row: float(row["information"]))
         left.errorbar(
@@ -76,7 +75,7 @@ def regression_figure(summary: Sequence[Record], title: str) -> Figure:
 
 @style.look
 def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
-    """R² of the probe against I(x1; x2) and against I(x1; y), with the ceiling 1 − e^{−2I(x1;y)}."""
+    """R² of the probe against I(x1; x2) and against I(x1; y), with its ceiling."""
     figure = style.new_figure(9.4, 3.8)
     figure.suptitle(title)
     known = [row for row in summary if not row["null"]]
@@ -85,7 +84,7 @@ def ssl_figure(summary: Sequence[Record], title: str) -> Figure:
     for index, (name, label) in enumerate((("shared", "I(x1; x2) (nats)"), ("information", "I(x1; y) (nats)"))):
         axes = figure.add_subplot(1, 2, index + 1)
         ordered = sorted({(row[name], row["ceiling"]) for row in known})
-        axes.plot(*zip(*ordered, strict=True), "_-", color=style.GREY, lw=1, label="ceiling, 1 − e^(−2 I(x1; y))")
+        axes.plot(*zip(*ordered, strict=True), "_-", color=style.GREY, lw=1, label="ceiling")
         for method in dict.fromkeys(row["method"] for row in known):
             mine = sorted((row for row in known if row["method"] == method), key=lambda row: float(row[name]))
             axes.errorbar(

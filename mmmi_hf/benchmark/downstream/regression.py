@@ -1,7 +1,9 @@
 """Regression of the target: how well a network predicts y from one modality or several, against what is possible.
 
-Owns the task, its records and its floor. A predictor of y from x has a mean squared error of at least
-Var(y | x) = σ_y² e^{−2I(x;y)}, y being normal, so that its RMSE is at least σ_y e^{−I(x;y)} (paper, Figs. 4 and 7).
+Owns the task, its records and its floor. A predictor of y from x has a mean squared error of at least E Var(y | x) =
+σ_y² (1 − c) with c the ceiling of R², so that its RMSE is at least σ_y √(1 − c). Where y and x are jointly normal and
+no row lacks a modality c = 1 − e^{−2I(x;y)}, and the floor is σ_y e^{−I(x;y)} (paper, Figs. 4 and 7); elsewhere the
+information alone does not tell it.
 """
 
 from __future__ import annotations
@@ -109,16 +111,23 @@ def run_task(source: Source, task: Task) -> dict[str, Any]:
 
 
 def limits(source: Source, task: Task) -> dict[str, float]:
-    """What is possible: I(inputs; y) in nats and σ_y by the causal model, the floor σ_y e^{−I} of the RMSE and the
-    ceiling 1 − e^{−2I} of R²; of a null, whose I is 0, σ_y and 0."""
+    """What is possible by the causal model.
+
+    Returns:
+        information: I(inputs; y) in nats. sigma: σ_y. ceiling: the R² of E[y | inputs], `r2_ceiling`, over rows as they
+        are, with what they lack; 0 of a null. floor: of the RMSE, σ_y √(1 − ceiling).
+
+    Raises:
+        NotExactError: y is a class.
+    """
     model = source.model(task.config)
-    information, sigma = model.mutual_information(list(task.inputs), TARGET), math.sqrt(model.variance_y)
-    carried = 0.0 if task.null else information
+    ceiling = 0.0 if task.null else model.r2_ceiling(list(task.inputs)).value
+    sigma = math.sqrt(model.variance_y)
     return {
-        "information": information,
+        "information": model.mutual_information(list(task.inputs), TARGET),
         "sigma": sigma,
-        "floor": sigma * math.exp(-carried),
-        "ceiling": -math.expm1(-2.0 * carried),
+        "floor": sigma * math.sqrt(max(0.0, 1.0 - ceiling)),
+        "ceiling": ceiling,
     }
 
 

@@ -7,7 +7,7 @@ masked: every modality is hidden in turn, and its latent content is predicted fr
 squared error on its standardised coordinates.
 
 What an encoder keeps about y is judged by a ridge regression of y on the frozen embedding of x1: its R² on test rows
-is at most 1 − e^{−2I(x1;y)}, y being normal.
+is at most that of E[y | x1], which the causal model knows.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl", "classification")
-_FORMATS = {"regression": 3, "ssl": 2, "classification": 1}  # of the records of finished cells
+_FORMATS = {"regression": 4, "ssl": 3, "classification": 1}  # of the records of finished cells
 _ERRORS = 3.0
 _OF_NUMBERS = ("information", "sigma", "floor", "ceiling")
 _LIMITS = {"classification": ("information", "bayes_accuracy", "bayes_log_loss")}
@@ -76,7 +76,8 @@ def downstream_cells(
     once more with y of other rows.
 
     Raises:
-        ValueError: an unknown kind or configuration, too few rows, or a single modality for ssl.
+        ValueError: an unknown kind or configuration, a y that the task is not for, too few rows, or a single modality
+            for ssl.
     """
     if kind not in TASKS:
         raise ValueError(f"task must be one of {', '.join(TASKS)}, got {kind!r}")
@@ -91,6 +92,8 @@ def downstream_cells(
             raise ValueError(f"{config!r} has one modality; self-supervised learning needs two or more")
         if kind == "classification":
             classification_limits(source, Task(config, tuple(modalities), 0, seeds, training))
+        else:
+            limits(source, Task(config, tuple(modalities[:1]), 0, seeds, training))
         if kind == "ssl":
             ways: list[tuple[str, list[str]]] = [(method, modalities) for method in METHODS]
         else:

@@ -152,6 +152,10 @@ class Law(ABC):
     is_standard: bool = True
     missing: Mapping[str, float] = MappingProxyType({})
 
+    def chance_of(self, names: Iterable[str]) -> float:
+        """P(a row has all of these modalities)."""
+        return math.prod(1.0 - self.missing.get(name, 0.0) for name in names)
+
     @property
     def whole(self) -> Law:
         """The same law, of rows that lack no modality."""

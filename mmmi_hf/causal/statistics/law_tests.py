@@ -20,6 +20,8 @@ from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.causal.queries import TARGET
+from mmmi_hf.causal.statistics.absences import absence_test, groups_of, merged
 from mmmi_hf.causal.statistics.dependence import beside_target, between_modalities, crosswise
 from mmmi_hf.causal.statistics.p_values import (
     Test,
@@ -37,6 +39,7 @@ from mmmi_hf.causal.statistics.target_tests import (
     SMALLEST_DEVIATION,
     information_tests,
     likelihood_tests,
+    likelihoods_of_absences,
     target_tests,
 )
 
@@ -51,31 +54,46 @@ def law_tests(
     """Tests of recovered latents against the declared law.
 
     Values that are not finite or beyond POSSIBLE standard deviations have probability 0: that is then the only test.
-    Where rows lack modalities, whole rows are tested by the law of whole rows, and beside them how many lack what.
     A y that a target makes is tested given the latents (`target_tests`), and not among the Gaussian features.
+
+    Where rows lack modalities, which rows lack what is tested, and all tests of latents are made once for every group
+    of `groups_of`, given which rows lack what; a name's smallest p-value is corrected for the groups. Modalities that
+    only one sampled row has together are tested together by `likelihoods_of_absences` alone; y of rows that lack
+    everything is not tested where it is neither Gaussian nor a class.
 
     Args:
         model: the declared model.
-        z: modality → (n, *shape) recovered latents, standardised as `kind` says; n ≥ 2.
+        z: modality → (n, *shape) recovered latents, standardised as `kind` says, NaN in rows that lack it; n ≥ 2.
         y: (n,) the stored target, (n, m) of several numbers.
         kind: the standardisation.
         generator: of the random directions.
     """
     z = {name: np.asarray(z[name], dtype=np.float64) for name in model.modalities}
     latents = Latents(z, np.asarray(y, dtype=np.float64), kind)
-    if model.law.missing:
-        return _of_whole_rows(model, latents, generator)
     impossible = _impossible(model, latents)
     if impossible:
         return impossible
+    if not model.law.missing:
+        return _of_whole_rows(model, latents, generator)
+    whole, found = CausalModel.of_law(model.law.whole), []
+    for group in groups_of(latents.z):
+        held = {name: latents.z[name][group.rows] for name in group.names}
+        tests = _of_whole_rows(whole, Latents(held, latents.y[group.rows], kind), generator)
+        found += [Test(test.name, test.p_value, f"{test.where}; {group.said}") for test in tests]
+    return [absence_test(model.law.missing, latents.z), *merged([*found, *likelihoods_of_absences(model, latents)])]
+
+
+def _of_whole_rows(model: CausalModel, latents: Latents, generator: np.random.Generator) -> list[Test]:
+    """Tests of rows that all have the modalities of `latents`, some or none of those of the model, and y."""
     if not model.law.is_standard:
         own = CausalModel.of_law(model.law.own)
-        natural = {name: model.unstandardize_latents(values, name, kind) for name, values in z.items()}
+        kind = latents.standardize
+        natural = {name: model.unstandardize_latents(values, name, kind) for name, values in latents.z.items()}
         whitened = {name: own.standardize_latents(values, name, "whiten") for name, values in natural.items()}
         model, latents = own, Latents(whitened, latents.y)
     plain = model.with_target(None)
     if not plain.law.is_gaussian:
-        pairs = list(combinations(model.modalities, 2))
+        pairs = list(combinations(latents.z, 2))
         tests = [*likelihood_tests(plain, latents, pairs), *target_tests(model, latents)]
         return [*tests, *_within(plain, latents, None)]
     gaussian = latents.y if model.target is None else None
@@ -83,29 +101,16 @@ def law_tests(
     return [*_of_features(plain, latents, generator, gaussian), *made, *_within(plain, latents, gaussian)]
 
 
-def _of_whole_rows(model: CausalModel, latents: Latents, generator: np.random.Generator) -> list[Test]:
-    """How many rows lack a modality, binomial numbers, and `law_tests` of those that lack none, where there are two."""
-    absent = {name: lacking(latents.z[name]) for name in model.law.missing}
-    p_values = [
-        stats.binomtest(int(rows.sum()), len(rows), model.law.missing[name]).pvalue for name, rows in absent.items()
-    ]
-    tests = [smallest("missing modalities", np.array(p_values), list(absent))]
-    rows = np.flatnonzero(~np.logical_or.reduce(list(absent.values())))
-    if len(rows) < 2:
-        return tests
-    whole = CausalModel.of_law(model.law.whole)
-    z = {name: values[rows] for name, values in latents.z.items()}
-    return [*tests, *law_tests(whole, z, latents.y[rows], latents.standardize, generator)]
-
-
 def _of_features(model: CausalModel, latents: Latents, generator: np.random.Generator, y: Array | None) -> list[Test]:
     """Of linear features of jointly Gaussian modalities, and of the Gaussian y where that is stored."""
-    z, kind, count = latents.z, latents.standardize, len(latents)
-    directions = {name: probing_directions(model, name, kind, generator) for name in model.modalities}
+    z, kind, count = latents.z, latents.standardize, len(latents.y)
+    directions = {name: probing_directions(model, name, kind, generator) for name in z}
     flat = {name: values.reshape(count, -1) for name, values in z.items()}
     known = [] if y is None else [y[:, None]]
-    features = np.concatenate([*known, *(flat[name] @ directions[name].T for name in model.modalities)], axis=1)
-    labels = [f"{name} direction {i}" for name in model.modalities for i in range(len(directions[name]))]
+    if not known and not z:
+        return []
+    features = np.concatenate([*known, *(flat[name] @ directions[name].T for name in z)], axis=1)
+    labels = [f"{name} direction {i}" for name in z for i in range(len(directions[name]))]
     labels = ["y"] * len(known) + labels
     covariance = declared_covariance(model, directions, kind)[1 - len(known) :, 1 - len(known) :]
     scale = np.sqrt(np.diagonal(covariance))
@@ -113,7 +118,7 @@ def _of_features(model: CausalModel, latents: Latents, generator: np.random.Gene
     correlations = covariance / np.multiply.outer(scale, scale) + SMALLEST_DEVIATION**2 * np.eye(len(scale))
     factor = linalg.cholesky(correlations, lower=True)
     normals = linalg.solve_triangular(factor, (features / scale + noise).T, lower=True).T
-    blocks = model.modalities if y is None else model.names
+    blocks = (*z, *([] if y is None else [TARGET]))
     return [*_moments(normals, labels), *information_tests(model, latents, list(combinations(blocks, 2)))]
 
 
@@ -122,7 +127,7 @@ def _within(model: CausalModel, latents: Latents, y: Array | None) -> list[Test]
     z, kind, tests = latents.z, latents.standardize, list[Test]()
     regressions = Regressions(model)
     whole = regressions.whitened(z, kind)
-    loud = {name: regressions.deviations(z[name], name, kind) for name in model.modalities if name not in whole}
+    loud = {name: regressions.deviations(z[name], name, kind) for name in z if name not in whole}
     if whole:
         tests += [*_whitened(whole), *_coordinates(whole, model.shapes)]
         if y is not None:
@@ -151,14 +156,15 @@ def _moments(normals: Array, labels: list[str]) -> list[Test]:
     return [
         smallest("means", means, labels),
         smallest("variances", variances, labels),
-        smallest("covariances", cross, pairs),
+        *([smallest("covariances", cross, pairs)] if pairs else []),
     ]
 
 
 def _impossible(model: CausalModel, latents: Latents) -> list[Test]:
     """One test that fails, where a value has no probability; none of the others could be evaluated then.
 
-    No coordinate's standard deviation exceeds sqrt(d) times the root mean square of all.
+    No coordinate's standard deviation exceeds sqrt(d) times the root mean square of all. NaN throughout is possible of
+    a modality that rows may lack.
     """
     y = latents.y if model.target is None else np.where(np.isfinite(latents.y), 0.0, np.inf)
     scale = math.sqrt(model.variance_y) if model.target is None else 1.0
@@ -166,7 +172,8 @@ def _impossible(model: CausalModel, latents: Latents) -> list[Test]:
     with np.errstate(invalid="ignore", over="ignore"):
         for name, values in latents.z.items():
             relative = model.standardize_latents(values, name, "rms") if latents.standardize == "none" else values
-            sizes[name] = np.abs(relative).reshape(len(y), -1).max(axis=1) / math.sqrt(math.prod(model.shapes[name]))
+            size = np.abs(relative).reshape(len(y), -1).max(axis=1) / math.sqrt(math.prod(model.shapes[name]))
+            sizes[name] = np.where(lacking(values), 0.0, size) if name in model.law.missing else size
     for name, size in sizes.items():
         wrong = ~(size <= POSSIBLE)
         if wrong.any():

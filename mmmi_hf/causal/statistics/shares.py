@@ -274,15 +274,11 @@ def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
     if TARGET in blocks:
         names = _modalities(blocks)
         return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
-    whole, both = CausalModel.of_law(model.law.whole), _chance_of(model, blocks)
+    # a pair tells at least what it tells in the rows that have both
+    whole, both = CausalModel.of_law(model.law.whole), model.law.chance_of(blocks)
     information, correlations = whole.mutual_information(*blocks), whole.canonical_correlations(*blocks)
     found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
     return replace(found, value=both * found.value, share=grade.share)
-
-
-def _chance_of(model: CausalModel, names: tuple[str, ...]) -> float:
-    """P(a row lacks none of these): the pair tells at least that times what it tells in the rows that have both."""
-    return math.prod(1.0 - model.law.missing.get(name, 0.0) for name in names)
 
 
 def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from scipy import optimize
@@ -63,11 +64,33 @@ def likelihood_tests(model: CausalModel, latents: Latents, pairs: Sequence[tuple
     return [smallest("likelihood", np.exp(np.minimum(0.0, sums)), names)] if pairs else []
 
 
+def likelihoods_of_absences(model: CausalModel, latents: Latents) -> list[Test]:
+    """`likelihood_tests` of all rows by the law with absences: two modalities, one and y, and all and y.
+
+    Gaussian blocks that predict each other more closely than SMALLEST_DEVIATION are left out, as `information_tests`
+    leaves them out.
+    """
+    names = model.modalities
+    sets: list[Blocks] = [*names, *([names] if len(names) > 1 else [])]
+    pairs: list[tuple[Blocks, str]] = [*combinations(names, 2), *((blocks, TARGET) for blocks in sets)]
+    whole = CausalModel.of_law(model.law.whole)
+    return likelihood_tests(model, latents, [pair for pair in pairs if not _predicted(whole, *pair)])
+
+
+def _predicted(model: CausalModel, first: Blocks, second: str) -> bool:
+    try:
+        correlations = model.canonical_correlations(first, second)
+    except NotExactError:
+        return False
+    return 1.0 - float(correlations.max(initial=0.0)) ** 2 < SMALLEST_DEVIATION**2
+
+
 def target_tests(model: CausalModel, latents: Latents) -> list[Test]:
-    """Tests of y given the latents of each modality, and of all."""
-    sets: list[Blocks] = [*model.modalities, *([model.modalities] if len(model.modalities) > 1 else [])]
+    """Tests of y given each modality of `latents`, and given all of them; where there are none, of classes alone."""
+    names = tuple(latents.z)
+    sets: list[Blocks] = [*names, *([names] if len(names) > 1 else [])]
     if model.classes is not None:
-        looks = [look for blocks in sets for look in _classes(model, latents, blocks)]
+        looks = [look for blocks in sets or [()] for look in _classes(model, latents, blocks)]
         return [smallest("classes given latents", np.array([p for p, _ in looks]), [where for _, where in looks])]
     try:
         tests = information_tests(model, latents, [(blocks, TARGET) for blocks in sets])
@@ -77,8 +100,10 @@ def target_tests(model: CausalModel, latents: Latents) -> list[Test]:
 
 
 def _classes(model: CausalModel, latents: Latents, blocks: Blocks) -> list[tuple[float, str]]:
-    """p-values, two-sided, of the pointwise information and of how often each class occurs."""
-    logs, found = np.log(np.maximum(model.class_posterior(latents, blocks), _RAREST)), latents.y.astype(np.int64)
+    """p-values, two-sided, of the pointwise information and of how often each class occurs; blocks may be empty."""
+    found = latents.y.astype(np.int64)
+    posterior = model.class_posterior(latents, blocks) if blocks else np.tile(model.class_prior, (len(found), 1))
+    logs = np.log(np.maximum(posterior, _RAREST))
     weights = {"pointwise information": logs - np.log(model.class_prior)}
     weights |= {f"class {k}": np.broadcast_to(row, logs.shape) for k, row in enumerate(np.eye(logs.shape[1]))}
     looks = []
@@ -101,4 +126,4 @@ def _two_sided(logs: Array, weights: Array, excess: float) -> float:
 
 
 def _named(blocks: Blocks) -> str:
-    return blocks if isinstance(blocks, str) else ",".join(blocks)
+    return blocks if isinstance(blocks, str) else ",".join(blocks) or "y"

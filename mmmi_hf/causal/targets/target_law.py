@@ -141,7 +141,7 @@ class TargetLaw(Law):
         """I(z_a[c]; y) of every coordinate, (d,), in nats."""
         gaussian, places = np.unique(self.base.whole.map_of_target(name, kind), return_inverse=True)
         found = np.array([self.target.of_gaussian_information(float(value)) for value in gaussian])[places]
-        return np.asarray((1.0 - self.missing.get(name, 0.0)) * found)
+        return np.asarray(self.chance_of([name]) * found)
 
     def map_of_pair(self, a: str, b: str, kind: str) -> Array:
         """I(z_a[c]; z_b[c]) of every coordinate, (d,), in nats."""

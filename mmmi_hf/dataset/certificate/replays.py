@@ -173,7 +173,8 @@ def replay(
             z = latents.z[name].astype(np.float32)
             batch = np.repeat(z[:1], MICRO_BATCH, axis=0)
             batch[places] = z
-            errors[name] = _errors(images_of(bijection, labels[name], batch)[places], stored[name])
+            images = images_of(bijection, labels[name], batch, name in config.model.law.missing)
+            errors[name] = _errors(images[places], stored[name])
         return errors
 
     on_cpu = all(bijection.device.type == "cpu" for bijection in bijections.values())

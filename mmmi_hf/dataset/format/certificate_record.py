@@ -198,7 +198,8 @@ class CertificateRecord(Record):
         evidence: what the floors follow from; None where there are none.
         round_trip: modality → kind → errors.
         tolerance: kind → the largest error of an honest row.
-        tests: test of the declared law → its p-value, corrected for its own looks.
+        tests: test of the declared law → its p-value, corrected for its own looks, and for the groups of rows that lack
+            the same modalities; what is left untested then is said in `help(mmmi_hf.dataset)`.
         tests_level: family-wise level below which they refuse.
         step_certificates: digest of a pipeline → the evidence that is known of it.
         statements: what nobody checks.

@@ -58,13 +58,13 @@ class Size:
 
 def seconds_per_row(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> float:
     """Seconds that a row takes in this process, measured on one micro-batch for every thread of the networks."""
-    labels = class_labels(config)
+    labels, missing = class_labels(config), config.model.law.missing
     with threadpool_limits(limits=1, user_api="blas"), row_threads(bijections) as (pool, workers):
 
         def made(number: int) -> None:
             prepared = prepare(config, range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH))
             images = [
-                images_of(bijections[name], labels[name], prepared.latents[name][batch])
+                images_of(bijections[name], labels[name], prepared.latents[name][batch], name in missing)
                 for name, batch in prepared.micro_batches()
             ]
             finish(config, bijections, prepared, images)

@@ -185,18 +185,23 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
     return Prepared(rows, columns, {name: latents.z[name].astype(np.float32) for name in model.modalities})
 
 
-def images_of(bijection: Bijection, class_label: int | None, latents: np.ndarray) -> np.ndarray:
-    """One micro-batch through a bijection; zeros in rows that lack the modality, whose latents are NaN.
+def images_of(bijection: Bijection, class_label: int | None, latents: np.ndarray, may_lack: bool = False) -> np.ndarray:
+    """One micro-batch through a bijection.
+
+    Args:
+        may_lack: whether rows may lack the modality: then their latents are NaN throughout, and their images zeros.
 
     Raises:
-        ArithmeticError: images that are not finite.
+        ArithmeticError: latents or images that are not finite.
     """
     import torch
 
     from mmmi_hf.flow import NotFiniteError
 
-    absent = lacking(latents)
+    absent = lacking(latents) if may_lack else np.zeros(len(latents), dtype=bool)
     given = np.where(absent.reshape(-1, *[1] * (latents.ndim - 1)), np.float32(0.0), latents)
+    if not np.isfinite(given).all():
+        raise ArithmeticError("the causal model made latents that are not finite, of a modality that the rows have")
     try:
         images = bijection(torch.from_numpy(given).to(bijection.device), class_label).images
     except NotFiniteError as error:
@@ -261,9 +266,9 @@ def make_rows(
     first = start // MICRO_BATCH * MICRO_BATCH
     prepared = prepare(config, range(first, max(stop, start + 1)))
     with threadpool_limits(limits=1, user_api="blas"), row_threads(used) as (pool, _):
-        labels = class_labels(config)
+        labels, missing = class_labels(config), config.model.law.missing
         images = [
-            pool.submit(images_of, used[name], labels[name], prepared.latents[name][batch])
+            pool.submit(images_of, used[name], labels[name], prepared.latents[name][batch], name in missing)
             for name, batch in prepared.micro_batches()
         ]
         table = finish(config, used, prepared, [image.result() for image in images])

@@ -162,7 +162,7 @@ class Maker:
 
     def _image(self, name: str, latents: np.ndarray) -> np.ndarray:
         begin = time.perf_counter()
-        images = images_of(self.bijections[name], self._labels[name], latents)
+        images = images_of(self.bijections[name], self._labels[name], latents, name in self.config.model.law.missing)
         self._network_seconds.append(time.perf_counter() - begin)
         return images
 

@@ -6,9 +6,10 @@ import math
 import numpy as np
 import pytest
 
+from mmmi_hf import common_cause
 from mmmi_hf.benchmark import Training
 from mmmi_hf.benchmark.downstream.plots import histogram_density, regression_figure, write_downstream_plots
-from mmmi_hf.benchmark.downstream.regression import BINS, Task, judged
+from mmmi_hf.benchmark.downstream.regression import BINS, Task, judged, limits
 from mmmi_hf.benchmark.downstream.ssl import probe, run_ssl
 from mmmi_hf.benchmark.downstream.tasks import (
     downstream_cells,
@@ -121,6 +122,46 @@ def test_the_judge_and_what_is_impossible():
     assert [text.split(":")[1].split()[0] for text in impossible([row])] == ["RMSE", "R²"]
     assert [text.split(":")[1].split()[0] for text in impossible([row | {"null": True}])] == ["R²"]
     assert impossible([row | {"rmse": None}]) == [], "without a result there is nothing to judge"
+
+
+class OfModel:
+    """A source of one causal model."""
+
+    def __init__(self, model):
+        self._model = model
+
+    def model(self, config):
+        return self._model
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    "model",
+    [
+        common_cause((4,), mi=1.0).with_missing({"x1": 0.3}),
+        common_cause((4,), mi=1.0).with_target({"function": {"name": "exponential"}}),
+        common_cause((4,), mi=1.0).with_target({"function": {"name": "exponential"}}).with_missing({"x1": 0.3}),
+    ],
+)
+def test_limits_are_those_of_the_best_predictor_also_where_the_information_does_not_tell_them(model):
+    task = Task("c", ("x1",), 0, 1, RECIPE)
+    known = limits(OfModel(model), task)
+    rows = model.sample(40_000, seed=3)
+    squares = (rows.y - model.decode(rows, "x1")) ** 2
+    error = squares.std() / math.sqrt(len(squares))
+    print(squares.mean(), known["floor"] ** 2, error)
+    assert abs(squares.mean() - known["floor"] ** 2) < 4.0 * error
+    assert known["ceiling"] == model.r2_ceiling("x1").value
+    assert known["ceiling"] == pytest.approx(1.0 - (known["floor"] / known["sigma"]) ** 2)
+    assert abs(known["ceiling"] + math.expm1(-2.0 * known["information"])) > 0.02, "1 - e^(-2 I) is another number"
+    null = limits(OfModel(model), dataclasses.replace(task, null=True))
+    assert (null["floor"], null["ceiling"]) == (known["sigma"], 0.0)
+
+
+def test_limits_of_a_class_are_refused():
+    of_classes = common_cause((4,), mi=1.0).with_target({"classes": {"quantiles": 3}})
+    with pytest.raises(ValueError, match="no number"):
+        limits(OfModel(of_classes), Task("c", ("x1",), 0, 1, RECIPE))
 
 
 @pytest.mark.statistical

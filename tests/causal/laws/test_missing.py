@@ -183,7 +183,7 @@ def test_flags_are_tested():
     none = PAIR.sample(1, seed=1)
     z = {"x1": np.full((2, 4), np.nan), "x2": np.repeat(none.z["x2"], 2, axis=0)}
     few = law_tests(MODELS["number"], z, np.zeros(2), "whiten", rng)
-    assert [test.name for test in few] == ["missing modalities"]
+    assert "likeness of rows" in [test.name for test in refused(few)], "equal rows, also of two that lack something"
 
 
 @pytest.mark.parametrize(
@@ -208,7 +208,21 @@ def test_absences_that_are_wrong(missing, says):
 def test_what_is_not_known_of_rows_that_lack_something_is_refused():
     model = MODELS["number"]
     for ask, error, says in (
-        (lambda: model.canonical_correlations("x1", "y"), NotExactError, "rows lack modalities"),
+        (lambda: model.canonical_correlations("x1", "y"), NotExactError, r"^I\(x1;y\) has no .*rows lack modalities"),
+        (
+            lambda: model.canonical_correlations(BOTH, "y"),
+            NotExactError,
+            r"^I\(x1,x2;y\) has no canonical",
+        ),
+        (lambda: REGIMES.canonical_correlations("x1", "y", "x2"), NotExactError, r"I\(x1;y\|x2\) has no canonical"),
+        (lambda: REGIMES.canonical_correlations("x1", "x2"), NotExactError, r"^I\(x1;x2\) has no canonical"),
+        (lambda: WHOLE["heavy"].canonical_correlations("x1", "x2"), NotExactError, r"^I\(x1;x2\) has no canonical"),
+        (lambda: model.partial_information_decomposition("x1", "x2"), NotExactError, "tell of y, and rows lack modal"),
+        (
+            lambda: MODELS["category"].partial_information_decomposition("x1", "x2"),
+            NotExactError,
+            "tell of y, and y is not Gaussian",
+        ),
         (lambda: model.law.moments, NotExactError, "no moments"),
         (lambda: model.of_shared_causes("x1", "x2"), InvalidQueryError, "rows that lack nothing"),
         (lambda: model.law.read([], {}), InvalidModelError, "its field is missing"),

@@ -11,7 +11,7 @@ from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.dataset.cards.pictures import first_rows, tuples_figure
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.generation.rows import make_rows
+from mmmi_hf.dataset.generation.rows import images_of, load_bijections, make_rows
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests.dataset.certificate.forgeries import forge
 from tests.support import generate
@@ -165,3 +165,15 @@ def test_yaml(tmp_path, missing, says):
     assert dict(config.model.law.missing) == {"x1": 0.25}
     path.with_name("again.yaml").write_text(config.to_yaml())
     assert MMMIConfig.from_yaml(path.with_name("again.yaml")).digest == config.digest
+
+
+def test_latents_that_are_nan_where_no_row_lacks_the_modality_are_an_error():
+    config = configuration("number")
+    bijection = load_bijections(config, device="cpu")["x1"]
+    latents = config.model.with_missing(None).sample(32, seed=1).z["x1"].astype(np.float32)
+    latents[3] = np.nan
+    images = images_of(bijection, None, latents, True)
+    assert not images[3].any()
+    assert images[4].any()
+    with pytest.raises(ArithmeticError, match="finite"):
+        images_of(bijection, None, latents)

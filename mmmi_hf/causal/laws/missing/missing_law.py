@@ -121,11 +121,11 @@ class MissingLaw(Law):
 
     def map_of_target(self, name: str, kind: str) -> Array:
         """I(z_a[c]; y) of every coordinate, (d,), in nats."""
-        return np.asarray(self._there(name) * self.base.map_of_target(name, kind))
+        return np.asarray(self.chance_of([name]) * self.base.map_of_target(name, kind))
 
     def map_of_pair(self, a: str, b: str, kind: str) -> Array:
         """I(z_a[c]; z_b[c]) of every coordinate, (d,), in nats."""
-        return np.asarray(self._there(a) * self._there(b) * self.base.map_of_pair(a, b, kind))
+        return np.asarray(self.chance_of([a, b]) * self.base.map_of_pair(a, b, kind))
 
     @property
     def moments(self) -> Moments:
@@ -142,9 +142,6 @@ class MissingLaw(Law):
             f"the oracle of {first} and {second} needs rows that lack nothing; leave the oracles out or ask for pairs "
             "with y"
         )
-
-    def _there(self, name: str) -> float:
-        return 1.0 - self.missing.get(name, 0.0)
 
 
 class MissingForm:

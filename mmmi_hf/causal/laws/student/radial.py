@@ -14,6 +14,9 @@ from scipy.special import betainc, betaincinv, gammainc, gammaincc, gammainccinv
 
 from mmmi_hf.causal.arguments import Array
 
+_LEAST = 1e-300
+"""What a probability that is 0 in float64 counts as."""
+
 
 @dataclass(frozen=True)
 class Radial:
@@ -32,11 +35,13 @@ class Radial:
         return np.asarray(np.sqrt(wanted / squared))
 
     def to_student(self, squared: Array) -> Array:
-        """The factor r/r' of rows with these r'² of a normal vector, (n,)."""
+        """The factor r/r' of rows with these r'² of a normal vector, (n,); finite for any finite r'²."""
         half, rest = 0.5 * self.dimensions, 0.5 * self.dof
         below, above = gammainc(half, 0.5 * squared), gammaincc(half, 0.5 * squared)
         share, other = betaincinv(half, rest, below), betaincinv(rest, half, above)
-        wanted = self.dof * np.where(below < above, share / (1.0 - share), (1.0 - other) / other)
+        near = below < above
+        odds = np.where(near, share, 1.0 - other) / np.where(near, 1.0 - share, np.maximum(other, _LEAST))
+        wanted = self.dof * odds
         return np.asarray(np.sqrt(wanted / squared))
 
 
