@@ -89,28 +89,32 @@ def read_rows(
     sample: Sequence[int],
     *,
     replay: bool,
+    whole: bool = True,
     tick: Callable[[float], object] = lambda rows: None,
 ) -> StoredRows:
-    """Read all rows, check them, and keep the sampled ones.
+    """Read rows, check them, and keep the sampled ones.
 
     Args:
         folder, config, manifest: a configuration whose files are in order.
         sample: row numbers, ascending.
         replay: compare with rows replayed from the seed.
+        whole: read all rows; otherwise the row groups that hold a sampled one.
         tick: told the number of rows each time some are done.
     """
     reader = _Reader(config, manifest, sample, replay=replay)
     for split, rows in config.split_rows.items():
         position = rows.start
-        paths = [folder.path / path for path in manifest.splits[split].files]
+        files = [folder.data_file(name) for name in manifest.splits[split].files]
+        needed = None if whole else np.isin(np.arange(rows.start, rows.stop), np.asarray(sample))
         try:
-            for batch in batches(paths):
+            for first, batch in batches(files, wanted=needed):
+                position = rows.start + first
                 if position + len(batch) > rows.stop:
                     raise StoredDataError(f"has more than {len(rows)} rows")
                 reader.take(batch, position)
                 position += len(batch)
                 tick(len(batch))
-            if position != rows.stop:
+            if whole and position != rows.stop:
                 raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
         except StoredDataError as error:
             reader.found.problems.append(f"split {split}: {error}")

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -50,11 +50,12 @@ class _Piece:
 
 
 class Maker:
-    """Makes the shards of one configuration that are not there.
+    """Makes shards of one configuration that are not there.
 
     Args:
         config, bijections: what the rows are; see `rows.py`.
         shards, pieces: where they go.
+        wanted: which shards; the others are for others to make.
         scratch: local folder for a shard on its way.
         processes: this process among those of the run.
         before: the names that the work folder held before the run began.
@@ -70,6 +71,7 @@ class Maker:
         bijections: Mapping[str, Bijection],
         shards: Shards,
         pieces: Pieces,
+        wanted: Sequence[Shard],
         scratch: Path,
         processes: Processes,
         before: Iterable[str],
@@ -80,6 +82,7 @@ class Maker:
         self.bijections = bijections
         self.shards = shards
         self.pieces = pieces
+        self.wanted = wanted
         self.scratch = scratch
         self.processes = processes
         self.progress = progress
@@ -92,14 +95,15 @@ class Maker:
         self._recorded = shards.recorded()
         self._looked = 0.0
         there = {Path(name).stem for name in before}
-        recorded = {shard.name for shard in shards.all if Path(shard.name).stem in there} & self._recorded
+        self._rows = sum(len(shard.rows) for shard in wanted)
+        recorded = {shard.name for shard in wanted if Path(shard.name).stem in there} & self._recorded
         self._before = self._rows_there(recorded, {number for number in pieces.numbers if f"{number:08d}" in there})
 
     @property
     def rows_made(self) -> int:
         """Rows that were computed since the run began: by this process, or in process 0 by all."""
         own = sum(max(0, min(MICRO_BATCH, self.config.rows - MICRO_BATCH * number)) for number in self._made)
-        return max(own, self.config.rows - self._before) if self.processes.rank == 0 else own
+        return max(own, self._rows - self._before) if self.processes.rank == 0 else own
 
     def run(self) -> None:
         """Make what is missing. Raises DamagedShardError where that is undone each time."""
@@ -108,14 +112,14 @@ class Maker:
         shown = self.progress and self.processes.rank == 0
         with ExitStack() as stack:
             there = self._rows_there(self._recorded, self.pieces.numbers)
-            bar = progress_bar(f"generating {self.config.name}{many}", self.config.rows, initial=there, shown=shown)
+            bar = progress_bar(f"generating {self.config.name}{many}", self._rows, initial=there, shown=shown)
             self._bar = stack.enter_context(bar)
             self._writers = stack.enter_context(CancellingPool(WRITERS))
             self._finisher = stack.enter_context(CancellingPool(1))
             self._networks, workers = stack.enter_context(row_threads(self.bijections))
             self._warm_up()
             for _ in range(ATTEMPTS):
-                own, others = self.processes.order(self.shards.all)
+                own, others = self.processes.order(self.wanted)
                 mine = self.shards.missing(own, reading=True)
                 late = self.shards.missing(others, reading=False)
                 if not mine and not late:
@@ -171,9 +175,9 @@ class Maker:
         self.pieces.write(piece.number, finish(self.config, self.bijections, piece.prepared, images))
 
     def _write(self, shard: Shard) -> None:
-        self.shards.put(shard, self._rows(shard), self._rows(shard), self.scratch)
+        self.shards.put(shard, self._rows_of(shard), self._rows_of(shard), self.scratch)
 
-    def _rows(self, shard: Shard) -> Iterator[pa.Table]:
+    def _rows_of(self, shard: Shard) -> Iterator[pa.Table]:
         for number in shard.pieces:
             held = range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH)
             wanted = _common(held, shard.rows)
@@ -254,7 +258,7 @@ class Maker:
                 for number in shard.pieces
                 if number in pieces
             )
-            for shard in self.shards.all
+            for shard in self.wanted
         )
 
 
