@@ -139,7 +139,7 @@ def test_a_measurement_at_an_address_reads_row_groups_and_says_so(small_config, 
     assert "digests, and what the other rows hold, were not" in found.remarks[0]
     size = sum(AddressStore(address).list("data").values())
     print(f"{sum(read):,} of {size:,} bytes were read")
-    assert sum(read) < size / 2
+    assert sum(read) < 0.6 * size  # 0.3 of it are footers
     assert not found.written
     assert certify(address, write=True, progress=False)["small"].written
     assert tree(address) == tree(tmp_path / "here")

@@ -78,7 +78,7 @@ def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
         path = folder.causal_model(name)
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}); generate {name!r} again") from error
     yield from configuration_pictures(name, model, standardize=manifest.standardize)
-    files = [folder.data_file(file) for split in manifest.splits.values() for file in split.files]
+    files = folder.data_files(manifest)
     yield Picture("tuples", lambda: tuples_figure(name, model, manifest.modalities, first_rows(files)))
     if manifest.rows > 1:
         yield Picture("pointwise", lambda: _pointwise_figure(name, model, files))

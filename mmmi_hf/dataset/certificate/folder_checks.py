@@ -114,12 +114,12 @@ def _file_problems(folder: DatasetFolder, config: str, manifest: Manifest, *, wh
     for path in [] if problems else folder.damaged_files(manifest, whole=whole):
         is_there = path in there or (folder.path / path).is_file()
         problems.append(f"{path} {'differs from the manifest (SHA-256 or size)' if is_there else 'is missing'}")
-    for entry in () if problems else manifest.data:
-        if entry.rows is not None:
-            with folder.data_file(entry.path).opened() as file:
-                found, stated = file.metadata.num_rows, entry.rows[1] - entry.rows[0]
-            if found != stated:
-                problems.append(f"{entry.path} has {found} rows, the manifest states {stated}")
+    for each in () if problems else folder.data_files(manifest):
+        if each.rows is not None:
+            with each.opened() as file:
+                found = file.metadata.num_rows
+            if found != each.rows:
+                problems.append(f"{each.name} has {found} rows, the manifest states {each.rows}")
     return problems
 
 

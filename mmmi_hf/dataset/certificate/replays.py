@@ -214,7 +214,7 @@ def _stored(
     shapes, pending, start, next_group = config.model.shapes, {}, 0, 0
     together: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
     for split, rows_of in config.split_rows.items():
-        files = [folder.data_file(name) for name in manifest.splits[split].files]
+        files = folder.data_files(manifest, split)
         needed = None if wanted.all() else wanted[rows_of.start : rows_of.stop]
         for first, batch in batches(files, [*shapes], needed):
             position = start + first

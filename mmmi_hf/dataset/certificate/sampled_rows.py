@@ -104,7 +104,7 @@ def read_rows(
     reader = _Reader(config, manifest, sample, replay=replay)
     for split, rows in config.split_rows.items():
         position = rows.start
-        files = [folder.data_file(name) for name in manifest.splits[split].files]
+        files = folder.data_files(manifest, split)
         needed = None if whole else np.isin(np.arange(rows.start, rows.stop), np.asarray(sample))
         try:
             for first, batch in batches(files, wanted=needed):

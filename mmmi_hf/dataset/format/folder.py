@@ -112,9 +112,15 @@ class DatasetFolder:
         """Where the data files of a configuration are, and what making it leaves."""
         return LocalStore(self.path, self.work(config) / "scratch")
 
-    def data_file(self, name: str) -> DataFile:
-        """A data file, to be read."""
-        return DataFile(name, self.path / name)
+    def data_files(self, manifest: Manifest, split: str | None = None) -> list[DataFile]:
+        """The data files of a configuration, or of one of its splits, in order, to be read."""
+        rows = {entry.path: entry.rows and entry.rows[1] - entry.rows[0] for entry in manifest.data}
+        names = [name for each in manifest.splits if split in (None, each) for name in manifest.splits[each].files]
+        return [DataFile(name, self._place(name), rows.get(name)) for name in names]
+
+    def _place(self, name: str) -> Path | Store:
+        """The path of a data file, or the store where it is."""
+        return self.path / name
 
     def listed(self, config: str) -> set[str]:
         """The names of all files among the data of a configuration."""

@@ -27,10 +27,11 @@ class StoredDataError(ValueError):
 
 @dataclass(frozen=True)
 class DataFile:
-    """A data file: its name in the dataset folder, and the path, or the store, where it is."""
+    """A data file: its name in the dataset folder, the path or store where it is, the number of rows it should have."""
 
     name: str
     place: Path | Store
+    rows: int | None = None
 
     def opened(self) -> pq.ParquetFile:
         """See `open_parquet` for what is raised."""
@@ -54,6 +55,9 @@ def batches(
     """
     position = 0
     for each in files:
+        if wanted is not None and each.rows is not None and not wanted[position : position + each.rows].any():
+            position += each.rows
+            continue
         try:
             with each.opened() as file:
                 at_once = rows_at_once(file, READ_ROWS)

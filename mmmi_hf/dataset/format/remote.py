@@ -13,12 +13,13 @@ from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mmmi_hf.common.files import replacing
 from mmmi_hf.common.places import PlaceError, is_address
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.reading import DataFile
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore, local_path
+from mmmi_hf.dataset.stores.store import Store
 
 _SMALL = ("causal_models", "manifests", "certificates", GROUND_TRUTH, "README.md", "figures")
 """In the order in which they are put; they are taken away in the opposite order."""
@@ -60,7 +61,7 @@ class RemoteFolder(DatasetFolder):
 
     Args:
         remote: the address.
-        copy: an own, empty folder.
+        copy: an own folder.
         reading: see DatasetFolder.
     """
 
@@ -79,8 +80,8 @@ class RemoteFolder(DatasetFolder):
     def store(self, config: str) -> AddressStore:
         return self.remote
 
-    def data_file(self, name: str) -> DataFile:
-        return DataFile(name, self.remote)
+    def _place(self, name: str) -> Path | Store:
+        return self.remote
 
     def listed(self, config: str) -> set[str]:
         return set(self.remote.list(f"data/{config}"))
@@ -132,16 +133,19 @@ class RemoteFolder(DatasetFolder):
         return self
 
     def _fetch(self, copy: Path) -> None:
-        """Copy small files that are new at the address, or of another size."""
+        """Copy small files that are new at the address, or of another size; those that are not there go away."""
         self._listing = self.remote.list("")
+        for kind in _SMALL:
+            for path in [each for each in (copy / kind).rglob("*") if each.is_file()]:
+                if path.relative_to(copy).as_posix() not in self._listing:
+                    path.unlink(missing_ok=True)
         for name, size in self._listing.items():
             if name.split("/")[0] in _SMALL and self._there.get(name, (-1, ""))[0] != size:
                 content = self.remote.read(name)
                 if content is None:  # removed meanwhile
                     continue
-                target = copy / name
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+                with replacing(copy / name, shared=True) as partial:
+                    partial.write_bytes(content)
                 self._there[name] = (len(content), hashlib.sha256(content).hexdigest())
 
     def send(self) -> None:
