@@ -12,7 +12,7 @@ import dataclasses
 import errno
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -185,6 +185,15 @@ def expected(
     seconds = seconds_per_row(config, run.bijections) * missing if missing else 0.0
     size = row_bytes(run.columns) * sum(len(shard.rows) for shard in run.wanted)
     return Expected(config, missing, size, len(run.wanted), seconds)
+
+
+def requested(
+    config: MMMIConfig | str | os.PathLike[str], options: Mapping[str, Any]
+) -> tuple[MMMIConfig, dict[str, Any]]:
+    """The configuration of a request, and the other options of `generate`."""
+    names = ("rows", "seed", "pipeline", "store_latents", "store_posterior")
+    replaced = {name: value for name, value in options.items() if name in names}
+    return _wanted(config, **replaced), {name: value for name, value in options.items() if name not in names}
 
 
 def _wanted(

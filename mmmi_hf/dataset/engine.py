@@ -1,0 +1,244 @@
+"""Generation by an engine: datatrove's tasks on this machine, a Slurm cluster, Ray, or Hugging Face Jobs.
+
+Owns what a task is – one share of the files, made by `generate` – and what surrounds the tasks: which are still to be
+done, how far all of them are, the merge at the end. Tasks, their logs, which of them are done and where they run are
+the engine's. Whatever dies, the same call goes on: what is finished lies where the dataset is, and a task whose files
+are not there is done again, whatever the engine has noted.
+"""
+
+from __future__ import annotations
+
+import _thread
+import functools
+import importlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version as installed_version
+from typing import TYPE_CHECKING, Any
+
+from mmmi_hf.common.failures import Failure
+from mmmi_hf.common.places import is_address, place
+from mmmi_hf.common.progress import progress_bar
+from mmmi_hf.dataset.assembly import Generated, generate, requested
+from mmmi_hf.dataset.completion import merge
+from mmmi_hf.dataset.format.folder import WORK
+from mmmi_hf.dataset.format.remote import opened
+from mmmi_hf.dataset.generation.cost import planned
+from mmmi_hf.dataset.generation.shards import Shard, Task
+from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.store import Store
+
+if TYPE_CHECKING:
+    from datatrove.executor.base import PipelineExecutor
+
+EXECUTORS = ("local", "slurm", "ray", "jobs")
+ATTEMPTS = 5
+LOOK_SECONDS = 1.0
+WATCH_SECONDS = 0.05
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every task is given.
+
+    Attributes:
+        config, out: what is made, and where, a whole path or an address.
+        options: of `generate`.
+    """
+
+    config: MMMIConfig
+    out: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Making:
+    """A step of the engine: makes the task's share."""
+
+    work: Work
+
+    def __call__(self, data: object, rank: int, world_size: int) -> None:
+        work = self.work
+        generate(work.config, work.out, shard=Task(rank + 1, world_size), progress=False, **work.options)
+
+    def __repr__(self) -> str:
+        return f"make a share of {self.work.config.name} in {self.work.out}"
+
+
+@dataclass(frozen=True)
+class Merging:
+    """A step of the engine, for one task: completes the configuration."""
+
+    work: Work
+    certify: bool
+    figures: bool
+
+    def __call__(self, data: object = None, rank: int = 0, world_size: int = 1) -> None:
+        merge(self.work.out, self.work.config.name, certify=self.certify, figures=self.figures, progress=False)
+
+    def __repr__(self) -> str:
+        return f"complete {self.work.config.name} in {self.work.out}"
+
+
+def generate_by_engine(
+    config: MMMIConfig | str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    tasks: int,
+    executor: str = "local",
+    workers: int | None = None,
+    executor_options: Mapping[str, Any] | None = None,
+    certify: bool = True,
+    figures: bool = True,
+    progress: bool = True,
+    **options: Any,
+) -> Generated:
+    """`generate`, by tasks of datatrove.
+
+    Args:
+        config, out: as in `generate`.
+        tasks: how many shares of the files; more than there are files is of no use.
+        executor: "local", "slurm", "ray" or "jobs". With "slurm" the call returns when the jobs, the merge among them,
+            are in the queue.
+        workers: how many tasks run at the same time; None for the executor's own number, of "local" that of the cores.
+        executor_options: of datatrove's executor, such as `time` and `partition` for Slurm, `flavor` for Jobs.
+        certify, figures, progress: as in `generate`.
+        options: further ones of `generate`.
+
+    Raises:
+        ConfigurationError: a request that cannot be met.
+        Failure: tasks failed, with what the first one said; the same call goes on.
+    """
+    started = time.monotonic()
+    if executor not in EXECUTORS:
+        raise ConfigurationError(f"executor is {executor!r}, expected one of {', '.join(EXECUTORS)}")
+    if tasks < 1:
+        raise ConfigurationError(f"tasks is {tasks}, expected a whole number of at least 1")
+    config, options = requested(config, options)
+    work = Work(config, out if is_address(out) else str(place(out, "out").absolute()), options)  # type: ignore[arg-type]
+    shards = planned(config)
+    make = _class_of(executor)
+    with opened(work.out) as folder:
+        store = folder.store(config.name)
+        logs = f"{WORK}/{config.name}/tasks-{tasks}"
+        before = _rows_there(store, config.name, shards)
+        if folder.manifest(config.name) is None or folder.damaged_files(folder.known_manifest(config.name)):
+            _forget(store, logs, config.name, shards, tasks)
+            settings = {"workers": workers, **(executor_options or {})}
+            if executor == "local" and workers is None:
+                settings["workers"] = min(tasks, os.cpu_count() or 1)
+            settings = {name: value for name, value in settings.items() if value is not None}
+            try:
+                run = make(pipeline=[Making(work)], tasks=tasks, logging_dir=f"{work.out}/{logs}", **settings)
+            except (TypeError, ValueError) as error:
+                raise ConfigurationError(f"executor {executor}: {' '.join(str(error).split())}") from error
+            if executor == "slurm":
+                finish = Merging(work, certify, figures)
+                make(pipeline=[finish], tasks=1, logging_dir=f"{work.out}/{logs}/merge", depends=run, **settings).run()
+                return Generated(folder.where, config, 0, time.monotonic() - started, complete=False)
+            count = functools.partial(_rows_there, store, config.name, shards)
+            with progress_bar(f"generating {config.name} ({tasks} tasks)", config.rows, shown=progress) as bar:
+                _carried_out(run, lambda: bar.update(max(0, count() - bar.n)))
+        made = config.rows - before
+    (merged,) = merge(work.out, config.name, certify=certify, figures=figures, progress=progress)
+    seconds = time.monotonic() - started
+    return Generated(merged.folder, config, made, seconds, certificate=merged.certificate)
+
+
+def _class_of(executor: str) -> Callable[..., PipelineExecutor]:
+    """What makes an executor. Raises ConfigurationError where a package is missing."""
+    try:
+        if executor == "ray":  # datatrove asks for it when tasks are begun
+            importlib.import_module("ray")
+        module = importlib.import_module(f"datatrove.executor.{executor}")
+    except ImportError as error:
+        needed = "ray" if error.name == "ray" else "mmmi-hf[datatrove]"
+        raise ConfigurationError(f"executor {executor} needs a package: pip install '{needed}'") from error
+    made: Callable[..., PipelineExecutor] = getattr(module, f"{executor.capitalize()}PipelineExecutor")
+    if executor == "jobs":
+        packages = ["datatrove[io]", f"mmmi-hf[datatrove]=={installed_version('mmmi-hf')}"]
+        return functools.partial(made, dependencies=packages)
+    return made
+
+
+def _rows_there(store: Store, config: str, shards: list[Shard]) -> int:
+    """Rows of the files that have a record."""
+    there = {name.rpartition("/")[2] for name in store.list(f"{WORK}/{config}/records")}
+    return sum(len(shard.rows) for shard in shards if _record_of(shard) in there)
+
+
+def _record_of(shard: Shard) -> str:
+    return shard.name.rpartition("/")[2].replace(".parquet", ".json")
+
+
+def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: int) -> None:
+    """Make the engine do those tasks again that it has noted as done and whose files are not there."""
+    there = {name.rpartition("/")[2] for name in store.list(f"{WORK}/{config}/records")}
+    for marker in store.list(f"{logs}/completions"):
+        number = int(marker.rpartition("/")[2]) + 1
+        if number > tasks or any(_record_of(shard) not in there for shard in Task(number, tasks).of(shards)):
+            store.remove(marker)
+
+
+def _carried_out(run: PipelineExecutor, look: Callable[[], object]) -> None:
+    """Run an executor that waits for its tasks; a task whose process was killed is done again."""
+    for _ in range(ATTEMPTS):
+        try:
+            with _watched(look) as deaths:
+                run.run()
+            look()
+        except KeyboardInterrupt:
+            if not deaths:
+                raise
+        except Exception as error:
+            raise Failure(
+                f"a task failed: {' '.join(str(error).split())[:500]}; what is finished is kept, and the logs are in "
+                f"{run.logging_dir.path}: run the same again"
+            ) from error
+        else:
+            if not run.get_incomplete_ranks():
+                return
+    raise Failure(
+        f"{len(run.get_incomplete_ranks())} tasks are not done after {ATTEMPTS} attempts; the logs are in "
+        f"{run.logging_dir.path}: run the same again"
+    )
+
+
+@contextmanager
+def _watched(look: Callable[[], object]) -> Iterator[list[int]]:
+    """Look around while an executor runs, and interrupt it if one of its processes dies, for which a pool would wait.
+
+    Gives the numbers of the processes that died.
+    """
+    import multiprocess
+
+    deaths: list[int] = []
+    ended = threading.Event()
+
+    def watch() -> None:
+        known: dict[int, Any] = {}
+        looked = time.monotonic()
+        while not ended.wait(WATCH_SECONDS):
+            known |= {each.pid: each for each in multiprocess.active_children()}
+            dead = [pid for pid, process in known.items() if process.exitcode not in (None, 0, -signal.SIGTERM)]
+            if dead and not ended.is_set():
+                deaths.extend(dead)
+                _thread.interrupt_main()
+                return
+            if time.monotonic() - looked > LOOK_SECONDS:
+                look()
+                looked = time.monotonic()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield deaths
+    finally:
+        ended.set()
+        thread.join()
