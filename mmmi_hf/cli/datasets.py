@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +28,12 @@ from mmmi_hf.common.places import is_address
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.assembly import Expected, Generated
+
+
+class Engine(StrEnum):
+    """What carries out tasks."""
+
+    datatrove = "datatrove"
 
 
 @app.command()
@@ -64,6 +73,25 @@ def generate(
         str | None,
         typer.Option(metavar="I/N", help="Make the I-th of N shares of the files alone; `merge` then completes them."),
     ] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help="Let tasks of an engine do it; needs mmmi-hf[datatrove].")
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option(help="With --engine: how many tasks. The same again to continue.")
+    ] = None,
+    executor: Annotated[
+        str, typer.Option(help="With --engine: where the tasks run, local, slurm, ray or jobs.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="With --engine: how many tasks at the same time. Default: of local, the cores.")
+    ] = None,
+    executor_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="With --engine: an option of datatrove's executor, such as partition=gpu; may be repeated.",
+        ),
+    ] = None,
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
     ] = True,
@@ -95,6 +123,8 @@ def generate(
 
     Past one machine, tasks that know nothing of each other make --shard 1/N … N/N, in a shared folder or at an address
     of object storage (s3://, gs://, hf://buckets/), in any order and as often as you like; then `mmmi-hf merge`.
+    --engine datatrove --tasks N starts these tasks itself, here (--executor local), on a Slurm cluster (slurm, with
+    --executor-option partition=… and time=…), on Ray (ray) or as Hub Jobs (jobs, with flavor=…), and merges.
     """
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
@@ -115,10 +145,35 @@ def generate(
         "overwrite": overwrite,
         "shard": shard,
     }
+    of_engine = {"--tasks": tasks, "--workers": workers, "--executor-option": executor_option}
+    if engine is None and (given := [name for name, value in of_engine.items() if value is not None]):
+        raise typer.BadParameter("needs --engine datatrove", param_hint=given[0])
     if dry_run:
         _show_expected(assembly.expected(config, out, **request), form)
         return
-    result = assembly.generate(config, out, certify=certify, figures=figures, progress=not quiet, **request)
+    if engine is None:
+        result = assembly.generate(config, out, certify=certify, figures=figures, progress=not quiet, **request)
+    else:
+        from mmmi_hf.dataset.engine import generate_by_engine
+
+        if tasks is None or shard is not None:
+            raise typer.BadParameter("needs --tasks N, and no --shard", param_hint="--engine")
+        del request["shard"]
+        result = generate_by_engine(
+            config,
+            out,
+            tasks=tasks,
+            executor=executor,
+            workers=workers,
+            executor_options=_options(executor_option or ()),
+            certify=certify,
+            figures=figures,
+            progress=not quiet,
+            **request,
+        )
+        if not result.complete:
+            print_text(f"{result.config.name}: {tasks} tasks and the merge after them are in the queue of {executor}")
+            return
     if result.rank != 0:
         return  # process 0 reports
     if shard is not None:
@@ -160,6 +215,21 @@ def generate(
     _show_how_to_load(result.folder, chosen.name)
     typer.echo("\nNext:\n" if certificate else f"\nNext:\n\n    mmmi-hf verify {result.folder}")
     typer.echo(f"    mmmi-hf publish {result.folder} OWNER/NAME")
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE, as YAML reads the values; times such as 02:00:00 stay text."""
+    from mmmi_hf.common.yaml_files import parse
+
+    options = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (equals and name.isidentifier()):
+            raise typer.BadParameter(
+                f"{each!r} is not NAME=VALUE, such as partition=gpu", param_hint="--executor-option"
+            )
+        options[name] = value if re.fullmatch(r"[0-9]+(:[0-9]+)+", value) else parse(value).data
+    return options
 
 
 def _show_task(made: Generated, shard: str, form: Format) -> None:

@@ -82,7 +82,8 @@ class Run:
             return 0, self.task is None
         self._check_room(standing.rows_missing)
         scratch = self.folder.work(name) / "scratch"
-        pieces_folder = scratch / hashlib.sha256(json.dumps(self.key, sort_keys=True).encode()).hexdigest()[:16]
+        made_as = json.dumps([self.key, self.shards.piece_rows], sort_keys=True)
+        pieces_folder = scratch / hashlib.sha256(made_as.encode()).hexdigest()[:16]
         rows_made = 0
         try:
             pieces_folder.mkdir(parents=True, exist_ok=True)

@@ -43,6 +43,9 @@ logger = logging.getLogger(__name__)
 FILES = 32
 SMALLEST_BYTES = 16_000_000
 """A configuration has about 32 files, so that processes can share them, of 16 to 500 MB before compression."""
+PIECES = 512
+PIECE_BYTES = 1 << 18
+"""Of a configuration of more pieces than that, a piece holds as many micro-batches as have this many bytes."""
 MODEL = "causal_model.json"
 _CIRCUMSTANCES = ("hardware", "machine", "device", "versions")
 
@@ -64,11 +67,6 @@ class Shard:
     name: str
     split: str
     rows: range
-
-    @property
-    def pieces(self) -> range:
-        """The micro-batches that its rows are in."""
-        return range(self.rows.start // MICRO_BATCH, -(-self.rows.stop // MICRO_BATCH))
 
 
 def plan(config: MMMIConfig, wanted: datasets.Features) -> list[Shard]:
@@ -140,13 +138,21 @@ class Shards:
         self.config = config
         self.all = plan(config, wanted)
         self.schema = wanted.arrow_schema
-        self.group_rows = group_rows(row_bytes(wanted))
+        size = row_bytes(wanted)
+        self.group_rows = group_rows(size)
+        self.piece_rows = MICRO_BATCH * max(
+            1, min(PIECE_BYTES // (size * MICRO_BATCH), config.rows // (PIECES * MICRO_BATCH))
+        )
         self.work = f"{WORK}/{config.name}"
         self.data = f"data/{config.name}"
         self.request: dict[str, Any] = {"rows": config.rows, "version": str(config.version), "key": dict(key)}
         made = {name: value for name, value in key.items() if name not in _CIRCUMSTANCES}
         self._digest = hashlib.sha256(json.dumps({**self.request, "key": made}, sort_keys=True).encode()).hexdigest()
         self._sound: set[str] = set()
+
+    def pieces(self, shard: Shard) -> range:
+        """The pieces that a shard's rows are in: piece n begins with row n × piece_rows."""
+        return range(shard.rows.start // self.piece_rows, -(-shard.rows.stop // self.piece_rows))
 
     def differences(self) -> list[str]:
         """In what an unfinished configuration that is there differs from this one; empty where none is."""
