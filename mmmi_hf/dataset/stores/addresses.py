@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-ATTEMPTS = 8
+ATTEMPTS = 6
 FIRST_WAIT = 0.25
-"""Seconds before the second attempt; doubled each time, half a minute in all."""
+"""Seconds before the second attempt; doubled each time. Each is of a client that tries again itself."""
 READ_BYTES = 8 << 20
 """Of one request, where a whole file is read."""
 _PACKAGES = {"s3": "s3fs", "gs": "gcsfs"}
