@@ -3,8 +3,8 @@
     python -m tests.performance.bench_engine --rows 100000 1000000 10000000 [--no-publish]
 
 One-dimensional modalities, no views. For each number of rows: seconds, of the clock and of all processors without those
-of the server, and the largest memory of any one process, of making, merging and publishing; then the cost fitted against
-the number of rows, and the writing of files against that of pyarrow alone with the same options. It needs the packages
+of the server, and the largest memory of any one process, of making, merging and publishing; then the cost fitted to the
+number of rows, and the writing of files against that of pyarrow alone with the same options. It needs the packages
 datatrove, moto[server] and s3fs.
 """
 
@@ -57,8 +57,8 @@ def config(rows):
 
 
 class Use:
-    """The largest resident memory of this process and of each of its descendants but the server, MB, and the processor's
-    seconds of all of them, while the context lasts."""
+    """The largest resident memory of this process and of each of its descendants but the server, MB, and the seconds of
+    all processors that they take, while the context lasts."""
 
     def __enter__(self):
         self.peaks, self.seconds, self.ended = {}, {}, threading.Event()
