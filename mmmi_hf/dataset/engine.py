@@ -26,12 +26,14 @@ from mmmi_hf.common.places import is_address, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.assembly import Generated, generate, requested
 from mmmi_hf.dataset.completion import merge
-from mmmi_hf.dataset.format.folder import WORK
+from mmmi_hf.dataset.format.folder import WORK, DatasetFolder
 from mmmi_hf.dataset.format.remote import opened
 from mmmi_hf.dataset.generation.cost import planned
+from mmmi_hf.dataset.generation.launcher import start
 from mmmi_hf.dataset.generation.shards import Shard, Task
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.run import Run
 from mmmi_hf.dataset.stores.store import Store
 
 if TYPE_CHECKING:
@@ -125,15 +127,12 @@ def generate_by_engine(
     shards = planned(config)
     make = _class_of(executor)
     with opened(work.out) as folder:
-        store = folder.store(config.name)
-        logs = f"{WORK}/{config.name}/tasks-{tasks}"
-        before = _rows_there(store, config.name, shards)
-        if folder.manifest(config.name) is None or folder.damaged_files(folder.known_manifest(config.name)):
+        store, made = folder.store(config.name), 0
+        if not _is_complete(work, folder, checked=executor == "local"):
+            count = functools.partial(_rows_there, store, config.name, shards)
+            logs, before = f"{WORK}/{config.name}/tasks-{tasks}", count()
             _forget(store, logs, config.name, shards, tasks)
-            settings = {"workers": workers, **(executor_options or {})}
-            if executor == "local" and workers is None:
-                settings["workers"] = min(tasks, os.cpu_count() or 1)
-            settings = {name: value for name, value in settings.items() if value is not None}
+            settings = _settings(config, executor, tasks, workers) | dict(executor_options or {})
             try:
                 run = make(pipeline=[Making(work)], tasks=tasks, logging_dir=f"{work.out}/{logs}", **settings)
             except (TypeError, ValueError) as error:
@@ -142,13 +141,40 @@ def generate_by_engine(
                 finish = Merging(work, certify, figures)
                 make(pipeline=[finish], tasks=1, logging_dir=f"{work.out}/{logs}/merge", depends=run, **settings).run()
                 return Generated(folder.where, config, 0, time.monotonic() - started, complete=False)
-            count = functools.partial(_rows_there, store, config.name, shards)
             with progress_bar(f"generating {config.name} ({tasks} tasks)", config.rows, shown=progress) as bar:
                 _carried_out(run, lambda: bar.update(max(0, count() - bar.n)))
-        made = config.rows - before
+            made = config.rows - before
     (merged,) = merge(work.out, config.name, certify=certify, figures=figures, progress=progress)
     seconds = time.monotonic() - started
     return Generated(merged.folder, config, made, seconds, certificate=merged.certificate)
+
+
+def _is_complete(work: Work, folder: DatasetFolder, *, checked: bool) -> bool:
+    """Whether nothing is to be made.
+
+    Args:
+        work, folder: what and where.
+        checked: compare what was begun with the request too, for which this must be the hardware of the tasks.
+
+    Raises:
+        ConfigurationError: something else of this name is there, and not to be overwritten.
+    """
+    if not checked and folder.manifest(work.config.name) is None:
+        return False
+    device = work.options.get("device") if checked else "cpu"
+    computing = {name: work.options.get(name, False) for name in ("channels_last", "compiled")}
+    run = Run(work.config, folder, start(device), (), device, computing)
+    return run.standing(overwrite=work.options.get("overwrite", False)).complete
+
+
+def _settings(config: MMMIConfig, executor: str, tasks: int, workers: int | None) -> dict[str, Any]:
+    """What an executor is given unless the user says otherwise."""
+    settings: dict[str, Any] = {} if workers is None else {"workers": workers}
+    if executor == "local" and workers is None:
+        settings["workers"] = min(tasks, os.cpu_count() or 1)
+    if executor in ("slurm", "jobs"):
+        settings["job_name"] = f"mmmi-hf-{config.name}"
+    return settings
 
 
 def _class_of(executor: str) -> Callable[..., PipelineExecutor]:

@@ -1,0 +1,248 @@
+"""Generation by datatrove's tasks. Marked `engine`: it needs that package, and with S3 moto[server] and s3fs."""
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mmmi_hf.common.failures import Failure
+from mmmi_hf.dataset import engine
+from mmmi_hf.dataset.completion import merge
+from mmmi_hf.dataset.engine import generate_by_engine
+from mmmi_hf.dataset.format import parquet
+from mmmi_hf.dataset.generation import shards
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.addresses import AddressStore
+from tests.dataset.test_completion import change, tree
+from tests.support import ROOT, generate
+
+pytestmark = pytest.mark.engine
+FORKED = {"start_method": "fork"}
+"""Workers that need not import everything again, and see what a test has changed."""
+
+
+@pytest.fixture(autouse=True)
+def many_files(monkeypatch):
+    """A few rows are several files of several row groups."""
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
+
+
+@pytest.fixture
+def whole(small_config, tmp_path):
+    return tree(generate(small_config, tmp_path / "whole").folder)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    from tests.dataset.stores.loopback_s3 import running
+
+    with running() as address:
+        yield address
+
+
+@pytest.fixture(params=["folder", "s3"])
+def out(request, tmp_path):
+    if request.param == "folder":
+        return str(tmp_path / "out")
+    return f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+
+
+def made(config, out, **options):
+    given = {"tasks": 3, "workers": 2, "executor_options": FORKED, "figures": False, "progress": False}
+    return generate_by_engine(config, out, **(given | options))
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 7])
+def test_tasks_give_the_files_of_one_run(small_config, out, whole, tasks):
+    found = made(small_config, out, tasks=tasks)
+    assert (found.complete, found.rows_made) == (True, 150)
+    assert tree(out) == whole
+    assert made(small_config, out, tasks=tasks).rows_made == 0
+    assert tree(out) == whole
+
+
+def test_shares_without_an_engine_at_s3(small_config, bucket, tmp_path, whole):
+    out = f"{bucket}/{tmp_path.name}"
+    for number in (2, 3, 1):
+        generate(small_config, out, shard=f"{number}/3")
+    merge(out, figures=False, progress=False)
+    assert tree(out) == whole
+
+
+def test_faults_of_s3_change_nothing(small_config, tmp_path, whole):
+    from tests.dataset.stores.loopback_s3 import running
+
+    with running(share=0.1, seed=3) as address:
+        for number in (2, 1):
+            generate(small_config, f"{address}/out", shard=f"{number}/2")
+        merge(f"{address}/out", figures=False, progress=False)
+        store = AddressStore(f"{address}/out")
+        assert {name: store.sha256(name) for name in store.list("")} == whole
+
+
+def test_what_the_engine_has_noted_as_done_and_is_not_there_is_done_again(small_config, out, whole):
+    for number in (1, 2, 3):
+        generate(small_config, out, shard=f"{number}/3")
+    store = AddressStore(out) if "://" in out else None
+    for rank in range(3):
+        name = f".shards/small/tasks-3/completions/{rank:05d}"
+        if store is not None:
+            store.replace(name, b"")
+        else:
+            path = Path(out, name)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    change(out, "data/small/test-00000-of-00001.parquet", lambda old: old[:-9])
+    with pytest.raises(Failure, match="1 are missing or damaged"):
+        made(small_config, out)
+    assert made(small_config, out).complete
+    assert tree(out) == whole
+    with pytest.raises(ConfigurationError, match="already holds 'small' with other settings"):
+        made(small_config.replace(seed=5), out)
+
+
+def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+
+        def broken(self, *arguments):
+            raise ArithmeticError("a value is not finite")
+
+        patch.setattr(engine.Making, "__call__", broken)
+        with pytest.raises(Failure, match=r"a task failed: a value is not finite; what is finished is kept"):
+            made(small_config, tmp_path / "out")
+    assert made(small_config, tmp_path / "out").complete
+    assert tree(tmp_path / "out") == whole
+
+
+def test_progress_of_all_tasks_is_shown(small_config, tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda self, n=1: (seen.append(n), setattr(self, "n", self.n + n)))
+    made(small_config, tmp_path / "out", certify=False, progress=True)
+    assert "generating small (3 tasks): 0 of 150 rows" in capsys.readouterr().err
+    assert sum(seen) == 150
+
+
+def test_processes_that_start_afresh(tmp_path):
+    """As the command line starts them, without what a test has changed."""
+    (tmp_path / "story.yaml").write_text(
+        "modalities: [{pipeline: identity}]\ncausal_model: {story: common_cause, shape: [16], mi: 0.5, modalities: 1}\n"
+        "rows: 300\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "mmmi_hf",
+        "generate",
+        "story.yaml",
+        "--out",
+        "out",
+        "--no-certify",
+        "--no-figures",
+    ]
+    done = subprocess.run(
+        [*command, "--engine", "datatrove", "--tasks", "2", "--workers", "2", "--format", "json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows_made"] == 300
+    assert "2/2 tasks completed" in done.stderr
+
+
+def executable(path, text):
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_slurm_gets_an_array_of_tasks_and_a_merge_after_them(small_config, tmp_path, whole, monkeypatch):
+    """`sbatch` is one of ours that keeps the script and its arguments; the scripts are then carried out as Slurm would,
+    one array index after another."""
+    tools, jobs = tmp_path / "bin", tmp_path / "jobs"
+    tools.mkdir()
+    jobs.mkdir()
+    executable(
+        tools / "sbatch",
+        f'#!/bin/sh\nnumber=$(ls {jobs}/*.script 2>/dev/null | wc -l)\necho "$@" > {jobs}/$number.arguments\n'
+        f'for last; do :; done\ncp "$last" {jobs}/$number.script\necho "Submitted batch job 10$number"\n',
+    )
+    executable(tools / "srun", '#!/bin/sh\nwhile [ "$1" != -n ]; do shift; done\nshift 2\nexec "$@"\n')
+    executable(tools / "scontrol", "#!/bin/sh\necho localhost\n")
+    path = f"{tools}{os.pathsep}{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    options = {"partition": "gpu", "time": "02:00:00", "gpus_per_task": 1}
+    found = made(small_config, tmp_path / "out", executor="slurm", tasks=2, executor_options=options)
+    assert not found.complete
+    scripts = [jobs / f"{index}.script" for index in range(4)]
+    text, arguments = scripts[0].read_text(), [(jobs / f"{index}.arguments").read_text() for index in range(4)]
+    for line in ("partition=gpu", "time=02:00:00", "array=0-1%2", "gpus=1", "job-name=mmmi-hf-small"):
+        assert f"#SBATCH --{line}\n" in text
+    assert f"launch_pickled_pipeline {tmp_path}/out/.shards/small/tasks-2/executor.pik" in text
+    merging = next(index for index in range(4) if "tasks-2/merge/executor.pik" in scripts[index].read_text())
+    assert "--dependency=afterok:100" in arguments[merging]
+    environment = os.environ | {"SLURM_NODELIST": "localhost", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    for index in (1, 0):
+        subprocess.run(["sh", scripts[0]], env=environment | {"SLURM_ARRAY_TASK_ID": str(index)}, check=True)
+    subprocess.run(["sh", scripts[merging]], env=environment | {"SLURM_ARRAY_TASK_ID": "0"}, check=True)
+    assert json.loads((tmp_path / "out/manifests/small.json").read_text())["rows"] == 150
+
+
+def test_jobs_are_given_what_they_need(small_config, bucket, tmp_path, monkeypatch):
+    """The Hub's function that starts a job is one of ours, which keeps what it is given."""
+    asked = []
+
+    class Job:
+        id, url = "1", "https://example.org"
+
+    def run_uv_job(script, **options):
+        asked.append((script, options))
+        raise RuntimeError("no jobs here")
+
+    monkeypatch.setattr("huggingface_hub.run_uv_job", run_uv_job)
+    monkeypatch.setenv("HF_TOKEN", "hf_secret")
+    out = f"{bucket}/{tmp_path.name}"
+    with pytest.raises(Failure, match="no jobs here"):
+        made(small_config, out, executor="jobs", workers=1, executor_options={"flavor": "t4-small"})
+    script, options = asked[0]
+    assert script.endswith("launch_pickled_pipeline.py")
+    assert options["script_args"] == [f"{out.removeprefix('s3://')}/.shards/small/tasks-3/executor.pik"] or options[
+        "script_args"
+    ] == [f"{out}/.shards/small/tasks-3/executor.pik"]
+    assert options["flavor"] == "t4-small"
+    assert any(package.startswith("mmmi-hf[datatrove]==") for package in options["dependencies"])
+    assert b"hf_secret" not in (AddressStore(out).read(".shards/small/tasks-3/executor.pik") or b"")
+
+
+def test_ray_if_it_is_here(small_config, tmp_path, whole):
+    pytest.importorskip("ray")
+    options = {"mem_per_cpu_gb": 0.5}
+    assert made(small_config, tmp_path / "out", executor="ray", tasks=2, executor_options=options).complete
+    assert len(tree(tmp_path / "out")) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"executor": "cron"}, "executor is 'cron', expected one of local, slurm, ray, jobs"),
+        ({"tasks": 0}, "tasks is 0, expected"),
+        ({"executor": "slurm", "executor_options": {}}, "executor slurm: .*time"),
+        ({"executor": "jobs", "executor_options": {}}, "executor jobs: .* requires a remote logging_dir"),
+        ({"executor_options": {"queue": "fast"}}, "executor local: .*queue"),
+    ],
+)
+def test_requests_that_cannot_be_met(small_config, tmp_path, options, says):
+    with pytest.raises(ConfigurationError, match=says):
+        made(small_config, tmp_path / "out", **options)
+
+
+def test_a_missing_package_is_named(small_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datatrove.executor.local", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'mmmi-hf\[datatrove\]'"):
+        made(small_config, tmp_path / "out")
