@@ -8,15 +8,14 @@ are not there is done again, whatever the engine has noted.
 
 from __future__ import annotations
 
-import _thread
 import functools
 import importlib
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from typing import TYPE_CHECKING, Any
@@ -142,7 +141,8 @@ def generate_by_engine(
                 make(pipeline=[finish], tasks=1, logging_dir=f"{work.out}/{logs}/merge", depends=run, **settings).run()
                 return Generated(folder.where, config, 0, time.monotonic() - started, complete=False)
             with progress_bar(f"generating {config.name} ({tasks} tasks)", config.rows, shown=progress) as bar:
-                _carried_out(run, lambda: bar.update(max(0, count() - bar.n)))
+                method = settings.get("start_method", "spawn")
+                _carried_out(run, lambda: bar.update(max(0, count() - bar.n)), method)
             made = config.rows - before
     (merged,) = merge(work.out, config.name, certify=certify, figures=figures, progress=progress)
     seconds = time.monotonic() - started
@@ -212,59 +212,62 @@ def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: in
             store.remove(marker)
 
 
-def _carried_out(run: PipelineExecutor, look: Callable[[], object]) -> None:
-    """Run an executor that waits for its tasks; a task whose process was killed is done again."""
+def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str) -> None:
+    """Run an executor that waits for its tasks, in a process of its own; again if one of its processes was killed."""
+    import multiprocess
+
+    context = multiprocess.get_context(method)
     for _ in range(ATTEMPTS):
+        reader, writer = context.Pipe(duplex=False)
+        child = context.Process(target=_run, args=(run, writer))
+        child.start()
+        writer.close()
         try:
-            with _watched(look) as deaths:
-                run.run()
-            look()
-        except KeyboardInterrupt:
-            if not deaths:
-                raise
-        except Exception as error:
+            while child.is_alive():
+                child.join(LOOK_SECONDS)
+                look()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.kill()
+            child.join()
+        with suppress(EOFError):
+            said = reader.recv()
             raise Failure(
-                f"a task failed: {' '.join(str(error).split())[:500]}; what is finished is kept, and the logs are in "
-                f"{run.logging_dir.path}: run the same again"
-            ) from error
-        else:
-            if not run.get_incomplete_ranks():
-                return
+                f"a task failed: {said}; what is finished is kept, and the logs are in {run.logging_dir.path}: run the "
+                "same again"
+            )
+        run.logging_dir.fs.invalidate_cache()
+        if child.exitcode == 0 and not run.get_incomplete_ranks():
+            return
     raise Failure(
         f"{len(run.get_incomplete_ranks())} tasks are not done after {ATTEMPTS} attempts; the logs are in "
         f"{run.logging_dir.path}: run the same again"
     )
 
 
-@contextmanager
-def _watched(look: Callable[[], object]) -> Iterator[list[int]]:
-    """Look around while an executor runs, and interrupt it if one of its processes dies, for which a pool would wait.
+def _run(run: PipelineExecutor, failed: Any) -> None:
+    """Run an executor in a group of processes of its own, all of which end when one of them is killed.
 
-    Gives the numbers of the processes that died.
+    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held.
     """
     import multiprocess
 
-    deaths: list[int] = []
-    ended = threading.Event()
+    os.setsid()
+    known: dict[int, Any] = {}
 
     def watch() -> None:
-        known: dict[int, Any] = {}
-        looked = time.monotonic()
-        while not ended.wait(WATCH_SECONDS):
-            known |= {each.pid: each for each in multiprocess.active_children()}
-            dead = [pid for pid, process in known.items() if process.exitcode not in (None, 0, -signal.SIGTERM)]
-            if dead and not ended.is_set():
-                deaths.extend(dead)
-                _thread.interrupt_main()
-                return
-            if time.monotonic() - looked > LOOK_SECONDS:
-                look()
-                looked = time.monotonic()
+        while True:
+            time.sleep(WATCH_SECONDS)
+            known.update({each.pid: each for each in multiprocess.active_children()})
+            if any(each.exitcode not in (None, 0, -signal.SIGTERM) for each in list(known.values())):
+                os.killpg(0, signal.SIGKILL)
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
+    threading.Thread(target=watch, daemon=True).start()
     try:
-        yield deaths
+        run.run()
+    except Exception as error:
+        failed.send(" ".join(str(error).split())[:500])
+        raise SystemExit(1) from error
     finally:
-        ended.set()
-        thread.join()
+        failed.close()

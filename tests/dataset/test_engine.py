@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -246,3 +247,41 @@ def test_a_missing_package_is_named(small_config, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "datatrove.executor.local", None)
     with pytest.raises(ConfigurationError, match=r"pip install 'mmmi-hf\[datatrove\]'"):
         made(small_config, tmp_path / "out")
+
+
+def recipe(words):
+    """A shell block of the README that has these words."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    return next(block for block in blocks if words in block)
+
+
+def test_the_recipe_for_slurm(tmp_path, bucket):
+    """As it stands in the README, of fewer tasks and rows; `sbatch` is one of ours that carries out the command."""
+    (tmp_path / "bin").mkdir()
+    executable(
+        tmp_path / "bin/sbatch",
+        "#!/bin/sh\nlast=${1#--array=1-}\n"
+        'for n in $(seq $last -1 1); do SLURM_ARRAY_TASK_ID=$n sh -c "$3" || exit 1; done\n',
+    )
+    executable(tmp_path / "bin/mmmi-hf", f'#!/bin/sh\nexec {sys.executable} -m mmmi_hf "$@"\n')
+    address = f"{bucket}/{tmp_path.name}"
+    text = recipe("sbatch --array").replace("64", "2").replace("s3://bucket/set", address)
+    text = text.replace("--shard", "--pipeline identity --rows 60 --shard").replace("# when", "--no-certify # when")
+    environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    subprocess.run(["sh", "-ec", text], env=environment | {"OMP_NUM_THREADS": "1"}, check=True)
+    assert "manifests/common-cause-1.0.json" in AddressStore(address).list("")
+
+
+def test_the_recipe_for_jobs(tmp_path):
+    text = recipe("hf jobs run").replace("--detach", "--dry-run --detach").partition("mmmi-hf merge")[0]
+    program = "import sys; from huggingface_hub.cli.hf import main; sys.argv[0] = 'hf'; main()"
+    (tmp_path / "bin").mkdir()
+    executable(tmp_path / "bin/hf", f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
+    environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HF_TOKEN": "hf_secret"}
+    done = subprocess.run(
+        ["sh", "-ec", text.replace("seq 8", "seq 2")], env=environment, check=True, capture_output=True, text=True
+    )
+    said = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.strip().startswith("command")]
+    command = "mmmi-hf generate common-cause-1.0 --out hf://buckets/me/set --shard"
+    assert said == [f"{command} {n}/8" for n in (1, 2)]
+    assert "hf_secret" not in done.stdout

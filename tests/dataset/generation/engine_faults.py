@@ -39,11 +39,10 @@ ROWS, TASKS, WORKERS = 1500, 5, 2
 
 
 def start(out):
-    """Fork the launcher of a run, in a group of its own."""
+    """Fork the launcher of a run."""
     child = os.fork()
     if child:
         return child
-    os.setsid()
     status = 1
     try:
         with open(os.devnull, "w") as nowhere:
@@ -66,13 +65,16 @@ def start(out):
 
 
 def group(leader):
-    """The processes of a run that are there."""
-    found = []
+    """The processes of a run that are there: the launcher and its descendants."""
+    parents = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             fields = path.read_text().rpartition(")")[2].split()
-            if int(fields[2]) == leader and fields[0] != "Z":
-                found.append(int(path.parent.name))
+            if fields[0] != "Z":
+                parents[int(path.parent.name)] = int(fields[1])
+    found = {leader} & parents.keys()
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
     return sorted(found)
 
 
@@ -84,15 +86,17 @@ def ended(leader, seconds=120):
         if pid:
             return os.waitstatus_to_exitcode(status)
         time.sleep(0.01)
-    clear(leader)
+    clear(group(leader))
     os.waitpid(leader, 0)
     return None
 
 
-def clear(leader):
+def clear(members):
     """End what is left of a run's processes."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(leader, signal.SIGKILL)
+    for pid in members:
+        with contextlib.suppress(OSError):  # the number may be that of somebody else by now
+            if b"engine_faults" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                os.kill(pid, signal.SIGKILL)
 
 
 def files_of(place):
@@ -147,11 +151,10 @@ def kills(place, count, seed):
         elif status is None:
             wrong.append(f"{number}: after the death of {victim} it did not end")
         if generator.random() < 0.5:
-            clear(child)  # otherwise workers without a launcher go on beside the next run
+            clear(members)  # otherwise workers without a launcher go on beside the next run
         again = start(out)
         status = ended(again)
-        clear(child)
-        clear(again)
+        clear(members)
         found = files_of(out)
         if status != 0 or found != wanted:
             wrong.append(f"{number}, {victim}: {status}, {sorted(set(found.items()) ^ set(wanted.items()))[:4]}")
