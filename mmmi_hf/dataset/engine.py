@@ -214,12 +214,13 @@ def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: in
 
 def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str) -> None:
     """Run an executor that waits for its tasks, in a process of its own; again if one of its processes was killed."""
+    import dill
     import multiprocess
 
-    context = multiprocess.get_context(method)
+    context, carried = multiprocess.get_context(method), dill.dumps(run)
     for _ in range(ATTEMPTS):
         reader, writer = context.Pipe(duplex=False)
-        child = context.Process(target=_run, args=(run, writer))
+        child = context.Process(target=_run, args=(carried, writer))
         child.start()
         writer.close()
         try:
@@ -246,14 +247,16 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str)
     )
 
 
-def _run(run: PipelineExecutor, failed: Any) -> None:
+def _run(carried: bytes, failed: Any) -> None:
     """Run an executor in a group of processes of its own, all of which end when one of them is killed.
 
     A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held.
     """
+    import dill
     import multiprocess
 
     os.setsid()
+    run: PipelineExecutor = dill.loads(carried)  # connections to object storage do not survive a fork
     known: dict[int, Any] = {}
 
     def watch() -> None:
