@@ -256,7 +256,7 @@ def _run(carried: bytes, failed: Any) -> None:
     import multiprocess
 
     os.setsid()
-    run: PipelineExecutor = dill.loads(carried)  # connections to object storage do not survive a fork
+    run: PipelineExecutor = dill.loads(carried)  # noqa: S301 – our own; connections do not survive a fork
     known: dict[int, Any] = {}
 
     def watch() -> None:

@@ -70,6 +70,9 @@ class RemoteFolder(DatasetFolder):
     def __init__(self, remote: AddressStore, copy: Path, *, reading: bool = False) -> None:
         self.remote = remote
         self._there: dict[str, tuple[int, str]] = {}
+        for kind in _SMALL:  # of an earlier copy
+            for path in [each for each in (copy / kind).rglob("*") if each.is_file()]:
+                self._there[path.relative_to(copy).as_posix()] = (-1, "")
         self._fetch(copy)
         super().__init__(copy, reading=reading, where=remote.address)
 
@@ -135,10 +138,9 @@ class RemoteFolder(DatasetFolder):
     def _fetch(self, copy: Path) -> None:
         """Copy small files that are new at the address, or of another size; those that are not there go away."""
         self._listing = self.remote.list("")
-        for kind in _SMALL:
-            for path in [each for each in (copy / kind).rglob("*") if each.is_file()]:
-                if path.relative_to(copy).as_posix() not in self._listing:
-                    path.unlink(missing_ok=True)
+        for name in self._there.keys() - self._listing.keys():
+            (copy / name).unlink(missing_ok=True)
+            del self._there[name]
         for name, size in self._listing.items():
             if name.split("/")[0] in _SMALL and self._there.get(name, (-1, ""))[0] != size:
                 content = self.remote.read(name)
