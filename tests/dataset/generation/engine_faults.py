@@ -78,7 +78,7 @@ def group(leader):
     return sorted(found)
 
 
-def ended(leader, seconds=120):
+def ended(leader, seconds=300):
     """The exit status of a launcher, negative for a signal; None if it did not end in time, and was ended."""
     limit = time.monotonic() + seconds
     while time.monotonic() < limit:
@@ -116,7 +116,7 @@ def begun(out):
         files.invalidate_cache()
         if files.exists(f"{root}/.shards/small/plan.json") or files.exists(f"{root}/manifests/small.json"):
             return
-        time.sleep(0.01)
+        time.sleep(0.1)
 
 
 def kills(place, count, seed):
@@ -172,7 +172,8 @@ def main():
     parser.add_argument("--share", type=float, default=0.0)
     chosen = parser.parse_args()
     datasets.disable_progress_bars()
-    parquet.ROW_GROUP_BYTES, shards.SMALLEST_BYTES = 8_000, 16_000  # so that a few rows are several files
+    few = 16_000 if chosen.where == "folder" else 150_000  # each file is several requests
+    parquet.ROW_GROUP_BYTES, shards.SMALLEST_BYTES = 8_000, few  # so that a few rows are several files
     assembly.start = functools.partial(started, 0, 1)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         generate(config(1), Path(folder) / "first")  # imports what the forks would import each time
