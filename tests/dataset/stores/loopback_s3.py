@@ -10,10 +10,13 @@ import argparse
 import contextlib
 import os
 import random
+import socket
 import subprocess
 import sys
 import threading
 import time
+
+import fsspec
 
 from tests.support import ROOT
 
@@ -40,7 +43,8 @@ class Faulty:
             time.sleep(0.3)
         answer = b"".join(self.application(environ, start_response))
         if kind == "lost":
-            raise ConnectionAbortedError("the answer is lost")
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            return []
         return self._cut(answer) if kind == "cut" and answer else [answer]
 
     @staticmethod
@@ -88,8 +92,6 @@ def running(share=0.0, kinds=KINDS, seed=0):
             AWS_DEFAULT_REGION="us-east-1",
             NO_PROXY="127.0.0.1",
         )
-        import fsspec
-
         fsspec.get_filesystem_class("s3").clear_instance_cache()  # of another endpoint
         fsspec.filesystem("s3").mkdir(BUCKET)
         yield f"s3://{BUCKET}"
@@ -98,6 +100,7 @@ def running(share=0.0, kinds=KINDS, seed=0):
         process.wait()
         os.environ.clear()
         os.environ.update(before)
+        fsspec.get_filesystem_class("s3").clear_instance_cache()
 
 
 if __name__ == "__main__":
