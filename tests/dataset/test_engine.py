@@ -192,21 +192,21 @@ def test_jobs_are_given_what_they_need(small_config, bucket, tmp_path, monkeypat
 
     def run_uv_job(script, **options):
         asked.append((script, options))
-        raise RuntimeError("no jobs here")
+        return Job
 
     monkeypatch.setattr("huggingface_hub.run_uv_job", run_uv_job)
-    monkeypatch.setenv("HF_TOKEN", "hf_secret")
-    out = f"{bucket}/{tmp_path.name}"
-    with pytest.raises(Failure, match="no jobs here"):
-        made(small_config, out, executor="jobs", workers=1, executor_options={"flavor": "t4-small"})
-    script, options = asked[0]
+    logs = f"{bucket}/{tmp_path.name}/logs"
+    step = engine.Making(engine.Work(small_config, f"{bucket}/{tmp_path.name}/out"))
+    run = engine._class_of("jobs")(pipeline=[step], tasks=3, logging_dir=logs, flavor="t4-small")
+    run._submit_array_index(2, f"{logs}/executor.pik", "hf_secret")
+    (script, options), *others = asked
+    assert not others
     assert script.endswith("launch_pickled_pipeline.py")
-    assert options["script_args"] == [f"{out.removeprefix('s3://')}/.shards/small/tasks-3/executor.pik"] or options[
-        "script_args"
-    ] == [f"{out}/.shards/small/tasks-3/executor.pik"]
-    assert options["flavor"] == "t4-small"
+    assert options["script_args"] == [f"{logs}/executor.pik"]
+    assert (options["flavor"], options["env"]["DATATROVE_JOB_ARRAY_INDEX"]) == ("t4-small", "2")
     assert any(package.startswith("mmmi-hf[datatrove]==") for package in options["dependencies"])
-    assert b"hf_secret" not in (AddressStore(out).read(".shards/small/tasks-3/executor.pik") or b"")
+    run.save_executor_as_json()
+    assert "hf_secret" not in (AddressStore(logs).read("executor.json") or b"").decode()
 
 
 def test_ray_if_it_is_here(small_config, tmp_path, whole):
