@@ -6,6 +6,7 @@ milliseconds each time.
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -28,3 +29,24 @@ def tiny_pipeline():
     from tests.networks import tiny_flow
 
     return tiny_flow(class_names=["shirt", "shoe", "bag"], num_inference_steps=4)
+
+
+@pytest.fixture
+def forgotten(monkeypatch):
+    """Estimators and modules that a test brings in are gone after it, and where it calls this, as in a new process."""
+    from mmmi_hf.benchmark import estimator as estimators
+    from mmmi_hf.benchmark import list_estimators
+
+    list_estimators()  # ours are there before
+    monkeypatch.setattr(estimators, "_REGISTERED", dict(estimators._REGISTERED))
+    before = set(sys.modules)
+
+    def forget():
+        for name in [name for name in sys.modules if name.startswith("mmmi_hf_plugin_") and name not in before]:
+            del sys.modules[name]
+        for name, kind in list(estimators._REGISTERED.items()):
+            if kind.__module__.startswith("mmmi_hf_plugin_") and kind.__module__ not in before:
+                del estimators._REGISTERED[name]
+
+    yield forget
+    forget()

@@ -7,7 +7,6 @@ asked for.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Any
 
 from mmmi_hf.benchmark import estimators
 from mmmi_hf.benchmark.estimator import Estimator, register_estimator, registered, setting_types
+from mmmi_hf.common.terminal import did_you_mean
 
 GROUP = "mmmi_hf.estimators"
 
@@ -30,8 +30,7 @@ def estimator_class(name: str) -> type[Estimator]:
     """The class of a registered estimator. Raises ValueError for an unknown name, with the nearest ones."""
     known = _known()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-        hint = f"did you mean {', '.join(near)}?" if near else f"expected one of {', '.join(list_estimators())}"
+        hint = did_you_mean(name, known, f"expected one of {', '.join(list_estimators())}")
         raise ValueError("; ".join([f"unknown estimator {name!r}: {hint}", *broken_plugins()]))
     return known[name]
 

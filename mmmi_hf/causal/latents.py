@@ -3,9 +3,10 @@
 Owns the `Latents` record and the addressing of random numbers. Imports NumPy and this room only.
 
 Row r of seed s owns the Philox-4x64 streams with key (s, 0) and counters (·, ·, r, j): stream 0 holds the K scalar
-causes in order, stream 1 + j holds the vector source û_j. NumPy's ziggurat turns a stream into standard normals. A
-stream is 2^128 blocks long, so that neither rows nor sources overlap, and nothing depends on which other rows, sources,
-modalities, files or processes exist.
+causes in order, stream 1 + j holds the vector source û_j, stream 2^63 the noise of a target and 2^63 + 1 which
+modalities a row lacks. NumPy's ziggurat turns a stream into standard normals. A stream is 2^128 blocks long, so that
+neither rows nor sources overlap, and nothing depends on which other rows, sources, modalities, files or processes
+exist.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Latents:
     """Latents and target of some rows.
 
     Attributes:
-        z: modality name → (n, *shape), standardised as `standardize` says.
+        z: modality name → (n, *shape), standardised as `standardize` says; NaN in rows that lack the modality.
         y: (n,), or (n, m) of several targets, never rescaled.
         start, seed: the first row and the seed of the streams; None where latents were recovered from images.
     """

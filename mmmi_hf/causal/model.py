@@ -21,6 +21,7 @@ from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Latents, check_kind, check_latents, check_target, draw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import CausalStructure, Law
+from mmmi_hf.causal.laws.missing.missing_law import MissingLaw
 from mmmi_hf.causal.laws.shifted.shifted_law import ShiftedLaw
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.laws.student.student_law import StudentLaw
@@ -108,14 +109,13 @@ class CausalModel:
         Raises:
             InvalidModelError: no target, or one that this model has no causes for.
         """
-        base = self._law.base if isinstance(self._law, TargetLaw) else self._law
-        return self.of_law(base if target is None else TargetLaw(base, targets.read(target)))
+        return self.of_law(self._base if target is None else TargetLaw(self._base, targets.read(target)))
 
     def with_common_scale(self, dof: float, dimensions: int | None = None) -> CausalModel:
         """y and directions of every modality times one √(ν/χ²_ν) of the row: heavy tails that no correlation shows.
 
         Args:
-            dof: ν, 3 … 1000.
+            dof: ν, 2.1 … 1000.
             dimensions: how many directions of each modality, those of its templates among them; None for all.
 
         Raises:
@@ -138,6 +138,14 @@ class CausalModel:
         if not isinstance(self._law, StructuredLaw):
             raise NotExactError(f"a {self._law.kind} model has no cause to shift; take one of eta, weights and mixing")
         return self.of_law(ShiftedLaw(self._law, cause, scale))
+
+    def with_missing(self, missing: Mapping[str, float] | None) -> CausalModel:
+        """The same rows, some without some modalities, flagged; `missing`: modality → probability, None for whole rows.
+
+        Latents that a row lacks are NaN; absences are independent of all else. Raises InvalidModelError for no chances.
+        """
+        law = self._base.whole if missing is None else MissingLaw(self._base.whole, missing)
+        return self.of_law(law if self.target is None else TargetLaw(law, self.target))
 
     def shift_divergence(self, blocks: Blocks) -> float:
         """KL(do ‖ observed) of the modalities `blocks`, in nats. Raises NotExactError without an intervention."""
@@ -211,10 +219,7 @@ class CausalModel:
         return self._law.information_error(self._query(a, b, given))
 
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Float[Array, " correlations"]:
-        """Canonical correlations of a and b given the rest, in descending order: I = Σ -½ ln(1 - ρ²).
-
-        Arguments and errors are those of `mutual_information`.
-        """
+        """Canonical correlations, descending: I = Σ -½ ln(1 - ρ²); arguments as `mutual_information` has them."""
         return self._law.form(self._query(a, b, given)).correlations()
 
     def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
@@ -222,10 +227,7 @@ class CausalModel:
         return self._law.form(self._query(a, b, given)).variance()
 
     def sharpness(self, a: Blocks, b: Blocks) -> float:
-        """How fast the pointwise information of a and b changes at most with an error of a canonical variate of one.
-
-        Of jointly Gaussian blocks the largest ρ/√(1 - ρ²), per standard deviation of the other block given it.
-        """
+        """The slope of pointwise information in errors of a canonical variate, at most: ρ/√(1 - ρ²) if Gaussian."""
         return self._law.sharpness(self._query(a, b, ()))
 
     def pointwise_mutual_information(
@@ -367,7 +369,7 @@ class CausalModel:
         """p(class), (classes,). Raises NotExactError where y is no class."""
         if self.target is None or self.classes is None:
             raise NotExactError("y has no classes, so that they have no probabilities")
-        return self.target.class_prior(self.law.base if isinstance(self.law, TargetLaw) else self.law)
+        return self.target.class_prior(self._base.whole)
 
     def class_posterior(self, latents: Latents, blocks: Blocks) -> Float[Array, "n classes"]:
         """p(class | blocks) of every row of the latents, (n, classes). Raises NotExactError where y is no class."""
@@ -381,11 +383,7 @@ class CausalModel:
         return self._view(self._modalities(blocks)).pointwise_law()
 
     def bayes_accuracy(self, blocks: Blocks) -> Exact:
-        """The accuracy of the best guess of the class from the blocks, with its numerical error.
-
-        Raises:
-            NotExactError: y is no class.
-        """
+        """The accuracy of the best guess of the class, with its numerical error. NotExactError where y is no class."""
         return self._view(self._modalities(blocks)).accuracy()
 
     def bayes_log_loss(self, blocks: Blocks) -> Exact:
@@ -432,6 +430,11 @@ class CausalModel:
         shapes = ", ".join(f"{name} {shape}" for name, shape in list(self._law.shapes.items())[:4])
         more = ", …" if len(self._law.shapes) > 4 else ""
         return f"CausalModel({shapes}{more}; digest {self.digest[:12]})"
+
+    @property
+    def _base(self) -> Law:
+        """The law below the target."""
+        return self._law.base if isinstance(self._law, TargetLaw) else self._law
 
     @property
     def _made_of(self) -> CausalStructure:

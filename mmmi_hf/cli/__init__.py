@@ -16,21 +16,21 @@ from typing import Any, cast
 
 import typer
 
-from mmmi_hf.cli import benchmark, configurations, datasets, design, extension, family, figures, flows, hub, verify
+from mmmi_hf.cli import benchmark, configurations, design, extension, family, figures, flows, generate, hub, verify
 from mmmi_hf.cli.application import app, number, path, whole
 from mmmi_hf.common.failures import Failure
-from mmmi_hf.common.terminal import PrintableStream, printable
+from mmmi_hf.common.terminal import PrintableStream, nearest, printable
 
 __all__ = [
     "app",
     "benchmark",
     "configurations",
-    "datasets",
     "design",
     "extension",
     "family",
     "figures",
     "flows",
+    "generate",
     "hub",
     "main",
     "run",
@@ -70,22 +70,31 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
     return status
 
 
+_SHOWN = {int: "INTEGER", list[int]: "INTEGER", float: "NUMBER", Path: "PATH", str: "TEXT", list[str]: "TEXT"}
+_READERS: dict[Any, Any] = {int: whole, float: number, Path: path}
+
+
 def _command(program: typer.Typer) -> Any:
-    """The command of a program, in which every number is read by `whole` or `number` and every path by `path`."""
+    """The command of a program, in which every number is read by `whole` or `number` and every path by `path`, and no
+    help names a type of Python."""
     command: Any = typer.main.get_command(program)
     for each in (command, *getattr(command, "commands", {}).values()):
         for parameter in each.params:
-            described = getattr(parameter, "type_descriptor", None)
-            if described is not None and described.annotation is int:
-                described.parameter_info.parser = whole
-                parameter.metavar = "INTEGER"
-            elif described is not None and described.annotation is float:
-                described.parameter_info.parser = number
-                parameter.metavar = "FLOAT"
-            elif described is not None and described.annotation is Path:
-                described.parameter_info.parser = path
-                parameter.metavar = "PATH"
+            kind = getattr(getattr(parameter, "type_descriptor", None), "annotation", None)
+            if kind in _READERS:
+                parameter.type_descriptor.parameter_info.parser = _READERS[kind]
+            if parameter.param_type_name == "argument":
+                parameter.metavar = parameter.metavar or parameter.name.upper()
+                parameter.display_type_rich = _nothing
+            elif kind in _SHOWN:
+                parameter.metavar = parameter.metavar or _SHOWN[kind]
     return command
+
+
+def _nothing(ctx: Any) -> str:
+    """The type that is shown beside the name of an argument."""
+    del ctx
+    return ""
 
 
 def _check_pairs(arguments: Sequence[str]) -> None:
@@ -97,16 +106,26 @@ def _check_pairs(arguments: Sequence[str]) -> None:
             raise ValueError(f"{other} and {word} contradict each other; give one of them")
 
 
+def _explained_usage(error: Any) -> str:
+    """What is wrong with a command line; of an unknown option, also which one may be meant."""
+    if not hasattr(error, "possibilities"):
+        return str(error.format_message())
+    names = [name.lstrip("-") for each in error.ctx.command.params for name in (*each.opts, *each.secondary_opts)]
+    meant = [f"--{name}" for name in nearest(error.option_name.lstrip("-"), [name for name in names if len(name) > 1])]
+    hint = f"did you mean {', '.join(meant)}?" if meant else "see --help"
+    return f"no option {error.option_name!r}: {hint}"
+
+
 def _explained(error: BaseException) -> tuple[str, int]:
     """One line for an error, and its exit code."""
     if isinstance(error, typer.TyperException):
-        return error.format_message(), error.exit_code
+        return _explained_usage(error), error.exit_code
     if isinstance(error, KeyboardInterrupt | typer.Abort):
         return "interrupted; run the same command again to continue", _INTERRUPTED
+    if isinstance(error, Failure):  # first: damaged files are a wrong request of Python's too
+        return str(error), 1
     if isinstance(error, ValueError):
         return str(error), 2
-    if isinstance(error, Failure):
-        return str(error), 1
     if os.environ.get("MMMI_HF_TRACEBACK"):
         raise error
     if isinstance(error, OSError) and error.filename is not None and error.strerror is not None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mmmi_hf.common.places import PlaceError, place
-from mmmi_hf.common.terminal import table_lines
+from mmmi_hf.common.terminal import did_you_mean, table_lines
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.format.certificate_record import QuantityBounds
@@ -43,10 +43,17 @@ _ORDER = (
 
 
 class _Group(typer.core.TyperGroup):
-    """Lists commands in the order in which people come to need them."""
+    """Lists commands in the order in which people come to need them, and asks which one a mistyped one means."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return sorted(self.commands, key=lambda name: _ORDER.index(name) if name in _ORDER else len(_ORDER))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if not args[0].startswith("-") and args[0] not in self.commands:
+            ctx.fail(
+                f"no command {args[0]!r}: {did_you_mean(args[0], self.list_commands(ctx), 'see `mmmi-hf --help`')}"
+            )
+        return super().resolve_command(ctx, args)
 
 
 app = typer.Typer(

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, quieten_libraries, whole
+from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, print_text, quieten_libraries, whole
 from mmmi_hf.common.places import folder_to_write
 
 _PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
@@ -163,7 +163,7 @@ def benchmark(
     for kind in tasks:
         (_print_estimators if kind == "estimators" else _print_downstream)(shown[kind])
     with_settings = f"With {', '.join(settings)}. " if settings else ""
-    typer.echo(f"{with_settings}In nats, natural logarithms. Everything, with intervals and plots: {out}")
+    print_text(f"{with_settings}In nats, natural logarithms. Everything, with intervals and plots: {out}")
 
 
 def _note(*lines: str) -> None:

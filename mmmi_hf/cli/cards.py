@@ -1,4 +1,5 @@
-"""Everything that is generated: cards of families, pipelines and benchmarks, builder scripts, the README's families.
+"""Everything that is generated: cards of families, pipelines and benchmarks, builder scripts, the README's families,
+and the recipes that come with the package.
 
 Owns which generated files there are, and the program that writes or checks them. What a card says is its room's.
 
@@ -19,7 +20,7 @@ from pathlib import Path
 
 from mmmi_hf.common.cards import Card, environment, write_or_check
 
-CARDS, README = "model_cards", "README.md"
+CARDS, README, PACKAGED = "model_cards", "README.md", "mmmi_hf/flow/recipes"
 BEGIN, END = "<!-- families: written by `python -m mmmi_hf.cli.cards` -->\n", "<!-- end of families -->"
 
 
@@ -33,7 +34,19 @@ def all_cards(root: Path) -> Iterator[Card]:
         yield card_of(folder)
     for name in families:
         yield builder_script(root, name)
+    yield from recipes(root)
     yield Card(root / README, lambda: readme(root))
+
+
+def recipes(root: Path) -> Iterator[Card]:
+    """What the pipelines in `model_cards/` were made by, for the package: `NAME.yaml`, `NAME-cas.yaml`."""
+    stems = {"recipe": "training", "distillation": "distillation", "classifier": "classifier"}
+    for stem, kind in stems.items():
+        for file in sorted((root / CARDS).glob(f"*/{stem}*.yaml")):
+            variant = file.stem.removeprefix(stem)
+            if not variant.removeprefix("-").isdigit():  # of a numbered leg, which nobody begins with
+                path = root / PACKAGED / kind / f"{file.parent.name}{variant}.yaml"
+                yield Card(path, file.read_text)
 
 
 def card_of(folder: Path) -> Card:

@@ -90,7 +90,9 @@ def info(
         named = class_name(modality.pipeline, modality.class_label)
         label = f", class {modality.class_label}" if modality.class_label is not None else ""
         label += f" ({named})" if named and not named.startswith("class ") else ""
-        typer.echo(f"  {name}: {shape}, pipeline {modality.pipeline}{label}")
+        gone = chosen.model.law.missing.get(name)
+        missing = f", missing from a row with probability {gone:g}" if gone else ""
+        typer.echo(f"  {name}: {shape}, pipeline {modality.pipeline}{label}{missing}")
     typer.echo(f"  seed {chosen.seed}, latents {chosen.standardize}")
     typer.echo(f"  {size_line(size.rows, size.bytes, size.files)}\n")
     print_quantities(values)

@@ -50,8 +50,10 @@ def design(
     target: Annotated[
         str | None,
         typer.Option(
-            help='What y is made of, as in YAML: "classes: {quantiles: 2}", "parity: {causes: [0, 1]}", …; then '
-            '"bayes_accuracy(x1;y)=0.8", bayes_log_loss and r2_ceiling may be wanted too.'
+            help='What y is made of, as in YAML: "classes: {quantiles: 10}", "function: {name: square}" or "parity: '
+            '{causes: [0, 1]}"; then "bayes_accuracy(x1;y)=0.8", bayes_log_loss and r2_ceiling may be wanted too. '
+            'YAML files also take, with a model written by hand, "boolean: {causes: [0, 1], table: [0, 1, 1, 2]}", '
+            '"several: {coefficients: [[1, 0], [1, 1]]}" and "category: {categories: 3}".'
         ),
     ] = None,
     modalities: Annotated[int | None, typer.Option(help="Number of modalities; default: as many as are named.")] = None,

@@ -10,9 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-import typer
-
-from mmmi_hf.cli.application import app
+from mmmi_hf.cli.application import app, print_text
 
 NAME = "hf-mmmi"
 
@@ -36,7 +34,7 @@ def install_extension() -> None:
         installed_at=datetime.now(UTC),
         description="Multimodal datasets whose mutual information is known.",
     ).save(folder)
-    typer.echo(f"`hf mmmi` now runs {program} (recorded in {folder}).")
+    print_text(f"`hf mmmi` now runs {program} (recorded in {folder}).", indent="  ")
 
 
 def _program() -> Path:

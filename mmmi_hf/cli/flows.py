@@ -12,7 +12,7 @@ from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, q
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML); see model_cards/ for examples.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML), or a bundled one: cifar10, fashion-mnist.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     dataset: Annotated[str | None, typer.Option(help="Dataset folder or Hub id, instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
@@ -32,7 +32,7 @@ def train(
 
 @app.command()
 def distill(
-    recipe: Annotated[Path, typer.Argument(help="Recipe file (YAML); see model_cards/ for examples.")],
+    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML), or a bundled one: fashion-mnist-2, cifar10.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     trajectories: Annotated[
         Path | None, typer.Option(help="Folder of the teacher's stored trajectories; default: in the run's.")
@@ -68,10 +68,11 @@ def evaluate_flow(
         bool, typer.Option("--cas", help="Also train the classifier on samples, test on real images.")
     ] = False,
     classifier: Annotated[
-        Path | None, typer.Option(help="Settings of the classifier (YAML); model_cards/cifar10 has an example.")
+        Path | None, typer.Option(help="Settings of the classifier (YAML), or the bundled cifar10.")
     ] = None,
     cas_classifier: Annotated[
-        Path | None, typer.Option(help="The same for the one trained on samples; default: as --classifier.")
+        Path | None,
+        typer.Option(help="The same for the one trained on samples, or cifar10-cas; default: as --classifier."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of latents and choices.")] = 0,
@@ -116,35 +117,49 @@ def map_share(
     pipeline: Annotated[str, typer.Argument(help="A bundled pipeline, a folder, or a Hub id.")],
     out: Annotated[Path, typer.Option(help="Folder of the counts; a killed run goes on from them.")],
     label: Annotated[list[int], typer.Option("--label", help="A class to measure; may be repeated.")],
-    rows: Annotated[int, typer.Option(help="Latents of each class.")] = 1000,
-    batch_size: Annotated[int, typer.Option(help="Images per evaluation of the network.")] = 8,
+    rows: Annotated[int, typer.Option(help="Latents of each class, in whole micro-batches.")] = 1000,
+    batch_size: Annotated[int, typer.Option(help="Images that are inverted together.")] = 8,
     seed: Annotated[int, typer.Option(help="Seed of the latents.")] = 0,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
     quiet: Quiet = False,
 ) -> None:
-    """Count the latents that an inverse does not give back. Floors of certificates rest on it."""
-    from mmmi_hf.common.files import read_json, write_json
+    """Count the latents that an inverse does not give back. Floors of certificates rest on it.
+
+    Images are made as `generate` makes rows: in the same micro-batches, whose size changes their last bits.
+    """
+    from mmmi_hf.common.files import write_json
+    from mmmi_hf.common.places import folder_to_write
+    from mmmi_hf.dataset.generation.rows import MICRO_BATCH
     from mmmi_hf.flow.evaluation.evaluate import placed
-    from mmmi_hf.flow.evaluation.map_share import measure_map_share
+    from mmmi_hf.flow.evaluation.map_share import check_class, measure_map_share
 
     quieten_libraries(quiet)
+    out = folder_to_write(out)
     bijection = placed(pipeline, device)
-    counts: dict[str, Any] = {}
-    for each in label:
-        path = out / f"{each}.json"
-        measure_map_share(bijection, each, rows, path, seed=seed, batch_size=batch_size, progress=not quiet)
-        found = read_json(path)
-        counts[str(each)] = {name: found[name] for name in found if name not in ("format", "pipeline", "label")}
-    write_json(out / "map_shares.json", {bijection.digest: counts})
+    for each in label:  # all, before the first takes its hours
+        check_class(bijection, each)
+    counts = [
+        measure_map_share(
+            bijection,
+            each,
+            rows,
+            out / f"{each}.json",
+            micro_batch=MICRO_BATCH,
+            inverted_together=batch_size,
+            seed=seed,
+            progress=not quiet,
+        )
+        for each in label
+    ]
+    write_json(out / "map_shares.json", [each.model_dump(mode="json", exclude_none=True) for each in counts])
     print_table(
-        ("class", "latents", "failed", *(f"off by more than {tolerance}" for tolerance in found["bad"]), "largest"),
-        [
-            (name, str(of["rows"]), str(of["failed"]), *map(str, of["bad"].values()), f"{of['largest']:.2g}")
-            for name, of in counts.items()
-        ],
-        right=(1, 2, 3, 4, 5),
+        ("class", "latents", "failed", f"off by more than {counts[0].tolerance:g}", "largest of the others"),
+        [(str(of.label), str(of.rows), str(of.failed), str(len(of.bad_rows)), f"{of.largest:.2g}") for of in counts],
+        right=(1, 2, 3, 4),
     )
-    typer.echo(f"\nWhat the package ships: {out / 'map_shares.json'}")
+    typer.echo(
+        f"\nImages were made in micro-batches of {MICRO_BATCH}. What the package ships: {out / 'map_shares.json'}"
+    )
 
 
 def _numbers_of(results: dict[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

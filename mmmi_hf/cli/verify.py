@@ -132,18 +132,22 @@ def print_certificate(certificate: Certificate) -> None:
         if found.columns
     ]
     if bounds:
-        floor, measured = bound_sentences(record)
+        *others, last = bound_sentences(record, certificate.without_floor)
         typer.echo("Lower bounds in nats, all of a kind together:")
-        print_text(f"  {floor};", indent="  ")
-        print_text(f"  {measured}.", indent="  ")
+        for sentence in others:
+            print_text(f"  {sentence};", indent="  ")
+        print_text(f"  {last}.", indent="  ")
         typer.echo()
         print_table(("quantity", "analytic", *BOUNDS), bounds, right=(1, 2, 3, 4, 5))
     else:
         typer.echo("No lower bounds: that takes at least 32 rows.")
-    share = f"{sample.unseen_share:.2%}"
     typer.echo()
-    print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
-    typer.echo(f"Time: {time_line(certificate.seconds)}.")
+    if sample.unseen_share:
+        share = f"{sample.unseen_share:.2%}"
+        print_text(f"Bad rows that the inverted rows could have missed at that confidence: up to {share} of all.")
+    else:
+        print_text("All rows were inverted: there is none that could have been missed.")
+    print_text(f"Time: {time_line(certificate.seconds)}.", indent="  ")
     if certificate.written:
         typer.echo(f"Certificate: certificates/{certificate.config}.json")
 

@@ -1,9 +1,29 @@
 """Failures that a message explains in full: the command line prints it as one line and exits with 1.
 
-Owns these exceptions. Imports nothing.
+Owns these exceptions, and the words for those of Python. Imports nothing.
 """
 
 from __future__ import annotations
+
+_WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
+    ((KeyError,), "there is no {said}"),
+    ((IndexError,), "a list in it is too short"),
+    ((RecursionError,), "it is nested too deeply"),
+    ((OverflowError,), "a number in it is too large"),
+    ((AttributeError, TypeError), "a value in it is of another kind than what belongs there"),
+)
+
+
+def in_words(error: BaseException) -> str:
+    """What foreign content made Python or a library raise, in words for who gave it, in one line.
+
+    Names of classes and what Python says of values of the wrong kind are for who wrote the code.
+    """
+    said = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.strerror:
+        said = ": ".join(filter(None, (error.strerror.lower(), error.filename and str(error.filename))))
+    words = next((words for kinds, words in _WORDS if isinstance(error, kinds)), "{said}")
+    return words.replace("{said}", said) or "it says nothing sensible"
 
 
 class Failure(RuntimeError):

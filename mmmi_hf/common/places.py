@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import tempfile
 from pathlib import Path
 
 from mmmi_hf.common.files import nearest_existing
@@ -86,15 +88,26 @@ def folder_to_write(given: str | os.PathLike[str], what: str = "out") -> Path:
     """A folder that files can be put into; it need not be there yet, and is not made.
 
     Raises:
-        PlaceError: a file stands in its place, or it cannot be written to.
+        PlaceError: a file stands in its place, or it cannot be written to, because it is not ours or no disk.
     """
     path = place(given, what)
     there = nearest_existing(path)
     if not there.is_dir():
         raise PlaceError(f"{what} must be a folder, and {_shown(there)} is a file; name another place")
-    if not os.access(there, os.W_OK | os.X_OK):
+    if not os.access(there, os.W_OK | os.X_OK) or not _takes_files(there):
         raise PlaceError(f"{what}: {_shown(there)} cannot be written to; name another folder")
     return path
+
+
+def _takes_files(folder: Path) -> bool:
+    """Whether files can be made in a folder that the user may write to: not where the kernel lists its own, /proc."""
+    if shutil.disk_usage(folder).total:
+        return True
+    try:  # memory without a bound has no size either
+        with tempfile.TemporaryDirectory(dir=folder):
+            return True
+    except OSError:
+        return False
 
 
 def is_repository(name: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.files import UnusableFileError, read_regular, write_text
 from mmmi_hf.common.yaml_files import FieldPath, dotted, parse
 
@@ -86,7 +87,7 @@ class Record(BaseModel):
         except ValidationError as error:
             raise RecordError(told(error, where, {} if translated else lines_of(text))) from error
         except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
-            raise RecordError(f"{where}: {type(error).__name__}: {' '.join(str(error).split())[:SHOWN]}") from error
+            raise RecordError(f"{where}: {in_words(error)[: 2 * SHOWN]}") from error
 
 
 def told(error: ValidationError, where: str = "", lines: Mapping[FieldPath, int] | None = None) -> str:

@@ -1,21 +1,25 @@
 """What is told to people, on terminals and in logs: nothing moves the cursor, no secret of an address stands in it.
 
 Owns the escaping of what files, folders and servers are called, and the removal of user information from URLs, also in
-what the Hub's clients log and raise; and tables that fit a terminal. Imports the standard library only.
+what the Hub's clients log and raise; which known names a mistyped one may mean; and tables that fit a terminal.
+Imports the standard library only.
 """
 
 from __future__ import annotations
 
+import difflib
 import logging
 import re
 import unicodedata
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 CLIENTS = ("huggingface_hub", "httpx", "httpcore", "datasets", "fsspec", "diffusers")
 """Whose loggers are told to leave users out; httpx2 and httpcore2 begin alike."""
 Row = Sequence[str]
+_LIKE, _TELLING = 0.6, 3
+"""Twice the letters in common, in order, by the letters of both; letters of a part of a name that say something."""
 _GAP = "  "
 _LEAST = 8
 """Columns of text are wrapped to this width, or to their longest piece, and no further."""
@@ -114,6 +118,51 @@ def hide_users(error: BaseException) -> None:
             if isinstance(value, str):
                 setattr(one, name, without_user(value))
         waiting += [one.__cause__, one.__context__, *(one.exceptions if isinstance(one, BaseExceptionGroup) else ())]
+
+
+def did_you_mean(given: str, known: Iterable[str], otherwise: str) -> str:
+    """A question for the nearest of the known names; `otherwise` where none is near.
+
+    >>> did_you_mean("Two-Telescope", ["two-telescopes", "parity"], "see `list`")
+    'did you mean two-telescopes?'
+    >>> did_you_mean("foo", ["two-telescopes", "parity"], "see `list`")
+    'see `list`'
+    """
+    near = nearest(given, known)
+    return f"did you mean {', '.join(near)}?" if near else otherwise
+
+
+def nearest(given: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Of the known names those that may be meant, the likeliest first; none where nothing is near.
+
+    Capitals, - and _ apart, it is the same name; or those that are one slip away – a letter too many, missing, another,
+    two crosswise; or else those that hold what is given, the shortest first, and those with most letters in common.
+    """
+    text, names = _plain(given), {name: _plain(name) for name in known}
+    for surely in (lambda plain: plain == text, lambda plain: _one_slip(text, plain)):
+        if found := [name for name, plain in names.items() if surely(plain)]:
+            return found[:most]
+    holding = sorted((name for name, plain in names.items() if len(text) >= _TELLING and text in plain), key=len)
+    likeness = {name: difflib.SequenceMatcher(a=text, b=plain).ratio() for name, plain in names.items()}
+    like = sorted((name for name in names if likeness[name] >= _LIKE), key=lambda name: -likeness[name])
+    return list(dict.fromkeys([*holding, *like]))[:most]
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _one_slip(given: str, name: str) -> bool:
+    start = _shared(given, name)
+    given, name = given[start:], name[start:]
+    end = _shared(given[::-1], name[::-1])
+    given, name = given[: len(given) - end], name[: len(name) - end]
+    return max(len(given), len(name)) <= 1 or (len(given) == 2 and given == name[::-1])
+
+
+def _shared(one: str, other: str) -> int:
+    """How many letters two texts begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def table_lines(header: Row, rows: Sequence[Row], *, right: Collection[int] = (), width: int = 80) -> list[str]:

@@ -101,7 +101,7 @@ def parse(text: str) -> Parsed:
     except (RecursionError, ValueError, TypeError, OverflowError, LookupError, AttributeError) as error:
         if isinstance(error, YamlError):
             raise
-        raise YamlError(f"not valid YAML: {_one_line(error)}") from error
+        raise YamlError(f"not valid YAML: a value is not what its tag or its form says ({_one_line(error)})") from error
     return Parsed(data, lines)
 
 

@@ -69,10 +69,9 @@ def certify(
         pipeline: where the pipeline of every modality is found, if not where the manifest says (the digest must agree).
         device: torch device of the networks.
         write: put the certificate in place: None only in a folder where there is none, True always, False never.
-        transform: a preprocessing, from stored values (n, *shape) to what becomes of them, (n, …), row by row: of all
-            images, or one for each modality that is named. The result is inverted and bounded like a view, and
-            `Certificate.transformed` says what is left at least. Images may change their height and width (resize,
-            crop, JPEG, blur); features that the inverse cannot take are refused. Nothing is written then.
+        transform: a preprocessing, from the stored values of the sampled rows, float32 (n, *shape), to what becomes of
+            them, each row by itself: of all images, or one for each modality that is named. `Certificate.transformed`
+            says how much is left at least; see below. Nothing is written then.
         progress: show progress bars.
 
     Returns:
@@ -80,6 +79,41 @@ def certify(
 
     Raises:
         ConfigurationError: no such folder, configuration or pipeline, or numbers that make no sense.
+
+    What a transform gives is inverted and bounded as a view is: it must be images (n, channels, height, width), floats
+    in the stored range or 8-bit pixels as the view has them, of any height and width. Smaller ones are stretched to the
+    stored size, which suits a resize; a crop is to be put back to its place, as below. The inverse knows nothing of
+    what was done, so that much more may be left than the bound says. An encoder ends with a decoder, made from other
+    data: what holds for the images that it gives holds for the features.
+
+    >>> import io
+    >>> import mmmi_hf
+    >>> import numpy as np
+    >>> from PIL import Image
+    >>> folder = "my-dataset"
+    >>> view = mmmi_hf.load(folder, progress=False).manifest.views["x1"]
+    >>> def resized(values):
+    ...     n, channels, height, width = values.shape
+    ...     return values.reshape(n, channels, height // 2, 2, width // 2, 2).mean(axis=(3, 5))
+    >>> def cropped(values):
+    ...     left = np.zeros_like(values)
+    ...     left[:, :, 1:-1, 1:-1] = values[:, :, 1:-1, 1:-1]
+    ...     return left
+    >>> def jpeg(values):
+    ...     pixels = view.stored.levels(values, view)  # uint8, as x1_image shows them
+    ...     for image in pixels:
+    ...         file = io.BytesIO()
+    ...         Image.fromarray(image[0]).save(file, "JPEG", quality=95)
+    ...         image[0] = np.asarray(Image.open(file))
+    ...     return pixels
+    >>> def encoded(values):
+    ...     size = values[0].size
+    ...     weights = np.linalg.qr(np.random.default_rng(0).standard_normal((size, size // 2)))[0]
+    ...     features = values.reshape(len(values), size) @ weights  # half as many: a frozen encoder
+    ...     return (features @ weights.T).reshape(values.shape)  # and its decoder
+    >>> for transform in (resized, cropped, jpeg, encoded):
+    ...     (found,) = mmmi_hf.certify(folder, transform=transform, progress=False).values()
+    ...     print(transform.__name__, {quantity: round(nats, 2) for quantity, nats in found.transformed.items()})
     """
     rows, rows_float64, replays, sample_seed = _checked(
         ("rows", rows, 1),

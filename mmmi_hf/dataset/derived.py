@@ -13,6 +13,7 @@ import pyarrow as pa
 from mmmi_hf.common.files import read_regular, write_text
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
 from mmmi_hf.dataset.cards.text import certificate_line
+from mmmi_hf.dataset.certificate.bounds import without_floor
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder
@@ -62,18 +63,21 @@ def _is_right(path: Path, config: MMMIConfig, certificate: CertificateRecord | N
 def is_stated(folder: DatasetFolder, name: str, certificate: CertificateRecord) -> bool:
     """Whether ground truth and card of a folder, which agree with its records, state a certificate already.
 
-    They do not where a call was killed after it had put the certificate in place.
+    They do not where a call was killed after it had put the certificate in place; the next one then writes them. Where
+    they do, they are left alone: a card may have become the text of people, which `write_derived` would replace.
     """
     bounds = any(each.columns for each in certificate.bounds.values())
+    model = rebuilt_configuration(folder, name, folder.known_manifest(name)).model
     return (_has_bounds(stored_ground_truth(folder.ground_truth(name))) or not bounds) and (
-        certificate_line(certificate) in (_text(folder.card) or "")
+        certificate_line(certificate, without_floor(model, certificate)) in (_text(folder.card) or "")
     )
 
 
 def take_back_bounds(folder: DatasetFolder, config: MMMIConfig) -> None:
     """A ground truth without bounds in place of one that has some: it holds beside any certificate.
 
-    To be called before a certificate gives way to another one.
+    To be called before a certificate gives way to another one. Two files cannot be replaced at once: a call that is
+    killed between them would leave the old bounds beside the new certificate, and every check would refuse the folder.
     """
     path = folder.ground_truth(config.name)
     if path.is_file() and _has_bounds(stored_ground_truth(path)):

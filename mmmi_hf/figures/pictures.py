@@ -51,9 +51,16 @@ def show_pattern(
 
 
 def show_datum(axes: Axes, values: Array, half_range: float) -> None:
-    """One datum: an image from −half_range to half_range, clipped for the picture, or a series as a curve."""
+    """One datum: an image from −half_range to half_range, clipped for the picture, or a series as a curve.
+
+    What is missing is NaN, and drawn as an empty frame that says so.
+    """
     bare(axes)
-    if values.ndim == 1:
+    if np.isnan(values).all():
+        axes.text(
+            0.5, 0.5, "missing", ha="center", va="center", fontsize=7.5, color=style.GREY, transform=axes.transAxes
+        )
+    elif values.ndim == 1:
         axes.plot(np.arange(len(values)), values, color=style.BLUE, linewidth=0.7)
         axes.set_ylim(-1.05 * half_range, 1.05 * half_range)
     elif values.ndim == 3 and values.shape[0] == 3:

@@ -28,7 +28,7 @@ def tuple_grid(
     """One tuple per row: its modalities side by side, and numbers such as y and pointwise information at the right.
 
     Args:
-        data: modality → (n, *shape) with shape (C, H, W), (H, W) or (T,).
+        data: modality → (n, *shape) with shape (C, H, W), (H, W) or (T,), NaN in rows that lack it.
         numbers: heading → (n,) numbers, written with three digits, or texts.
         half_ranges: modality → h; values from -h to h are shown, what lies outside is clipped, for the picture.
         captions: modality → a line under its name.

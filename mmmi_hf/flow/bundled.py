@@ -1,14 +1,15 @@
 """Where a pipeline's files come from: bundled with the package, a local folder, or a Hub repository.
 
 Owns the resolution of a name to a folder and what is ever downloaded: JSON and safetensors. Knows nothing of what is
-in the files. The bundled checkpoints are the folders beside this module, under `pretrained/`.
+in the files. The bundled checkpoints are the folders beside this module, under `pretrained/`; what they were trained by
+lies under `recipes/`, written from `model_cards/` by `python -m mmmi_hf.cli.cards`.
 """
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.common.terminal import users_hidden
@@ -20,6 +21,8 @@ BUNDLED = Path(__file__).parent / "pretrained"
 RELEASED = ("cifar10", "fashion-mnist", "fashion-mnist-2")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
 
+RECIPES = Path(__file__).parent / "recipes"
+SettingsKind = Literal["training", "distillation", "classifier"]
 INDEX = "model_index.json"
 # Everything that is ever downloaded: no code, no pickles.
 PATTERNS = [INDEX, "*/config.json", "*/scheduler_config.json", "*/*.safetensors", "*/*.safetensors.index.json"]
@@ -68,6 +71,21 @@ def resolve(
             allow_patterns=PATTERNS,
         )
     return Path(folder)
+
+
+def settings_file(kind: SettingsKind, given: str | os.PathLike[str]) -> Path:
+    """The YAML file that is given, or that of a bundled name, which wins over a file ("./name" means the file).
+
+    Raises:
+        ValueError: neither; says which names there are.
+    """
+    bundled = {path.stem: path for path in sorted((RECIPES / kind).glob("*.yaml"))}
+    path = place(given, "recipe")
+    if os.fspath(given) in bundled:
+        return bundled[os.fspath(given)]
+    if not path.suffix and not path.exists():
+        raise ValueError(f"there is no file {path}; give one (YAML), or the bundled {' or '.join(bundled)}")
+    return path
 
 
 def unknown(name: str, known: Iterable[str]) -> str:

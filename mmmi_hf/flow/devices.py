@@ -1,9 +1,12 @@
-"""Devices: whether torch can compute on one here, and what it is called.
+"""Devices: whether torch can compute on one here, what it is called, and what the bits of its results depend on.
 
 Imports nothing of this room.
 """
 
 from __future__ import annotations
+
+import platform
+from pathlib import Path
 
 import torch
 
@@ -24,3 +27,20 @@ def check_device(device: str | torch.device) -> None:
 def device_name(device: torch.device) -> str:
     """The kind of a GPU, otherwise the type of the device."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def hardware(device: torch.device) -> str:
+    """What, besides software, the bits of a network's output depend on: the accelerator's or the processor's kind."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_vendor()} {torch.backends.cpu.get_cpu_capability()}".strip()
+
+
+def _vendor() -> str:
+    """Vendor of the processor: numerical libraries choose their kernels by it."""
+    path = Path("/proc/cpuinfo")
+    for line in path.read_text().splitlines() if path.exists() else ():
+        name, _, value = line.partition(":")
+        if name.strip() == "vendor_id":
+            return value.strip()
+    return platform.processor()

@@ -13,6 +13,7 @@ from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
 from mmmi_hf.common.yaml_files import YamlError, front_matter, parse
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, size_category
+from mmmi_hf.dataset.format.configurations import Pair
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH
 from mmmi_hf.hub.client.errors import HubRequestError
 
@@ -38,12 +39,13 @@ def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str
     merged = theirs | {field: value for field, value in ours.items() if field not in theirs}
     for field in {"tags", "task_categories"} & set(merged):
         merged[field] = _union(theirs.get(field), ours.get(field))
-    replaced = {*published, GROUND_TRUTH}
+    paired = {name for name, entry in _entries(ours.get("configs")).items() if _is_paired(name, entry)}
+    replaced = {*published, GROUND_TRUTH, *paired}
     merged["configs"] = _configs(_entries(theirs.get("configs")), _entries(ours.get("configs")), replaced)
     infos = _entries(theirs.get("dataset_info"))
     ours_by_name = _entries(ours.get("dataset_info"))
     merged["dataset_info"] = list(_merged(infos, ours_by_name, replaced).values())
-    merged["size_categories"] = [size_category(_rows(merged["dataset_info"]))]
+    merged["size_categories"] = [size_category(_rows(merged["dataset_info"], {GROUND_TRUTH, *paired}))]
     return front_matter(merged) + _merged_text(their_text, our_text)
 
 
@@ -106,11 +108,16 @@ def _union(*listed: Any) -> list[Any]:
     return list(dict.fromkeys(flat))
 
 
-def _rows(infos: list[Fields]) -> int:
+def _is_paired(name: str, entry: Fields) -> bool:
+    """Whether an entry has no rows of its own."""
+    return Pair.of_entry(name, entry.get("data_files")) is not None
+
+
+def _rows(infos: list[Fields], without: Collection[str]) -> int:
     return sum(
         int(split.get("num_examples") or 0)
         for info in infos
-        if info.get("config_name") != GROUND_TRUTH
+        if info.get("config_name") not in without
         for split in info.get("splits") or []
     )
 

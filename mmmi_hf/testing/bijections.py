@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, get_args
 import torch
 
 from mmmi_hf.dataset.format.views import stored_views
-from mmmi_hf.flow.bijection import Bijection, Kind, View
+from mmmi_hf.flow.bijection import ROUND_TRIP, Bijection, Kind, View
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-BOUND = {torch.float32: 2e-5, torch.float64: 1e-10}
+BOUND = {torch.float32: ROUND_TRIP["float32"], torch.float64: ROUND_TRIP["float64"]}
 """Largest ‖z − ẑ‖ / ‖z‖ of a row, by dtype."""
 BATCH = 4
 

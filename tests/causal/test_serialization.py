@@ -138,8 +138,8 @@ def changed(model: CausalModel, **fields: object) -> str:
         (changed(common_cause((2,)), shapes=3), "shapes is 3"),
         (changed(common_cause((2,)), eta=[float("nan")]), r"eta\[0\] is .*nan"),
         (changed(common_cause((2,)), eta=["a"]), "eta is .* expected numbers"),
-        (changed(common_cause((2,)), templates={}), "templates is dict"),
-        (changed(common_cause((2,)), templates=[3]), r"templates\[0\] is int"),
+        (changed(common_cause((2,)), templates={}), r"templates is \{"),
+        (changed(common_cause((2,)), templates=[3]), r"templates\[0\] is 3"),
         (changed(common_cause((2,)), templates=[{"name": "ones"}]), r"templates\[0\] lacks shape"),
         (changed(common_cause((2,)), templates=[{"name": ["ones"], "shape": [2]}]), r"templates\[0\]: name is"),
         (changed(common_cause((2,)), templates=[{"name": "rainbow", "shape": [2]}]), "names 'rainbow'"),
@@ -153,7 +153,7 @@ def changed(model: CausalModel, **fields: object) -> str:
         (changed(common_cause((2,)), template_index=[[True], [0]]), "template_index contains True"),
         (changed(common_cause((2,)), template_index=[0, 0]), "template_index must be a list of rows"),
         (changed(common_cause((2,)), template_index=[[None], [0]]), r"templates\[0\]\[0\] is None"),
-        (changed(matrix_model(), matrix=[1.0]), "matrix is list"),
+        (changed(matrix_model(), matrix=[1.0]), r"matrix is \[1"),
     ],
 )
 def test_texts_that_are_no_model_are_refused(text, message):

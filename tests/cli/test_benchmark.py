@@ -7,11 +7,10 @@ import re
 import pyarrow.parquet as pq
 import pytest
 
-from mmmi_hf import MMMIConfig, Modality, common_cause
-from mmmi_hf.benchmark import estimator as estimators
-from mmmi_hf.benchmark import list_estimators, register_estimator
+from mmmi_hf import common_cause
+from mmmi_hf.benchmark import register_estimator
 from mmmi_hf.benchmark.report.card import benchmark_card
-from tests.support import ROOT, generate
+from tests.support import ROOT, bare, generate
 
 TUTORIAL = (ROOT / "model_cards" / "benchmark" / "tutorial.md").read_text(encoding="utf-8")
 KSG = ("--estimators", "ksg")
@@ -22,14 +21,7 @@ QUICK = ("--steps", "5", "--width", "8", "--batch-size", "16", "--seeds", "1", "
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("cli") / "data"
     for seed, level in enumerate((0.5, 1.0)):
-        config = MMMIConfig(
-            name=f"level-{level}",
-            causal_model=common_cause((1, 3, 3), mi=level),
-            modalities=(Modality("identity"), Modality("identity")),
-            rows=240,
-            seed=seed,
-        )
-        generate(config, out)
+        generate(bare(f"level-{level}", common_cause((1, 3, 3), mi=level), rows=240, seed=seed), out)
     return out
 
 
@@ -156,10 +148,9 @@ def test_without_data_or_out_it_is_said(run):
 
 
 @pytest.fixture
-def plugin(tmp_path, monkeypatch):
+def plugin(tmp_path, forgotten):
     """A file with a text, given as a plugin; what it registers is gone after the test."""
-    list_estimators()  # ours are there before
-    monkeypatch.setattr(estimators, "_REGISTERED", dict(estimators._REGISTERED))
+    del forgotten
 
     def write(text):
         path = tmp_path / "mine.py"

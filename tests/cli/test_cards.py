@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme
+from mmmi_hf.cli.cards import BEGIN, all_cards, builder_script, card_of, main, readme, recipes
+from mmmi_hf.common.cards import write_or_check
 from mmmi_hf.dataset.releases.registry import get_family, list_families
 from tests.support import ROOT
 
@@ -22,7 +23,17 @@ def repository(tmp_path, monkeypatch):
 
 def test_every_generated_file_of_the_repository_is_known():
     there = set((ROOT / "builder_scripts").glob("*.py")) | set((ROOT / "model_cards").glob("*/README.md"))
+    there |= set((ROOT / "mmmi_hf" / "flow" / "recipes").rglob("*.yaml"))
     assert {card.path for card in all_cards(ROOT)} == there | {ROOT / "README.md"}
+
+
+def test_the_packaged_recipes_are_those_of_the_pipelines():
+    packaged = list(recipes(ROOT))
+    assert [card.stale_lines() for card in packaged] == [[]] * len(packaged)
+    names = {f"{card.path.parent.name}/{card.path.stem}" for card in packaged}
+    assert {"training/cifar10", "training/fashion-mnist", "distillation/fashion-mnist-2"} <= names
+    assert {"classifier/cifar10", "classifier/cifar10-cas"} <= names
+    assert not any(name.endswith("-1") for name in names)
 
 
 @pytest.mark.parametrize("name", list_families())
@@ -37,17 +48,19 @@ def test_the_readme_has_a_row_for_every_family(repository, capsys):
         family = get_family(name)
         row = rf"\n\| `{name}` \| {len(family.configurations)} \| (yes)? \| {re.escape(family.summary)} \|\n"
         assert bool(re.search(row, text)) is not (name.endswith("-cifar10") and name[:-8] in list_families())
+    *_, card = all_cards(repository)
     (repository / "README.md").write_text(text.replace("the null: every", "the null: not every"))
-    assert main(["--check"]) == 1
+    assert write_or_check([card], check=True) == 1
     assert "+| `independent` | 1 | yes | the null: every information is zero |" in capsys.readouterr().out
     (repository / "README.md").write_text(text.replace(BEGIN, ""))
-    assert main(["--check"]) == 2
+    assert write_or_check([card], check=True) == 2
     assert "must have the lines" in capsys.readouterr().err
 
 
 def test_a_new_repository_gets_everything(repository):
     assert main([]) == 0
-    assert main([]) == 0
+    *_, card = all_cards(repository)
+    assert card.stale_lines() == []
     written = {path.relative_to(repository).as_posix() for path in repository.rglob("*") if path.is_file()}
     for name in list_families():
         assert {f"model_cards/{name}/README.md", f"builder_scripts/{name.replace('-', '_')}.py"} <= written

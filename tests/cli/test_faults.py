@@ -2,12 +2,15 @@
 
 import errno
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
+from mmmi_hf.cli import app
 from mmmi_hf.cli.extension import NAME
 from tests.support import generate
 
@@ -125,6 +128,36 @@ def test_flags_that_contradict_each_other(refuses, tmp_path):
     assert "--write and --no-write contradict each other" in refuses("verify", tmp_path, "--write", "--no-write")
 
 
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("genrate", "x"), "no command 'genrate': did you mean generate?"),
+        (("INFO", "x"), "no command 'INFO': did you mean info?"),
+        (("xyz",), "no command 'xyz': see `mmmi-hf --help`"),
+        (("info", "comon-cause-1.0"), "did you mean common-cause-1.0? ("),
+        (("info", "two-telescope"), "did you mean two-telescopes? ("),
+        (
+            ("info", "two-telescopes-mas"),
+            "did you mean two-telescopes-mass-diffuse, two-telescopes-mass-concentrated, ",
+        ),
+        (("info", "foo"), "see `mmmi-hf list` ("),
+        (("generate-family", "interaction", "--out", "d"), "did you mean interactions?"),
+        (("list", "--formt", "json"), "no option '--formt': did you mean --format?"),
+        (("verify", "d", "--no-wrte"), "did you mean --no-write?"),
+        (("verify", "d", "--foo"), "no option '--foo': see --help"),
+        (("info", "common-cause-1.0", "--quantity", "redundent(x1,x2;y)"), "write e.g. redundant(x1,x2;y)\n"),
+        (("info", "common-cause-1.0", "--quantity", "TCC(x1,x2,y)"), "write e.g. TC(x1,x2,y)\n"),
+        (
+            ("generate", "common-cause-1.0", "--out", "d", "--pipeline", "fashion-minst"),
+            "give one of cifar10, fashion-mnist, ",
+        ),
+        (("design", "--want", "I(x1;y)=1", "--story", "comon_cause", "--solve-for", "mi"), "one of categorical_cause"),
+    ],
+)
+def test_slips_are_understood_and_nonsense_is_not(refuses, words, says):
+    assert says in refuses(*words)
+
+
 def test_lists_without_names(refuses, tmp_path):
     for option in ("--configs", "--train-rows"):
         assert "none were named" in refuses("benchmark", tmp_path, "--out", tmp_path / "b", option, "") or option
@@ -170,6 +203,16 @@ def test_what_is_printed_fits_the_terminal(run, words, monkeypatch, tmp_path):
     code, out, _ = run(*words)
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("command", sorted(each.name for each in get_command(app).commands.values()))
+def test_help_is_for_people(run, command, monkeypatch):
+    """It fits a terminal, its arguments are words of its text, and no type is one of Python's."""
+    monkeypatch.setenv("COLUMNS", "80")
+    code, out, _ = run(command, "--help")
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    assert not re.search(r"<(str|int|float|bool|Path|list)\b|\{[a-z]+\}", out)
 
 
 def test_what_generate_and_verify_print_fits_the_terminal(run, story, tmp_path, monkeypatch):

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from mmmi_hf.dataset.certificate.floors import MeasuredMap
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.flow.evaluation import evaluate as evaluation
+from mmmi_hf.flow.evaluation.map_share import MapShare
 from mmmi_hf.flow.evaluation.record import Evaluation
 from tests.networks import smaller_flow
 
@@ -61,18 +62,29 @@ def test_wrong_requests_are_one_line(run, tmp_path, options, says):
     assert not (tmp_path / "out").exists()
 
 
+def test_classes_of_a_map_are_looked_at_before_the_first_is_counted(run, tmp_path):
+    pipeline = tmp_path / "pipeline"
+    smaller_flow(2).save_pretrained(pipeline)
+    for label in (2, -1):
+        code, out, err = run("map-share", pipeline, "--label", 0, "--label", label, "--out", tmp_path / "counts")
+        assert (code, out) == (2, "")
+        assert err == f"mmmi-hf: the class must be a whole number in 0 … 1, got {label}\n"
+    assert not (tmp_path / "counts").exists()
+
+
 def test_counts_of_a_map_go_on_and_are_joined(run, tmp_path):
     pipeline = smaller_flow(2)
     pipeline.save_pretrained(tmp_path / "pipeline")
-    for rows in (2, 4):
-        classes = ("--label", 1, "--label", 0, "--rows", rows, "--batch-size", 2)
+    for rows in (2, 40):
+        classes = ("--label", 1, "--label", 0, "--rows", rows, "--batch-size", 16)
         code, out, err = run(
             "map-share", tmp_path / "pipeline", *classes, "--out", tmp_path / "counts", "--quiet", "--device", "cpu"
         )
         assert code == 0, err
     joined = json.loads((tmp_path / "counts/map_shares.json").read_text())
-    assert set(joined) == {pipeline.digest}
-    assert set(joined[pipeline.digest]) == {"0", "1"}
-    for counts in joined[pipeline.digest].values():
-        assert MeasuredMap.from_json(json.dumps(counts), "counts").rows == 4
-    assert "latents" in out
+    counts = [MapShare.from_json(json.dumps(each), "counts") for each in joined]
+    assert {each.pipeline for each in counts} == {pipeline.digest}
+    assert [(each.label, each.rows, each.micro_batch, each.inverted_together) for each in counts] == [
+        (label, 2 * MICRO_BATCH, MICRO_BATCH, 16) for label in (1, 0)
+    ]
+    assert f"micro-batches of {MICRO_BATCH}" in out

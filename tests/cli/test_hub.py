@@ -72,10 +72,12 @@ def test_json(run):
 
 
 def test_errors(run):
-    from mmmi_hf.hub.client.errors import HubUnavailableError, VersionExistsError
+    from mmmi_hf.hub.client.errors import DamagedFilesError, HubUnavailableError, VersionExistsError
 
     code, _, err, _ = run(VersionExistsError("org/data has version v1.0.0 already"), "DIR", "org/data")
     assert (code, err) == (2, "mmmi-hf: org/data has version v1.0.0 already\n")
+    code, _, err, _ = run(DamagedFilesError("DIR is not published: its rows are others"), "DIR", "org/data")
+    assert (code, err) == (1, "mmmi-hf: DIR is not published: its rows are others\n")
     code, _, err, _ = run(HubUnavailableError("given up"), "DIR", "org/data")
     assert code == 1
     assert "HubUnavailableError: given up" in err

@@ -64,6 +64,21 @@ def test_folders(tmp_path):
     assert folder_to_write(tmp_path / "a[1]") == tmp_path / "a[1]"
 
 
+@pytest.mark.parametrize("place", ["/proc", "/sys"])
+def test_a_folder_that_the_kernel_lists(place):
+    if not Path(place).is_dir():
+        pytest.skip(f"there is no {place}")
+    for path in (place, f"{place}/x", f"{place}/x/y"):
+        with pytest.raises(PlaceError, match="cannot be written to; name another folder"):
+            folder_to_write(path)
+
+
+def test_memory_without_a_bound_is_a_folder_like_any_other(tmp_path, monkeypatch):
+    monkeypatch.setattr("shutil.disk_usage", lambda path: type("Usage", (), {"total": 0}))
+    assert folder_to_write(tmp_path / "x") == tmp_path / "x"
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_folder_that_cannot_be_written_to(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(PlaceError, match="cannot be written to"):

@@ -1,6 +1,14 @@
 """Progress on a terminal and elsewhere."""
 
+import contextlib
+import fcntl
 import io
+import os
+import pty
+import struct
+import termios
+
+import pytest
 
 from mmmi_hf.common import progress
 from mmmi_hf.common.progress import progress_bar
@@ -55,6 +63,30 @@ def test_a_bar_on_a_terminal(monkeypatch):
         bar.update(10)
     assert "\r" in stream.getvalue()
     assert "10/10" in stream.getvalue()
+
+
+@pytest.mark.parametrize("columns", [80, 100])
+def test_a_bar_of_two_processes_stays_in_its_line(monkeypatch, columns):
+    """In a terminal of that width: what is wider wraps, and the bar is then drawn again in the next line."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    monkeypatch.setattr("os.get_terminal_size", lambda *_: os.terminal_size((columns, 24)))
+    with open(theirs, "w", encoding="utf-8") as stream:
+        monkeypatch.setattr("sys.stderr", stream)
+        name = "decaying-modalities-alpha1.2-beta1.6-cifar10 (2 processes)"
+        with progress_bar(f"generating {name}", 10_000_000, initial=9_000_000) as bar:
+            bar.update(999_999)
+            bar.refresh()
+    shown = b""
+    with contextlib.suppress(OSError):  # the end, once the other side is closed
+        while read := os.read(ours, 1 << 16):
+            shown += read
+    os.close(ours)
+    drawn = [line.strip("\n") for line in shown.decode().split("\r") if line.strip()]
+    assert any("9999999/10000000" in line for line in drawn)
+    assert max(map(len, drawn)) <= columns
+    assert any(line.startswith("generating deca") for line in drawn)
 
 
 def test_nothing_when_quiet(monkeypatch):

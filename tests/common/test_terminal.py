@@ -6,7 +6,7 @@ import traceback
 
 import pytest
 
-from mmmi_hf.common.terminal import PrintableStream, printable, users_hidden, without_user
+from mmmi_hf.common.terminal import PrintableStream, nearest, printable, users_hidden, without_user
 
 ADDRESS = "http://me:TOKEN@hub.example/api"
 
@@ -20,6 +20,37 @@ def test_control_characters_are_escaped():
 def test_users_are_taken_out_of_addresses():
     assert without_user("http://u:TOKEN@h/p?x https://t@h2 me@example.org") == "http://h/p?x https://h2 me@example.org"
     assert "TOKEN" not in printable("'http://a:TOK@TOKEN@h/x'")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("Common_Cause-1.0", ["common-cause-1.0"]),
+        ("comon-cause-1.0", ["common-cause-1.0"]),
+        ("common-cause-1.1", ["common-cause-1.0", "common-cause-1.5"]),
+        ("common-cuase-1.5", ["common-cause-1.5"]),
+        ("common-cause", ["common-cause-1.0", "common-cause-1.5"]),
+        ("telescope", ["two-telescopes", "two-telescopes-mass"]),
+        ("2-telescopes", ["two-telescopes", "two-telescopes-mass"]),
+        ("dvv", ["dv"]),
+        ("vd", ["dv"]),
+        ("d", ["dv"]),
+        ("foo", []),
+        ("", []),
+        ("x" * 4000, []),
+    ],
+)
+def test_what_a_mistyped_name_may_mean(given, meant):
+    known = ["common-cause-1.0", "common-cause-1.5", "two-telescopes", "two-telescopes-mass", "dv"]
+    assert nearest(given, known) == meant
+
+
+def test_one_slip_in_any_letter_is_understood():
+    name, others = "common-cause-classes", ["common-cause", "common-cause-rms", "independent", "regimes"]
+    for at in range(len(name)):
+        swapped = name[:at] + name[at : at + 2][::-1] + name[at + 2 :]
+        for slip in (name[:at] + name[at + 1 :], name[:at] + "q" + name[at + 1 :], f"{name[:at]}q{name[at:]}", swapped):
+            assert nearest(slip, [*others, name]) == [name], slip
 
 
 def test_a_stream_writes_what_its_encoding_has():

@@ -50,7 +50,7 @@ def test_what_is_repeated_counts_each_time():
         ("- {x: 1, x: 2}", "[0].x is given twice"),
         ("? [1]\n: 2", "the name of a field is a list or mapping"),
         ('a: "\\ud800"', "not valid YAML"),
-        ("a: !!bool abc", "not valid YAML"),
+        ("a: !!bool abc", "not valid YAML: a value is not what its tag or its form says ('abc')"),
         ("a: !!timestamp x", "not valid YAML"),
         ("a: !!int x", "not valid YAML"),
         ("a: " + "1" * 5000, "not valid YAML"),

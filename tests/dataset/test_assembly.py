@@ -249,7 +249,7 @@ def test_unfinished_work_of_other_settings_is_refused_unless_overwritten(small_c
     ):
         generate(small_config, tmp_path / "out", rows=30)
     with monkeypatch.context() as patch:
-        patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")
+        patch.setattr("mmmi_hf.flow.devices.hardware", lambda device: "an abacus")
         with pytest.raises(ConfigurationError, match=r"\(hardware .*, now an abacus\)"):
             generate(small_config, tmp_path / "out")
     assert tree(tmp_path / "out") == before
@@ -287,7 +287,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(small_config, tmp_path
         ("{", "invalid JSON.*; if it is damaged, remove it and generate again"),
         ("[]", "input should be an object"),
         ('{"format": 99}', "is a manifest of format 99; this version of mmmi_hf reads 1 to 2: install the newest"),
-        ('{"format": 1}', "small.json: KeyError: 'key'"),
+        ('{"format": 1}', "small.json: there is no 'key'"),
     ],
 )
 def test_a_manifest_that_cannot_be_read(small_config, made, content, says):

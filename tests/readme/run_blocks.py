@@ -77,7 +77,9 @@ class Session:
         self.folder, self.python = folder, python
         home = folder.parent / "home"
         home.mkdir()
+        self.shorter = {str(home): "~", str(folder): ".", str(python.parent.parent): ".venv"}
         env = environment(hub, home / "hf", token=TOKEN, ours=False, HOME=str(home), COLUMNS=str(WIDTH))
+        env["HF_HUB_DISABLE_UPDATE_CHECK"] = "1"  # what `hf` says of its own news is not ours to wrap
         for name in ("OMP_NUM_THREADS", "HF_HUB_DISABLE_PROGRESS_BARS", "HF_DATASETS_DISABLE_PROGRESS_BARS"):
             env.pop(name)
         env["PATH"] = f"{python.parent}{os.pathsep}{env['PATH']}"  # what activating does
@@ -115,10 +117,16 @@ class Session:
             if line.rstrip("\n") == end:
                 break
             print(f"  {line}", end="", flush=True)
-            if block.kind == "sh" and len(line.rstrip("\n")) > WIDTH and "%|" not in line:  # bars fit terminals
+            if block.kind == "sh" and self._width(line.rstrip("\n")) > WIDTH and "%|" not in line:  # bars fit terminals
                 self.wrong.append(f"{block.place} prints more than {WIDTH} columns: {line.rstrip()}")
         else:
             raise BlockFailedError(f"{block.place} failed with exit code {self.shell.wait()}")
+
+    def _width(self, line: str) -> int:
+        """Columns of a line, with the names that folders have where a user runs it."""
+        for path, name in self.shorter.items():
+            line = line.replace(path, name)
+        return len(line)
 
     def close(self) -> None:
         """End the shell."""

@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from mmmi_hf.benchmark.downstream.regression import Task
-from mmmi_hf.benchmark.downstream.ssl import Contrastive
+from mmmi_hf.benchmark.downstream.ssl import Contrastive, learn
 from mmmi_hf.benchmark.networks.critics import Standardize, encoder
 from mmmi_hf.benchmark.networks.training import fit_network, seeded
 from mmmi_hf.benchmark.pairs import derangement
@@ -173,19 +173,7 @@ def _embedded(
     """A linear classifier of embeddings that learned without y, which stay as they are; and the history of these."""
     with seeded(task.seed):
         encoders = Contrastive(inputs, task)
-    turns = iter(range(task.training.steps + 1))
-
-    def look() -> dict[str, float]:
-        return {"criterion": -float(np.mean([float(encoders.loss(held, turn)) for turn in range(encoders.turns)]))}
-
-    history = fit_network(
-        encoders,
-        lambda rows: encoders.loss([block[rows] for block in inputs], next(turns)),
-        look,
-        len(inputs[0]),
-        task.training,
-        task.seed,
-    )
+    history = learn(encoders, inputs, held, task)
     for parameter in encoders.parameters():
         parameter.requires_grad = False
     with torch.no_grad():

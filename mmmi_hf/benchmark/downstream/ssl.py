@@ -98,6 +98,22 @@ class Masked(Encoders):
         return loss
 
 
+def learn(
+    encoders: Contrastive | Masked, train: Sequence[torch.Tensor], validation: Sequence[torch.Tensor], task: Task
+) -> list[dict[str, float]]:
+    """Train encoders on blocks of training rows, and stop by the validation rows; see `fit_network`."""
+    turns = iter(range(task.training.steps + 1))
+
+    def look() -> dict[str, float]:
+        held = [float(encoders.loss(validation, turn)) for turn in range(encoders.turns)]
+        return {"criterion": -float(np.mean(held))}
+
+    def loss(rows: torch.Tensor) -> torch.Tensor:
+        return encoders.loss([block[rows] for block in train], next(turns))
+
+    return fit_network(encoders, loss, look, len(train[0]), task.training, task.seed)
+
+
 def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
     """Learn from the modalities in `task.inputs` without y, then probe y from x1's embedding.
 
@@ -114,24 +130,9 @@ def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
         raise ValueError(f"self-supervised learning needs two modalities or more, got {', '.join(task.inputs)}")
     parts = read_task(source, task)
     train, validation = parts["train"][0], parts["validation"][0]
-    history: list[dict[str, float]] = []
     with seeded(task.seed):
         network = Masked(train, task) if method == "masked" else Contrastive(train, task)
-    if method != "untrained":
-        turns = iter(range(task.training.steps + 1))
-        looks = range(network.turns)
-
-        def look() -> dict[str, float]:
-            return {"criterion": -float(np.mean([float(network.loss(validation, turn)) for turn in looks]))}
-
-        history = fit_network(
-            network,
-            lambda rows: network.loss([block[rows] for block in train], next(turns)),
-            look,
-            len(train[0]),
-            task.training,
-            task.seed,
-        )
+    history = [] if method == "untrained" else learn(network, train, validation, task)
     with torch.no_grad():
         embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
     targets = [parts[split][1].double().numpy()[:, 0] for split in SPLITS]

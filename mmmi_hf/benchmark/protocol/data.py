@@ -6,7 +6,6 @@ through `mmmi_hf.load`, so that every file was compared with its digest.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 import hashlib
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
+from mmmi_hf.common.terminal import did_you_mean
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.hub.loading.batches import numpy_batches
@@ -64,11 +64,8 @@ class Source:
         for pattern in patterns:
             matching = [name for name in self.configurations if fnmatch.fnmatchcase(name, pattern)]
             if not matching:
-                near = difflib.get_close_matches(pattern, self.configurations, n=3, cutoff=0.4)
-                raise ValueError(
-                    f"no configuration {pattern!r} in {self.place}: "
-                    + (f"did you mean {', '.join(near)}?" if near else f"it holds {', '.join(self.configurations)}")
-                )
+                held = did_you_mean(pattern, self.configurations, f"it holds {', '.join(self.configurations)}")
+                raise ValueError(f"no configuration {pattern!r} in {self.place}: {held}")
             chosen |= dict.fromkeys(matching)
         return list(chosen)
 

@@ -68,19 +68,29 @@ def for_target(
         return _parity(shape, wanted, made)
     if not isinstance(made, LineTarget):
         raise InvalidModelError(
-            f"a target of kind {made.kind} is no function of one number; design its model by hand and ask info"
+            f"a target of kind {made.kind} is no function of one number, and design knows classes, function and "
+            f"parity: write its model by hand, with target: {{{made.example}}}, and ask `info` what it tells"
         )
     plain: dict[str, float] = {}
+    asked: dict[str, str] = {}
+    """What is asked of the Gaussian y → the wanted quantity that it follows from."""
     for name, value in wanted.items():
         quantity = read(name)
         if TARGET not in quantity.blocks[-1] and not quantity.given:
             plain[name] = value
             continue
-        nats = _inverted(name, quantity, value, _of_line(made, quantity))
-        plain[f"I({','.join(quantity.blocks[0])};{TARGET})"] = nats
-    if len(plain) < len(wanted):
-        raise InvalidModelError("two wanted quantities say the same of the same modalities; give one of them")
-    found = for_values(shape, plain, modalities=modalities)
+        nats, blocks = _inverted(name, quantity, value, _of_line(made, quantity)), ",".join(quantity.blocks[0])
+        gaussian = f"I({blocks};{TARGET})"
+        if gaussian in asked:
+            raise InvalidModelError(
+                f"{asked[gaussian]} = {wanted[asked[gaussian]]:g} and {name} = {value:g} both say what {blocks} tells "
+                f"of y: {plain[gaussian]:.6g} and {nats:.6g} nats of the Gaussian number below it; give one of them"
+            )
+        plain[gaussian], asked[gaussian] = nats, name
+    try:
+        found = for_values(shape, plain, modalities=modalities)
+    except InfeasibleError as error:
+        raise _in_wanted_words(error, made, wanted, plain, asked) from error
     spec = None if found.spec is None else {**found.spec, "target": targets.write(made)}
     told = "; ".join(f"{name} = {value:.12g}" for name, value in plain.items())
     return checked(
@@ -93,6 +103,30 @@ def for_target(
     )
 
 
+def _in_wanted_words(
+    error: InfeasibleError,
+    made: LineTarget,
+    wanted: Mapping[str, float],
+    plain: Mapping[str, float],
+    asked: Mapping[str, str],
+) -> InfeasibleError:
+    """What cannot be had of the Gaussian y, said of what was wanted of y."""
+    names = {gaussian: asked.get(gaussian, gaussian) for gaussian in plain}
+    nearest = {}
+    for gaussian, nats in error.nearest.items():
+        name = names.get(gaussian, gaussian)
+        of = _of_line(made, read(name)) if name in asked.values() else float
+        nearest[name] = of(nats)
+    together = ", ".join(f"{name} = {wanted[name]:g} ({plain[gaussian]:.6g} nats)" for gaussian, name in names.items())
+    instead = ", ".join(f"{name} = {value:.9g}" for name, value in nearest.items())
+    return InfeasibleError(
+        f"{together} cannot be had together, in brackets what that asks of the Gaussian number below y; the nearest is "
+        f"{instead or 'not known'}",
+        dict(wanted),
+        nearest,
+    )
+
+
 def _of_line(made: LineTarget, quantity: Quantity) -> Callable[[float], float]:
     """What the quantity is where modalities tell so many nats of the Gaussian y."""
     return lambda nats: _READ[quantity.kind.word](made.seen(Line(nats)))
@@ -101,7 +135,10 @@ def _of_line(made: LineTarget, quantity: Quantity) -> Callable[[float], float]:
 def _inverted(name: str, quantity: Quantity, value: object, of: Callable[[float], float]) -> float:
     """The nats at which a monotone quantity has a value."""
     if quantity.kind.word not in _READ or quantity.given:
-        raise InvalidModelError(f"{name} cannot be designed; wanted may be {', '.join(_READ)} of modalities about y")
+        raise InvalidModelError(
+            f"{name} cannot be designed with a target; wanted may be {', '.join(f'{word}(…;y)' for word in _READ)} and "
+            "I(xi;xj)"
+        )
     number = read_number(name, value, "a number")
     try:
         none, most = of(0.0), of(_MOST_NATS)

@@ -231,6 +231,10 @@ def _kind(name: str, quantity: Quantity) -> tuple[str, tuple[int, ...]]:
                 return "pair", pair
             if quantity.given == (TARGET,):
                 return "given", pair
+    if quantity.kind.word in ("bayes_accuracy", "bayes_log_loss"):
+        raise InvalidModelError(
+            f"{name} is of classes: say what y is made of, the target classes: {{quantiles: 2}} e.g."
+        )
     raise InvalidModelError(
         f"{name} is none of I(xi;y), I(xi,xj,…;y), I(xi;xj), I(xi;xj|y), which can be designed at once; for any other "
         "quantity let one parameter of a story be solved for"

@@ -35,7 +35,7 @@ def write_array(array: Array) -> dict[str, Any]:
 def read_array(where: str, entry: Any) -> Array:
     """What `write_array` wrote. Raises InvalidModelError, naming `where`, for anything else."""
     if not isinstance(entry, dict):
-        raise InvalidModelError(f"{where} is {type(entry).__name__}, expected an object with shape and data")
+        raise InvalidModelError(f"{where} is {entry!r:.60}, expected an object with shape and data")
     check_fields(where, entry, ("shape", "data"))
     shape = read_shape(where, entry["shape"])
     try:

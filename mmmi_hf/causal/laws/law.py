@@ -17,6 +17,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
@@ -132,6 +133,8 @@ class Law(ABC):
         remark: what the equations of its structure leave out, in one line.
         is_standard: whether modalities standardised by "whiten" are N(0, I); not so under an intervention that is
             standardised by the law without it. own: the law that is, the same otherwise.
+        missing: modality → the probability that a row lacks it, of those that may lack it. whole: the law of rows that
+            lack nothing, the same otherwise.
     """
 
     kind: ClassVar[str]
@@ -147,10 +150,21 @@ class Law(ABC):
     is_gaussian: bool = True
     remark: str = ""
     is_standard: bool = True
+    missing: Mapping[str, float] = MappingProxyType({})
+
+    @property
+    def whole(self) -> Law:
+        """The same law, of rows that lack no modality."""
+        return self
 
     @property
     def own(self) -> Law:
         """The same law, whitened by itself."""
+        return self
+
+    @property
+    def observed(self) -> Law:
+        """The law without the intervention; the same where there is none."""
         return self
 
     def shift_divergence(self, blocks: tuple[str, ...]) -> float:

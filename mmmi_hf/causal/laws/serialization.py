@@ -7,7 +7,8 @@ Fields: format, version, kind, shapes, and those of the kind. Kind "structured" 
 (each distinct once) and template_index (per modality and cause, its place in templates or null). Kind "matrix" has
 matrix. Kind "categorical" has probabilities, means, templates (one per modality).
 Kind "student" has those of "structured", dof and dimensions (null for all).
-Kind "shifted" has those of "structured", cause and scale.
+Kind "shifted" has those of "structured", cause and scale. Any of them may have one more, missing: modality → the
+probability that a row lacks it.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from mmmi_hf.causal.laws.arrays import check_fields
 from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.laws.dense.dense_law import DenseLaw
 from mmmi_hf.causal.laws.law import Law
+from mmmi_hf.causal.laws.missing.missing_law import MissingLaw
 from mmmi_hf.causal.laws.shifted.shifted_law import ShiftedLaw
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.laws.student.student_law import StudentLaw
 
 FORMAT = "mmmi_hf.causal_model"
 VERSION = 1
+_MISSING = "missing"
 LAWS: dict[str, type[Law]] = {
     law.kind: law for law in (StructuredLaw, DenseLaw, CategoricalLaw, StudentLaw, ShiftedLaw)
 }
@@ -37,7 +40,15 @@ LAWS: dict[str, type[Law]] = {
 def write(law: Law) -> dict[str, Any]:
     """The fields of a law, the same for the same law."""
     shapes = [list(shape) for shape in law.shapes.values()]
-    return {"format": FORMAT, "version": VERSION, "kind": law.kind, "shapes": shapes, **law.write()}
+    absences = {_MISSING: dict(law.missing)} if law.missing else {}
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": law.whole.kind,
+        "shapes": shapes,
+        **law.whole.write(),
+        **absences,
+    }
 
 
 def parse(text: str) -> dict[str, Any]:
@@ -60,11 +71,13 @@ def read(fields: Mapping[str, Any]) -> Law:
     kind = fields.get("kind")
     if not isinstance(kind, str) or kind not in LAWS:
         raise InvalidModelError(f"kind is {kind!r}, expected one of {', '.join(LAWS)}")
-    check_fields("the causal model", fields, ("format", "version", "kind", "shapes", *LAWS[kind].fields))
+    plain = {name: value for name, value in fields.items() if name != _MISSING}
+    check_fields("the causal model", plain, ("format", "version", "kind", "shapes", *LAWS[kind].fields))
     shapes = fields["shapes"]
     if not isinstance(shapes, list):
         raise InvalidModelError(f"shapes is {shown(shapes)}, expected a list of one shape per modality")
-    return LAWS[kind].read(shapes, fields)
+    law = LAWS[kind].read(shapes, plain)
+    return MissingLaw(law, fields[_MISSING]) if _MISSING in fields else law
 
 
 def content(law: Law) -> Iterator[bytes]:

@@ -26,9 +26,7 @@ def write_template(template: Template) -> dict[str, Any]:
 def read_template(where: str, entry: Any) -> Template:
     """What `write_template` wrote. Raises InvalidModelError, naming `where`, for anything else."""
     if not isinstance(entry, dict):
-        raise InvalidModelError(
-            f"{where} is {type(entry).__name__}, expected an object with shape and data, or name and shape"
-        )
+        raise InvalidModelError(f"{where} is {entry!r:.60}, expected an object with shape and data, or name and shape")
     name = entry.get("name")
     if not (name is None or isinstance(name, str)):
         raise InvalidModelError(f"{where}: name is {name!r}, expected the name of a template")

@@ -35,7 +35,11 @@ def read(name: str) -> Quantity:
 
 
 def reported(model: CausalModel) -> list[Quantity]:
-    """All quantities that the ground truth of a model lists, in its order: of a target those that are exact."""
+    """All quantities that the ground truth of a model lists, in its order: of a target those that are exact.
+
+    Raises:
+        NotExactError: what modalities tell of y or of each other is not known exactly; then nothing is claimed.
+    """
     places = [entry for kind in all_kinds() for entry in kind.reported(model)]
     found = [quantity for _, quantity in sorted(places, key=lambda entry: entry[0])]
     return found if model.law.is_gaussian else [quantity for quantity in found if _is_exact(quantity, model)]
@@ -44,7 +48,9 @@ def reported(model: CausalModel) -> list[Quantity]:
 def _is_exact(quantity: Quantity, model: CausalModel) -> bool:
     try:
         quantity.of(model)
-    except NotExactError:
+    except NotExactError as error:
+        if quantity.kind.word == "I":
+            raise NotExactError(f"{quantity} has no exact value: {error}") from error
         return False
     except InfiniteInformationError:
         pass  # whoever asks for the value is told so

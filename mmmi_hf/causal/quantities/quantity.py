@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from mmmi_hf.causal.arguments import shown
 from mmmi_hf.causal.errors import InvalidQueryError
 from mmmi_hf.causal.model import CausalModel
+from mmmi_hf.common.terminal import nearest
 
 Names = tuple[str, ...]
 Place = tuple[int, ...]
@@ -93,7 +94,8 @@ def read_name(name: str, kinds: tuple[Kind, ...]) -> Quantity:
     match = _NAME.fullmatch(name)
     candidates = [kind for kind in kinds if match is not None and kind.word == match["word"]]
     if match is None or not candidates:
-        examples = ", ".join(dict.fromkeys(kind.example for kind in kinds))
+        meant = nearest(name.partition("(")[0], dict.fromkeys(kind.word for kind in kinds))
+        examples = ", ".join(dict.fromkeys(kind.example for kind in kinds if not meant or kind.word in meant))
         raise InvalidQueryError(f"{shown(name)} is not a quantity; write e.g. {examples}")
     body, bar, condition = match["body"].partition("|")
     rest = match["rest"]

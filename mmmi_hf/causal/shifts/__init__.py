@@ -1,4 +1,6 @@
-"""Changes of a model whose size in nats is known: interventions on causes, modalities that are absent by chance.
+"""Changes of a model whose size in nats is known: interventions on causes.
+
+Modalities that rows lack by chance are `CausalModel.with_missing`.
 
 >>> import mmmi_hf
 >>> model = mmmi_hf.common_cause((1, 8, 8), mi=1.0)
@@ -7,13 +9,12 @@
 1.6396
 >>> round(mmmi_hf.shifts.divergence_of_scale(model, 0, 2.0, ["x1", "x2"]), 4)  # KL(do ‖ observed), nats
 0.726
->>> round(mmmi_hf.shifts.information_when_missing(model, {"x1": 0.5}, "x1", "y"), 4)
+>>> round(model.with_missing({"x1": 0.5}).mutual_information("x1", "y"), 4)
 0.5
 """
 
 from __future__ import annotations
 
 from mmmi_hf.causal.shifts.interventions import divergence_of_scale, divergence_of_value, with_cause_scaled
-from mmmi_hf.causal.shifts.missingness import information_when_missing
 
-__all__ = ["divergence_of_scale", "divergence_of_value", "information_when_missing", "with_cause_scaled"]
+__all__ = ["divergence_of_scale", "divergence_of_value", "with_cause_scaled"]

@@ -18,6 +18,7 @@ from scipy import linalg
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
 from mmmi_hf.causal.latents import Latents
+from mmmi_hf.causal.laws.missing.patterns import lacking, patterns
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
 
@@ -32,10 +33,12 @@ def losses(model: CausalModel, names: tuple[str, ...], recovered: Latents, true:
         model: the causal model.
         names: modalities.
         recovered: latents from stored values; not finite where they could not be had.
-        true: the latents and the target of the same rows.
+        true: the latents and the target of the same rows; what these lack is not looked at.
     """
-    finite = _recovered(names, recovered)
-    z = {name: np.where(_column(finite, recovered.z[name]), recovered.z[name], 0.0) for name in names}
+    finite, z = _recovered(names, recovered, true), {}
+    for name in names:
+        there = np.where(_column(finite, recovered.z[name]), recovered.z[name], 0.0)
+        z[name] = np.where(_column(lacking(true.z[name]), there), np.nan, there)
     have = model.pointwise_mutual_information(Latents(z, true.y, recovered.standardize), names, TARGET)
     return np.where(finite, model.pointwise_mutual_information(true, names, TARGET) - have, np.inf)
 
@@ -44,7 +47,7 @@ def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, tr
     """Length of the error of the recovered canonical variates of a pair, (n,): the larger of the two sides.
 
     With several canonical pairs it is an upper bound: the whole error of the whitened latent, or what the pointwise
-    information says of it. inf where a latent could not be recovered.
+    information says of it. inf where a latent could not be recovered, 0 in rows that lack one of the two.
 
     Args:
         model: the causal model.
@@ -56,11 +59,20 @@ def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, tr
         InvalidQueryError: the two are standardised differently.
     """
     kind = true.standardize
+    if model.law.missing:
+        rows = np.flatnonzero(~np.logical_or.reduce([lacking(true.z[name]) for name in pair]))
+        parts = (
+            Latents({name: each.z[name][rows] for name in pair}, each.y[rows], each.standardize)
+            for each in (recovered, true)
+        )
+        found = np.zeros(len(true))
+        found[rows] = deviations(CausalModel.of_law(model.law.whole), pair, *parts)
+        return found
     if recovered.standardize != kind:
         raise InvalidQueryError(
             f"recovered latents are standardised by {recovered.standardize!r}, true ones by {kind!r}"
         )
-    finite = _recovered(pair, recovered)
+    finite = _recovered(pair, recovered, true)
     errors = {name: np.where(_column(finite, true.z[name]), recovered.z[name] - true.z[name], 0.0) for name in pair}
     correlations = model.canonical_correlations(*pair)
     paired = correlations[correlations > PAIRED]
@@ -79,9 +91,10 @@ def deviations(model: CausalModel, pair: tuple[str, str], recovered: Latents, tr
     return np.where(finite, np.max(sides, axis=0), np.inf)
 
 
-def _recovered(names: tuple[str, ...], latents: Latents) -> NDArray[np.bool_]:
-    """Which rows, (n,) of bool."""
-    return np.asarray(np.logical_and.reduce([np.isfinite(_rows(latents.z[name])).all(axis=1) for name in names]))
+def _recovered(names: tuple[str, ...], latents: Latents, true: Latents) -> NDArray[np.bool_]:
+    """Which rows, (n,) of bool: all that they have was recovered."""
+    found = [np.isfinite(_rows(latents.z[name])).all(axis=1) | lacking(true.z[name]) for name in names]
+    return np.asarray(np.logical_and.reduce(found))
 
 
 def _column(rows: NDArray[np.bool_], like: Array) -> NDArray[np.bool_]:
@@ -107,6 +120,9 @@ def steepness(model: CausalModel, blocks: tuple[str, ...]) -> float:
         NotExactError: the law does not say what the modalities tell of what y is made of.
     """
     names = tuple(name for name in blocks if name != TARGET)
+    if model.law.missing:
+        whole = CausalModel.of_law(model.law.whole)
+        return max(steepness(whole, (*there, TARGET)) for _, there in patterns(names, model.law.missing) if there)
     made_of = None if model.target is None else model.target.made_of
     if made_of is None:
         plain = model.with_target(None)

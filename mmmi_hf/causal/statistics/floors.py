@@ -33,6 +33,11 @@ p). So, for s ≤ ½, where the right side falls in s,
 
 It needs no Markov chain X̃_i - Z_i - Z_j - X̃_j: one rule may have looked at both modalities.
 
+Rows that lack modalities, with flags F that are known of every row. For a target ẑ is what is there, and nothing
+changes: i is 0 where nothing is. For a pair I(X̃_i; X̃_j) ≥ I(X̃_i; X̃_j | F) by the chain rule, because each flag is part
+of its modality, and that is at least P(both there) times the information of those rows, of which a share of at most
+s / P(both there) is bad.
+
 Deviations. Let a be the canonical variates of one side, u = â - a the error of a good row and η ≥ ‖u‖. With e = (b - ρ
 a)/√(1 - ρ²), a standard normal independent of a, and κ = ρ/√(1 - ρ²) one has i(â; b) = i(a; b) + Σ κ_c u_c e_c - ½ Σ
 κ_c² u_c². f has slope at most 1 in i, so that δ = κ η √(2/π) + ½ κ² η² serves the target. So it does for any y that is

@@ -18,6 +18,7 @@ from scipy import linalg, stats
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.latents import Latents
+from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.statistics.dependence import beside_target, between_modalities, crosswise
 from mmmi_hf.causal.statistics.p_values import (
@@ -50,6 +51,7 @@ def law_tests(
     """Tests of recovered latents against the declared law.
 
     Values that are not finite or beyond POSSIBLE standard deviations have probability 0: that is then the only test.
+    Where rows lack modalities, whole rows are tested by the law of whole rows, and beside them how many lack what.
     A y that a target makes is tested given the latents (`target_tests`), and not among the Gaussian features.
 
     Args:
@@ -61,6 +63,8 @@ def law_tests(
     """
     z = {name: np.asarray(z[name], dtype=np.float64) for name in model.modalities}
     latents = Latents(z, np.asarray(y, dtype=np.float64), kind)
+    if model.law.missing:
+        return _of_whole_rows(model, latents, generator)
     impossible = _impossible(model, latents)
     if impossible:
         return impossible
@@ -77,6 +81,21 @@ def law_tests(
     gaussian = latents.y if model.target is None else None
     made = [] if model.target is None else target_tests(model, latents)
     return [*_of_features(plain, latents, generator, gaussian), *made, *_within(plain, latents, gaussian)]
+
+
+def _of_whole_rows(model: CausalModel, latents: Latents, generator: np.random.Generator) -> list[Test]:
+    """How many rows lack a modality, binomial numbers, and `law_tests` of those that lack none, where there are two."""
+    absent = {name: lacking(latents.z[name]) for name in model.law.missing}
+    p_values = [
+        stats.binomtest(int(rows.sum()), len(rows), model.law.missing[name]).pvalue for name, rows in absent.items()
+    ]
+    tests = [smallest("missing modalities", np.array(p_values), list(absent))]
+    rows = np.flatnonzero(~np.logical_or.reduce(list(absent.values())))
+    if len(rows) < 2:
+        return tests
+    whole = CausalModel.of_law(model.law.whole)
+    z = {name: values[rows] for name, values in latents.z.items()}
+    return [*tests, *law_tests(whole, z, latents.y[rows], latents.standardize, generator)]
 
 
 def _of_features(model: CausalModel, latents: Latents, generator: np.random.Generator, y: Array | None) -> list[Test]:

@@ -27,7 +27,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
@@ -36,11 +36,12 @@ from scipy import stats
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
+from mmmi_hf.causal.laws.missing.patterns import patterns
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.causal.statistics.deviations import PAIRED, reach, steepness
 from mmmi_hf.causal.statistics.floors import Floor, pair_floor, pair_slack, slack_of_ratio, target_floor
-from mmmi_hf.causal.statistics.tails import Listed
+from mmmi_hf.causal.statistics.tails import Listed, points_of_pair
 
 Quantities = Mapping[str, tuple[str, ...]]
 """Name of a quantity → its blocks: ("x1", "x2", "y") for I(x1,x2;y), ("x1", "x2") for I(x1;x2)."""
@@ -59,7 +60,7 @@ class Counted:
     """Of `rows` rows `seen` were looked at, chosen at random, and `bad` of these were bad.
 
     Attributes:
-        bad, seen, rows: the counts.
+        bad, seen, rows: the counts; of latents of a map `rows` is `seen`, as what is asked is the share of their law.
         least: where rows were drawn within strata, the smallest share that was drawn of any stratum; None for a simple
             random sample.
     """
@@ -68,21 +69,6 @@ class Counted:
     seen: int
     rows: int
     least: float | None = None
-
-
-@dataclass(frozen=True)
-class MapCounts:
-    """Blind inverses of images of independent N(0, I) latents.
-
-    Attributes:
-        map: what was measured (digest and class); equal names share one limit.
-        seen: number of latents.
-        bad: tolerance τ → latents whose error ‖ẑ - z‖ exceeds τ √d, or whose inverse failed.
-    """
-
-    map: str
-    seen: int
-    bad: Mapping[float, int]
 
 
 @dataclass(frozen=True)
@@ -128,9 +114,15 @@ def folder_limit(counted: Counted, error: float) -> float:
 
 
 def grades_of_replays(
-    model: CausalModel, quantities: Quantities, folder: Counted, maps: Mapping[str, MapCounts], error: float
+    model: CausalModel,
+    quantities: Quantities,
+    folder: Counted,
+    maps: Mapping[str, str],
+    inverses: Mapping[str, Counted],
+    tolerance: float,
+    error: float,
 ) -> Grades:
-    """Quantity → grades that all hold together but for probability `error`, from replays and measured maps.
+    """Quantity → a grade; all hold together but for probability `error`, from replays and measured maps.
 
     p₀ is the share of the folder's rows that differ, p_m that of the bad latents of map m, n_m how many of these were
     tried. The number T of bad ones in all that was looked at is a sum of independent indicators, and
@@ -143,49 +135,39 @@ def grades_of_replays(
 
     Args:
         model: the causal model; latents are whitened, the law that the maps were measured under.
-        quantities: those whose modalities have no map are left out.
+        quantities: those whose modalities have no map are left out, and those of which nothing bounds what errors of
+            latents may cost.
         folder: rows whose stored values were compared with the images of their latents, in all modalities.
-        maps: modality → counts, all at the same tolerances, among which the error is divided.
+        maps: modality → the name of its map; modalities of one map share one limit.
+        inverses: name of a map → independent N(0, I) latents whose images were inverted blindly; bad are those that
+            came back with an error ‖ẑ - z‖ above τ √d, or not at all.
+        tolerance: τ.
         error: in (0, ½).
 
     Raises:
-        InvalidQueryError: impossible counts, or maps with different tolerances.
+        InvalidQueryError: impossible counts.
     """
     if not maps:
         return {}
-    tolerances = sorted(next(iter(maps.values())).bad)
-    if any(sorted(counts.bad) != tolerances for counts in maps.values()) or not tolerances:
-        raise InvalidQueryError(f"maps must all be counted at the same tolerances, got {dict(maps)}")
-    error /= len(tolerances)
-    _check_counts(folder.bad, folder.seen, folder.rows, error)
-    distinct = {counts.map: counts for counts in maps.values()}
-    for counts in distinct.values():
-        for bad in counts.bad.values():
-            _check_counts(bad, counts.seen, counts.seen, error)
+    of_map = {name: inverses[name] for name in maps.values()}
+    for counted in (folder, *of_map.values()):
+        _check_counts(counted.bad, counted.seen, counted.rows, error)
     whole = folder.seen == folder.rows
     least = folder.seen / folder.rows if folder.least is None else folder.least
     known = folder.bad / folder.rows if whole else 0.0
-    found = {
-        tolerance: sum(counts.bad[tolerance] for counts in distinct.values()) + (0 if whole else folder.bad)
-        for tolerance in tolerances
-    }
+    bad = sum(counted.bad for counted in of_map.values()) + (0 if whole else folder.bad)
+    looked_at = 1.0 if whole else folder.rows * (least if bad else -math.log1p(-least))
+    of_rows = 0.0 if whole else 1.0 / looked_at if looked_at else math.inf
     grades: dict[str, list[Grade]] = {}
     for quantity, blocks in quantities.items():
         names = _modalities(blocks)
         if not all(name in maps for name in names):
             continue
-        together = Counter(maps[name].map for name in names)
-        of_maps = max(count / distinct[name].seen for name, count in together.items())
-        grades[quantity] = []
-        for tolerance, bad in found.items():
-            try:
-                slack = _slack(model, blocks, tolerance)
-            except NotExactError:
-                continue  # nothing bounds what errors of these latents may cost
-            looked_at = 1.0 if whole else folder.rows * (least if bad else -math.log1p(-least))
-            weight = max(of_maps, 0.0 if whole else 1.0 / looked_at if looked_at else math.inf)
+        together = Counter(maps[name] for name in names)
+        weight = max(of_rows, *(count / of_map[name].seen for name, count in together.items()))
+        with suppress(NotExactError):  # nothing bounds what errors of these latents may cost
             share = min(1.0, known + weight * most_expected(bad, error))
-            grades[quantity].append(Grade(slack, share))
+            grades[quantity] = [Grade(_slack(model, blocks, tolerance), share)]
     return grades
 
 
@@ -241,7 +223,7 @@ def grades_of_deviations(
     Raises:
         InvalidQueryError: as there.
     """
-    shares = _shares(deviations, rows, levels, error, least)
+    shares, model = _shares(deviations, rows, levels, error, least), CausalModel.of_law(model.law.whole)
     return {
         quantity: [
             Grade(pair_slack(model.canonical_correlations(*quantities[quantity]), level), share)
@@ -276,29 +258,61 @@ def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[s
     return found
 
 
+def why_without(model: CausalModel, blocks: tuple[str, ...]) -> str:
+    """Why a quantity can have no floor, whatever is counted; empty where it can."""
+    if TARGET not in blocks and not model.with_target(None).law.whole.is_gaussian:
+        return "floors of pairs are known of modalities that are jointly Gaussian"
+    try:
+        if TARGET in blocks:
+            _law(model, _modalities(blocks))
+    except NotExactError as error:
+        return str(error)
+    return ""
+
+
 def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
     if TARGET in blocks:
         names = _modalities(blocks)
         return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
-    information, correlations = model.mutual_information(*blocks), model.canonical_correlations(*blocks)
-    return pair_floor(information, correlations, grade.share, grade.slack)
+    whole, both = CausalModel.of_law(model.law.whole), _chance_of(model, blocks)
+    information, correlations = whole.mutual_information(*blocks), whole.canonical_correlations(*blocks)
+    found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
+    return replace(found, value=both * found.value, share=grade.share)
+
+
+def _chance_of(model: CausalModel, names: tuple[str, ...]) -> float:
+    """P(a row lacks none of these): the pair tells at least that times what it tells in the rows that have both."""
+    return math.prod(1.0 - model.law.missing.get(name, 0.0) for name in names)
 
 
 def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
     """Of the pointwise information of modalities about y; None where it is that of one canonical pair."""
     if model.law.is_gaussian:
         return None
+    if model.law.missing and model.law.whole.is_gaussian:
+        return _law_of_patterns(model, names)
     with suppress(NotExactError):
         if np.count_nonzero(model.canonical_correlations(names, TARGET) > PAIRED) == 1:
             return None
     return Listed.of(*model.pointwise_law(names))
 
 
+def _law_of_patterns(model: CausalModel, names: tuple[str, ...]) -> Listed:
+    """Of a Gaussian y and modalities of which rows lack some: that of one canonical pair for each pattern."""
+    whole, weights, values = CausalModel.of_law(model.law.whole), [], []
+    for chance, there in patterns(names, model.law.missing):
+        mass, points = points_of_pair(whole.mutual_information(there, TARGET) if there else 0.0)
+        weights.append(chance * mass)
+        values.append(points)
+    return Listed.of(np.concatenate(weights), np.concatenate(values))
+
+
 def _slack(model: CausalModel, blocks: tuple[str, ...], tolerance: float) -> float:
     """δ where the whitened latent of each modality is off by a length of at most τ √d."""
     if TARGET in blocks:
         return slack_of_ratio(tolerance * steepness(model, blocks))
-    return pair_slack(model.canonical_correlations(*blocks), tolerance * reach(model, blocks))
+    whole = CausalModel.of_law(model.law.whole)
+    return pair_slack(whole.canonical_correlations(*blocks), tolerance * reach(whole, blocks))
 
 
 def _modalities(blocks: tuple[str, ...]) -> tuple[str, ...]:

@@ -52,14 +52,18 @@ LISTED_ERROR = 1e-6
 CUT = 1e-9
 """What the contour may leave out, as a share of the result: it is added to it."""
 
+_FINE = 2048
+"""Nodes of `points_of_pair` for a factor e, so that neighbours are near each other out to rare values."""
+_FARTHEST = 40.0
+"""W beyond which `points_of_pair` has none: 1e-18 of the law."""
 _MOST_NODES = 1 << 18
 _NUMBERS_AT_ONCE = 1 << 21
 
 
-@lru_cache(maxsize=1)
-def _half_line() -> tuple[Array, Array]:
+@lru_cache(maxsize=2)
+def _half_line(parts: int = 32) -> tuple[Array, Array]:
     """Nodes and weights (n,) of ∫ over (0, ∞) of functions that fall like e^(-w) and may have a logarithm at 0."""
-    step = 1.0 / 32.0
+    step = 1.0 / parts
     x = np.arange(-4.25, 6.75, step)
     nodes = np.exp(x - np.exp(-x))
     return nodes, step * nodes * (1.0 + np.exp(-x))
@@ -104,6 +108,17 @@ def expectation(function: Callable[[Array], Array], information: float) -> float
     rho, (w, weights) = correlation(information), _half_line()
     both = function(information + rho * w) + function(information - rho * w)
     return float((weights * _density(w)) @ both)
+
+
+def points_of_pair(information: float) -> tuple[Array, Array]:
+    """Weights and values, (n,) each, of the law of i of one canonical pair, for `Listed`."""
+    if information == 0.0:
+        return np.ones(1), np.zeros(1)
+    rho, (w, weights) = correlation(information), _half_line(_FINE)
+    mass = weights * _density(w)
+    kept = w < _FARTHEST
+    values = np.concatenate([information - rho * w[kept], information + rho * w[kept]])
+    return np.tile(mass[kept], 2), values
 
 
 def largest_values(function: Callable[[Array], Array], information: float, share: float) -> float:

@@ -6,9 +6,14 @@ In YAML, JSON and `CausalModel(…, target=…)` a target is one kind with its a
 - `{"classes": {"quantiles": 10, "flip": 0.1}}`: the bin of the Gaussian y; or `edges` in standard deviations.
 - `{"parity": {"causes": [0, 1]}}`: 1 where an odd number of these causes is positive.
 - `{"boolean": {"causes": [0, 1], "table": [0, 1, 1, 2]}}`: a label for each pattern of their signs.
-- `{"several": {"coefficients": [[1, 0], [1, 1]]}}`: several numbers, a row of coefficients for each.
-- `{"function": {"name": "sine", "frequency": 1.0}}`: a function of the Gaussian y, or `square`, `absolute`, …
+- `{"several": {"coefficients": [[1, 0], [1, 1]]}}`: several numbers y1 = ũ1, y2 = ũ1 + ũ2, …: a row for each number, a
+  column for each cause of the model; rows may not depend on each other.
+- `{"function": {"name": "sine", "frequency": 1.0}}`: a function of the Gaussian y: `uniform`, `exponential`,
+  `log_normal` (sigma), `student` (dof), `square`, `absolute`, `sine` (frequency).
 - `{"category": {"categories": 4}}`: the category of a categorical cause.
+
+`flip` may be `noise` instead, p(label | class), a row for each class. `names` are those of the labels. Rows may lack
+modalities beside any of these (`CausalModel.with_missing`).
 
 A file in `kinds` defines `KIND`; it is found by listing that folder. Imports NumPy, SciPy and this room only.
 """
@@ -49,10 +54,10 @@ def read(spec: Target | Mapping[str, Any]) -> Target:
     if isinstance(spec, Target):
         return spec
     if not isinstance(spec, Mapping) or len(spec) != 1:
-        raise InvalidModelError(f"target is {shown(spec)}, expected one kind with its arguments: {_examples()}")
+        raise InvalidModelError(f"target is {shown(spec)}, expected one kind with its arguments, one of {_examples()}")
     ((kind, fields),) = spec.items()
     if kind not in all_kinds() or not isinstance(fields, Mapping):
-        raise InvalidModelError(f"target is {shown(spec)}, expected one kind with its arguments: {_examples()}")
+        raise InvalidModelError(f"target is {shown(spec)}, expected one kind with its arguments, one of {_examples()}")
     return all_kinds()[kind].read(fields)
 
 
@@ -62,4 +67,4 @@ def write(target: Target) -> dict[str, Any]:
 
 
 def _examples() -> str:
-    return f"{{kind: {{…}}}}, kind being one of {', '.join(all_kinds())}"
+    return "; ".join(f"{{{kind.example}}}" for kind in all_kinds().values())

@@ -17,12 +17,14 @@ import numpy as np
 from scipy.special import log_ndtr, ndtr, ndtri, ndtri_exp, stdtr, stdtrit
 
 from mmmi_hf.causal.arguments import Array, read_positive
-from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.causal.errors import InvalidModelError, NotExactError
 from mmmi_hf.causal.integrals.quadrature import REACH, Exact, expectation
 from mmmi_hf.causal.targets import folds
 
 _FARTHEST = 30.0
 _STEP = 0.2
+_FEWEST_WITH_MEANS = 3.0
+"""Degrees of freedom of a Student number."""
 
 
 class ScalarFunction(ABC):
@@ -169,14 +171,17 @@ class Exponential(Tabled):
 
 
 class Student(Tabled):
-    """Student's t with dof degrees of freedom."""
+    """Student's t with dof degrees of freedom, 2.1 … 1000.
+
+    Below 3 its information is known and its conditional means are not: too much of them lies beyond any quadrature.
+    """
 
     name, parameters, center = "student", ("dof",), 0.0
 
     def __init__(self, dof: Any = 5.0) -> None:
         self.dof = read_positive("dof", dof)
-        if not 3.0 <= self.dof <= 1e3:
-            raise InvalidModelError(f"dof is {self.dof}, expected 3 … 1000")
+        if not 2.1 <= self.dof <= 1e3:
+            raise InvalidModelError(f"dof is {self.dof}, expected 2.1 … 1000")
         self.variance = self.dof / (self.dof - 2.0)
 
     def of(self, u: Array) -> Array:
@@ -186,6 +191,15 @@ class Student(Tabled):
     def inverse(self, y: Array) -> Array:
         """Φ⁻¹(F(y)), by the smaller tail."""
         return np.asarray(np.copysign(ndtri(stdtr(self.dof, -np.abs(y))), y))
+
+    def mean(self, means: Array, sine: float) -> Array:
+        """E g(m + s ε). Raises NotExactError below 3 degrees of freedom."""
+        if self.dof < _FEWEST_WITH_MEANS:
+            raise NotExactError(
+                f"means and R² of Student numbers are computed from {_FEWEST_WITH_MEANS:g} degrees of freedom on, this "
+                f"target has {self.dof:g}; ask for information"
+            )
+        return super().mean(means, sine)
 
     def tail(self, rho: float) -> float:
         """exp(t²(1/dof - 1/2)) at the reach."""

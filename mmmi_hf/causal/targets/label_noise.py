@@ -35,13 +35,18 @@ def read_noise(classes: int, flip: Any, noise: Any) -> Array | None:
         matrix = np.full((classes, classes), chance / (classes - 1))
         np.fill_diagonal(matrix, 1.0 - chance)
     elif noise is not None:
-        matrix = read_numbers("noise", noise)
+        matrix = read_numbers("noise", noise, "rows of probabilities, one for each class")
         if matrix.ndim != 2 or len(matrix) != classes or matrix.shape[1] < 2:
             raise InvalidModelError(
                 f"noise has shape {matrix.shape}, expected ({classes}, labels): a row a class, two labels at least"
             )
-        if not np.all(matrix >= 0.0) or np.abs(matrix.sum(axis=1) - 1.0).max() > 1e-12:
-            raise InvalidModelError("noise has rows that are no probabilities: give numbers from 0 that sum to 1")
+        wrong = np.flatnonzero(~((matrix >= 0.0).all(axis=1) & (np.abs(matrix.sum(axis=1) - 1.0) <= 1e-12)))
+        if len(wrong):
+            row = matrix[wrong[0]]
+            raise InvalidModelError(
+                f"noise[{wrong[0]}] is {shown(row.tolist())} with the sum {float(row.sum()):.12g}, expected the "
+                "probabilities of its labels: numbers from 0 that sum to 1"
+            )
         if matrix.sum(axis=0).min() <= 0.0:
             raise InvalidModelError("noise never gives one of its labels; leave its column out")
     else:

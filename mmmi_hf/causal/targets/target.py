@@ -86,13 +86,14 @@ class Target(ABC):
     """What y is made of.
 
     Attributes:
-        kind: its name in JSON and YAML.
+        kind: its name in JSON and YAML. example: one in YAML.
         decomposes: whether the minimum-MI decomposition is exact for it.
         shape, dtype: of y of one row. classes: how many there are; None where y is no class.
         names: of the classes, where they have names of their own. prior: p(class), (classes,).
     """
 
     kind: ClassVar[str]
+    example: ClassVar[str]
     decomposes: bool = False
     shape: Shape = ()
     dtype: DTypeLike = np.float64
@@ -142,6 +143,10 @@ class Target(ABC):
     def variance(self, law: Law) -> float:
         """Var(y)."""
         raise NotExactError("y is no single number, so that it has no variance")
+
+    def mean(self) -> float:
+        """E[y]."""
+        raise NotExactError("y is no single number, so that it has no mean")
 
     def of_gaussian_information(self, value: float) -> float:
         """I(·; y) of something that is jointly Gaussian with the law's y and tells this much of it."""

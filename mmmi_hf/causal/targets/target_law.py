@@ -19,8 +19,10 @@ from mmmi_hf.causal.errors import InvalidModelError, NotExactError
 from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import CausesPosterior, Form, Law, Standardizer
+from mmmi_hf.causal.laws.missing.patterns import patterns
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.queries import TARGET, Query
+from mmmi_hf.causal.targets.missing_view import MissingView
 from mmmi_hf.causal.targets.target import Target, View
 
 
@@ -40,17 +42,27 @@ class TargetLaw(Law):
     is_gaussian = False
 
     def __init__(self, base: Law, target: Target) -> None:
-        target.check(base)
+        target.check(base.whole)
         self.base, self.target = base, target
         self.shapes, self.structure, self.matrix, self.remark = base.shapes, base.structure, base.matrix, base.remark
         self.target_shape, self.target_type, self.decomposes = target.shape, target.dtype, target.decomposes
-        self.is_standard = base.is_standard
+        self.is_standard, self.missing = base.is_standard, base.missing
         self._views: dict[tuple[str, ...], View] = {}
+
+    @property
+    def whole(self) -> Law:
+        """The target on the law of rows that lack nothing."""
+        return TargetLaw(self.base.whole, self.target) if self.missing else self
 
     @property
     def own(self) -> Law:
         """The target on the law below, whitened by itself."""
         return self if self.is_standard else TargetLaw(self.base.own, self.target)
+
+    @property
+    def observed(self) -> Law:
+        """The target on the law without the intervention."""
+        return self if self.base.observed is self.base else TargetLaw(self.base.observed, self.target)
 
     def shift_divergence(self, blocks: tuple[str, ...]) -> float:
         """KL(do ‖ observed) of modalities."""
@@ -90,15 +102,27 @@ class TargetLaw(Law):
         made_of = self.target.made_of
         if TARGET not in query.names or made_of is None:
             return self.base.sharpness(query)
-        narrowest = float(np.linalg.svd(self.base.posterior_of_causes(query.modalities).factor[list(made_of)])[1][-1])
+        narrowest = float(
+            np.linalg.svd(self.base.whole.posterior_of_causes(query.modalities).factor[list(made_of)])[1][-1]
+        )
         return float(np.sqrt((1.0 - narrowest) * (1.0 + narrowest)) / narrowest)
 
     def view(self, blocks: tuple[str, ...]) -> View:
         """What modalities tell of y, whatever their order."""
         key = tuple(name for name in self.shapes if name in blocks)
         if key not in self._views:
-            self._views[key] = self.target.view(self.base, key)
+            self._views[key] = self._view(key)
         return self._views[key]
+
+    def _view(self, blocks: tuple[str, ...]) -> View:
+        whole = self.base.whole
+        if not any(name in self.missing for name in blocks):
+            return self.target.view(whole, blocks)
+        found = [
+            (chance, there, self.target.view(whole, there) if there else None)
+            for chance, there in patterns(blocks, self.missing)
+        ]
+        return MissingView(self.target, whole, blocks, found)
 
     def posterior(self, blocks: tuple[str, ...]) -> ViewPosterior:
         """The mean and the variance of y given modalities. Raises NotExactError where y is no number."""
@@ -111,12 +135,13 @@ class TargetLaw(Law):
     @property
     def target_variance(self) -> float:
         """Var(y)."""
-        return self.target.variance(self.base)
+        return self.target.variance(self.base.whole)
 
     def map_of_target(self, name: str, kind: str) -> Array:
         """I(z_a[c]; y) of every coordinate, (d,), in nats."""
-        gaussian, places = np.unique(self.base.map_of_target(name, kind), return_inverse=True)
-        return np.array([self.target.of_gaussian_information(float(value)) for value in gaussian])[places]
+        gaussian, places = np.unique(self.base.whole.map_of_target(name, kind), return_inverse=True)
+        found = np.array([self.target.of_gaussian_information(float(value)) for value in gaussian])[places]
+        return np.asarray((1.0 - self.missing.get(name, 0.0)) * found)
 
     def map_of_pair(self, a: str, b: str, kind: str) -> Array:
         """I(z_a[c]; z_b[c]) of every coordinate, (d,), in nats."""
@@ -147,7 +172,7 @@ class TargetSampler:
         """Fill the latents and y of some rows."""
         gaussian = np.empty(len(rows))
         self._sampler.draw(normals, rows, out, gaussian)
-        target[:] = self._law.target.make(self._law.base, normals, rows, gaussian)
+        target[:] = self._law.target.make(self._law.base.whole, normals, rows, gaussian)
 
 
 class TargetForm:

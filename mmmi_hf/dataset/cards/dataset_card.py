@@ -19,7 +19,8 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.cards import environment
 from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.dataset.cards.pictures import shown_in_card
-from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, summary
+from mmmi_hf.dataset.cards.text import FILTERS, columns_of, corrections_of, models_of, pair_in_words, summary
+from mmmi_hf.dataset.format.configurations import Pair, pairs
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.manifest import Manifest
@@ -64,6 +65,7 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
             bounded=[entry for entry in summaries if entry["bounds"]],
             unbounded=", ".join(f"`{entry['config']}`" for entry in summaries if not entry["bounds"]),
             models=models_of(models),
+            pairs=[(one.name, pair_in_words(one, models[one.shifted])) for one in pairs(manifests, models)],
             columns=columns_of(manifests.values(), models.values()),
             location=location,
             pinned=f', revision="{revision}"' if revision else "",
@@ -91,6 +93,14 @@ def _front_matter(
             **({"default": True} if index == 0 else {}),
         }
         infos[name] = _info(name, manifest, models[name])
+    for pair in pairs(manifests, models):
+        shifted = manifests[pair.shifted]
+        configs[pair.name] = {
+            "version": shifted.version,
+            "description": pair_in_words(pair, models[pair.shifted]),
+            "data_files": pair.data_files,
+        }
+        infos[pair.name] = _info_of_pair(pair, manifests, models)
     configs[GROUND_TRUTH] = {"data_files": GROUND_TRUTH_FILES}
     infos[GROUND_TRUTH] = _ground_truth_info(folder, truths)
     data = DatasetCardData(
@@ -123,6 +133,24 @@ def _info(name: str, manifest: Manifest, model: CausalModel) -> datasets.Dataset
         splits=_splits({split: (entry.rows, entry.bytes) for split, entry in manifest.splits.items()}),
         download_size=sum(entry.bytes for entry in manifest.data),
         dataset_size=sum(entry.bytes for entry in manifest.splits.values()),
+    )
+
+
+def _info_of_pair(pair: Pair, manifests: dict[str, Manifest], models: dict[str, CausalModel]) -> datasets.DatasetInfo:
+    shifted, entries = (
+        manifests[pair.shifted],
+        {split: manifests[config].splits[split] for split, config in pair.splits.items()},
+    )
+    files = {file for entry in entries.values() for file in entry.files}
+    data = [entry for config in {*pair.splits.values()} for entry in manifests[config].data if entry.path in files]
+    return datasets.DatasetInfo(
+        config_name=pair.name,
+        description=pair_in_words(pair, models[pair.shifted]),
+        version=shifted.version,
+        features=features(models[pair.shifted], shifted.views, **shifted.stored),
+        splits=_splits({split: (entry.rows, entry.bytes) for split, entry in entries.items()}),
+        download_size=sum(entry.bytes for entry in data),
+        dataset_size=sum(entry.bytes for entry in entries.values()),
     )
 
 

@@ -70,7 +70,7 @@ def family_card(name: str) -> str:
             configs=configs,
             lead=configs[0],
             counts=sorted({len(one.modalities) for one in configs}),
-            target=target_in_words(configs[0].model),
+            target=" or ".join(dict.fromkeys(target_in_words(one.model) for one in configs)),
             equation=equation_of(configs[0].model),
             information=_information(configs),
             tables=_tables(family),

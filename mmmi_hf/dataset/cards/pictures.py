@@ -23,7 +23,7 @@ from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.reading import DataFile
-from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.format.schema import missing_column, pmi_pairs
 from mmmi_hf.dataset.format.target_columns import target_names
 from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.registry import class_name, get_configuration, get_family
@@ -166,6 +166,8 @@ def tuples_figure(
 
     shown = dict(list(zip(model.modalities, modalities, strict=True))[:MOST_MODALITIES])
     data = {one: _array(rows[one]).reshape(-1, *model.shapes[one]) for one in shown}
+    for one in model.law.missing.keys() & shown.keys():
+        data[one][np.array(rows[missing_column(one)])] = np.nan
     pairs = list(pmi_pairs(model).items())
     if len(pairs) > 3:
         first, last = model.modalities[0], model.modalities[-1]
@@ -183,7 +185,9 @@ def tuples_figure(
         data,
         numbers,
         half_ranges={
-            one: float(np.abs(data[one]).max()) if entry.view is None else entry.view.half_range
+            one: float(np.nanmax(np.abs(data[one]), initial=0.0)) or 1.0
+            if entry.view is None
+            else entry.view.half_range
             for one, entry in shown.items()
         },
         captions={one: class_name(entry.pipeline, entry.class_label) or entry.pipeline for one, entry in shown.items()},

@@ -16,17 +16,20 @@ import numpy as np
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.yaml_files import parse
-from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
-from mmmi_hf.dataset.format.configurations import rebuilt_configuration, release_differences
+from mmmi_hf.dataset.certificate.bounds import without_floor
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, MapEvidence, bound_certificate
+from mmmi_hf.dataset.format.configurations import Pair, rebuilt_configuration, release_differences
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.ground_truth import BOUNDS, ground_truth_table
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
-from mmmi_hf.dataset.format.schema import pmi_pairs, view_column
+from mmmi_hf.dataset.format.schema import missing_column, pmi_pairs, view_column
 from mmmi_hf.dataset.format.target_columns import column_rows
 from mmmi_hf.dataset.format.views import StoredView
 
 NOT_MEASURED = "not measured"
 _LISTED = 3
+CUT_SHOWS_FROM = 0.01
+"""Share of the values of a modality that its view cuts, from which on a card says so."""
 
 
 def summary(folder: DatasetFolder, name: str, manifest: Manifest) -> dict[str, Any]:
@@ -51,15 +54,20 @@ def summary(folder: DatasetFolder, name: str, manifest: Manifest) -> dict[str, A
         "pairs": [values[f"I({a};{b})"] for a, b in pairs],
         "pairs_given_y": [values[f"I({a};{b}|y)"] for a, b in pairs],
         "bounds": [row for row in rows if any(row[column] is not None for column in BOUNDS)],
-        "certificate": certificate_line(certificate) if certificate else "",
+        "certificate": certificate_line(certificate, without_floor(config.model, certificate)) if certificate else "",
         "differs": "; ".join(release_differences(config, manifest)),
         "maps": _maps(manifest.modalities),
         "versions": _versions(manifest.statements.versions),
     }
 
 
-def certificate_line(certificate: CertificateRecord) -> str:
-    """A certificate in one line: rows inverted and made again, what came back, what both kinds of bounds rest on."""
+def certificate_line(certificate: CertificateRecord, without: Mapping[str, str]) -> str:
+    """A certificate in one line: rows inverted and made again, what came back, what both kinds of bounds rest on.
+
+    Args:
+        certificate: the record.
+        without: quantity → why it has no floor, as `without_floor` gives it.
+    """
     rows, again = len(certificate.sample.rows), certificate.replays
     errors = [kinds["float32"].max for kinds in certificate.round_trip.values() if "float32" in kinds]
     if certificate.replayed:
@@ -74,19 +82,72 @@ def certificate_line(certificate: CertificateRecord) -> str:
         parts.append(
             f"{made:,} rows were made again and are the same{', bit for bit' if again.equal == made else close}"
         )
-    return "; ".join([*parts, *bound_sentences(certificate)])
+    return "; ".join([*parts, *bound_sentences(certificate, without)])
 
 
-def bound_sentences(certificate: CertificateRecord) -> tuple[str, str]:
-    """What floors rest on, or why there are none; and what measured bounds rest on."""
+def bound_sentences(certificate: CertificateRecord, without: Mapping[str, str]) -> list[str]:
+    """What floors rest on, which quantities have none and why; and what measured bounds rest on.
+
+    Args:
+        certificate: the record.
+        without: quantity → why it has no floor, as `without_floor` gives it.
+    """
     confidence = f"{100 * certificate.confidence:g} % confidence"
-    if certificate.evidence is not None:
-        floor = f"a floor holds with {confidence} whatever the unseen rows are"
-    elif not certificate.replayed:
-        floor = "no floor: without the seed no row can be called good"
-    else:
-        floor = "no floor was computed"
-    return floor, f"a measured bound holds with {confidence} if the other rows err as the sampled ones do"
+    last = [
+        *_clipped(certificate),
+        f"a measured bound holds with {confidence} if the other rows err as the sampled ones do",
+    ]
+    if not certificate.replayed:
+        return ["no floor: without the seed no row can be called good", *last]
+    if certificate.evidence is None:
+        return ["no floor was computed", *last]
+    sentences = []
+    if any(bound.floor is not None for each in certificate.bounds.values() for bound in each.columns.values()):
+        sentences.append(f"a floor holds with {confidence} whatever the unseen rows are")
+    if certificate.evidence.maps:
+        sentences.append(_assumed(certificate.evidence.maps.values()))
+    of_reason: dict[str, list[str]] = {}
+    for quantity, reason in without.items():
+        of_reason.setdefault(reason, []).append(quantity)
+    sentences += [f"no floor of {_few(quantities)}: {reason}" for reason, quantities in of_reason.items()]
+    return [*sentences, *last]
+
+
+def _clipped(certificate: CertificateRecord) -> list[str]:
+    """Why bounds of views are small: what they cut is not in them, and more rows or a scaled decoder do not help.
+
+    64 rows of Fashion-MNIST with I(x1;y) = 1 nat, 36 % of whose values lie beyond ±1: of the view of ±1 the measured
+    bound is 0.01, in 16 bits 0.02, and the floor is 0 however many rows were like these. The same rows seen in 8 bits
+    of ±1.25, which cut 5 values in 100,000, give 0.97, and floors of 0.28 from 64 rows, 0.86 from 1,000. A decoder that
+    scales the recovered latents loses 2.1 nats of ±1 on average, as they are 5.2, and 0.003 of ±1.25.
+    """
+    shares = {name: kinds["view"].clipped for name, kinds in certificate.round_trip.items() if "view" in kinds}
+    cut = {name: share for name, share in shares.items() if share and share >= CUT_SHOWS_FROM}
+    if not cut:
+        return []
+    low, high = (f"{100.0 * share:.0f}" for share in (min(cut.values()), max(cut.values())))
+    share = f"{low} %" if low == high else f"{low} to {high} %"
+    return [
+        f"views cut {share} of the values of {_few(list(cut))}, which lie beyond their range: no number of inverted "
+        "rows brings what is cut back into their bounds"
+    ]
+
+
+def _assumed(maps: Iterable[MapEvidence]) -> str:
+    """What floors of float columns take from counts of maps, which were made on one kind of machine."""
+    counted: dict[str, list[str]] = {}
+    for each in {(each.pipeline, each.label): each for each in maps}.values():
+        counted.setdefault(", ".join(f"{what} {which}" for what, which in each.software.items()), []).append(
+            f"{each.bad} of {each.seen:,}"
+        )
+    where = "; ".join(f"{' and '.join(counts)} latents, {software}" for software, counts in counted.items())
+    return f"floors of floats take inverses of maps to fail no more often here than where that was counted ({where})"
+
+
+def _few(names: Sequence[str]) -> str:
+    """Names in a sentence; of many, the first and how many more."""
+    more = len(names) - _LISTED
+    return ", ".join(names) if more <= 1 else f"{', '.join(names[:_LISTED])} and {more} others"
 
 
 def _shapes(modalities: Sequence[ModalityEntry]) -> str:
@@ -149,6 +210,15 @@ def summary_of(model: CausalModel) -> str:
     return f"{model.with_target(None).law.summary}{made}"
 
 
+def pair_in_words(pair: Pair, shifted: CausalModel) -> str:
+    """What a pair of train and test is, in a sentence."""
+    names = ",".join(shifted.modalities)
+    return (
+        f"Train and validation of {pair.observed}, test of {pair.shifted}: between them lies the intervention "
+        f"{shifted.law.remark}, KL({names}) = {nats(shifted.shift_divergence(shifted.modalities))} nats (test ‖ train)."
+    )
+
+
 def target_in_words(model: CausalModel) -> str:
     """What kind of target a model has, with its article."""
     if model.classes is not None:
@@ -193,6 +263,15 @@ def columns_of(manifests: Collection[Manifest], models: Collection[CausalModel])
                 "name": _span(members),
                 "type": f"float32 {' or '.join(kinds)}",
                 "meaning": "the modality, unclipped: the values that carry the information",
+            }
+        )
+    missing = list(dict.fromkeys(name for model in models for name in model.law.missing))
+    if missing:
+        rows.append(
+            {
+                "name": _span([missing_column(name) for name in missing]),
+                "type": "bool",
+                "meaning": "whether the row lacks the modality, which then holds zeros; independent of all else",
             }
         )
     rows += [

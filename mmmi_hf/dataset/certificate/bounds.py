@@ -14,6 +14,7 @@ from itertools import combinations
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, Latents
+from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.causal.statistics.bounds import (
     correlation_bound,
     paired_bound,
@@ -23,7 +24,8 @@ from mmmi_hf.causal.statistics.bounds import (
     residual_bound,
     submodular_bound,
 )
-from mmmi_hf.dataset.format.certificate_record import RoundTrip
+from mmmi_hf.causal.statistics.shares import why_without
+from mmmi_hf.dataset.format.certificate_record import CertificateRecord, RoundTrip
 
 FEWEST_ROWS = 32
 MOST_NATS_OF_PRODUCT = 6.0
@@ -61,6 +63,11 @@ class Plan:
         looks = columns * (2 * len(targets) + sum(_looks(model.mutual_information(a, b)) for a, b in pairs.values()))
         return cls(targets, pairs, (1.0 - confidence) / looks, looks)
 
+    @property
+    def blocks(self) -> dict[str, tuple[str, ...]]:
+        """Quantity → its blocks, of targets and pairs."""
+        return {quantity: (*names, TARGET) for quantity, names in self.targets.items()} | self.pairs
+
     def among(self, modalities: Collection[str]) -> dict[str, tuple[str, ...]]:
         """Quantity → its modalities, for the quantities that need none but these modalities."""
         every = {**self.targets, **self.pairs}
@@ -71,6 +78,19 @@ def _looks(information: float) -> int:
     return 2 if information <= MOST_NATS_OF_PRODUCT else 1
 
 
+def without_floor(model: CausalModel, record: CertificateRecord) -> dict[str, str]:
+    """Quantity → why it has no floor, of those with measured bounds in a certificate that states floors."""
+    if record.evidence is None:
+        return {}
+    blocks = Plan.of(model, 1, record.confidence).blocks
+    found = {
+        quantity: why_without(model, blocks[quantity])
+        for quantity, bounds in record.bounds.items()
+        if any(bound.floor is None for bound in bounds.columns.values()) and quantity in blocks
+    }
+    return {quantity: reason for quantity, reason in found.items() if reason}
+
+
 def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarray:
     """‖ẑ − z‖ over the larger of ‖z‖ and its root mean square over rows, (n,); NaN where an inverse failed.
 
@@ -78,13 +98,21 @@ def relative_errors(recovered: np.ndarray, true: np.ndarray | None) -> np.ndarra
     """
     if true is None:
         return np.where(could_be_inverted(recovered), 0.0, np.nan)
+    if not len(true):
+        return np.zeros(0)
     difference = np.linalg.norm((recovered - true).reshape(len(true), -1), axis=1)
     lengths = np.linalg.norm(true.reshape(len(true), -1), axis=1)
     return np.asarray(difference / np.maximum(lengths, np.sqrt(np.mean(lengths**2))))
 
 
-def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
-    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others."""
+def error_summary(errors: np.ndarray, *, replayed: bool, clipped: float | None = None) -> RoundTrip:
+    """Median and maximum over the rows that could be inverted (None without replay), and the number of the others.
+
+    Args:
+        errors: (n,), NaN where an inverse failed.
+        replayed: whether they are errors of known latents.
+        clipped: of a view, the share of the values that it cut.
+    """
     known = errors[np.isfinite(errors)]
     stated = replayed and len(known) > 0
     return RoundTrip(
@@ -92,18 +120,23 @@ def error_summary(errors: np.ndarray, *, replayed: bool) -> RoundTrip:
         max=float(known.max()) if stated else None,
         failed=len(errors) - len(known),
         rows=len(errors),
+        clipped=clipped,
     )
 
 
 def could_be_inverted(recovered: np.ndarray) -> np.ndarray:
     """Which rows, (n,) of bool."""
-    return np.asarray(np.isfinite(recovered).reshape(len(recovered), -1).all(axis=1))
+    return np.asarray(np.isfinite(recovered).all(axis=tuple(range(1, recovered.ndim))))
 
 
-def with_failures(recovered: np.ndarray) -> np.ndarray:
-    """Recovered latents with zeros in the rows whose inverse failed: they count as knowing nothing."""
+def with_failures(recovered: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Recovered latents with zeros in the rows whose inverse failed: they count as knowing nothing.
+
+    Rows that lack the modality, (n,) of bool, stay NaN.
+    """
     result = recovered.copy()
     result[~could_be_inverted(recovered)] = 0.0
+    result[missing] = np.nan
     return result
 
 
@@ -114,6 +147,7 @@ def lower_bounds(
     standardize: str,
     plan: Plan,
     true: Latents | None,
+    missing: Mapping[str, np.ndarray],
 ) -> dict[str, dict[str, float]]:
     """Quantity → {bound's name: nats, …, "bound": what is published}, for one kind of column.
 
@@ -127,8 +161,9 @@ def lower_bounds(
         standardize: of the latents.
         plan: quantities and error probability.
         true: the latents of the same rows where the seed is known.
+        missing: modality → (n,) which rows lack it.
     """
-    have = Latents({name: with_failures(values) for name, values in recovered.items()}, y, standardize)
+    have = Latents({name: with_failures(values, missing[name]) for name, values in recovered.items()}, y, standardize)
     return {quantity: _bounds_of(model, plan, quantity, have, true) for quantity in plan.among(recovered)}
 
 
@@ -139,13 +174,14 @@ def bounds_without_failures(
     standardize: str,
     plan: Plan,
     true: Latents | None,
+    missing: Mapping[str, np.ndarray],
 ) -> dict[str, float]:
     """Quantity → what `lower_bounds` publishes of the rows that could be inverted in all modalities of the quantity.
 
     Quantities of which all rows could be, or fewer than FEWEST_ROWS, are left out.
     """
     found = {}
-    whole = {name: could_be_inverted(values) for name, values in recovered.items()}
+    whole = {name: could_be_inverted(values) | missing[name] for name, values in recovered.items()}
     for quantity, names in plan.among(recovered).items():
         rows = np.logical_and.reduce([whole[name] for name in names])
         if rows.all() or np.count_nonzero(rows) < FEWEST_ROWS:

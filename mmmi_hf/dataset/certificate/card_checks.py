@@ -20,8 +20,10 @@ from datasets.utils.metadata import MetadataConfigs
 from huggingface_hub import DatasetCardData
 from huggingface_hub.repocard import REGEX_YAML_BLOCK
 
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.files import MOST_BYTES, read_regular
 from mmmi_hf.common.yaml_files import parse
+from mmmi_hf.dataset.format.configurations import Pair, pairs
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, DatasetFolder, data_files
 from mmmi_hf.dataset.format.ground_truth import stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
@@ -53,7 +55,7 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
         infos = DatasetInfosDict.from_dataset_card_data(data)
         default = _read_by_default(data, infos)
     except UNREADABLE as error:
-        return [f"README.md does not say what `load_dataset` reads ({type(error).__name__}); generate again"]
+        return [f"README.md does not say what `load_dataset` reads ({in_words(error)}); generate again"]
     problems = [
         f"{name} makes `load_dataset` heed something else than README.md; remove it"
         for name in OVERRIDING
@@ -77,7 +79,10 @@ def card_problems(folder: DatasetFolder, config: MMMIConfig, manifest: Manifest)
 
 def front_matter_of(card: Path) -> dict[str, Any]:
     """The YAML of a card; one of the `UNREADABLE` where there is none."""
-    found: dict[str, Any] = parse(REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode()).group(2)).data  # type: ignore[union-attr]
+    block = REGEX_YAML_BLOCK.search(read_regular(card, MOST_BYTES).decode())
+    if block is None:
+        raise ValueError("it does not begin with YAML between two lines of ---")
+    found: dict[str, Any] = parse(block.group(2)).data
     return found
 
 
@@ -90,10 +95,11 @@ def _read_by_default(data: DatasetCardData, infos: Mapping[str, DatasetInfo]) ->
 def _entry_problems(folder: DatasetFolder, found: Mapping[str, Mapping[str, Any]], default: str | None) -> list[str]:
     """Entries that are neither ours nor keep away from our files, or are read by default without being ours."""
     ours = {name for name, entry in found.items() if _is_ours(folder, name, entry)}
+    paired = {name for name, entry in found.items() if _is_pair(folder, name, entry)}
     problems = [
         f"README.md makes `load_dataset` read {name!r}, which is no configuration of the folder"
         for name, entry in found.items()
-        if name not in {GROUND_TRUTH, *ours} and not all(map(_is_outside, _patterns(entry)))
+        if name not in {GROUND_TRUTH, *ours, *paired} and not all(map(_is_outside, _patterns(entry)))
     ]
     if default is not None and default not in ours:
         problems.append(f"README.md makes `load_dataset` read {default!r} by default, no configuration of the folder")
@@ -117,6 +123,22 @@ def _is_ours(folder: DatasetFolder, name: Any, entry: Mapping[str, Any]) -> bool
     except (ConfigurationError, LookupError, TypeError):  # that manifest says nothing, which is not this one's fault
         return False
     return all(each in possible for each in files) and not folder.data(name).exists()
+
+
+def _is_pair(folder: DatasetFolder, name: Any, entry: Mapping[str, Any]) -> bool:
+    """Whether a card's entry is that of train and test of two configurations; of which nothing may be here."""
+    pair = Pair.of_entry(str(name), entry.get("data_files"))
+    if pair is None or not set(entry) <= FIELDS:
+        return False
+    there = set(folder.configurations())
+    known = [config for config in (pair.observed, pair.shifted) if config in there]
+    if len(known) < 2:
+        return True
+    try:
+        manifests = {config: folder.known_manifest(config) for config in known}
+        return pair in pairs(manifests, {config: folder.model(config) for config in known})
+    except (ConfigurationError, OSError, ValueError):  # which is said where those are looked at
+        return True
 
 
 def _patterns(entry: Mapping[str, Any]) -> list[Any]:
@@ -151,7 +173,7 @@ def _kind_problems(folder: DatasetFolder, first: str) -> list[str]:
     except FileNotFoundError:
         return []  # nothing of what is named first was downloaded, and `load_dataset` reads nothing
     except UNREADABLE as error:
-        return [f"`load_dataset` cannot tell what README.md names: {type(error).__name__}: {error}"]
+        return [f"`load_dataset` cannot tell what README.md names: {in_words(error)}"]
     kind = module.rpartition(".")[2]
     if kind == "parquet":
         return []

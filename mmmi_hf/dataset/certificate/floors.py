@@ -6,10 +6,11 @@ package. The mathematics is in causal/statistics; runs no bijection.
 All floors of a certificate hold together with its confidence; the measured bounds, whose assumption is another one, do
 so for themselves. Of the error, floats have nine tenths and views one, as few rows are inverted for these and it
 matters little there; without views floats have all of it. The floors of the floats rest on replays where the rules
-allow it, which is known before any row is looked at: latents are whitened, the map of every modality was measured, and
-the manifest states the hardware and software of here. (The images that were counted were made in micro-batches of
-another size than rows are: that their last bits decide no latent's verdict is assumed.) Otherwise, and for views, they
-rest on the inverted rows, and the error is divided evenly between targets and pairs.
+allow it, which is known before any row is looked at: latents are whitened, the map of every modality was counted on
+images that were made in micro-batches as rows are, and the manifest states the hardware and software of here. What is
+counted is a share of the map as one kind of hardware and software computes it; that it is no larger on another is
+assumed, and said beside the floors. Otherwise, and for views, they rest on the inverted rows, and the error is divided
+evenly between targets and pairs.
 """
 
 from __future__ import annotations
@@ -27,21 +28,25 @@ from mmmi_hf.causal.statistics.shares import (
     EXACT_LEVELS,
     VIEW_LEVELS,
     Counted,
-    MapCounts,
     floors,
     grades_of_deviations,
     grades_of_losses,
     grades_of_replays,
 )
-from mmmi_hf.common.records import Count, Record
 from mmmi_hf.dataset.certificate.bounds import Plan
 from mmmi_hf.dataset.certificate.replays import least_share
-from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample
+from mmmi_hf.dataset.format.certificate_record import (
+    FloorEvidence,
+    LevelCounts,
+    MapEvidence,
+    Sample,
+)
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.flow.bijection import ROUND_TRIP
+from mmmi_hf.flow.evaluation.map_share import MapShare
 
-MAP_TOLERANCE = 2e-5
-"""‖ẑ − z‖ / √d beyond which a latent counts as not given back."""
 ERROR_OF_VIEWS = 0.1
 """Their part of the error probability."""
 LEVELS = {"float32": EXACT_LEVELS, "view": VIEW_LEVELS}
@@ -57,18 +62,16 @@ def floor_values(
     """
     model = config.model
     plan = Plan.of(model, 1, confidence)
-    blocks = _blocks(plan)
+    blocks = plan.blocks
     of_views = 0.0 if evidence.view is None else ERROR_OF_VIEWS
     errors = {"float32": (1.0 - of_views) * (1.0 - confidence), "view": of_views * (1.0 - confidence)}
     found: dict[str, dict[str, float]] = {}
     if evidence.differing is not None:
         seen = sample.rows_replayed
         counted = Counted(evidence.differing, seen, config.rows, least_share(config.rows, seen))
-        maps = {
-            name: MapCounts(f"{each.pipeline}:{each.label}", each.seen, {MAP_TOLERANCE: each.bad})
-            for name, each in evidence.maps.items()
-        }
-        grades = grades_of_replays(model, blocks, counted, maps, errors["float32"])
+        maps = {name: f"{each.pipeline}:{each.label}" for name, each in evidence.maps.items()}
+        inverses = {maps[name]: Counted(each.bad, each.seen, each.seen) for name, each in evidence.maps.items()}
+        grades = grades_of_replays(model, blocks, counted, maps, inverses, ROUND_TRIP["float32"], errors["float32"])
         found["float32"] = {quantity: floor.value for quantity, floor in floors(model, blocks, grades).items()}
     least = _least(config, sample)
     for kind, counts in (("float32", evidence.float32), ("view", evidence.view)):
@@ -99,7 +102,7 @@ def level_counts(
     have = Latents(dict(recovered), true.y, true.standardize)
     stated = plan.among(recovered)
     lost = [losses(model, names, have, true) for quantity, names in plan.targets.items() if quantity in stated]
-    pairs = plan.pairs if model.with_target(None).law.is_gaussian else {}
+    pairs = plan.pairs if model.with_target(None).law.whole.is_gaussian else {}
     off = [deviations(model, pair, have, true) for quantity, pair in pairs.items() if quantity in stated]
     counts = [
         tuple(int(np.count_nonzero(~(np.max(values, axis=0) <= level))) for level in LEVELS[kind]) if values else ()
@@ -117,9 +120,10 @@ def rests_on_replays(config: MMMIConfig) -> bool:
     if not config.is_of_the_map:
         return False
     model, plan = config.model, Plan.of(config.model, 1, 0.99)
-    blocks = _blocks(plan)
-    maps = {name: MapCounts(name, 1, {MAP_TOLERANCE: 0}) for name in model.modalities}
-    grades = grades_of_replays(model, blocks, Counted(0, 1, 1), maps, 0.01)
+    blocks = plan.blocks
+    clean = Counted(0, 1, 1)
+    maps, inverses = {name: name for name in model.modalities}, dict.fromkeys(model.modalities, clean)
+    grades = grades_of_replays(model, blocks, clean, maps, inverses, ROUND_TRIP["float32"], 0.01)
     return all(grades.get(quantity) for quantity in blocks)
 
 
@@ -133,53 +137,31 @@ def known_maps(manifest: Manifest) -> dict[str, MapEvidence] | None:
 def map_evidence(entry: ModalityEntry, seen: int | None = None) -> MapEvidence | None:
     """What is known of the map of a modality, or was by a version that shipped the first `seen` latents alone.
 
-    Any other number would let a certificate end its counts just before a latent that came back badly.
+    Any other number would let a certificate end its counts just before a latent that came back badly. Counts of images
+    that were made in other micro-batches than rows are no evidence.
     """
-    measured = map_shares().get(entry.pipeline_digest, {}).get(str(entry.class_label))
-    if measured is None or (seen is not None and seen not in (measured.rows, *measured.shipped)):
+    counted = map_shares().get((entry.pipeline_digest, entry.class_label))
+    if counted is None or counted.micro_batch != MICRO_BATCH or counted.tolerance != ROUND_TRIP["float32"]:
         return None
-    seen = measured.rows if seen is None else seen
-    bad = sum(row < seen for row in measured.bad_rows)
-    return MapEvidence(pipeline=entry.pipeline_digest, label=entry.class_label, seen=seen, bad=bad)
-
-
-class MeasuredMap(Record):
-    """Counts of a map and class as the package ships them.
-
-    Attributes:
-        rows: latents 0 … rows - 1 were measured.
-        failed: how many could not be inverted.
-        bad: tolerance → how many exceeded it, those that failed among them.
-        bad_rows: which exceeded MAP_TOLERANCE.
-        largest: the largest error of the others.
-        seed, batch_size, software: how it was measured.
-        shipped: what `rows` was in earlier versions of the package.
-    """
-
-    rows: Count
-    failed: Count
-    bad: dict[str, Count]
-    bad_rows: tuple[Count, ...]
-    largest: float
-    seed: Count
-    batch_size: Count
-    software: dict[str, str]
-    shipped: tuple[Count, ...] = ()
+    if seen is not None and seen not in (counted.rows, *counted.shipped):
+        return None
+    seen = counted.rows if seen is None else seen
+    return MapEvidence(
+        pipeline=counted.pipeline,
+        label=counted.label,
+        seen=seen,
+        bad=counted.bad_among(seen),
+        micro_batch=counted.micro_batch,
+        software=counted.software,
+    )
 
 
 @cache
-def map_shares() -> dict[str, dict[str, MeasuredMap]]:
-    """Pipeline digest → class → its counts, for the pipelines that come with the package."""
+def map_shares() -> dict[tuple[str, int | None], MapShare]:
+    """(Pipeline digest, class) → its counts, for the pipelines that come with the package."""
     text = (files("mmmi_hf.dataset.certificate") / "map_shares.json").read_text()
-    return {
-        digest: {label: MeasuredMap.from_json(json.dumps(counts), "map_shares.json") for label, counts in of.items()}
-        for digest, of in json.loads(text).items()
-    }
-
-
-def _blocks(plan: Plan) -> dict[str, tuple[str, ...]]:
-    """Quantity → its blocks, of targets and pairs."""
-    return {quantity: (*names, "y") for quantity, names in plan.targets.items()} | plan.pairs
+    counted = [MapShare.from_json(json.dumps(each), "map_shares.json") for each in json.loads(text)]
+    return {(each.pipeline, each.label): each for each in counted}
 
 
 def _least(config: MMMIConfig, sample: Sample) -> float:

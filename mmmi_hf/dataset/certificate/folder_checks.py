@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.certificate.card_checks import card_problems
 from mmmi_hf.dataset.format.certificate_record import binding_certificate
@@ -75,7 +76,7 @@ def _unless_malformed(*checks: Callable[[], list[str]]) -> list[str]:
     try:
         return next((found for check in checks if (found := check())), [])
     except (LookupError, TypeError, ValueError, OverflowError, RecursionError, OSError, pa.ArrowException) as error:
-        return [f"a file of the configuration is malformed: {type(error).__name__}: {error}"]
+        return [f"a file of the configuration is malformed: {in_words(error)}"]
 
 
 def _listing_problems(config: str, manifest: Manifest) -> list[str]:
@@ -95,6 +96,8 @@ def _listing_problems(config: str, manifest: Manifest) -> list[str]:
 def _row_problems(manifest: Manifest) -> list[str]:
     """Whether the rows that files are said to hold follow on each other, split by split; format 1 does not say."""
     stated = {entry.path: entry.rows for entry in manifest.files}
+    if len({entry.rows is None for entry in manifest.data}) > 1:
+        return ["the manifest says which rows some data files hold, and of others not"]
     problems, start = [], 0
     for split in (each for each in SPLITS if each in manifest.splits):
         entry, after = manifest.splits[split], start + manifest.splits[split].rows

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import as_completed
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmmi_hf.flow.threads import network_threads
 
 if TYPE_CHECKING:
+    from mmmi_hf.dataset.format.views import View
     from mmmi_hf.flow.bijection import Bijection
 
 Transform = Callable[[np.ndarray], np.ndarray]
@@ -33,15 +34,17 @@ def recover(
     class_label: int | None,
     values: np.ndarray,
     *,
+    missing: np.ndarray | None = None,
     coarse: bool = False,
     tick: Callable[[float], object] = lambda rows: None,
 ) -> np.ndarray:
-    """Latents (n, *shape) in float64 of stored values; NaN in rows that cannot be inverted.
+    """Latents (n, *shape) in float64 of stored values; NaN in rows that are missing or cannot be inverted.
 
     Args:
         bijection: of the modality; used in the precision of the values.
         class_label: what the images show; None without classes.
         values: (n, *shape), float32 or float64, in which the inverse is computed.
+        missing: (n,) rows that lack the modality, which are not looked at.
         coarse: invert steps only as far as 8-bit values deserve.
         tick: told the number of rows each time some are done.
     """
@@ -49,16 +52,17 @@ def recover(
 
     private = bijection.in_precision(torch.float64 if values.dtype == np.float64 else torch.float32)
     tolerance = COARSE_TOLERANCE if coarse else None
-    found = np.full(values.shape, np.nan)
+    found, there = np.full(values.shape, np.nan), np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    if missing is not None:
+        there &= ~missing
     together = TOGETHER[values.dtype.itemsize]
 
     def recover_part(start: int) -> int:
-        part = torch.from_numpy(np.ascontiguousarray(values[start : start + together]))
-        finite = part.flatten(1).isfinite().all(dim=1)
-        if bool(finite.any()):
-            given = part[finite].to(private.device)
+        part, known = values[start : start + together], there[start : start + together]
+        if known.any():
+            given = torch.from_numpy(np.ascontiguousarray(part[known])).to(private.device)
             inverse = private.invert(given, class_label, tolerance=tolerance, on_failure="nan")
-            found[start : start + together][finite.numpy()] = inverse.double().cpu().numpy()
+            found[start : start + together][known] = inverse.double().cpu().numpy()
         return len(part)
 
     with network_threads(private.device.type == "cpu") as (pool, _):
@@ -67,24 +71,34 @@ def recover(
     return found
 
 
-def transformed(name: str, transform: Transform, values: np.ndarray, *, image: bool) -> np.ndarray:
-    """What a transform leaves of stored values, in the shape that the inverse takes.
+def invertible(name: str, given: Any, values: np.ndarray, *, image: bool, view: View | None) -> np.ndarray:
+    """What a transform made of stored values, in the shape and the range that the inverse takes.
 
-    Images of another height or width are brought back to the stored one by bilinear interpolation: like the inverse
-    itself, a fixed function of what the transform left, so that bounds hold.
+    Images of 8 bits become the values that the view shows so; those of another height or width are brought back to the
+    stored one by bilinear interpolation. Both are fixed functions of what the transform left, like the inverse itself,
+    so that bounds hold.
+
+    Args:
+        name: the modality.
+        given: what the transform returned.
+        values: (n, *shape), what it was given.
+        image: whether the modality's outputs are images.
+        view: its view; None where it has none.
 
     Raises:
-        ValueError: what it gives has no such form; the message says what has.
+        ValueError: what was given has no such form; the message says what has.
     """
     import torch
 
-    given = np.asarray(transform(values.copy()))
-    if given.shape[:1] != values.shape[:1] or given.dtype.kind not in "fiub":
+    left = np.asarray(given)
+    if left.shape[:1] != values.shape[:1] or left.dtype.kind not in "fiub":
         raise ValueError(
             f"the transform of {name} must give {len(values)} rows of real numbers, as many as it was given, and gave "
-            f"{given.dtype} of shape {given.shape}"
+            f"{left.dtype} of shape {left.shape}"
         )
-    left = given.astype(np.float32)
+    if left.dtype == np.uint8 and view is not None:
+        left = view.stored.values(left, view)
+    left = left.astype(np.float32)
     if image and left.ndim == values.ndim and left.shape[1] == values.shape[1] and left.size:
         size = values.shape[2:]
         if left.shape[2:] != size:
@@ -93,6 +107,7 @@ def transformed(name: str, transform: Transform, values: np.ndarray, *, image: b
         height = ", of any height and width" if image else ""
         raise ValueError(
             f"the transform of {name} gave the shape {left.shape[1:]}, and the inverse takes {values.shape[1:]}"
-            f"{height}: no bound is known for other features; let the transform end where the inverse can begin"
+            f"{height}: no bound is known for other features; let the transform of an encoder end with a decoder, "
+            "made from other data, that gives the modality's shape"
         )
     return left

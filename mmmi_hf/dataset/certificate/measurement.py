@@ -34,10 +34,16 @@ from mmmi_hf.dataset.certificate.bounds import (
     lower_bounds,
     relative_errors,
     with_failures,
+    without_floor,
 )
-from mmmi_hf.dataset.certificate.floors import floor_values, known_maps, level_counts, rests_on_replays
+from mmmi_hf.dataset.certificate.floors import (
+    floor_values,
+    known_maps,
+    level_counts,
+    rests_on_replays,
+)
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
-from mmmi_hf.dataset.certificate.inversion import Transform, recover, transformed
+from mmmi_hf.dataset.certificate.inversion import Transform, invertible, recover
 from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
@@ -105,6 +111,7 @@ class Certificate:
         differs_from_release: in what a configuration of a released name differs from the release.
         written: whether `certificates/CONFIG.json` is there with this content.
         remarks: what this measurement could not compare.
+        without_floor: quantity → why it has no floor, where others have one.
         transformed: quantity → what a transform of the float columns leaves of it, at least, with the confidence of the
             record for all of these together, if the other rows err as the sampled ones do; empty where none was asked.
         seconds: where the time went.
@@ -117,6 +124,7 @@ class Certificate:
     differs_from_release: tuple[str, ...] = ()
     written: bool = False
     remarks: tuple[str, ...] = ()
+    without_floor: dict[str, str] = field(default_factory=dict)
     transformed: dict[str, float] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict, compare=False)
 
@@ -135,6 +143,7 @@ class Certificate:
             "differs_from_release": list(self.differs_from_release),
             "written": self.written,
             "remarks": list(self.remarks),
+            "without_floor": self.without_floor,
             "transformed": self.transformed,
             "seconds": self.seconds,
         }
@@ -180,6 +189,11 @@ class Measurement:
         if self.rows is not None:
             return self.rows
         return max(self.standing_rows, least_rows(self.config))
+
+    @cached_property
+    def rests_on_replays(self) -> bool:
+        """Whether floors of float columns can rest on rows that were made again; see `floors.rests_on_replays`."""
+        return rests_on_replays(self.config)
 
     @property
     def is_worthy(self) -> bool:
@@ -263,14 +277,16 @@ class Measurement:
             ("view", coarse, everything),
         ):
             for name, latents in recovered.items() if len(which) else ():
-                wanted = None if true is None else true.z[name][which]
-                errors = relative_errors(latents, wanted)
-                round_trip[name][kind] = error_summary(errors, replayed=true is not None)
+                here = ~stored.missing[name][which]
+                wanted = None if true is None else true.z[name][which][here]
+                errors = relative_errors(latents[here], wanted)
+                clipped = stored.clipped(name, self.manifest.views[name].half_range) if kind == "view" else None
+                round_trip[name][kind] = error_summary(errors, replayed=true is not None, clipped=clipped)
                 if kind in TOLERANCE:
-                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which])
+                    reasons += round_trip_reasons(name, kind, errors, [stored.rows[i] for i in which[here]])
         tests = []
         if len(stored.rows) > 1:
-            usable = {name: with_failures(values) for name, values in found.items()}
+            usable = {name: with_failures(values, stored.missing[name]) for name, values in found.items()}
             generator = np.random.default_rng([int(sample.seed) % 2**63, 2])
             with self._timed("tests"):
                 tests = law_tests(model, usable, stored.y, config.standardize, generator)
@@ -286,10 +302,12 @@ class Measurement:
             for kind, recovered_of in (("float32", found), ("view", coarse)):
                 if recovered_of:
                     with self._timed("bounds"):
-                        measured[kind] = lower_bounds(model, recovered_of, stored.y, config.standardize, plan, true)
+                        measured[kind] = lower_bounds(
+                            model, recovered_of, stored.y, config.standardize, plan, true, stored.missing
+                        )
         evidence = None
         if measured and true is not None and replayed is not None:
-            maps = known_maps(self.manifest) if exact and rests_on_replays(config) else None
+            maps = known_maps(self.manifest) if exact and self.rests_on_replays else None
             counted = {
                 kind: level_counts(model, plan, kind, of_kind, true)
                 for kind, of_kind in (("float32", found), ("view", coarse))
@@ -320,8 +338,12 @@ class Measurement:
             tests_level=FAMILY_WISE_LEVEL,
         )
         if claimed is not None and not reasons:
-            without_failures = bounds_without_failures(model, coarse, stored.y, config.standardize, plan, true)
-            reasons = claim_reasons(claimed, record, config, self.manifest, without_failures)
+            without_failures = bounds_without_failures(
+                model, coarse, stored.y, config.standardize, plan, true, stored.missing
+            )
+            reasons = claim_reasons(
+                claimed, record, config, self.manifest, without_failures, may_rest_on_replays=self.rests_on_replays
+            )
         if reasons:
             return self._refused(reasons, record)
         differs = tuple(release_differences(config, self.manifest))
@@ -330,17 +352,32 @@ class Measurement:
         said = ((ELSEWHERE, elsewhere), (BY_ROW_GROUPS, not self.whole))
         remarks = tuple(remark for remark, holds in said if holds)
         return Certificate(
-            self.name, True, (), record, differs, remarks=remarks, transformed=left, seconds=self.seconds
+            self.name,
+            True,
+            (),
+            record,
+            differs,
+            remarks=remarks,
+            without_floor=without_floor(model, record),
+            transformed=left,
+            seconds=self.seconds,
         )
 
     def _changed(self, stored: StoredRows, bijections: dict[str, Any]) -> dict[str, np.ndarray]:
         """Modality → its values after the transform; before anything is inverted, as it may be refused."""
         if self.transforms and len(stored.rows) < FEWEST_ROWS:
             raise ConfigurationError(f"bounds take at least {FEWEST_ROWS} rows, got {len(stored.rows)}")
+        given = {name: change(stored.values[name].copy()) for name, change in self.transforms.items()}
         try:
             return {
-                name: transformed(name, change, stored.values[name], image=bijections[name].view.kind == "image")
-                for name, change in self.transforms.items()
+                name: invertible(
+                    name,
+                    left,
+                    stored.values[name],
+                    image=bijections[name].view.kind == "image",
+                    view=self.manifest.views.get(name),
+                )
+                for name, left in given.items()
             }
         except ValueError as error:
             raise ConfigurationError(str(error)) from error
@@ -367,9 +404,12 @@ class Measurement:
             ) as bar,
         ):
             for name, values in changed.items():
-                recovered[name] = recover(bijections[name], labels[name], values, coarse=True, tick=bar.update)
+                gone = stored.missing[name]
+                recovered[name] = recover(
+                    bijections[name], labels[name], values, missing=gone, coarse=True, tick=bar.update
+                )
             plan = Plan.of(model, 1, self.confidence)
-            bounds = lower_bounds(model, recovered, stored.y, self.config.standardize, plan, true)
+            bounds = lower_bounds(model, recovered, stored.y, self.config.standardize, plan, true, stored.missing)
         return {quantity: each["bound"] for quantity, each in bounds.items()}
 
     def _replayed(self, bijections: dict[str, Any], sample: Sample) -> tuple[bool, Replayed | None, list[str]]:
@@ -408,16 +448,18 @@ class Measurement:
         )
         with progress_bar(f"inverting {self.name}", total, unit="image", shown=self.progress) as bar:
             for name, values in stored.values.items():
-                bijection, label = bijections[name], labels[name]
+                bijection, label, gone = bijections[name], labels[name], stored.missing[name]
                 with self._timed("float32"):
-                    found[0][name] = recover(bijection, label, values, tick=bar.update)
+                    found[0][name] = recover(bijection, label, values, missing=gone, tick=bar.update)
                 if name in stored.views:
                     seen = views[name].stored.values(stored.views[name], views[name])
                     with self._timed("views"):
-                        found[2][name] = recover(bijection, label, seen, coarse=True, tick=bar.update)
-                exact = values[few].astype(np.float64)
+                        found[2][name] = recover(bijection, label, seen, missing=gone, coarse=True, tick=bar.update)
+                exact, gone = values[few].astype(np.float64), gone[few]
                 with self._timed("float64"):
-                    found[1][name] = recover(bijection, label, exact, tick=bar.update) if len(few) else exact
+                    found[1][name] = (
+                        recover(bijection, label, exact, missing=gone, tick=bar.update) if len(few) else exact
+                    )
         return found[0], found[1], found[2]
 
     def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:

@@ -69,6 +69,9 @@ def record_of(
         floors: kind of column → quantity → nats.
         measured: the other fields of the record.
     """
+    from mmmi_hf.flow.devices import hardware
+
+    kinds = {bijection.device.type: hardware(bijection.device) for bijection in bijections.values()}
     return CertificateRecord(
         config=manifest.config,
         version=manifest.version,
@@ -92,6 +95,8 @@ def record_of(
         statements=CertificateStatements(
             method=METHOD,
             machine=platform.machine(),
+            device=tuple(sorted(kinds)),
+            hardware=tuple(kinds[kind] for kind in sorted(kinds)),
             versions={name: installed_version(package) for name, package in PACKAGES.items()},
         ),
         **measured,

@@ -15,10 +15,11 @@ import pyarrow as pa
 from datasets import Features
 
 from mmmi_hf.causal import CausalModel, Latents
+from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import POSTERIOR, Manifest
 from mmmi_hf.dataset.format.reading import StoredDataError, as_array, batches
-from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, view_column
+from mmmi_hf.dataset.format.schema import features, latent_column, missing_column, pmi_pairs, view_column
 from mmmi_hf.dataset.format.target_columns import stored_target
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
@@ -26,6 +27,10 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 RELATIVE = 1e-9
 LATENTS_RELATIVE = 1e-6
 SMALLEST_FOR_DUPLICATES = 8
+SIZE_IN_MEMORY = 0.05, 16
+"""How far the stated bytes of a split may be from those of its rows as they are read: a share of them, and bytes for
+each column of each part of a table. Arrow may or may not keep a bit for each value that says that it is there, and
+offsets begin anew in every part."""
 
 
 @dataclass
@@ -40,6 +45,7 @@ class StoredRows:
         values: modality → float32 (n, *shape) of the sampled rows.
         views: modality that has a view → its levels (n, *shape) of the sampled rows.
         latents: modality → float32 (n, *shape) of the sampled rows, where latents are stored.
+        missing: modality → (n,) which of the sampled rows lack it.
     """
 
     rows: list[int]
@@ -49,6 +55,12 @@ class StoredRows:
     values: dict[str, np.ndarray] = field(default_factory=dict)
     views: dict[str, np.ndarray] = field(default_factory=dict)
     latents: dict[str, np.ndarray] = field(default_factory=dict)
+    missing: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def clipped(self, name: str, half_range: float) -> float:
+        """The share of the values of a modality that lie beyond ±half_range, where a view cuts them; 0 without rows."""
+        there = self.values[name][~self.missing[name]]
+        return float(np.mean(np.abs(there) > half_range)) if there.size else 0.0
 
 
 def sample_seed(manifest: Manifest, chosen: int | None) -> int:
@@ -107,15 +119,23 @@ def read_rows(
         files = folder.data_files(manifest, split)
         needed = None if whole else np.isin(np.arange(rows.start, rows.stop), np.asarray(sample))
         try:
+            size = columns = 0
             for first, batch in batches(files, wanted=needed):
                 position = rows.start + first
                 if position + len(batch) > rows.stop:
                     raise StoredDataError(f"has more than {len(rows)} rows")
                 reader.take(batch, position)
                 position += len(batch)
+                size += batch.nbytes
+                columns += batch.num_columns
                 tick(len(batch))
             if whole and position != rows.stop:
                 raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
+            share, each = SIZE_IN_MEMORY
+            if whole and abs(manifest.splits[split].bytes - size) > share * size + each * columns:
+                raise StoredDataError(
+                    f"has {size:,} bytes in memory, the manifest states {manifest.splits[split].bytes:,}"
+                )
         except StoredDataError as error:
             reader.found.problems.append(f"split {split}: {error}")
             return reader.found
@@ -146,6 +166,9 @@ class _Reader:
             columns[POSTERIOR] = as_array(batch[POSTERIOR], POSTERIOR, (self.model.classes or 0,), np.float64)
         columns |= {name: as_array(batch[name], name, (), np.float64) for name in pmi_pairs(self.model)}
         columns |= {name: as_array(batch[name], name, shape, np.float32) for name, shape in shapes.items()}
+        columns |= {
+            name: as_array(batch[name], name, (), np.bool_) for name in map(missing_column, self.model.law.missing)
+        }
         if self.config.store_latents:
             named = [(latent_column(name), shape) for name, shape in shapes.items()]
             columns |= {name: as_array(batch[name], name, shape, np.float32) for name, shape in named}
@@ -159,7 +182,10 @@ class _Reader:
                 again = view.stored.levels(np.where(np.isfinite(columns[name]), columns[name], 0.0), view)
                 differs = (columns[column] != again).reshape(count, -1).any(axis=1)
                 self._say(column, f"{column} is not the view of {name}", differs, rows)
-            self._look_for_duplicates(name, columns[name], rows)
+            absent = columns.get(missing_column(name), np.zeros(count, dtype=np.bool_))
+            filled = absent & columns[name].reshape(count, -1).any(axis=1)
+            self._say(f"{name} missing", f"{name} is missing and not zero", filled, rows)
+            self._look_for_duplicates(name, columns[name], rows, absent)
         for name in ("y", *pmi_pairs(self.model)):
             finite = np.isfinite(columns[name]).reshape(count, -1).all(axis=1)
             self._say(f"{name} finite", f"{name} is not finite", ~finite, rows)
@@ -179,23 +205,28 @@ class _Reader:
         if config.store_posterior:
             same = _close(columns[POSTERIOR], model.class_posterior(latents, model.modalities), 1.0)
             self._say(POSTERIOR, f"{POSTERIOR} is not the one of (seed, row)", np.logical_not(same).any(axis=1), rows)
+        for name in model.law.missing:
+            differs = columns[missing_column(name)] != lacking(latents.z[name])
+            self._say(missing_column(name), f"{missing_column(name)} is not the one of (seed, row)", differs, rows)
         for column, (a, b) in pmi_pairs(model).items():
             wanted = model.pointwise_mutual_information(latents, a, b)
             size = 1.0 + model.mutual_information(a, b)
             self._say(column, f"{column} is not the one of (seed, row)", ~_close(columns[column], wanted, size), rows)
         if config.store_latents:
             for name in model.modalities:
-                stored = columns[latent_column(name)]
-                error = np.abs(stored - latents.z[name]).reshape(len(rows), -1).max(axis=1)
-                size = np.abs(latents.z[name]).reshape(len(rows), -1).max(axis=1)
+                stored, true = columns[latent_column(name)], np.nan_to_num(latents.z[name])
+                error = np.abs(stored - true).reshape(len(rows), -1).max(axis=1)
+                size = np.abs(true).reshape(len(rows), -1).max(axis=1)
                 message = f"{latent_column(name)} is not the latent of (seed, row)"
                 self._say(latent_column(name), message, ~(error <= LATENTS_RELATIVE * size), rows)
 
-    def _look_for_duplicates(self, name: str, values: np.ndarray, rows: range) -> None:
+    def _look_for_duplicates(self, name: str, values: np.ndarray, rows: range, absent: np.ndarray) -> None:
         if values[0].size < SMALLEST_FOR_DUPLICATES:
             return
         seen = self.seen.setdefault(name, {})
-        for row, content in zip(rows, values, strict=True):
+        for row, content, gone in zip(rows, values, absent, strict=True):
+            if gone:
+                continue
             digest = hashlib.blake2b(content.tobytes(), digest_size=16).digest()
             if digest in seen:
                 self._say(
@@ -215,6 +246,8 @@ class _Reader:
         self.found.pmi = {name: joined[name] for name in pmi_pairs(self.model)}
         self.found.values = {name: joined[name] for name in self.model.modalities}
         self.found.views = {name: joined[view_column(name, view)] for name, view in self.views.items()}
+        none = np.zeros(len(self.sample), dtype=np.bool_)
+        self.found.missing = {name: joined.get(missing_column(name), none) for name in self.model.modalities}
         self.found.latents = {
             name: joined[latent_column(name)] for name in self.model.modalities if latent_column(name) in joined
         }

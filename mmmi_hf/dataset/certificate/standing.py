@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.dataset.certificate.bounds import Plan, published
-from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence, rests_on_replays
+from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence
 from mmmi_hf.dataset.certificate.replays import CLOSE, REPLAYS, replay_count
 from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, ColumnBound, FloorEvidence, RoundTrip, Sample
@@ -21,23 +22,53 @@ from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 ROWS = 64
-TOLERANCE_OF_CLAIMS = {"float32": 1e-3, "view": 0.02}
-"""How far, over 1 + the analytic value, published bounds may lie above those measured now: inverses differ between
-machines in their last bits, those of views in more."""
 ROUNDING_SHOWS_FROM = 6.0
-ROOM_FOR_ROUNDING = 0.5 * math.log(2.0)
-"""From so many nats on, the rounding of floats lowers bounds: by this much more if that of another machine is twice as
-large in the mean square."""
-SMALLEST_SHARE_OF_ERRORS = 0.1
-"""How small, relative to what is measured now, published errors of the round trip may be. Larger ones, up to the
-tolerance, claim less."""
-MORE_FAILURES = 2, 0.1
-"""How many more rows of views, and what share of them, may fail to be inverted on another machine."""
-ROOM_FOR_LESSER = 0.5
-"""How far more, as a share of what they lack of the published bound, others that were tried may lie above those of now:
-the jackknife of a correlation hangs on single rows of 8-bit views, and moves by 0.7 nats of 5 with errors of 1e-4."""
-TOLERANCE_OF_P_VALUES = 0.05
-"""How far p-values may lie from those of now; some count rows, and jump where two of them are equal up to rounding."""
+"""Nats from which on the rounding of floats shows in bounds."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """How far what a certificate states may be from what the same sample gives now.
+
+    What is published, the largest of the bounds that were tried, is compared by itself. Of a lesser one, on which
+    nothing rests, it is compared that it is one: the jackknife of a correlation hangs on single rows of 8-bit views,
+    and moves by 0.7 nats of 5 with errors of 1e-4, yet stays nearer to what is found now than to the published bound.
+
+    Attributes:
+        exact: whether numbers must be equal on both sides, not only claim no more than those of now.
+        bounds: kind of column → nats, over 1 + the analytic value.
+        rounding: nats besides, from ROUNDING_SHOWS_FROM on.
+        lesser: of a bound that is not the largest of those tried, besides: a share of what it lacks of the largest.
+        errors: of the round trip, as a share of those of now: stated ones may be smaller by so much. Larger ones, up
+            to the tolerance, claim less.
+        failures: rows of views, and a share of them, by which the inverse may fail more often or less.
+        p_values: on both sides.
+    """
+
+    exact: bool
+    bounds: Mapping[str, float]
+    rounding: float
+    lesser: float
+    errors: float
+    failures: tuple[int, float]
+    p_values: float
+
+    @classmethod
+    def between(cls, claimed: CertificateRecord, record: CertificateRecord) -> Room:
+        """That of two measurements, by the hardware and software that they state.
+
+        On the same processor with the same software inverses are the same bit for bit, and nothing excuses a
+        difference. A certificate may state another machine, and then has the room of one.
+        """
+        then, now = (each.statements.model_dump(exclude={"method"}) for each in (claimed, record))
+        return HERE if then == now and record.statements.device == ("cpu",) else ELSEWHERE
+
+
+HERE = Room(True, {"float32": 1e-6, "view": 1e-6}, 1e-3, 0.0, 1.0 - 1e-6, (0, 0.0), 1e-4)
+"""Sums of a matrix product may differ in their last bits between numbers of threads."""
+ELSEWHERE = Room(False, {"float32": 1e-3, "view": 0.02}, 0.5 * math.log(2.0), 0.5, 0.1, (2, 0.1), 0.05)
+"""Inverses differ in their last bits, those of views in more, and some of these fail on one machine alone; above six
+nats a rounding that is twice as large in the mean square costs half of ln 2."""
 
 
 def certificate_sample(
@@ -68,7 +99,7 @@ def certificate_sample(
         rows_replayed=replay_count(config.rows, replays),
         seed=str(seed),
         chosen_seed=chosen_seed,
-        unseen_share=unseen_share(len(chosen), 1.0 - confidence),
+        unseen_share=0.0 if len(chosen) == config.rows else unseen_share(len(chosen), 1.0 - confidence),
     )
 
 
@@ -102,7 +133,9 @@ def sample_reasons(claimed: CertificateRecord, config: MMMIConfig, manifest: Man
         claimed.confidence,
         replays=sample.rows_replayed,
     )
-    if not math.isclose(sample.unseen_share, wanted.unseen_share, rel_tol=1e-9):
+    # Format 2 did not see that nothing is unseen where all rows were inverted.
+    share = wanted.unseen_share if claimed.format != 2 else unseen_share(len(sample.rows), 1.0 - claimed.confidence)
+    if not math.isclose(sample.unseen_share, share, rel_tol=1e-9):
         return ["the certificate does not say what share of bad rows its sample could have missed"]
     if sample != wanted.model_copy(update={"unseen_share": sample.unseen_share}):
         return ["the certificate's sample is not the one that follows from the digests of the data"]
@@ -115,6 +148,8 @@ def claim_reasons(
     config: MMMIConfig,
     manifest: Manifest,
     without_failures: Mapping[str, float],
+    *,
+    may_rest_on_replays: bool,
 ) -> list[str]:
     """In what a standing certificate is not what it must be, given what was measured now.
 
@@ -124,8 +159,10 @@ def claim_reasons(
         config, manifest: what both are about.
         without_failures: quantity → its bound from the rows whose views could be inverted now, where some could not:
             which rows fail is a matter of the machine.
+        may_rest_on_replays: `floors.rests_on_replays` of the configuration.
     """
-    return _stated(claimed, record, config, manifest) or _measured(claimed, record, without_failures)
+    reasons = _stated(claimed, record, config, manifest) + _floors(claimed, config, manifest, may_rest_on_replays)
+    return reasons or _measured(claimed, record, without_failures)
 
 
 def _stated(claimed: CertificateRecord, record: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
@@ -155,10 +192,10 @@ def _stated(claimed: CertificateRecord, record: CertificateRecord, config: MMMIC
                     f"the certificate's bound {bound.measured} on {quantity} ({kind}) is above the analytic "
                     f"{found.analytic}"
                 )
-    return reasons + _floors(claimed, config, manifest) + _step_certificates(claimed, record)
+    return reasons + _step_certificates(claimed, record)
 
 
-def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
+def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest, may_rest_on_replays: bool) -> list[str]:
     """Whether floors are those of the evidence that is stated, and this is of the rules' kind."""
     evidence, stated = claimed.evidence, dict(_bounds_of(claimed))
     if evidence is None:
@@ -166,7 +203,7 @@ def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) 
             return ["the certificate states floors and no evidence of them"]
         wanting = claimed.format != 2 and claimed.replayed and bool(stated)
         return ["the certificate does not state the floors that the rules ask for"] if wanting else []
-    reason = _kind_of_evidence(claimed, evidence, config, manifest)
+    reason = _kind_of_evidence(claimed, evidence, manifest, may_rest_on_replays)
     if reason:
         return [reason]
     try:
@@ -182,7 +219,7 @@ def _floors(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) 
 
 
 def _kind_of_evidence(
-    claimed: CertificateRecord, evidence: FloorEvidence, config: MMMIConfig, manifest: Manifest
+    claimed: CertificateRecord, evidence: FloorEvidence, manifest: Manifest, may_rest_on_replays: bool
 ) -> str:
     """Why evidence is not of the kind that the rules ask for; empty where it is."""
     if not claimed.replayed or claimed.replays is None:
@@ -191,7 +228,7 @@ def _kind_of_evidence(
     different = claimed.sample.rows_replayed - claimed.replays.equal
     if different < 0:
         return f"the certificate counts {claimed.replays.equal} equal rows of {claimed.sample.rows_replayed} made again"
-    if by_replays and (evidence.differing != different or not rests_on_replays(config)):
+    if by_replays and (evidence.differing != different or not may_rest_on_replays):
         return "the certificate's floors do not rest on the rows that it made again"
     views = any(kind == "view" for _, kind in dict(_bounds_of(claimed)))
     if by_replays == (evidence.float32 is not None) or (evidence.view is not None) != views:
@@ -231,33 +268,38 @@ def _measured(
     )
     if then != now:
         return []
-    reasons = _bounds(claimed, record, without_failures) + _errors(claimed, record) + _tests(claimed, record)
-    return reasons + _evidence(claimed, record)
+    room = Room.between(claimed, record)
+    reasons = _bounds(claimed, record, without_failures, room) + _errors(claimed, record, room)
+    return reasons + _tests(claimed, record, room) + _evidence(claimed, record, room)
 
 
-def _evidence(claimed: CertificateRecord, record: CertificateRecord) -> list[str]:
+def _evidence(claimed: CertificateRecord, record: CertificateRecord, room: Room) -> list[str]:
     """Evidence of floors that is not found again. Bits of replays are comparable only where they are for both."""
     then, now, reasons = claimed.evidence, record.evidence, []
     if claimed.format == 2 or then is None or now is None:
         return []
     if claimed.replays is None or not claimed.replays.largest <= CLOSE:
         reasons.append("the certificate's rows that were made again are not close to the stored ones")
-    elif claimed.sample == record.sample and (then.differing or 0) < (now.differing or 0):
-        reasons.append(f"of the rows that were made again {now.differing} differ, not {then.differing or 0}")
+    elif claimed.sample == record.sample:
+        if (then.differing or 0) < (now.differing or 0):
+            reasons.append(f"of the rows that were made again {now.differing} differ, not {then.differing or 0}")
+        elif room.exact and claimed.replays != record.replays:
+            reasons.append("the certificate's account of the rows that were made again is not found again")
     floors_now = dict(_bounds_of(record))
     for kind, counted, found in (("float32", then.float32, now.float32), ("view", then.view, now.view)):
         if counted is None or found is None:
             continue
         above = any(
-            (bound.floor or 0.0) > (floors_now[key].floor or 0.0) + TOLERANCE_OF_CLAIMS[kind]
+            (bound.floor or 0.0) > (floors_now[key].floor or 0.0) + room.bounds[kind]
             for key, bound in _bounds_of(claimed)
             if key[1] == kind
         )
+        rows, share = room.failures
         fewer = any(
-            stated < measured - MORE_FAILURES[0] - MORE_FAILURES[1] * measured
+            stated < measured - rows - share * measured
             for stated, measured in zip((*counted.targets, *counted.pairs), (*found.targets, *found.pairs), strict=True)
         )
-        if above and fewer:
+        if (above and fewer) or (room.exact and counted != found):
             reasons.append(f"the rows that the certificate counts for its floors ({kind}) are not found again")
     return reasons
 
@@ -268,8 +310,10 @@ def _bounds_of(record: CertificateRecord) -> list[tuple[tuple[str, str], ColumnB
     ]
 
 
-def _bounds(claimed: CertificateRecord, record: CertificateRecord, without_failures: Mapping[str, float]) -> list[str]:
-    """Bounds far above those of today, or not accounted for; one that is lower is true as well."""
+def _bounds(
+    claimed: CertificateRecord, record: CertificateRecord, without_failures: Mapping[str, float], room: Room
+) -> list[str]:
+    """Bounds far above those of today, or not accounted for; elsewhere one that is lower is true as well."""
     stated, now = dict(_bounds_of(claimed)), dict(_bounds_of(record))
     tried = [{key: set(bound.tried) for key, bound in each.items()} for each in (stated, now)]
     if tried[0] != tried[1]:
@@ -277,12 +321,12 @@ def _bounds(claimed: CertificateRecord, record: CertificateRecord, without_failu
     reasons = []
     for (quantity, kind), claim in stated.items():
         upper, found = record.bounds[quantity].analytic, now[quantity, kind].measured
-        room = TOLERANCE_OF_CLAIMS[kind] * (1.0 + upper) + (upper > ROUNDING_SHOWS_FROM) * ROOM_FOR_ROUNDING
+        space = room.bounds[kind] * (1.0 + upper) + (upper > ROUNDING_SHOWS_FROM) * room.rounding
         if claim.measured != published(claim.tried, claimed.bounds[quantity].analytic):
             reasons.append(f"the certificate gives another account of its bound on {quantity} ({kind})")
             continue
-        without = without_failures.get(quantity, 0.0) * (kind == "view")
-        if not claim.measured <= max(found, without) + room:
+        without = 0.0 if room.exact or kind != "view" else without_failures.get(quantity, 0.0)
+        if not claim.measured <= max(found, without) + space:
             reasons.append(
                 f"the certificate's bound {claim.measured} on {quantity} ({kind}) is not found again: {found}"
             )
@@ -291,12 +335,13 @@ def _bounds(claimed: CertificateRecord, record: CertificateRecord, without_failu
         reasons += [
             f"the certificate's bound {value} on {quantity} ({kind}) by {name} is not found again: {again[name]}"
             for name, value in claim.tried.items()
-            if not value <= max(again[name] + ROOM_FOR_LESSER * max(found - again[name], 0.0), without) + room
+            if not value <= max(again[name] + room.lesser * max(found - again[name], 0.0), without) + space
+            or (room.exact and value < again[name] - space)
         ]
     return reasons
 
 
-def _errors(claimed: CertificateRecord, record: CertificateRecord) -> list[str]:
+def _errors(claimed: CertificateRecord, record: CertificateRecord, room: Room) -> list[str]:
     """Errors of the round trip unlike those of today, or of other rows."""
     if set(claimed.round_trip) != set(record.round_trip):
         return ["the certificate has round trips of other modalities"]
@@ -308,16 +353,17 @@ def _errors(claimed: CertificateRecord, record: CertificateRecord) -> list[str]:
         reasons += [
             f"the certificate's round trip of {name} ({kind}) is not found again"
             for kind, now in kinds.items()
-            if not _found_again(then[kind], now, kind, record.tolerance.get(kind, math.inf))
+            if not _found_again(then[kind], now, kind, record.tolerance.get(kind, math.inf), room)
         ]
     return reasons
 
 
-def _found_again(then: RoundTrip, now: RoundTrip, kind: str, tolerance: float) -> bool:
-    """Whether errors of one kind of column are as those of today, on whatever machine they were measured."""
-    if then.rows != now.rows or then.failed > then.rows:
+def _found_again(then: RoundTrip, now: RoundTrip, kind: str, tolerance: float, room: Room) -> bool:
+    """Whether errors of one kind of column are as those of today."""
+    unsaid = then.clipped is None and not room.exact  # by format 2
+    if then.rows != now.rows or then.failed > then.rows or not (unsaid or then.clipped == now.clipped):
         return False
-    more, share = MORE_FAILURES if kind == "view" else (0, 0.0)
+    more, share = room.failures if kind == "view" else (0, 0.0)
     if abs(then.failed - now.failed) > more + share * now.failed:
         return False
     if then.median is None and then.max is None:
@@ -327,17 +373,20 @@ def _found_again(then: RoundTrip, now: RoundTrip, kind: str, tolerance: float) -
     if now.median is None or now.max is None:
         return bool(0 < now.failed == now.rows)
     # Which rows of views fail differs between machines, and with them the largest error of the others.
-    compared = [(then.median, now.median)] + ([] if then.failed or now.failed else [(then.max, now.max)])
-    return all(SMALLEST_SHARE_OF_ERRORS * measured <= stated for stated, measured in compared)
+    alike = room.exact or not (then.failed or now.failed)
+    compared = [(then.median, now.median)] + ([(then.max, now.max)] if alike else [])
+    return all(
+        room.errors * measured <= stated and (not room.exact or room.errors * stated <= measured)
+        for stated, measured in compared
+    )
 
 
-def _tests(claimed: CertificateRecord, record: CertificateRecord) -> list[str]:
+def _tests(claimed: CertificateRecord, record: CertificateRecord, room: Room) -> list[str]:
     """The tests, none of which may have failed, and their p-values."""
     if set(claimed.tests) != set(record.tests):
         return ["the certificate's tests are not those of the rules"]
     return [
         f"the certificate's p-value {then} of the test of {name} is not found again: {record.tests[name]}"
         for name, then in claimed.tests.items()
-        if then < claimed.tests_level / len(claimed.tests)
-        or not abs(then - record.tests[name]) <= TOLERANCE_OF_P_VALUES
+        if then < claimed.tests_level / len(claimed.tests) or not abs(then - record.tests[name]) <= room.p_values
     ]

@@ -14,8 +14,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
+from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.common.files import sha256_of
-from mmmi_hf.common.records import Amount, Count, Digest, Record, RecordError, Share
+from mmmi_hf.common.records import Amount, Count, Digest, Positive, Record, RecordError, Share
 from mmmi_hf.dataset.format import format_1
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import format_of
@@ -36,7 +37,8 @@ class Sample(Record):
         rows_replayed: how many rows were made again from (seed, row) and compared.
         seed: of the choice, from the digests of the data.
         chosen_seed: a reader's number that was mixed in; a certificate that is written has none.
-        unseen_share: the share of bad rows that `rows` could have missed at the certificate's confidence.
+        unseen_share: the share of bad rows that `rows` could have missed at the certificate's confidence; 0 where they
+            are all rows.
     """
 
     rows: tuple[Count, ...]
@@ -60,18 +62,21 @@ class Replays(Record):
 
 
 class MapEvidence(Record):
-    """How often the blind inverse of a map did not give a latent back.
+    """How often the blind inverse of a map did not give a latent back; counted once and shipped with the package.
 
     Attributes:
         pipeline, label: the map: digest and class.
         seen: number of latents.
         bad: those that came back with a relative error above the tolerance of floats, or not at all.
+        micro_batch, software: how their images were made.
     """
 
     pipeline: Digest
     label: Count | None = None
     seen: Count
     bad: Count
+    micro_batch: Positive
+    software: dict[str, str]
 
 
 class LevelCounts(Record):
@@ -129,12 +134,20 @@ class RoundTrip(Record):
     """Errors of recovered latents: median and largest over the rows that could be inverted, and how many could not.
 
     Without the seed there is nothing to compare with, and the first two are None.
+
+    Attributes:
+        median, max: of ‖ẑ - z‖ / ‖z‖.
+        failed: rows that could not be inverted.
+        rows: how many were tried.
+        clipped: of a view, the share of the values of these rows that lie beyond its range and are cut; format 2 did
+            not say it.
     """
 
     median: Amount | None = None
     max: Amount | None = None
     failed: Count
     rows: Count
+    clipped: Share | None = None
 
 
 class StepCertificate(Record):
@@ -149,10 +162,21 @@ class StepCertificate(Record):
 
 
 class CertificateStatements(Record):
-    """What the maker says and nobody checks: the method in words, machine and software of the measurement."""
+    """What the maker says and nobody checks: the method in words, machine and software of the measurement.
+
+    A measurement on what is stated here must find the same again to the last digits; one elsewhere, nearly.
+
+    Attributes:
+        method: in words.
+        machine: the processor's architecture.
+        device, hardware: kinds of device that inverted, and what their bits depend on; format 2 did not say it.
+        versions: of the software.
+    """
 
     method: str
     machine: str
+    device: tuple[str, ...] = ()
+    hardware: tuple[str, ...] = ()
     versions: dict[str, str]
 
 
@@ -198,14 +222,16 @@ class CertificateRecord(Record):
     statements: CertificateStatements
 
     def without_floors(self) -> CertificateRecord:
-        """What format 2 says of it, which knew neither floors nor rows that were made again."""
+        """What format 2 says of it, which knew neither floors nor rows that were made again, nor that nothing is unseen
+        where all rows were inverted."""
         bounds = {
             quantity: each.model_copy(
                 update={kind: bound.model_copy(update={"floor": None}) for kind, bound in each.columns.items()}
             )
             for quantity, each in self.bounds.items()
         }
-        sample = self.sample.model_copy(update={"rows_replayed": 0})
+        share = unseen_share(len(self.sample.rows), 1.0 - self.confidence)
+        sample = self.sample.model_copy(update={"rows_replayed": 0, "unseen_share": share})
         return self.model_copy(update={"bounds": bounds, "sample": sample, "replays": None, "evidence": None})
 
     def write(self, path: Path) -> None:

@@ -29,6 +29,7 @@ from mmmi_hf.dataset.releases.configuration import MMMIConfig
 
 METHOD = "exact: Gaussian information algebra of the causal model, float64"
 METHOD_OF_TARGET = "exact: quadrature over the posterior of the causal model, float64"
+MEAN_OF_PATTERNS = "; the mean over which modalities rows have"
 # All texts are compared when a folder is checked: they may not change without the format of folders.
 MEASURED = "; measured bounds hold if the other rows err as the sampled ones, floors whatever they are: certificates/"
 
@@ -93,9 +94,11 @@ def method_of(model: CausalModel, name: str) -> str:
     """How a value was computed, and in what it is, where not in nats."""
     quantity = read(name)
     blocks = {block for part in (*quantity.blocks, quantity.given, quantity.without) for block in part}
-    about = not model.law.is_gaussian and (TARGET in blocks or model.target is None)
+    made = model.with_missing(None)
+    about = not made.law.is_gaussian and (TARGET in blocks or made.target is None)
     unit = "" if quantity.kind.unit == NATS else f"; {quantity.kind.unit}"
-    return (METHOD_OF_TARGET if about else METHOD) + unit
+    patterns = MEAN_OF_PATTERNS if blocks & model.law.missing.keys() else ""
+    return (METHOD_OF_TARGET if about else METHOD) + patterns + unit
 
 
 def write_ground_truth(config: MMMIConfig, path: Path, certificate: CertificateRecord | None) -> None:

@@ -23,7 +23,6 @@ import pyarrow.parquet as pq
 from mmmi_hf.common.files import UnusableFileError, check_regular
 
 ROW_GROUP_BYTES = 1 << 20
-SHARD_BYTES = 500_000_000
 ZSTD_LEVEL = 3
 
 MOST_DECODED = 1 << 29

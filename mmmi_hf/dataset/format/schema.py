@@ -3,6 +3,7 @@
 Owns the schema of a row. May import datasets and pyarrow; never torch.
 
     x1 … xM               float32: Array2D … Array5D of the modality's shape, a fixed-length List of one dimension
+    x1_missing …          bool: whether the row lacks the modality, of those that some rows lack; then x1 holds zeros
     x1_image …            the views of modalities that people can look at, for viewers; see `views.py`
     y, …                  the target, see `target_columns.py`
     pmi_x1_y …            float64: pointwise mutual information in nats, for every (xi, y) and every (xi, xj)
@@ -51,6 +52,8 @@ def features(
         if name in views:
             columns[view_column(name, views[name])] = views[name].stored.feature(views[name])
         columns[name] = _tensor_feature(name, shape)
+        if name in model.law.missing:
+            columns[missing_column(name)] = datasets.Value("bool")
     columns |= target_features(model, store_posterior=store_posterior)
     for column in pmi_pairs(model):
         columns[column] = datasets.Value("float64")
@@ -64,6 +67,11 @@ def features(
 def view_column(modality: str, view: View) -> str:
     """x1 → x1_image."""
     return f"{modality}{view.stored.suffix}"
+
+
+def missing_column(modality: str) -> str:
+    """x1 → x1_missing."""
+    return f"{modality}_missing"
 
 
 def latent_column(modality: str) -> str:

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
+from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import ModalityEntry
-from mmmi_hf.dataset.format.schema import features, latent_column, pmi_pairs, to_table, view_column
+from mmmi_hf.dataset.format.schema import features, latent_column, missing_column, pmi_pairs, to_table, view_column
 from mmmi_hf.dataset.format.target_columns import target_values
 from mmmi_hf.dataset.format.views import View, stored_views
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -30,8 +31,6 @@ from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
 
 if TYPE_CHECKING:
-    import torch
-
     from mmmi_hf.flow.bijection import Bijection
 
 MICRO_BATCH = 32
@@ -43,9 +42,9 @@ def load_bijections(
     """The bijection of every modality, each pipeline loaded once.
 
     `channels_last` and `compiled` change how a network computes, and with it the last bits of its output, which must
-    stay within 2e-5 of the latents when the ordinary float32 network inverts it. Measured for the bundled pipeline on a
-    CPU: 3.8e-6 without either, 5.9e-6 with channels_last, 6.0e-6 compiled, 6.1e-6 with both. bfloat16 is not offered:
-    9e-2. Neither is TF32, whose mantissa is only three bits longer.
+    stay within `ROUND_TRIP` of the latents when the ordinary float32 network inverts it. Measured for the bundled
+    pipeline on a CPU: 3.8e-6 without either, 5.9e-6 with channels_last, 6.0e-6 compiled, 6.1e-6 with both. bfloat16 is
+    not offered: 9e-2. Neither is TF32, whose mantissa is only three bits longer.
 
     Raises ConfigurationError for a pipeline that cannot be had, a shape that it does not make, or a class it lacks,
     and ValueError for a device that cannot be used here, whatever the bijections.
@@ -88,6 +87,8 @@ def row_key(
     """Everything that determines the bytes of a row, in plain JSON values."""
     import torch
 
+    from mmmi_hf.flow.devices import hardware
+
     kinds = {bijection.device.type: hardware(bijection.device) for bijection in bijections.values()}
     return {
         "configuration": config.digest,
@@ -107,27 +108,22 @@ def row_key(
                 package: installed_version(package)
                 for package in ("numpy", "diffusers", "pillow", "pyarrow", "datasets")
             },
+            "blas": blas(),
         },
     }
 
 
-def hardware(device: torch.device) -> str:
-    """What, besides software, the bits of a network's output depend on: the accelerator's or the processor's kind."""
-    import torch
+def blas() -> str:
+    """NumPy's linear algebra and the kind of processor that it takes this one for, such as "openblas 0.3.31 SkylakeX".
 
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_vendor()} {torch.backends.cpu.get_cpu_capability()}".strip()
-
-
-def _vendor() -> str:
-    """Vendor of the processor: numerical libraries choose their kernels by it."""
-    path = Path("/proc/cpuinfo")
-    for line in path.read_text().splitlines() if path.exists() else ():
-        name, _, value = line.partition(":")
-        if name.strip() == "vendor_id":
-            return value.strip()
-    return platform.processor()
+    It chooses among its kernels by the model of the processor, more finely than `hardware`. They add up in different
+    orders: the last digits of pointwise information differ, while latents as float32 and images have been the same.
+    """
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    found.sort(key=lambda each: "numpy" not in Path(each["filepath"]).parent.name)
+    if not found:
+        return ""
+    return " ".join(str(found[0][key]) for key in ("internal_api", "version", "architecture") if found[0].get(key))
 
 
 def views_of(bijections: Mapping[str, Bijection]) -> dict[str, View]:
@@ -157,9 +153,11 @@ class Prepared:
 
     Attributes:
         rows: the row numbers.
-        columns: those of the target, row, and the pointwise mutual information of every pair, (n, …).
-        latents: modality → what its bijection receives, float32 (n filled up to whole micro-batches, *shape); the rows
-            that fill up are the next ones, so that a row's bits do not depend on where a configuration ends.
+        columns: those of the target, which modalities are missing, row, and the pointwise mutual information of every
+            pair, (n, …).
+        latents: modality → what its bijection receives, float32 (n filled up to whole micro-batches, *shape), NaN in
+            rows that lack it; the rows that fill up are the next ones, so that a row's bits do not depend on where a
+            configuration ends.
     """
 
     rows: range
@@ -180,6 +178,7 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
     latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
     columns = target_values(model, latents, store_posterior=config.store_posterior)
     columns = {name: values[:count] for name, values in columns.items()}
+    columns |= {missing_column(name): lacking(latents.z[name])[:count] for name in model.law.missing}
     columns["row"] = np.arange(rows.start, rows.stop)
     for column, (a, b) in pmi_pairs(model).items():
         columns[column] = model.pointwise_mutual_information(latents, a, b)[:count]
@@ -187,16 +186,23 @@ def prepare(config: MMMIConfig, rows: range) -> Prepared:
 
 
 def images_of(bijection: Bijection, class_label: int | None, latents: np.ndarray) -> np.ndarray:
-    """One micro-batch through a bijection. ArithmeticError for images that are not finite."""
+    """One micro-batch through a bijection; zeros in rows that lack the modality, whose latents are NaN.
+
+    Raises:
+        ArithmeticError: images that are not finite.
+    """
     import torch
 
     from mmmi_hf.flow import NotFiniteError
 
+    absent = lacking(latents)
+    given = np.where(absent.reshape(-1, *[1] * (latents.ndim - 1)), np.float32(0.0), latents)
     try:
-        images = bijection(torch.from_numpy(latents).to(bijection.device), class_label).images
+        images = bijection(torch.from_numpy(given).to(bijection.device), class_label).images
     except NotFiniteError as error:
         raise ArithmeticError(str(error)) from error  # latents of a causal model are no wrong request
     made: np.ndarray = images.cpu().numpy()
+    made[absent] = 0.0
     return made
 
 
@@ -219,7 +225,7 @@ def finish(
         if name in views:
             columns[view_column(name, views[name])] = views[name].stored.shown(values, views[name])
         if config.store_latents:
-            columns[latent_column(name)] = prepared.latents[name][:count]
+            columns[latent_column(name)] = np.nan_to_num(prepared.latents[name][:count])
     return to_table(columns, features(config.model, views, **config.stored))
 
 

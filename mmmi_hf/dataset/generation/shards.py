@@ -31,7 +31,7 @@ from mmmi_hf.common.failures import Failure, FolderInUseError
 from mmmi_hf.common.files import sha256_of, unique
 from mmmi_hf.dataset.format.folder import WORK, shard_names
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.parquet import SHARD_BYTES, group_rows, regrouped, write_shard
+from mmmi_hf.dataset.format.parquet import group_rows, regrouped, write_shard
 from mmmi_hf.dataset.format.schema import row_bytes
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
@@ -41,7 +41,7 @@ from mmmi_hf.dataset.stores.store import Store
 logger = logging.getLogger(__name__)
 
 FILES = 32
-SMALLEST_BYTES = 16_000_000
+SMALLEST_BYTES, LARGEST_BYTES = 16_000_000, 500_000_000
 """A configuration has about 32 files, so that processes can share them, of 16 to 500 MB before compression."""
 PIECES = 512
 PIECE_BYTES = 1 << 18
@@ -76,7 +76,7 @@ def plan(config: MMMIConfig, wanted: datasets.Features) -> list[Shard]:
     than they need of a large file); the others begin with a micro-batch where they can.
     """
     size = row_bytes(wanted)
-    most = min(SHARD_BYTES, max(SMALLEST_BYTES, config.rows * size // FILES))
+    most = min(LARGEST_BYTES, max(SMALLEST_BYTES, config.rows * size // FILES))
     shards = []
     for split, rows in config.split_rows.items():
         edges = [rows.start, _aligned(rows.start + group_rows(size), rows.start)]

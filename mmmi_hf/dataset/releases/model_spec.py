@@ -6,8 +6,9 @@ Owns the plain (YAML) form of causal models. Three forms are read:
 - explicit coefficients: `eta`, `weights`, `mixing`, `shape` and optionally `templates`, as CausalModel takes them;
 - `json`: the fields of `CausalModel.to_json()`, which is also how a CausalModel object is written.
 
-The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it, and `common_scale`,
-{dof: 5, dimensions: 8}, or `shift`, {cause: 0, scale: 2}, as `with_common_scale` and `with_shift` do.
+The first two take `target`, what y is made of: {classes: {quantiles: 10}}, as CausalModel takes it, `common_scale`,
+{dof: 5, dimensions: 8}, or `shift`, {cause: 0, scale: 2}, as `with_common_scale` and `with_shift` do, and `missing`,
+{x1: 0.3}, the modalities that rows lack by chance, as `with_missing` does.
 
 A template is a name ("ones"), one name with its parameters ({gaussian: {centre: [16, 16], width: 4}}), an image file
 ({image: {path: mask.png}}, relative to the YAML file) or an array ({array: [[…]]}).
@@ -65,9 +66,15 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
             "give exactly one of: a story with its coefficients; eta, weights, mixing and shape; json "
             f"(found {', '.join(forms) or 'none of these'})",
         )
-    if "target" in spec and forms != ["json"] and not isinstance(spec["target"], str):
+    if "target" in spec and forms != ["json"] and not _names_of_story(spec):
         plain = build_model({key: value for key, value in spec.items() if key != "target"}, folder=folder)
-        return _said_here(lambda: plain.with_target(spec["target"]), (*_HERE, "target"))
+        return _with_target(plain, spec["target"])
+    if "missing" in spec and forms != ["json"]:
+        plain = build_model({key: value for key, value in spec.items() if key != "missing"}, folder=folder)
+        given = spec["missing"]
+        if given is None:
+            raise FieldError((*_HERE, "missing"), "is empty: give a modality with a probability, {x1: 0.3}")
+        return _said_here(lambda: plain.with_missing(given), (*_HERE, "missing"))
     for change, (needed, known) in _CHANGES.items():
         if change in spec and forms != ["json"]:
             plain = build_model({key: value for key, value in spec.items() if key != change}, folder=folder)
@@ -82,6 +89,26 @@ def build_model(spec: Mapping[str, Any], *, folder: Path | None = None) -> Causa
         check_fields(spec, ("json",), _HERE)
         return _said_here(lambda: CausalModel.from_json(json.dumps(spec["json"])), (*_HERE, "json"))
     return _from_coefficients(spec, folder)
+
+
+def _names_of_story(spec: Mapping[str, Any]) -> bool:
+    """Whether `target` is the word that a story has for its own, and no kind of target."""
+    story = STORIES.get(spec["story"]) if isinstance(spec.get("story"), str) else None
+    return story is not None and "target" in inspect.signature(story).parameters and isinstance(spec["target"], str)
+
+
+def _with_target(plain: CausalModel, given: Any) -> CausalModel:
+    """The model with a target; what is wrong is said at the kind's field that is wrong."""
+    here: FieldPath = (*_HERE, "target")
+    if given is None:
+        raise FieldError(
+            here, "is empty: give one kind with its arguments, {classes: {quantiles: 10}}, or leave it out"
+        )
+    if isinstance(given, Mapping) and len(given) == 1:
+        ((kind, fields),) = given.items()
+        if isinstance(fields, Mapping):
+            return _said_here(lambda: plain.with_target(given), (*here, str(kind)), fields)
+    return _said_here(lambda: plain.with_target(given), here)
 
 
 def model_to_mapping(model: CausalModel) -> dict[str, Any]:

@@ -6,18 +6,19 @@ listed here when something is asked for the first time.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import pkgutil
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
 from mmmi_hf.common.places import is_repository, place
+from mmmi_hf.common.terminal import did_you_mean
 from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
 from mmmi_hf.dataset.releases.family import Family, Release, Shape
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError, FieldError
+
+_LISTED = "see `mmmi-hf list`"
 
 
 def list_configurations() -> list[str]:
@@ -32,7 +33,7 @@ def list_versions(name: str) -> list[str]:
         ConfigurationError: no such name.
     """
     if name not in _releases():
-        raise ConfigurationError(f"unknown configuration {name!r}: {_nearest(name, _releases(), 'mmmi-hf list')}")
+        raise ConfigurationError(f"unknown configuration {name!r}: {did_you_mean(name, _releases(), _LISTED)}")
     images = _releases()[name].images
     return [images.version, *images.earlier]
 
@@ -49,7 +50,7 @@ def get_family(name: str) -> Family:
         ConfigurationError: no such family (with the nearest ones).
     """
     if name not in _families():
-        raise ConfigurationError(f"unknown family {name!r}: {_nearest(name, _families(), 'mmmi-hf list')}")
+        raise ConfigurationError(f"unknown family {name!r}: {did_you_mean(name, _families(), _LISTED)}")
     return _families()[name]
 
 
@@ -100,7 +101,7 @@ def get_configuration(
             f"all of them with `mmmi-hf generate-family {name} --out DIR`"
         )
     else:
-        near = _nearest(name, _releases(), "mmmi-hf list")
+        near = did_you_mean(name, [*_families(), *_releases()], _LISTED)
         raise ConfigurationError(f"unknown configuration {name!r}: {near} (one's own configuration is a .yaml file)")
     return config.replace(rows=rows, seed=seed, store_latents=store_latents, store_posterior=store_posterior)
 
@@ -199,11 +200,6 @@ def _released(release: Release, pipeline: str | None) -> MMMIConfig:
         return release.configuration(images.pipeline, images.shape).with_pipeline(pipeline)
     earlier = next((version for version, made_by in images.earlier.items() if made_by == pipeline), None)
     return release.configuration(pipeline, shape, earlier)
-
-
-def _nearest(name: str, known: Iterable[str], otherwise: str) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    return f"did you mean {', '.join(near)}?" if near else f"see `{otherwise}`"
 
 
 @cache

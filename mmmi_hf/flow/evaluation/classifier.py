@@ -24,6 +24,7 @@ from tqdm.auto import tqdm
 from mmmi_hf.common.files import replacing
 from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import read_settings, settings
+from mmmi_hf.flow.bundled import settings_file
 from mmmi_hf.flow.training.images import to_float
 
 if TYPE_CHECKING:
@@ -56,8 +57,11 @@ class ClassifierSettings:
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], *, seed: int = 0) -> ClassifierSettings:
-        """Read a file of settings; `seed` is taken unless the file has one. See `read_settings` for errors."""
-        return read_settings(cls, path, "a classifier", defaults={"seed": seed})
+        """Read a file of settings, or bundled ones by their name; `seed` is taken unless they have one.
+
+        See `settings_file` and `read_settings` for errors.
+        """
+        return read_settings(cls, settings_file("classifier", path), "a classifier", defaults={"seed": seed})
 
 
 class ImageClassifier(nn.Module):

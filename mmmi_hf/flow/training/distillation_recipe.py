@@ -7,7 +7,7 @@ no file other than the recipe's own YAML. Every draw is addressed by (seed, step
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from itertools import pairwise
 from typing import Annotated
 
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import settings
-from mmmi_hf.flow.training.recipe import Decay, Precision, Schedule, generator_of
+from mmmi_hf.flow.training.recipe import Decay, Schedule, generator_of
 
 
 @settings
@@ -43,13 +43,13 @@ class DistillationRecipe(Schedule):
         penalty_every: in how many optimizer steps it is counted once.
         penalty_rows: trajectories of the batch that it is measured at then, in float32.
         initial_pipeline: a student to go on from; None starts from the teacher's weights. Its grid may be another one.
-        learning_rate, …, ema_end: see `Schedule`; weight_decay, max_gradient_norm, mixed_precision, compile,
-            channels_last, seed, checkpoint_every, sample_every, pipeline_every: as in a training recipe.
+        learning_rate, …: as in every `Schedule`.
     """
 
-    what = "a distillation recipe"
+    kind = "distillation"
     teacher: str
     nodes: tuple[Count, ...]
+    _: KW_ONLY
     trajectories: Positive = 16384
     trajectory_seed: Count = 1
     steps: Positive = 4000
@@ -58,23 +58,14 @@ class DistillationRecipe(Schedule):
     segment_weights: tuple[Amount, ...] = ()
     learning_rate: Amount = 3e-4
     final_learning_rate: Amount = 1e-5
-    warmup_steps: Count = 50
     weight_decay: Amount = 0.0
-    max_gradient_norm: Amount = 1.0
     ema_start: Decay = 0.99
     ema_end: Decay = 0.999
-    mixed_precision: Precision = "bf16"
-    compile: bool = False
-    channels_last: bool = False
-    seed: Count = 0
     penalty: Amount = 0.0
     smallest_stretch: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     penalty_every: Positive = 4
     penalty_rows: Positive = 4
-    initial_pipeline: str | None = None
     checkpoint_every: Positive = 100
-    sample_every: Positive = 500
-    pipeline_every: Count = 0
 
     def __post_init__(self) -> None:
         if self.journey_steps > self.steps:

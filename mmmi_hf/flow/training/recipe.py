@@ -11,7 +11,7 @@ the images by (seed, epoch), so that a run that was killed continues with exactl
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -21,6 +21,7 @@ from torch.nn.functional import pixel_unshuffle
 
 from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import read_settings, settings
+from mmmi_hf.flow.bundled import SettingsKind, settings_file
 from mmmi_hf.flow.training.images import Fit, LabelledImages
 
 if TYPE_CHECKING:
@@ -34,28 +35,46 @@ Precision = Literal["no", "bf16", "fp16"]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+@settings
 class Schedule:
-    """A recipe of a run; what becomes of the learning rate and the moving average in its course, and when it is stored.
+    """What recipes of all kinds have: the optimizer, its course, how it is computed, and when what is stored.
 
     The learning rate rises over `warmup_steps` to `learning_rate` and falls on a cosine to `final_learning_rate`; the
     moving average's decay goes from `ema_start` to `ema_end` (geometrically in 1 − decay). Every `pipeline_every` steps
     the pipeline of the average so far is stored (0: only at the end), so that a run that cannot be continued leaves
-    something.
+    something. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its
+    weights are the first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function
+    of (seed, step).
     """
 
-    what: ClassVar[str]
-    steps: int
-    warmup_steps: int
-    learning_rate: float
-    final_learning_rate: float
-    ema_start: float
-    ema_end: float
+    kind: ClassVar[SettingsKind]
+    _: KW_ONLY
+    steps: Positive = 7000
+    batch_size: Positive = 128
+    learning_rate: Amount = 1e-3
+    final_learning_rate: Amount = 2e-5
+    warmup_steps: Count = 50
+    weight_decay: Amount = 0.01
+    max_gradient_norm: Amount = 1.0
+    ema_start: Decay = 0.998
+    ema_end: Decay = 0.9995
+    mixed_precision: Precision = "bf16"
+    compile: bool = False
+    channels_last: bool = False
+    seed: Count = 0
+    initial_pipeline: str | None = None
+    checkpoint_every: Positive = 250
+    sample_every: Positive = 500
+    pipeline_every: Count = 0
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **overrides: Any) -> Self:
-        """Read a recipe file; arguments that are not None replace its fields. See `read_settings` for errors."""
+        """Read a recipe file, or a bundled one by its name; arguments that are not None replace its fields.
+
+        See `settings_file` and `read_settings` for errors.
+        """
         given = {name: value for name, value in overrides.items() if value is not None}
-        return read_settings(cls, path, cls.what, overrides=given)
+        return read_settings(cls, settings_file(cls.kind, path), f"a {cls.kind} recipe", overrides=given)
 
     def learning_rate_at(self, step: int) -> float:
         if step < self.warmup_steps:
@@ -76,12 +95,10 @@ class TrainingRecipe(Schedule):
 
     The image columns and sizes are those of `load_images`; the network is diffusers' UNet2DModel behind a
     pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
-    pipeline. `initial_pipeline`, a bundled name, a folder or a Hub id, is a trained pipeline to go on from: its weights
-    are the first ones, the optimizer's moments start anew. Give another `seed` then, as a draw is a function of
-    (seed, step).
+    pipeline. The rest is that of every `Schedule`.
     """
 
-    what = "a training recipe"
+    kind = "training"
     dataset: str
     split: str = "train"
     revision: str | None = None
@@ -101,23 +118,6 @@ class TrainingRecipe(Schedule):
     patch_size: Positive = 2
     sigma_min: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.02
     timestep_scale: float = 10.0
-    steps: Positive = 7000
-    batch_size: Positive = 128
-    learning_rate: Amount = 1e-3
-    final_learning_rate: Amount = 2e-5
-    warmup_steps: Count = 50
-    weight_decay: Amount = 0.01
-    max_gradient_norm: Amount = 1.0
-    ema_start: Decay = 0.998
-    ema_end: Decay = 0.9995
-    mixed_precision: Precision = "bf16"
-    compile: bool = False
-    channels_last: bool = False
-    seed: Count = 0
-    initial_pipeline: str | None = None
-    checkpoint_every: Positive = 250
-    sample_every: Positive = 500
-    pipeline_every: Count = 0
 
     def __post_init__(self) -> None:
         factor = self.patch_size * 2 ** (len(self.block_out_channels) - 1)

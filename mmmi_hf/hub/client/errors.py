@@ -8,6 +8,7 @@ from __future__ import annotations
 import httpx2
 from huggingface_hub import errors
 
+from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.terminal import without_user
 
 
@@ -26,8 +27,8 @@ class ReleaseChangedError(HubRequestError):
     """A configuration of this version was published with other bytes."""
 
 
-class DamagedFilesError(HubRequestError):
-    """Files are missing or do not have the digests that the manifest states."""
+class DamagedFilesError(HubRequestError, Failure):
+    """Files are missing, or are not what the records beside them state: a failure, whatever was asked."""
 
 
 class HubUnavailableError(OSError):

@@ -34,7 +34,7 @@ def numpy_batches(
 
     Args:
         dataset: map-style (also after shuffle, select or shard) or streaming.
-        columns: which ones; None for all that hold numbers.
+        columns: which ones; None for all that hold numbers or truth values.
         batch_size: rows of a batch; the last one may be shorter.
         drop_last: leave out a shorter last batch.
 
@@ -184,7 +184,8 @@ def _numeric(feature: Any) -> bool:
     if isinstance(feature, datasets.ClassLabel):
         return True
     if isinstance(feature, datasets.Value):
-        return bool(pa.types.is_floating(feature.pa_type) or pa.types.is_integer(feature.pa_type))
+        kinds = (pa.types.is_floating, pa.types.is_integer, pa.types.is_boolean)
+        return any(is_kind(feature.pa_type) for is_kind in kinds)
     if isinstance(feature, datasets.List):
         return feature.length > 0 and isinstance(feature.feature, datasets.Value) and _numeric(feature.feature)
     return hasattr(feature, "shape") and None not in feature.shape
@@ -208,5 +209,5 @@ def _flat(array: pa.Array, name: str) -> Array:
         array = array.flatten()
     if array.null_count:
         raise ValueError(f"columns: {name!r} has missing values; fill or filter them first")
-    values: Array = array.to_numpy(zero_copy_only=True)
+    values: Array = array.to_numpy(zero_copy_only=not pa.types.is_boolean(array.type))  # Arrow packs these into bits
     return values

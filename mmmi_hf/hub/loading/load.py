@@ -6,7 +6,6 @@ Owns the public functions, the digest checks and the typed result. May import da
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +21,7 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.files import read_regular
 from mmmi_hf.common.places import folder_to_write, is_address, is_repository, place
 from mmmi_hf.common.progress import progress_bar
-from mmmi_hf.common.terminal import users_hidden
+from mmmi_hf.common.terminal import nearest, users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.configurations import rebuilt_configuration
@@ -93,7 +92,7 @@ class GroundTruth(Mapping[str, Quantity]):
         try:
             return self._quantities[name]
         except (KeyError, TypeError):
-            near = difflib.get_close_matches(str(name), self._quantities, n=3, cutoff=0.4) or list(self._quantities)[:3]
+            near = nearest(str(name), self._quantities) or list(self._quantities)[:3]
             raise UnknownQuantityError(
                 f"no quantity {name!r}; there are {len(self)}, such as {', '.join(near)}. Others are computed by "
                 "mmmi_hf.causal.quantities.read(NAME).of(loaded.model)"

@@ -26,6 +26,7 @@ from mmmi_hf.dataset.derived import write_ground_truths
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import READ_FORMATS, Manifest, format_of
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
@@ -118,7 +119,10 @@ class DatasetContent:
             )
         self.folder, self.repo, self.remote, self.work = folder, repo, remote, work
         self.names = tuple(name for name in there if configs is None or name in configs)
-        self._check_links(folder)
+        try:
+            self._check_links(folder)
+        except ConfigurationError as error:
+            raise DamagedFilesError(f"{folder.where} is not published: {error}") from error
         if measure and not write and folder.keeps_data:
             self.folder = _copied(folder, work / "measured")
         self._verify(folder.where, measure, write, progress)

@@ -17,9 +17,8 @@ from mmmi_hf.benchmark.downstream.tasks import (
     summarize_downstream,
 )
 from mmmi_hf.benchmark.protocol.data import Source
-from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.families.interactions import family
-from tests.support import generate
+from tests.support import bare, generate
 
 RECIPE = Training(encoder="mlp", width=32, embedding=8, batch_size=64, steps=300, learning_rate=5e-3, evaluate_every=50)
 
@@ -30,15 +29,7 @@ def source(tmp_path_factory):
     for release in family().releases:
         kind = release.name.removeprefix("interactions-")
         if kind in ("synergistic", "unique"):
-            config = MMMIConfig(
-                name=kind,
-                version="1.0.0",
-                causal_model=release.model((1, 2, 2)),
-                modalities=(Modality("identity"),) * 2,
-                rows=4000,
-                seed=release.seed,
-            )
-            generate(config, out, certify=False)
+            generate(bare(kind, release.model((1, 2, 2)), rows=4000, seed=release.seed), out, certify=False)
     return Source.open(str(out))
 
 

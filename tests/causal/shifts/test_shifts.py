@@ -1,13 +1,12 @@
-"""Interventions and missing modalities against dense algebra and counted patterns."""
+"""Interventions against dense algebra."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from mmmi_hf.causal import CausalModel, InvalidModelError, NotExactError, common_cause
+from mmmi_hf.causal import CausalModel, InvalidModelError, NotExactError
 from mmmi_hf.causal.shifts.interventions import divergence_of_scale, divergence_of_value, with_cause_scaled
-from mmmi_hf.causal.shifts.missingness import information_when_missing
 from tests.causal.causal_oracles import dense_rows
 from tests.causal.targets.target_oracles import mixing_model
 
@@ -61,28 +60,3 @@ def test_interventions_that_are_wrong():
         with_cause_scaled(model.with_target({"parity": {"causes": [0]}}), 0, 2.0)
     with pytest.raises(NotExactError, match="no causes to intervene on"):
         divergence_of_scale(CausalModel.from_matrix(np.eye(3)[:, [0, 1, 2]] + 0.1, [(2,)]), 0, 2.0, "x1")
-
-
-def test_flagged_absence_scales_information():
-    model = common_cause((3,), mi=[0.8, 0.5])
-    alone = model.mutual_information("x1", "y")
-    assert information_when_missing(model, {"x1": 0.25}, "x1", "y") == pytest.approx(0.75 * alone, abs=1e-15)
-    both = information_when_missing(model, {"x1": 0.25, "x2": 0.5}, BOTH, "y")
-    patterns = 0.375 * model.mutual_information(BOTH, "y") + 0.375 * alone
-    assert both == pytest.approx(patterns + 0.125 * model.mutual_information("x2", "y"), abs=1e-15)
-    given = information_when_missing(model, {"x2": 0.5}, "x1", "y", "x2")
-    assert given == pytest.approx(0.5 * alone + 0.5 * model.mutual_information("x1", "y", "x2"), abs=1e-15)
-    assert information_when_missing(model, {"x1": 1.0}, "x1", "x2", "y") == 0.0
-    classes = model.with_target({"classes": {"quantiles": 2}})
-    expected = 0.75 * classes.mutual_information("x1", "y")
-    assert information_when_missing(classes, {"x1": 0.25}, "x1", "y") == pytest.approx(expected, abs=1e-15)
-
-
-def test_absences_that_are_wrong():
-    model = common_cause((1,), modalities=17, mi=0.1)
-    with pytest.raises(InvalidModelError, match="absent names 'y'"):
-        information_when_missing(model, {"y": 0.1}, "x1", "y")
-    with pytest.raises(InvalidModelError, match="from 0 to 1"):
-        information_when_missing(model, {"x1": 1.5}, "x1", "y")
-    with pytest.raises(InvalidModelError, match="17 modalities of the query"):
-        information_when_missing(model, dict.fromkeys(model.modalities, 0.5), list(model.modalities), "y")

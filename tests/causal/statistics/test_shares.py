@@ -15,7 +15,6 @@ from mmmi_hf.causal.statistics.shares import (
     VIEW_LEVELS,
     Counted,
     Grade,
-    MapCounts,
     floors,
     folder_limit,
     grades_of_deviations,
@@ -54,12 +53,12 @@ def test_impossible_counts_are_refused(model, numbers):
     with pytest.raises(InvalidQueryError):
         folder_limit(Counted(*counts), error)
     with pytest.raises(InvalidQueryError):
-        grades_of_replays(model, QUANTITIES, Counted(*counts), {"x1": of_map(), "x2": of_map()}, error)
+        graded(model, QUANTITIES, Counted(*counts), {"x1": of_map(), "x2": of_map()}, error)
 
 
 def test_impossible_counts_of_a_map_are_refused(model):
     with pytest.raises(InvalidQueryError, match="10001 of 10000"):
-        grades_of_replays(model, QUANTITIES, Counted(0, 9, 9), {"x1": of_map(10_001)}, 0.01)
+        graded(model, QUANTITIES, Counted(0, 9, 9), {"x1": of_map(10_001)}, 0.01)
 
 
 def test_more_rows_seen_than_there_are_is_refused():
@@ -72,15 +71,21 @@ def model():
     return common_cause((1, 28, 28), mi=1.0)
 
 
-def of_map(bad=0, name="shirts"):
-    return MapCounts(name, 10_000, {2e-5: bad})
+def of_map(bad=0, name="shirts", seen=10_000):
+    return name, Counted(bad, seen, seen)
+
+
+def graded(model, quantities, folder, maps, error):
+    """Grades of replays at the tolerance of floats: modality → `of_map`."""
+    names = {modality: name for modality, (name, _) in maps.items()}
+    return grades_of_replays(model, quantities, folder, names, dict(maps.values()), 2e-5, error)
 
 
 def test_an_honest_folder_keeps_what_is_promised(model):
     """Of 10,000 rows 1,408 replayed: 95 % of 1 nat, and 93 % of the pair; all replayed: 99 %."""
     maps = {"x1": of_map(name="bags"), "x2": of_map()}
-    some = floors(model, QUANTITIES, grades_of_replays(model, QUANTITIES, Counted(0, 1408, 10_000), maps, 0.009))
-    every = floors(model, QUANTITIES, grades_of_replays(model, QUANTITIES, Counted(0, 10_000, 10_000), maps, 0.009))
+    some = floors(model, QUANTITIES, graded(model, QUANTITIES, Counted(0, 1408, 10_000), maps, 0.009))
+    every = floors(model, QUANTITIES, graded(model, QUANTITIES, Counted(0, 10_000, 10_000), maps, 0.009))
     pair = model.mutual_information("x1", "x2")
     assert model.mutual_information("x1", "y") == pytest.approx(1.0)
     assert some["I(x1;y)"].value > 0.95
@@ -92,23 +97,23 @@ def test_an_honest_folder_keeps_what_is_promised(model):
 
 def test_shares_are_those_of_the_folder_and_of_the_maps(model):
     maps = {"x1": of_map(3, "shirts"), "x2": of_map(0, "bags")}
-    seen = grades_of_replays(model, QUANTITIES, Counted(2, 700, 700), maps, 0.01)
+    seen = graded(model, QUANTITIES, Counted(2, 700, 700), maps, 0.01)
     share = pytest.approx(2 / 700 + most_expected(3, 0.01) / 10_000)
     assert seen["I(x1;y)"] == [Grade(target_slack(1.0, 2e-5 * 28.0), share)]
     slack = pair_slack(model.canonical_correlations("x1", "x2"), 2e-5 * 28.0)
     assert seen["I(x1;x2)"] == [Grade(pytest.approx(slack), share)]
-    (grade,) = grades_of_replays(model, QUANTITIES, Counted(1, 100, 700, 0.125), maps, 0.01)["I(x1;y)"]
+    (grade,) = graded(model, QUANTITIES, Counted(1, 100, 700, 0.125), maps, 0.01)["I(x1;y)"]
     assert grade.share == pytest.approx(most_expected(4, 0.01) / (0.125 * 700))
     same = {"x1": of_map(), "x2": of_map()}
-    grades = grades_of_replays(model, QUANTITIES, Counted(0, 699, 700), same, 0.01)
+    grades = graded(model, QUANTITIES, Counted(0, 699, 700), same, 0.01)
     assert grades["I(x1;y)"][0].share == pytest.approx(math.log(100) / (700 * math.log(700)))
-    grades = grades_of_replays(model, QUANTITIES, Counted(0, 700, 700), same, 0.01)
+    grades = graded(model, QUANTITIES, Counted(0, 700, 700), same, 0.01)
     assert grades["I(x1;y)"][0].share == pytest.approx(math.log(100) / 10_000)
     assert grades["I(x1;x2)"][0].share == pytest.approx(2 * math.log(100) / 10_000)
 
 
 def test_a_stratum_that_was_not_seen_leaves_everything_open(model):
-    grades = grades_of_replays(model, QUANTITIES, Counted(0, 9, 90, 0.0), {"x1": of_map()}, 0.01)
+    grades = graded(model, QUANTITIES, Counted(0, 9, 90, 0.0), {"x1": of_map()}, 0.01)
     assert grades["I(x1;y)"][0].share == 1.0
 
 
@@ -138,8 +143,8 @@ def test_the_limit_of_the_sum_holds_however_the_bad_rows_are_divided(model, erro
             exceeded = 0
             for values, times in cases(counts):
                 folder, one, other = (int(value) for value in values)
-                maps = {"x1": MapCounts("a", tried, {2e-5: one}), "x2": MapCounts("b", tried, {2e-5: other})}
-                (grade,) = grades_of_replays(model, PAIR, Counted(folder, seen, rows), maps, error)["I(x1;x2)"]
+                maps = {"x1": of_map(one, "a", tried), "x2": of_map(other, "b", tried)}
+                (grade,) = graded(model, PAIR, Counted(folder, seen, rows), maps, error)["I(x1;x2)"]
                 exceeded += times * (truth > grade.share)
             share, spread = exceeded / repetitions, math.sqrt(error * (1 - error) / repetitions)
             print(f"{parts} of {expected}: {share:.4f} of {error} (z = {(share - error) / spread:.1f})")
@@ -147,18 +152,10 @@ def test_the_limit_of_the_sum_holds_however_the_bad_rows_are_divided(model, erro
 
 
 def test_quantities_of_modalities_without_a_map_have_no_grade(model):
-    grades = grades_of_replays(model, QUANTITIES, Counted(0, 10, 10), {"x1": of_map()}, 0.01)
+    grades = graded(model, QUANTITIES, Counted(0, 10, 10), {"x1": of_map()}, 0.01)
     assert list(grades) == ["I(x1;y)"]
     assert list(floors(model, QUANTITIES, grades)) == ["I(x1;y)"]
-    assert grades_of_replays(model, QUANTITIES, Counted(0, 10, 10), {}, 0.01) == {}
-
-
-@pytest.mark.parametrize("other", [MapCounts("bags", 100, {1e-5: 0}), MapCounts("bags", 100, {})])
-def test_maps_at_other_tolerances_are_refused(model, other):
-    with pytest.raises(InvalidQueryError, match="same tolerances"):
-        grades_of_replays(model, QUANTITIES, Counted(0, 10, 10), {"x1": other, "x2": of_map()}, 0.01)
-    with pytest.raises(InvalidQueryError, match="same tolerances"):
-        grades_of_replays(model, QUANTITIES, Counted(0, 10, 10), {"x1": MapCounts("bags", 9, {})}, 0.01)
+    assert graded(model, QUANTITIES, Counted(0, 10, 10), {}, 0.01) == {}
 
 
 def test_losses_are_counted_once_for_all_targets():
@@ -287,7 +284,7 @@ def test_a_target_of_which_nothing_is_known_has_an_empty_floor():
     model = two_telescopes((4, 4), target="atmosphere")
     maps = {"x2": of_map()}
     quantities = {"I(x2;y)": ("x2", "y")}
-    grades = grades_of_replays(model, quantities, Counted(0, 9, 9), maps, 0.01)
+    grades = graded(model, quantities, Counted(0, 9, 9), maps, 0.01)
     assert floors(model, quantities, grades)["I(x2;y)"].value == 0.0
 
 

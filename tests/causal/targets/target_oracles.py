@@ -7,6 +7,9 @@ import math
 
 import mpmath
 import numpy as np
+from scipy.optimize import brentq
+from scipy.special import logsumexp
+from scipy.stats import norm
 
 from mmmi_hf.causal import CausalModel
 from tests.causal.causal_oracles import dense_rows
@@ -132,3 +135,121 @@ def quadrature_of_sine(gaussian: float, frequency: float) -> float:
             known += np.exp(-0.5 * ((other - rho * grid[:, None]) / sine) ** 2) / sine
             unknown += np.exp(-0.5 * other**2)
     return float(mass @ np.log(known / unknown) @ mass)
+
+
+def legendre(edges: np.ndarray, nodes: int = 24) -> tuple[np.ndarray, np.ndarray]:
+    """Points and weights of E f(t), t ~ N(0, 1), by Gauss-Legendre between ascending edges."""
+    x, w = np.polynomial.legendre.leggauss(nodes)
+    half = 0.5 * np.diff(edges)
+    t = (0.5 * (edges[1:] + edges[:-1])[:, None] + half[:, None] * x).ravel()
+    return t, (half[:, None] * w).ravel() * np.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi)
+
+
+def panels_about(points: np.ndarray, width: float, reach: float = 11.0) -> np.ndarray:
+    """Edges in [-reach, reach], denser about some points, on a scale."""
+    near = np.add.outer(points, width * np.array([-12, -8, -5, -3, -1.5, 0, 1.5, 3, 5, 8, 12])).ravel()
+    edges = np.unique(np.concatenate([near[np.abs(near) < reach], np.linspace(-reach, reach, 45)]))
+    return edges[np.concatenate([[True], np.diff(edges) > 1e-9])]
+
+
+def information_of_classes(gaussian: float, edges: np.ndarray, noise: np.ndarray | None) -> float:
+    """I(T; c) as it is written, with tails by `scipy.stats`."""
+    rho, sine = math.sqrt(-math.expm1(-2.0 * gaussian)), math.exp(-gaussian)
+    t, mass = legendre(panels_about(edges / rho, sine / rho))
+    prior, p = (_bins(edges, means, width) for means, width in ((np.zeros(1), 1.0), (rho * t, sine)))
+    if noise is not None:
+        prior, p = prior @ noise, p @ noise
+    return math.fsum(mass * (p * np.log(np.where(p > 0.0, p, 1.0) / prior)).sum(axis=1))
+
+
+def accuracy_of_classes(gaussian: float, edges: np.ndarray) -> float:
+    """E max_k p(k | T), panels ending where a root finder says that the guess changes."""
+    rho, sine = math.sqrt(-math.expm1(-2.0 * gaussian)), math.exp(-gaussian)
+
+    def lead(t: float, one: int, other: int) -> float:
+        chances = _bins(edges, np.array([rho * t]), sine)[0]
+        return float(chances[one] - chances[other])
+
+    t = np.linspace(-10.0, 10.0, 100_001)
+    guess = np.concatenate([_bins(edges, rho * part, sine).argmax(axis=1) for part in np.array_split(t, 20)])
+    turns = [
+        brentq(lead, t[at], t[at + 1], args=(guess[at], guess[at + 1]), xtol=1e-15)
+        for at in np.flatnonzero(guess[1:] != guess[:-1])
+    ]
+    t, mass = legendre(np.unique([*turns, *panels_about(edges / rho, sine / rho, 10.0)]))
+    return float(mass @ _bins(edges, rho * t, sine).max(axis=1))
+
+
+def _bins(edges: np.ndarray, means: np.ndarray, width: float) -> np.ndarray:
+    ends = np.concatenate([[-np.inf], edges, [np.inf]])
+    low, high = ((part - means[:, None]) / width for part in (ends[:-1], ends[1:]))
+    return np.where(low > 0.0, norm.sf(low) - norm.sf(high), norm.cdf(high) - norm.cdf(low))
+
+
+def product_of_parity(levels: list[float], flip: float = 0.0) -> float:
+    """I of a parity of two or three causes by a product of rules over positive T; 1 - A is carried, not A."""
+    mass, rest = np.ones(1), np.zeros(1)
+    for level in levels:
+        scale = math.sqrt(math.expm1(2.0 * level))
+        series = np.array([0.0, 0.3, 0.7, 1.2, 2.0, 3.0, 4.5, 6.0, 8.0])
+        edges = np.unique(np.concatenate([series, series[series / scale < 8.0] / scale]))
+        t, weight = legendre(edges, 14)
+        kept = weight > 1e-20
+        beyond = 2.0 * norm.sf(scale * t[kept])
+        rest = (rest[:, None] + (1.0 - rest[:, None]) * beyond).ravel()
+        mass = np.multiply.outer(mass, 2.0 * weight[kept]).ravel()
+    rest = 2.0 * flip + (1.0 - 2.0 * flip) * rest
+    product = 1.0 - rest
+    with np.errstate(divide="ignore", invalid="ignore"):
+        terms = 0.5 * (1.0 + product) * np.log1p(product) + np.where(rest > 0.0, 0.5 * rest * np.log(rest), 0.0)
+    small = np.abs(product) < 1e-2
+    terms = np.where(small, product**2 / 2 + product**4 / 12 + product**6 / 30, terms)
+    return math.fsum(mass * terms)
+
+
+def information_of_category(means: np.ndarray, probabilities: np.ndarray, chances: np.ndarray, step: float) -> float:
+    """I of the label of one or two numbers, as a mean over categories of rules about each; means (S, C)."""
+    prior, total = probabilities @ chances, []
+    t, mass = legendre(np.arange(-10.0, 10.0 + step, step), 12)
+    for place, chance in enumerate(probabilities):
+        grids = np.meshgrid(*(row[place] + t for row in means), indexing="ij")
+        weight = mass if len(means) == 1 else np.multiply.outer(mass, mass)
+        points = np.stack([grid.ravel() for grid in grids], axis=1)
+        logs = np.log(probabilities) - 0.5 * np.square(points[:, :, None] - means[None]).sum(axis=1)
+        posterior = np.exp(logs - logsumexp(logs, axis=1)[:, None]) @ chances
+        inside = np.where(posterior > 0.0, np.log(np.where(posterior > 0.0, posterior, 1.0) / prior), 0.0)
+        total.append(chance * float(weight.ravel() @ (inside @ chances[place])))
+    return math.fsum(total)
+
+
+def information_of_table(levels: list[float], chances: np.ndarray) -> float:
+    """I of a label of two or three signs by a product of rules; chances (2, …, labels), each cause in a modality."""
+    mass, posterior = np.ones(1), chances[None]
+    for level in levels:
+        scale = math.sqrt(math.expm1(2.0 * level))
+        t, weight = legendre(panels_about(np.zeros(1), 1.0 / scale, 8.5), 5 if len(levels) > 2 else 10)
+        kept = weight > 1e-18
+        signs = np.stack([norm.sf(scale * t[kept]), norm.cdf(scale * t[kept])], axis=1)
+        posterior = np.einsum("mp,np...->nm...", signs, posterior).reshape(-1, *posterior.shape[2:])
+        mass = np.multiply.outer(mass, weight[kept]).ravel()
+    prior = chances.reshape(-1, chances.shape[-1]).mean(axis=0)
+    terms = posterior * np.log(np.where(posterior > 0.0, posterior, 1.0) / prior)
+    return math.fsum(mass * terms.sum(axis=1))
+
+
+def information_of_fold(gaussian: float, frequency: float | None) -> float:
+    """I(T; |u|), or of sin(frequency u), over (T, ε) as it is written: panels about where two branches meet."""
+    rho, sine = math.sqrt(-math.expm1(-2.0 * gaussian)), math.exp(-gaussian)
+    if frequency is None:
+        meets, images = np.zeros(1), [lambda u: u, lambda u: -u]
+    else:
+        turns = np.arange(-2 - int(14 * frequency / 6), 3 + int(14 * frequency / 6))
+        meets = (math.pi / 2 + math.pi * turns) / frequency
+        images = [lambda u, k=k: u + 2 * math.pi * k / frequency for k in turns]
+        images += [lambda u, k=k: (math.pi + 2 * math.pi * k) / frequency - u for k in turns]
+    t, mass = legendre(panels_about(meets / rho, sine / rho, 9.0), 8)
+    e, weight = legendre(np.linspace(-9.0, 9.0, 19), 10)
+    u = rho * t[:, None] + sine * e
+    known = logsumexp([-0.5 * ((image(u) - rho * t[:, None]) / sine) ** 2 for image in images], axis=0) - math.log(sine)
+    unknown = logsumexp([-0.5 * image(u) ** 2 for image in images], axis=0)
+    return float(mass @ (known - unknown) @ weight)

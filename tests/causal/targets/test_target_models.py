@@ -256,7 +256,10 @@ def test_what_has_no_exact_value_is_refused():
         ({"classes": {"quantiles": 2, "flip": 1.5}}, "from 0 to 1"),
         ({"classes": {"quantiles": 2, "flip": 0.1, "noise": [[1, 0], [0, 1]]}}, "give one of them"),
         ({"classes": {"quantiles": 2, "noise": [[1.0, 0.0]]}}, "noise has shape"),
-        ({"classes": {"quantiles": 2, "noise": [[1.0, 0.0], [0.5, 0.4]]}}, "no probabilities"),
+        (
+            {"classes": {"quantiles": 2, "noise": [[1.0, 0.0], [0.5, 0.4]]}},
+            r"noise\[1\] is \[0.5, 0.4\] with the sum 0.9",
+        ),
         ({"classes": {"quantiles": 2, "noise": [[1.0, 0.0], [1.0, 0.0]]}}, "never gives"),
         ({"classes": {"quantiles": 2, "bins": 3}}, "unknown fields bins"),
         ({"parity": {}}, "lacks causes"),
@@ -276,6 +279,8 @@ def test_what_has_no_exact_value_is_refused():
         ({"function": {"name": "sine", "sigma": 1.0}}, "unknown fields sigma"),
         ({"function": {"name": "sine", "frequency": 20.0}}, "frequency is 20"),
         ({"function": {"name": "student", "dof": 2.0}}, "dof is 2"),
+        ({"several": {"coefficients": [[1.0, 0.0], [0.0, 0.0]]}}, r"coefficients\[1\] is all zero"),
+        ({"several": {}}, "lacks coefficients, such as several"),
         ({"function": {"name": "log_normal", "sigma": 11.0}}, "sigma is 11"),
     ],
 )

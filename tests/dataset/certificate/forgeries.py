@@ -20,7 +20,7 @@ from mmmi_hf.dataset.format.folder import DatasetFolder, file_entry
 from mmmi_hf.dataset.format.ground_truth import write_ground_truth
 from mmmi_hf.dataset.format.manifest import POSTERIOR, Manifest
 from mmmi_hf.dataset.format.reading import as_array
-from mmmi_hf.dataset.format.schema import features, pmi_pairs, to_table, view_column
+from mmmi_hf.dataset.format.schema import features, missing_column, pmi_pairs, to_table, view_column
 from mmmi_hf.dataset.format.target_columns import target_names
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 
@@ -44,6 +44,7 @@ def read(folder, config):
     whole = {name: column.chunk(0) for name, column in zip(table.column_names, table.columns, strict=True)}
     found = {name: as_array(whole[name], name, shape, np.float32) for name, shape in model.shapes.items()}
     scalars = dict.fromkeys(pmi_pairs(model), np.float64) | {"row": np.int64}
+    scalars |= {missing_column(name): np.bool_ for name in model.law.missing}
     scalars |= dict.fromkeys(target_names(model), np.float64 if model.classes is None else np.int64)
     found |= {name: as_array(whole[name], name, (), kind) for name, kind in scalars.items()}
     if manifest.stored["store_posterior"]:

@@ -39,7 +39,7 @@ def card_of(old, new):
         ),
         (
             card_of("configs:\n", f"configs:\n{THEIRS}  default: true\n"),
-            "does not say what `load_dataset` reads (ValueError)",
+            "does not say what `load_dataset` reads (",
         ),
         (
             card_of("configs:\n", "configs:\n- config_name: theirs\n  data_files: '*/small/*'\n"),
@@ -56,7 +56,7 @@ def card_of(old, new):
             card_of(
                 "configs:\n", "configs:\n- config_name: better\n  data_files: data/small/test-*\n  default: true\n"
             ),
-            "does not say what `load_dataset` reads (ValueError)",
+            "does not say what `load_dataset` reads (",
         ),
         (
             card_of(
@@ -66,7 +66,7 @@ def card_of(old, new):
         ),
         (
             card_of("ground_truth/*.parquet", "ground_truth/*.parquet\n  default: true"),
-            "does not say what `load_dataset` reads (ValueError)",
+            "does not say what `load_dataset` reads (",
         ),
         (card_of("A test configuration.", "I = 99 nats."), "another version or description than the manifest"),
         (card_of("version: 1.0.0", "version: 2.0.0"), "another version or description than the manifest"),
@@ -221,7 +221,7 @@ def test_what_is_read_by_default_is_ours(place, change, by_default):
 
 def test_two_defaults_are_none(place):
     found = with_card(place, entries({"config_name": "default"}, default="small"))
-    assert "does not say what `load_dataset` reads (ValueError)" in found
+    assert "does not say what `load_dataset` reads (" in found
 
 
 @pytest.mark.parametrize("manifest", ["{}", '{"format": 1}', '{"format": 1, "splits": 5}', None])
@@ -283,9 +283,7 @@ def test_entries_that_load_dataset_itself_cannot_read(place, monkeypatch):
         raise ValueError("what is this?")
 
     monkeypatch.setattr(card_checks.LocalDatasetModuleFactory, "get_module", stumbles)
-    assert check_folder(place.path, "small") == [
-        "`load_dataset` cannot tell what README.md names: ValueError: what is this?"
-    ]
+    assert check_folder(place.path, "small") == ["`load_dataset` cannot tell what README.md names: what is this?"]
 
 
 @pytest.mark.parametrize("configs", ["[]", "{}", "''"])

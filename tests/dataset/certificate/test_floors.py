@@ -8,14 +8,16 @@ import pytest
 
 from mmmi_hf.cli.verify import print_certificate
 from mmmi_hf.dataset.certificate import floors, measurement, replays
-from mmmi_hf.dataset.certificate.floors import MeasuredMap, floor_values, map_shares, rests_on_replays
+from mmmi_hf.dataset.certificate.floors import floor_values, map_shares, rests_on_replays
 from mmmi_hf.dataset.certificate.replays import least_share, replay_count, replay_groups
 from mmmi_hf.dataset.certificate.sampled_rows import sampled_rows
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample, bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
 from mmmi_hf.dataset.releases.registry import get_configuration
+from mmmi_hf.flow.evaluation.map_share import MapShare
 from tests.causal.damaged_channels import Damage
 from tests.dataset.certificate import forgeries
 from tests.dataset.certificate.forgeries import SMALL, changed, reasons_of, rewritten, without
@@ -37,24 +39,37 @@ def one(folder, **options):
     return result
 
 
+def counted(digest, **changes):
+    """Counts of ten thousand latents of a map, as the package ships them."""
+    given = {
+        "seed": 0,
+        "micro_batch": MICRO_BATCH,
+        "inverted_together": 8,
+        "tolerance": 2e-5,
+        "software": {"torch": "2.0"},
+        "rows": 10_000,
+        "failed": 0,
+        "bad_rows": (9_000,),
+        "largest": 1e-5,
+        "shipped": (8_000, 9_500),
+    }
+    return MapShare(pipeline=digest, **given | changes)
+
+
+def evidence_of(pipeline="0" * 64, seen=10_000, bad=0, label=None):
+    return MapEvidence(
+        pipeline=pipeline, label=label, seen=seen, bad=bad, micro_batch=MICRO_BATCH, software={"torch": "2.0"}
+    )
+
+
 @pytest.fixture
 def measured_map(honest, monkeypatch):
     """The map of the folder's modalities was measured on ten thousand latents."""
     (digest,) = {
         entry.pipeline_digest for entry in DatasetFolder(honest, reading=True).known_manifest("small").modalities
     }
-    known = MeasuredMap(
-        rows=10_000,
-        failed=0,
-        bad={"2e-05": 1},
-        bad_rows=(9_000,),
-        largest=1e-5,
-        seed=0,
-        batch_size=8,
-        software={},
-        shipped=(8_000, 9_500),
-    )
-    monkeypatch.setattr(floors, "map_shares", lambda: {digest: {"None": known}})
+    known = counted(digest)
+    monkeypatch.setattr(floors, "map_shares", lambda: {(digest, None): known})
     return digest
 
 
@@ -80,7 +95,7 @@ def test_rows_to_make_again_have_each_place_once(rows, wanted):
 def test_floors_of_replays_are_high_where_the_map_was_measured(honest, measured_map):
     record = one(honest, replays=150).record
     assert record.evidence.differing == 0
-    assert record.evidence.maps["x2"] == MapEvidence(pipeline=measured_map, seen=10_000, bad=1)
+    assert record.evidence.maps["x2"] == evidence_of(measured_map, bad=1)
     assert record.evidence.float32 is None
     found = {quantity: bounds.float32.floor / bounds.analytic for quantity, bounds in record.bounds.items()}
     print(found)
@@ -94,9 +109,7 @@ def test_floors_of_replays_are_high_where_the_map_was_measured(honest, measured_
 def test_targets_of_ten_thousand_rows():
     """From 1,280 clean rows, or all of them, and 10,000 clean latents of each of two maps."""
     config = dataclasses.replace(SMALL, rows=10_000)
-    known = {
-        name: MapEvidence(pipeline="0" * 64, label=label, seen=10_000, bad=0) for label, name in enumerate(("x1", "x2"))
-    }
+    known = {name: evidence_of(label=label) for label, name in enumerate(("x1", "x2"))}
     views = LevelCounts(targets=(0,) * 7, pairs=(0,) * 7)
     evidence = FloorEvidence(differing=0, maps=known, view=views)
     rows = tuple(sampled_rows(config.split_rows, 64, 1))
@@ -202,7 +215,7 @@ def test_floors_hold_whichever_rows_were_destroyed(share, repetitions, replayed,
     ]
     damaged = generator.choice(among, size=min(bad, len(among)), replace=False)
     truth = Damage("anywhere", "noise").information(1.0, len(damaged) / 2000)
-    known = {name: MapEvidence(pipeline="0" * 64, seen=10**6, bad=0) for name in ("x1", "x2")}
+    known = {name: evidence_of(seen=10**6) for name in ("x1", "x2")}
     values = {}
     for seed in range(repetitions):
         chosen = np.concatenate(replay_groups(2000, replayed, seed))
@@ -238,7 +251,8 @@ def by_replays(seen, digest="0" * 64):
     def change(record):
         del record["evidence"]["float32"]
         record["evidence"]["differing"] = 0
-        record["evidence"]["maps"] = {name: {"pipeline": digest, "seen": seen, "bad": 0} for name in ("x1", "x2")}
+        known = evidence_of(digest, seen).model_dump(mode="json", exclude_none=True)
+        record["evidence"]["maps"] = dict.fromkeys(("x1", "x2"), known)
 
     return change
 
@@ -326,12 +340,31 @@ def test_fewer_replays_than_the_rules_ask_for_are_not_written(place):
     assert not one(place.path, replays=32, write=True).written
 
 
+def test_what_floors_can_rest_on_is_asked_once(honest, measured_map, monkeypatch):
+    """It takes what errors of latents may cost every quantity, which is long for many modalities."""
+    asked = []
+    monkeypatch.setattr(measurement, "rests_on_replays", lambda config: asked.append(config) or True)
+    assert one(honest).valid
+    assert len(asked) == 1
+
+
+def test_counts_of_other_micro_batches_are_no_evidence(honest, measured_map, monkeypatch):
+    """The size of a micro-batch changes the last bits of images: what was counted is another map."""
+    known = {}
+    monkeypatch.setattr(floors, "map_shares", lambda: {(measured_map, None): known["is"]})
+    for changes, used in (({}, True), ({"micro_batch": 8}, False), ({"tolerance": 1e-4}, False)):
+        known["is"] = counted(measured_map, **changes)
+        evidence = one(honest).record.evidence
+        assert (evidence.differing is not None) is bool(evidence.maps) is used
+
+
 def test_counts_of_the_package():
-    """Whatever is shipped can be read, and says how many latents of which map failed."""
-    for classes in map_shares().values():
-        for known in classes.values():
-            assert known.rows >= 64
-            assert len(known.bad_rows) == known.bad["2e-05"]
+    """Whatever is shipped can be read, and was made as rows are made."""
+    for (pipeline, label), known in map_shares().items():
+        assert (known.pipeline, known.label) == (pipeline, label)
+        assert known.rows >= 64
+        assert known.micro_batch == MICRO_BATCH
+        assert set(known.software) == {"torch", "device", "hardware"}
 
 
 def test_floors_rest_on_replays_where_all_quantities_can(small_config):

@@ -327,7 +327,8 @@ def test_no_bound_is_published_above_the_analytic_information():
     latents = model.sample(64, seed=3)
     generator = np.random.default_rng(0)
     y = np.asarray(model.decode(latents, ("x1",))) + 0.1 * generator.standard_normal(64)
-    found = lower_bounds(model, latents.z, y, "whiten", Plan.of(model, 1, 0.99), None)["I(x1;y)"]
+    missing = {name: np.zeros(64, dtype=bool) for name in latents.z}
+    found = lower_bounds(model, latents.z, y, "whiten", Plan.of(model, 1, 0.99), None, missing)["I(x1;y)"]
     assert found["correlation"] > 1.5
     assert found["bound"] == model.mutual_information("x1", "y")
 

@@ -1,12 +1,15 @@
 """What a preprocessing leaves: bounded where the inverse can begin, refused where it cannot, never written."""
 
+import doctest
 import io
+import re
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests.support import generate
 
@@ -86,3 +89,34 @@ def test_too_few_rows_and_a_wish_to_write_are_refused(honest):
         after(honest, np.abs, rows=16)
     with pytest.raises(ConfigurationError, match="leave out the transform"):
         after(honest, np.abs, write=True)
+
+
+def test_the_example_of_the_docstring(honest, capsys):
+    """Run as it stands, in another folder."""
+    names = {}
+    for example in doctest.DocTestParser().get_examples(certify.__doc__):
+        source = example.source.replace('"my-dataset"', repr(str(honest)))
+        exec(compile(source, "example", "exec"), names)
+    shown = dict(line.split(" ", 1) for line in capsys.readouterr().out.splitlines())
+    print(shown)
+    left = {name: float(re.search(r"'I\(x1;y\)': ([0-9.]+)", text)[1]) for name, text in shown.items()}
+    assert set(left) == {"resized", "cropped", "jpeg", "encoded"}
+    assert min(left["resized"], left["jpeg"]) > 0.9 > max(left["cropped"], left["encoded"])
+
+
+def test_pixels_of_8_bits_are_those_of_the_view(honest):
+    """Not numbers between 0 and 255, in which the inverse would find nothing."""
+    (view,) = set(DatasetFolder(honest, reading=True).known_manifest("small").views.values())
+    pixels = after(honest, lambda values: view.stored.levels(values, view)).transformed
+    floats = after(honest, lambda values: view.stored.values(view.stored.levels(values, view), view)).transformed
+    assert pixels == floats
+    assert pixels["I(x1;y)"] > 0.9
+
+
+def test_errors_of_a_transform_are_the_users_own(honest):
+    def broken(values):
+        raise ValueError("mine")
+
+    with pytest.raises(ValueError, match=r"^mine$") as raised:
+        after(honest, broken)
+    assert not isinstance(raised.value, ConfigurationError)

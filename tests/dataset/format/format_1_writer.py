@@ -81,7 +81,7 @@ def _manifest(place, config, manifest):
 
 def _certificate(manifest, record, manifest_sha256):
     columns = {quantity: bounds.columns for quantity, bounds in record.bounds.items() if bounds.columns}
-    sample = record.sample.model_dump(mode="json", exclude={"rows_replayed"})
+    sample = record.without_floors().sample.model_dump(mode="json", exclude={"rows_replayed"})
     return {
         "format": format_1.CERTIFICATE,
         "config": record.config,

@@ -10,7 +10,7 @@ from accelerate import PartialState
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.dataset.generation import launcher
 from mmmi_hf.dataset.generation.launcher import Processes, start
-from mmmi_hf.dataset.generation.rows import hardware
+from mmmi_hf.dataset.generation.rows import blas
 
 
 def seen(rank=0, world=1, device="cpu"):
@@ -91,7 +91,18 @@ def test_the_device_of_a_process():
     assert Processes(seen(device="mps")).device() == "cpu"
 
 
-def test_hardware_that_bits_depend_on(monkeypatch):
-    assert torch.backends.cpu.get_cpu_capability() in hardware(torch.device("cpu"))
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "NVIDIA Something")
-    assert hardware(types.SimpleNamespace(type="cuda")) == "NVIDIA Something"
+def test_the_kernels_of_linear_algebra_are_named(monkeypatch):
+    seen = [
+        {"user_api": "openmp", "internal_api": "openmp", "version": None, "filepath": "/a/torch/lib/gomp.so"},
+        {"user_api": "blas", "internal_api": "mkl", "version": "1", "filepath": "/a/scipy.libs/b.so"},
+        {
+            "user_api": "blas",
+            "internal_api": "openblas",
+            "version": "2",
+            "architecture": "Zen",
+            "filepath": "/a/numpy.libs/b.so",
+        },
+    ]
+    for found, named in ((seen, "openblas 2 Zen"), (seen[:2], "mkl 1"), (seen[:1], "")):
+        monkeypatch.setattr("mmmi_hf.dataset.generation.rows.threadpool_info", lambda found=found: found)
+        assert blas() == named

@@ -67,7 +67,8 @@ def test_any_order_on_any_number_of_processes_gives_the_same_files(faults):
 
 @pytest.mark.slow
 def test_kills_at_every_point_lose_nothing(faults):
-    for found in faults("points", "--processes", 1, 2, "--pictures"):
+    # With two processes some die while others draw: pictures at every point of one are enough, and take minutes.
+    for found in [*faults("points", "--processes", 1, "--pictures"), *faults("points", "--processes", 2)]:
         assert found["wrong"] == []
         assert found["killed"] >= 60
         assert {"before link", "after link", "in write of manifest", "in write of file", "after row group"} <= set(

@@ -201,7 +201,7 @@ def test_a_flipped_bit_in_any_file_is_found_and_only_that_file_made_again(small_
 
 def test_damage_of_what_other_software_made_is_mended_by_making_all_again(small_config, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr("mmmi_hf.dataset.generation.rows.hardware", lambda device: "an abacus")
+        patch.setattr("mmmi_hf.flow.devices.hardware", lambda device: "an abacus")
         folder = generate(small_config, tmp_path / "out", certify=False).folder
     before = content(folder)
     assert generate(small_config, folder, certify=False).rows_made == 0

@@ -6,8 +6,10 @@ import math
 import pytest
 import torch
 
+from mmmi_hf.dataset.generation.rows import images_of
 from mmmi_hf.flow import load_bijection
-from mmmi_hf.flow.evaluation.map_share import TOLERANCES, measure_map_share, read_map_share
+from mmmi_hf.flow.bijection import ROUND_TRIP
+from mmmi_hf.flow.evaluation.map_share import measure_map_share, read_map_share
 from mmmi_hf.flow.evaluation.sample_store import latents_of_class
 
 
@@ -17,14 +19,15 @@ def path(tmp_path):
 
 
 def measured(pipeline, path, rows=8, **options):
-    return measure_map_share(pipeline, 1, rows, path, batch_size=4, progress=False, **options)
+    given = {"micro_batch": 4, "inverted_together": 4, "progress": False, **options}
+    return measure_map_share(pipeline, 1, rows, path, **given)
 
 
 def test_a_good_map_has_no_bad_rows(tiny_pipeline, path):
     found = measured(tiny_pipeline, path, rows=6)
     assert found == read_map_share(path)
-    assert (found.rows, found.failed, list(found.bad_rows)) == (8, 0, [])
-    assert found.bad == dict.fromkeys(TOLERANCES, 0)
+    assert (found.rows, found.failed, found.bad_rows) == (8, 0, ())
+    assert found.tolerance == ROUND_TRIP["float32"] == 2e-5
     assert 0.0 < found.largest < 5e-6
     assert found.pipeline == tiny_pipeline.digest
 
@@ -34,6 +37,32 @@ def test_errors_are_those_of_a_round_trip_by_hand(tiny_pipeline, path):
     back = tiny_pipeline.invert(tiny_pipeline(z.float(), 1).images, 1).double()
     by_hand = (back - z).flatten(1).norm(dim=1) / math.sqrt(64)
     assert measured(tiny_pipeline, path, rows=4, seed=3).largest == pytest.approx(float(by_hand.max()))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_images_are_those_that_generation_makes(tiny_pipeline, path, threads):
+    """Bit for bit, in whole micro-batches, whatever part of them is inverted together."""
+    seen, before = [], torch.get_num_threads()
+
+    class Seeing(Damaged):
+        def invert(self, images, label, on_failure):
+            assert torch.get_num_threads() == 1
+            seen.append(images)
+            return super().invert(images, label, on_failure)
+
+    torch.set_num_threads(threads)
+    try:
+        measured(Seeing(tiny_pipeline, {}), path, micro_batch=32, inverted_together=12)
+    finally:
+        torch.set_num_threads(before)
+    z = latents_of_class(0, 1, range(32), tiny_pipeline.latent_shape, purpose="map share").float().numpy()
+    assert sorted(map(len, seen)) == [8, 12, 12]
+    torch.set_num_threads(1)
+    try:
+        made = {image.tobytes() for image in images_of(tiny_pipeline, 1, z)}
+    finally:
+        torch.set_num_threads(before)
+    assert {image.numpy().tobytes() for part in seen for image in part} == made
 
 
 class Damaged:
@@ -61,11 +90,11 @@ class Damaged:
         return back
 
 
-def test_bad_rows_are_counted_at_each_tolerance_and_named(tiny_pipeline, path):
+def test_bad_rows_are_named(tiny_pipeline, path):
     found = measured(Damaged(tiny_pipeline, {1: 1.000015, 2: math.nan, 5: 1.01}), path)
     assert found.failed == 1
-    assert found.bad == {1e-5: 3, 2e-5: 2}
-    assert list(found.bad_rows) == [2, 5]
+    assert found.bad_rows == (2, 5)
+    assert [found.bad_among(rows) for rows in (2, 3, 5, 6)] == [0, 1, 1, 2]
     assert 1e-5 < found.largest < 2e-5
 
 
@@ -94,18 +123,25 @@ def test_a_file_of_something_else_is_not_continued(tiny_pipeline, path):
     measured(tiny_pipeline, path)
     with pytest.raises(ValueError, match="another file"):
         measured(tiny_pipeline, path, seed=1)
+    for other in ({"micro_batch": 8}, {"inverted_together": 2}):
+        with pytest.raises(ValueError, match="another file"):
+            measured(tiny_pipeline, path, **other)
     with pytest.raises(ValueError, match="another file"):
-        measure_map_share(tiny_pipeline, 2, 8, path, batch_size=4, progress=False)
+        measure_map_share(tiny_pipeline, 2, 8, path, micro_batch=4, inverted_together=4, progress=False)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"format": 2},
+        {"format": 1},
         {"rows": 1, "failed": 2},
         {"failed": -1},
-        {"bad": {"2e-05": 1}},
-        {"bad": []},
+        {"bad_rows": [4]},
+        {"bad_rows": [3, 2]},
+        {"bad_rows": [2, 2]},
+        {"largest": 1.0},
+        {"shipped": [5]},
+        {"micro_batch": 0},
         {"unknown": 1},
     ],
 )
@@ -116,21 +152,28 @@ def test_a_forged_file_is_refused(tiny_pipeline, path, change):
         read_map_share(path)
 
 
-@pytest.mark.parametrize("numbers", [{"rows": 0}, {"batch_size": 0}])
+@pytest.mark.parametrize("numbers", [{"rows": 0}, {"micro_batch": 0}, {"inverted_together": 0}])
 def test_numbers_below_one_are_refused(tiny_pipeline, path, numbers):
     with pytest.raises(ValueError, match="at least 1"):
-        measure_map_share(tiny_pipeline, 1, **{"rows": 4, "path": path, **numbers})
+        measure_map_share(tiny_pipeline, 1, **{"rows": 4, "path": path, "micro_batch": 4, **numbers})
 
 
-def test_a_class_that_the_map_has_not_is_refused(tiny_pipeline, path):
-    with pytest.raises(ValueError, match="class_labels"):
-        measure_map_share(tiny_pipeline, 3, 4, path, batch_size=4, progress=False)
+@pytest.mark.parametrize("label", [3, -1, None, True, 1.0])
+def test_a_class_that_the_map_has_not_is_refused_before_anything_is_shown(tiny_pipeline, path, capsys, label):
+    with pytest.raises(ValueError, match=f"the class must be a whole number in 0 … 2, got {label}"):
+        measure_map_share(tiny_pipeline, label, 4, path, micro_batch=4)
     assert not path.exists()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_map_without_classes_takes_none(path):
+    with pytest.raises(ValueError, match="must be None: this map has no classes, got 0"):
+        measure_map_share(load_bijection("asinh", (5,)), 0, 4, path, micro_batch=4, progress=False)
 
 
 def test_any_bijection_in_any_precision_is_measured_in_float32(tiny_pipeline, path):
     exact = tiny_pipeline.in_precision(torch.float64)
     assert measured(exact, path, rows=4) == measured(tiny_pipeline, path.with_name("same.json"), rows=4)
     formula = load_bijection("asinh", (5,))
-    found = measure_map_share(formula, None, 50, path.with_name("formula.json"), batch_size=50, progress=False)
-    assert (found.rows, found.label, found.bad[1e-5]) == (50, None, 0)
+    found = measure_map_share(formula, None, 50, path.with_name("formula.json"), micro_batch=50, progress=False)
+    assert (found.rows, found.label, found.bad_rows) == (50, None, ())

@@ -11,8 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
+from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.training import trainer as training
+from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 from mmmi_hf.flow.training.images import LabelledImages, load_images
 from mmmi_hf.flow.training.recipe import TrainingRecipe, draws_of_step, flow_matching_batch
 from mmmi_hf.flow.training.trainer import train
@@ -157,6 +159,23 @@ RECIPES = {
 def test_no_committed_recipe_is_left_out():
     files = [path for name in ("recipe*", "leg-*") for path in Path("model_cards").glob(f"*/{name}.yaml")]
     assert set(RECIPES) == {f"{path.parent.name}/{path.name}" for path in files}
+
+
+def test_a_bundled_recipe_is_read_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    recipe = TrainingRecipe.from_yaml("cifar10", dataset="data")
+    assert (recipe.dataset, recipe.channels) == ("data", 3)
+    assert DistillationRecipe.from_yaml("fashion-mnist-2").teacher == "fashion-mnist"
+    assert ClassifierSettings.from_yaml("cifar10").widths == (128, 256, 512)
+    Path("cifar10").write_text("dataset: mine\n")
+    assert TrainingRecipe.from_yaml("./cifar10").dataset == "mine"
+    for kind, known in ((TrainingRecipe, "cifar10 or fashion-mnist"), (DistillationRecipe, "fashion-mnist-2")):
+        with pytest.raises(
+            ValueError, match=rf"^there is no file nowhere; give one \(YAML\), or the bundled .*{known}"
+        ):
+            kind.from_yaml("nowhere")
+    with pytest.raises(ValueError, match=r"there is no file nowhere\.yaml$"):
+        TrainingRecipe.from_yaml("nowhere.yaml")
 
 
 def test_the_bundled_recipe_is_readable():

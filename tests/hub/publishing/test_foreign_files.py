@@ -2,9 +2,11 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
+from mmmi_hf.dataset.cards.pictures import draw, folder_pictures
 from mmmi_hf.dataset.certificate.folder_checks import check_folder
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
@@ -74,6 +76,32 @@ def test_a_link_out_of_the_folder_is_never_published(copied, tmp_path, secret, n
     path.symlink_to(secret)
     with pytest.raises(DamagedFilesError, match=rf"{name} is a link to something outside the folder; remove it"):
         released(copied, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"[" * 100_000, b'{"format": 2}', b'{"format": 9}'])
+def test_a_manifest_that_cannot_be_read_is_damage(copied, tmp_path, content):
+    (copied / "manifests/a.json").write_bytes(content)
+    with pytest.raises(DamagedFilesError, match=r"is not published: .*a\.json") as error:
+        released(copied, tmp_path)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_folder_that_is_only_read_is_published_and_drawn(two, tmp_path, monkeypatch):
+    """Its path may hold what patterns give a meaning; nobody may write to it, and nothing is."""
+    folder = shutil.copytree(two, tmp_path / "b*[1]?")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    access = os.access
+    monkeypatch.setattr(
+        "os.access",
+        lambda path, mode: access(path, mode) and not (mode & os.W_OK and Path(path).is_relative_to(folder)),
+    )
+    content = DatasetContent(
+        DatasetFolder(folder, reading=True), None, "org/data", None, tmp_path / "work", write=False, progress=False
+    )
+    assert "data/a/test-00000-of-00001.parquet" in {file.path for file in content.files}
+    draw(iter(list(folder_pictures(DatasetFolder(folder, reading=True), "a"))[:1]), tmp_path / "out")
+    assert list((tmp_path / "out").glob("*.png"))
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_a_link_within_the_folder_is_a_file_like_others(copied, tmp_path):

@@ -8,6 +8,7 @@ from mmmi_hf.common.yaml_files import Parsed
 from mmmi_hf.dataset.cards.dataset_card import BEGIN, END, dataset_card, size_category
 from mmmi_hf.dataset.cards.text import (
     bound,
+    bound_sentences,
     cell,
     certificate_line,
     columns_of,
@@ -17,7 +18,16 @@ from mmmi_hf.dataset.cards.text import (
     spread,
     summary,
 )
-from mmmi_hf.dataset.format.certificate_record import CertificateRecord, FloorEvidence, Replays, RoundTrip, Sample
+from mmmi_hf.dataset.format.certificate_record import (
+    CertificateRecord,
+    ColumnBound,
+    FloorEvidence,
+    MapEvidence,
+    QuantityBounds,
+    Replays,
+    RoundTrip,
+    Sample,
+)
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE
@@ -97,26 +107,50 @@ def test_certificate_line():
         replays=None,
         evidence=None,
     )
-    assert certificate_line(certificate) == (
+    assert certificate_line(certificate, {}) == (
         "2 sampled rows were inverted and gave the latents of their seed again, with relative errors of at most "
         "5.0e-06; no floor was computed; "
         "a measured bound holds with 99 % confidence if the other rows err as the sampled ones do"
     )
-    unseeded = certificate_line(certificate.model_copy(update={"replayed": False}))
+    unseeded = certificate_line(certificate.model_copy(update={"replayed": False}), {})
     assert "gave latents of the declared law; no floor: without the seed no row can be called good" in unseeded
-    floored = certificate_line(
-        certificate.model_copy(
-            update={
-                "evidence": FloorEvidence(differing=1),
-                "replays": Replays(equal=1023, largest=2e-6),
-                "sample": certificate.sample.model_copy(update={"rows_replayed": 1024}),
-            }
-        )
+    maps = {
+        name: MapEvidence(pipeline="0" * 64, label=label, seen=seen, bad=0, micro_batch=32, software={"torch": "2.0"})
+        for name, label, seen in (("x1", 7, 1504), ("x2", 8, 800), ("x3", 8, 800))
+    }
+    floored = certificate.model_copy(
+        update={
+            "evidence": FloorEvidence(differing=1, maps=maps),
+            "replays": Replays(equal=1023, largest=2e-6),
+            "sample": certificate.sample.model_copy(update={"rows_replayed": 1024}),
+            "bounds": {"I(x1;y)": QuantityBounds(analytic=1.0, view=ColumnBound(floor=0.5, measured=0.6, tried={}))},
+        }
     )
-    assert (
-        "1,024 rows were made again and are the same, 1,023 of them bit for bit, the others within 2.0e-06" in floored
+    assert certificate_line(floored, {}).endswith(
+        "; 1,024 rows were made again and are the same, 1,023 of them bit for bit, the others within 2.0e-06; "
+        "a floor holds with 99 % confidence whatever the unseen rows are; "
+        "floors of floats take inverses of maps to fail no more often here than where that was counted "
+        "(0 of 1,504 and 0 of 800 latents, torch 2.0); "
+        "a measured bound holds with 99 % confidence if the other rows err as the sampled ones do"
     )
-    assert "a floor holds with 99 % confidence whatever the unseen rows are" in floored
+    pairs = {f"I(x1;x{number})": "why" for number in range(2, 8)}
+    sentences = bound_sentences(floored, {**pairs, "I(x2;y)": "why not"})
+    assert sentences[2:4] == [
+        "no floor of I(x1;x2), I(x1;x3), I(x1;x4) and 3 others: why",
+        "no floor of I(x2;y): why not",
+    ]
+    cut = {
+        "x1": {"view": two.model_copy(update={"clipped": 0.36})},
+        "x2": {"view": two.model_copy(update={"clipped": 0.0})},
+    }
+    assert "views cut 36 % of the values of x1, which lie beyond their range" in certificate_line(
+        certificate.model_copy(update={"round_trip": cut}), {}
+    )
+    cut["x2"]["view"] = two.model_copy(update={"clipped": 0.3})
+    (sentence,) = bound_sentences(certificate.model_copy(update={"round_trip": cut}), {})[1:-1]
+    assert sentence.startswith("views cut 30 to 36 % of the values of x1, x2,")
+    none = floored.model_copy(update={"bounds": {"I(x2;y)": QuantityBounds(analytic=1.0)}})
+    assert not bound_sentences(none, {"I(x2;y)": "why not"})[0].startswith("a floor holds")
 
 
 def test_graphs():

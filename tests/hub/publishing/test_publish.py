@@ -365,7 +365,7 @@ def test_the_token_is_nowhere(hub, clients, two, tmp_path, repo):
         import logging, sys
         logging.basicConfig(level=logging.DEBUG)
         from mmmi_hf.cli import main
-        main(["publish", args[0], args[1], "--version", "1.0.0"])
+        main(["publish", args[0], args[1], "--version", "1.0.0", "--no-measure"])
     """
     hub.fault("POST", "commit/main", "status", status=503)
     outcome = clients.run(program, two, repo)

@@ -96,7 +96,7 @@ class CategoricalLaw(Law):
         """The law that `write` wrote."""
         stored = fields["templates"]
         if not isinstance(stored, list):
-            raise InvalidModelError(f"templates is {type(stored).__name__}, expected a list")
+            raise InvalidModelError(f"templates is {stored!r:.60}, expected a list")
         found = [read_template(f"templates[{place}]", entry) for place, entry in enumerate(stored)]
         return cls(fields["probabilities"], fields["means"], shapes, found)
 

@@ -40,7 +40,7 @@ class ShiftedLaw(Law):
     is_standard = False
 
     def __init__(self, observed: StructuredLaw, cause: Any, scale: Any) -> None:
-        self.observed, parts = observed, observed.structure
+        self._observed, parts = observed, observed.structure
         self.cause = read_whole("cause", cause, 0, len(parts.eta) - 1)
         self.scale = read_positive("scale", scale)
         stretch = np.ones(len(parts.eta))
@@ -62,6 +62,11 @@ class ShiftedLaw(Law):
         """The content of the observed law, the cause and its scale."""
         yield from self.observed.content()
         yield f"\nshifted {self.cause} {self.scale!r}".encode()
+
+    @property
+    def observed(self) -> StructuredLaw:
+        """The law without the intervention."""
+        return self._observed
 
     @property
     def own(self) -> StructuredLaw:

@@ -83,7 +83,7 @@ class StructuredLaw(Law):
         """The law that `write` wrote."""
         stored = fields["templates"]
         if not isinstance(stored, list):
-            raise InvalidModelError(f"templates is {type(stored).__name__}, expected a list")
+            raise InvalidModelError(f"templates is {stored!r:.60}, expected a list")
         templates = [read_template(f"templates[{place}]", entry) for place, entry in enumerate(stored)]
         index = fields["template_index"]
         if not isinstance(index, list) or not all(isinstance(row, list) for row in index):

@@ -31,7 +31,7 @@ from mmmi_hf.causal.laws.student.moments import StudentMoments
 from mmmi_hf.causal.laws.student.parts import ScaledParts
 from mmmi_hf.causal.queries import Query
 
-FEWEST_DOF, MOST_DOF = 3.0, 1000.0
+FEWEST_DOF, MOST_DOF = 2.1, 1000.0
 
 
 class StudentLaw(Law):
@@ -39,7 +39,7 @@ class StudentLaw(Law):
 
     Args:
         base: modalities with vector sources of their own.
-        dof: ν, 3 … 1000.
+        dof: ν, 2.1 … 1000.
         dimensions: how many directions of every modality are scaled, at least those of its templates; None for all.
 
     Raises:

@@ -1,6 +1,6 @@
 """A label that is any function of the signs of several causes, with or without noise of the label.
 
-Owns the integrals over products of groups of causes. Imports NumPy, SciPy and this room only.
+Owns the integrals over products of groups of causes. Imports NumPy and this room only.
 
 p(label | x_S) = Σ over patterns of signs, a product over groups that are independent given the modalities. Information
 is a quadrature over the posterior means of up to three groups that modalities tell of.
@@ -11,27 +11,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from itertools import combinations
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from mmmi_hf.causal.arguments import Array, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
 from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
-from mmmi_hf.causal.integrals.quadrature import Exact, expectation
+from mmmi_hf.causal.integrals.quadrature import Exact
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
+from mmmi_hf.causal.targets.best_guess import MOST_CAUSES as MOST_GUESSED
+from mmmi_hf.causal.targets.best_guess import best_guess
 from mmmi_hf.causal.targets.fields import arguments_of
 from mmmi_hf.causal.targets.label_noise import draw_labels, labels_of, noise_in_words, read_names, read_noise
-from mmmi_hf.causal.targets.signs import Group, Signs, below, check_causes, fine_rules, read_causes, signs_of_rows
+from mmmi_hf.causal.targets.signs import Group, Signs, check_causes, fine_rules, read_causes, signs_of_rows
 from mmmi_hf.causal.targets.target import TARGET_STREAM, Target, View
 
 MOST_CAUSES = 8
 _FINENESS = {1: (9.0, 12.0), 2: (9.0, 12.0), 3: (5.0, 7.0)}
 """Of rules, coarse and fine, by how many groups there are."""
-_FARTHEST = 38.0
 
 
 class Boolean(Target):
@@ -49,6 +48,7 @@ class Boolean(Target):
     """
 
     kind = "boolean"
+    example = "boolean: {causes: [0, 1], table: [0, 1, 1, 2]}"
     dtype = np.int64
 
     def __init__(self, *, causes: Any, table: Any, flip: Any = None, noise: Any = None, names: Any = None) -> None:
@@ -77,7 +77,7 @@ class Boolean(Target):
     def read(cls, fields: Mapping[str, Any]) -> Boolean:
         """The target of its arguments."""
         known = ("causes", "table", "flip", "noise", "names")
-        return cls(**arguments_of("boolean", fields, known, ("causes", "table")))
+        return cls(**arguments_of("boolean", fields, known, ("causes", "table"), example=cls.example))
 
     def write(self) -> dict[str, Any]:
         """Causes, table, noise and names."""
@@ -164,27 +164,15 @@ class BooleanView(View):
         return np.array(out)
 
     def accuracy(self) -> Exact:
-        """E max p(label | x_S): exact over one cause, and over two by one quadrature."""
+        """E max p(label | x_S): exact over one cause, by quadrature over the others where there are two or three."""
         if not self._groups:
             return Exact(float(self._target.prior.max()))
-        if len(self._groups) > 2 or any(len(group.places) > 1 for group in self._groups):
+        if len(self._groups) > MOST_GUESSED or any(len(group.places) > 1 for group in self._groups):
             raise NotExactError(
-                "the Bayes accuracy of a label of signs is exact where modalities tell of at most two of its causes, "
+                "the Bayes accuracy of a label of signs is exact where modalities tell of at most three of its causes, "
                 "each by itself; ask for bayes_log_loss"
             )
-        *others, last = self._groups
-        rho, sine = last.rho, float(last.sines[0])
-        if not others:
-            return Exact(float(_expected_maximum(self._chances[None, 0], self._chances[None, 1], rho, sine)[0]), 1e-15)
-        first = others[0]
-        outer, width = first.rho, float(first.sines[0])
-
-        def inner(t: Array) -> Array:
-            q = ndtr(outer * t / width)[:, None, None]
-            lines = (1.0 - q) * self._chances[0] + q * self._chances[1]
-            return _expected_maximum(lines[:, 0], lines[:, 1], rho, sine)
-
-        return expectation(inner, [0.0], width / outer)
+        return best_guess(self._groups, self._chances)
 
     def log_loss(self) -> Exact:
         """H(y) - I(x_S; y)."""
@@ -227,26 +215,6 @@ def _kept(mass: Array, patterns: Array) -> tuple[Array, Array]:
     """A rule without the points that have no mass beside its error."""
     kept = mass > 1e-22
     return mass[kept], patterns[kept]
-
-
-def _expected_maximum(negative: Array, positive: Array, rho: float, sine: float) -> Array:
-    """E max_k [(1 - q) n_k + q p_k], q = Φ(ρ T / √(1-ρ²)), of rows of (n, labels): n where q = 0, p where q = 1.
-
-    The maximum of lines changes at their crossings; between these, E q 1(T < t) is a bivariate normal probability.
-    """
-    crossings = [np.zeros(len(negative)), np.ones(len(negative))]
-    for i, j in combinations(range(negative.shape[1]), 2):
-        before, after = negative[:, i] - negative[:, j], positive[:, i] - positive[:, j]
-        turns = before * after < 0.0
-        crossings.append(np.where(turns, before / np.where(turns, before - after, 1.0), 0.0))
-    q = np.sort(np.stack(crossings, axis=1), axis=1)
-    t = np.clip(ndtri(q) * sine / rho, -_FARTHEST, _FARTHEST)
-    lower = below(t.ravel(), np.zeros(t.size), rho).reshape(t.shape)
-    middle = 0.5 * (q[:, 1:] + q[:, :-1])[:, :, None]
-    best = ((1.0 - middle) * negative[:, None] + middle * positive[:, None]).argmax(axis=2)
-    rows = np.arange(len(negative))[:, None]
-    of_negative, of_positive = np.diff(lower, axis=1), np.diff(ndtr(t) - lower, axis=1)
-    return np.asarray((negative[rows, best] * of_negative + positive[rows, best] * of_positive).sum(axis=1))
 
 
 KIND = Boolean

@@ -40,6 +40,7 @@ class Category(Target):
     """
 
     kind = "category"
+    example = "category: {categories: 3}"
     dtype = np.int64
 
     def __init__(self, *, categories: Any, flip: Any = None, noise: Any = None, names: Any = None) -> None:
@@ -53,7 +54,11 @@ class Category(Target):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Category:
         """The target of its arguments."""
-        return cls(**arguments_of("category", fields, ("categories", "flip", "noise", "names"), ("categories",)))
+        return cls(
+            **arguments_of(
+                "category", fields, ("categories", "flip", "noise", "names"), ("categories",), example=cls.example
+            )
+        )
 
     def write(self) -> dict[str, Any]:
         """How many categories, noise and names."""

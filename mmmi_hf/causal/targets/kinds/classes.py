@@ -6,6 +6,7 @@ NumPy, SciPy and this room only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -16,7 +17,7 @@ from scipy.special import log_ndtr, logsumexp, ndtr, ndtri
 from mmmi_hf.causal.arguments import Array, read_numbers, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
 from mmmi_hf.causal.integrals.divergence import divergence, entropy, of_posterior, second_moment
-from mmmi_hf.causal.integrals.quadrature import Exact, expectation, rule
+from mmmi_hf.causal.integrals.quadrature import Exact, breaks_around, expectation, integral, rule
 from mmmi_hf.causal.latents import Normals
 from mmmi_hf.causal.laws.law import Law
 from mmmi_hf.causal.targets.fields import arguments_of
@@ -28,6 +29,8 @@ from mmmi_hf.common.numbers import is_whole
 MOST_CLASSES = 1000
 RAREST = 1e-12
 """The least probability of a class."""
+_HALVINGS, _TURNS = 60, 8
+"""Of an interval in which the best guess changes, and changes that one may hold."""
 _PARTS = 8
 """Of a panel, where the law of the pointwise information is listed."""
 
@@ -47,6 +50,7 @@ class Classes(LineTarget):
     """
 
     kind = "classes"
+    example = "classes: {quantiles: 10}"
     dtype = np.int64
 
     def __init__(
@@ -70,7 +74,9 @@ class Classes(LineTarget):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Classes:
         """The target of its arguments."""
-        return cls(**arguments_of("classes", fields, ("quantiles", "edges", "flip", "noise", "names")))
+        return cls(
+            **arguments_of("classes", fields, ("quantiles", "edges", "flip", "noise", "names"), example=cls.example)
+        )
 
     def write(self) -> dict[str, Any]:
         """Edges, noise and names."""
@@ -143,11 +149,47 @@ class ClassesView(View):
         """E max_k p(k | T)."""
         if self._line.gaussian == 0.0:
             return Exact(float(self._target.prior.max()))
-        return self._over(lambda p: np.asarray(p.max(axis=1)))
+        rho, sine = self._line.rho, self._line.sine
+
+        def best(t: Array) -> Array:
+            chances = self._target.probabilities(rho * t, sine).max(axis=1)
+            return np.asarray(chances * np.exp(-0.5 * t * t) / math.sqrt(2.0 * math.pi))
+
+        points = self._target.edges / rho if rho > 0.1 else ()
+        return integral(best, [*breaks_around(points, sine / rho), *self._kinks()])
 
     def log_loss(self) -> Exact:
         """H(c) - I(x_S; c)."""
         return Exact(entropy(self._target.prior)) + self._information.times(-1.0)
+
+    def _kinks(self) -> Array:
+        """Where in T another class becomes the best guess, ascending.
+
+        Panels must end there: a kink between the end of a panel and its last node is seen by no rule.
+        """
+        rho, sine = self._line.rho, self._line.sine
+        points = self._target.edges / rho if rho > 0.1 else ()
+        t, _ = rule(points, min(1.0, sine / max(rho, sine)), 2)
+        guess = self._guess(t)
+        turns = np.flatnonzero(guess[1:] != guess[:-1])
+        low, high, last = t[turns], t[turns + 1], guess[turns + 1]
+        found = [np.zeros(0)]
+        for _ in range(_TURNS):
+            if not len(low):
+                break
+            end, first = high, self._guess(low)
+            for _ in range(_HALVINGS):
+                middle = 0.5 * (low + high)
+                same = self._guess(middle) == first
+                low, high = np.where(same, middle, low), np.where(same, high, middle)
+            found.append(high)
+            more = self._guess(high) != last
+            low, high, last = high[more], end[more], last[more]
+        return np.sort(np.concatenate(found))
+
+    def _guess(self, t: Array) -> Any:
+        """The class that is likeliest at each of (n,) points."""
+        return self._target.probabilities(self._line.rho * t, self._line.sine).argmax(axis=1)
 
     @cached_property
     def _information(self) -> Exact:
@@ -156,6 +198,8 @@ class ClassesView(View):
         return self._over(lambda p: divergence(p, self._target.prior))
 
     def _over(self, function: Any) -> Exact:
+        if self._line.gaussian == 0.0:
+            return Exact(float(function(self._target.prior[None])[0]))
         rho, sine = self._line.rho, self._line.sine
         return expectation(
             lambda t: function(self._target.probabilities(rho * t, sine)),
@@ -171,16 +215,16 @@ def _from_quantiles(quantiles: Any) -> Array:
         edges = ndtri(places)
         edges[places == 0.5] = 0.0
         return np.asarray(edges)
-    places = _ascending("quantiles", quantiles)
+    places = _ascending("quantiles", quantiles, "a number of classes, or ascending probabilities between 0 and 1")
     if places[0] <= 0.0 or places[-1] >= 1.0:
         raise InvalidModelError(f"quantiles is {shown(quantiles)}, expected probabilities between 0 and 1")
     return np.asarray(ndtri(places))
 
 
-def _ascending(name: str, values: Any) -> Array:
-    array = read_numbers(name, values)
+def _ascending(name: str, values: Any, expected: str = "ascending numbers, one less than classes") -> Array:
+    array = read_numbers(name, values, expected)
     if array.ndim != 1 or not len(array) or not np.all(np.isfinite(array)) or np.any(np.diff(array) <= 0.0):
-        raise InvalidModelError(f"{name} is {shown(values)}, expected ascending numbers, one less than classes")
+        raise InvalidModelError(f"{name} is {shown(values)}, expected {expected}")
     return array
 
 

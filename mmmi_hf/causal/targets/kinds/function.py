@@ -32,6 +32,7 @@ class Function(LineTarget):
     """
 
     kind = "function"
+    example = "function: {name: square}"
 
     def __init__(self, *, name: Any, **parameters: Any) -> None:
         if not isinstance(name, str) or name not in FUNCTIONS:
@@ -67,6 +68,10 @@ class Function(LineTarget):
     def variance(self, law: Law) -> float:
         """Var(g)."""
         return self.function.variance
+
+    def mean(self) -> float:
+        """E[g]."""
+        return float(self.function.mean(np.zeros(1), 1.0)[0])
 
 
 class FunctionView(View):

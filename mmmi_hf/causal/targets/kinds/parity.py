@@ -48,6 +48,7 @@ class Parity(Target):
     """
 
     kind = "parity"
+    example = "parity: {causes: [0, 1]}"
     dtype = np.int64
     classes = 2
     prior = np.array([0.5, 0.5])
@@ -67,7 +68,7 @@ class Parity(Target):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Parity:
         """The target of its arguments."""
-        return cls(**arguments_of("parity", fields, ("causes", "flip"), ("causes",)))
+        return cls(**arguments_of("parity", fields, ("causes", "flip"), ("causes",), example=cls.example))
 
     def write(self) -> dict[str, Any]:
         """Causes and noise."""

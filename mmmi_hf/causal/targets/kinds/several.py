@@ -36,14 +36,20 @@ class Several(Target):
     """
 
     kind = "several"
+    example = "several: {coefficients: [[1, 0], [1, 1]]}"
 
     def __init__(self, *, coefficients: Any) -> None:
-        self.coefficients = read_coefficients("coefficients", coefficients, 2, "(m, K), one row per number of y")
+        meaning = "(m, K), a row for each number of y, a column for each cause, such as [[1, 0], [1, 1]]"
+        self.coefficients = read_coefficients("coefficients", coefficients, 2, meaning)
         scale = np.abs(self.coefficients).max(axis=1, keepdims=True)
+        if not scale.all():
+            row = int(np.argmin(scale))
+            raise InvalidModelError(f"coefficients[{row}] is all zero, so that this number of y is 0; leave it out")
         rows = self.coefficients / np.where(scale > 0.0, scale, 1.0)
         if len(rows) > rows.shape[1] or np.linalg.svd(rows, compute_uv=False)[-1] < _DEPENDENT:
             raise InvalidModelError(
-                f"coefficients of shape {rows.shape} has dependent rows: numbers of y fix each other; leave some out"
+                f"coefficients has dependent rows, {len(rows)} of {rows.shape[1]} columns: numbers of y fix each "
+                "other; leave some out"
             )
         self.shape = (len(rows),)
 
@@ -55,7 +61,7 @@ class Several(Target):
     @classmethod
     def read(cls, fields: Mapping[str, Any]) -> Several:
         """The target of its arguments."""
-        return cls(**arguments_of("several", fields, ("coefficients",), ("coefficients",)))
+        return cls(**arguments_of("several", fields, ("coefficients",), ("coefficients",), example=cls.example))
 
     def write(self) -> dict[str, Any]:
         """H."""

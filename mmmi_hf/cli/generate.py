@@ -128,6 +128,7 @@ def generate(
     """
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
+    from mmmi_hf.dataset.certificate.bounds import without_floor
     from mmmi_hf.dataset.format.certificate_record import bound_certificate
     from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.format.remote import opened
@@ -208,7 +209,9 @@ def generate(
     print_text(f"{chosen.name} in {result.folder}: {splits} ({done})")
     typer.echo()
     print_quantities(values, bounds)
-    measured = f"{certificate_line(certificate)}." if certificate else "Nothing was measured on the files."
+    measured = "Nothing was measured on the files."
+    if certificate:
+        measured = f"{certificate_line(certificate, without_floor(chosen.model, certificate))}."
     typer.echo(f"\n{textwrap.fill(measured, 80)}")
     if seconds:
         typer.echo(textwrap.fill(f"Certifying took {time_line(seconds)}.", 80))

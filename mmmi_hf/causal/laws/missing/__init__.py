@@ -1,0 +1,1 @@
+"""Modalities that rows lack by chance, with a flag that says so."""
