@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         list_configurations,
         list_families,
         make_rows,
+        merge,
     )
     from mmmi_hf.flow import Bijection, FlowMatchingPipeline, FlowMatchODEScheduler, IdentityBijection
     from mmmi_hf.hub import Loaded, Published, load, publish
@@ -79,6 +80,7 @@ __all__ = [
     "list_families",
     "load",
     "make_rows",
+    "merge",
     "publish",
     "shifts",
     "template_ablation",

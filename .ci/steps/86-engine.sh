@@ -1,7 +1,7 @@
-# Generation by an engine: tests marked `engine`, with what the extra `datatrove` installs.
+# Generation by an engine: tests marked `engine`, with what the extra `datatrove` installs, and an S3 server on this machine.
 if ! grep -rqs 'mark\.engine' tests || ! grep -q '^datatrove = ' pyproject.toml; then
     echo "skipped: no tests are marked engine, or there is no extra datatrove"
     exit 75
 fi
-pip install --quiet -c constraints.txt -e '.[dev,datatrove]'
+pip install --quiet -c constraints.txt -e '.[dev,datatrove]' 'moto[server]' s3fs
 pytest -n 0 -m engine tests

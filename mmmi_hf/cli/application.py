@@ -28,6 +28,7 @@ _ORDER = (
     "info",
     "design",
     "generate",
+    "merge",
     "generate-family",
     "verify",
     "publish",

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import textwrap
-from pathlib import Path
+from collections.abc import Sequence
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,15 +24,27 @@ from mmmi_hf.cli.application import (
     size_line,
     time_line,
 )
+from mmmi_hf.common.places import is_address
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.assembly import Expected
+    from mmmi_hf.dataset.assembly import Expected, Generated
+
+
+class Engine(StrEnum):
+    """What carries out tasks."""
+
+    datatrove = "datatrove"
 
 
 @app.command()
 def generate(
     config: Config,
-    out: Annotated[Path, typer.Option(help="Dataset folder: new, empty, or one of ours to add to.")],
+    out: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR_OR_URL", help="Dataset folder: new, empty, or one of ours to add to; or its address, s3://…"
+        ),
+    ],
     rows: Annotated[int | None, typer.Option(help="Total number of rows in all splits.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the latents.")] = None,
     pipeline: Annotated[
@@ -55,6 +69,29 @@ def generate(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace the configuration if it has other settings.")
     ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Make the I-th of N shares of the files alone; `merge` then completes them."),
+    ] = None,
+    engine: Annotated[
+        Engine | None, typer.Option(help="Let tasks of an engine do it; needs mmmi-hf[datatrove].")
+    ] = None,
+    tasks: Annotated[
+        int | None, typer.Option(help="With --engine: how many tasks. The same again to continue.")
+    ] = None,
+    executor: Annotated[
+        str, typer.Option(help="With --engine: where the tasks run, local, slurm, ray or jobs.")
+    ] = "local",
+    workers: Annotated[
+        int | None, typer.Option(help="With --engine: how many tasks at the same time. Default: of local, the cores.")
+    ] = None,
+    executor_option: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="With --engine: an option of datatrove's executor, such as partition=gpu; may be repeated.",
+        ),
+    ] = None,
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
     ] = True,
@@ -83,13 +120,18 @@ def generate(
     software; the manifest says which, and other kinds are refused for the rest of an unfinished configuration. The
     processes meet once, at the start; whoever is done with its share makes what is not there yet. (`accelerate launch
     --cpu --num_processes 2` starts one process only; that is said.)
+
+    Past one machine, tasks that know nothing of each other make --shard 1/N … N/N, in a shared folder or at an address
+    of object storage (s3://, gs://, hf://buckets/), in any order and as often as you like; then `mmmi-hf merge`.
+    --engine datatrove --tasks N starts these tasks itself, here (--executor local), on a Slurm cluster (slurm, with
+    --executor-option partition=… and time=…), on Ray (ray) or as Hub Jobs (jobs, with flavor=…), and merges.
     """
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
     from mmmi_hf.dataset.certificate.bounds import without_floor
     from mmmi_hf.dataset.format.certificate_record import bound_certificate
-    from mmmi_hf.dataset.format.folder import DatasetFolder
     from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.dataset.format.remote import opened
 
     quieten_libraries(quiet)
     request: dict[str, Any] = {
@@ -102,15 +144,45 @@ def generate(
         "channels_last": channels_last,
         "compiled": compiled,
         "overwrite": overwrite,
+        "shard": shard,
     }
+    of_engine = {"--tasks": tasks, "--workers": workers, "--executor-option": executor_option}
+    if engine is None and (given := [name for name, value in of_engine.items() if value is not None]):
+        raise typer.BadParameter("needs --engine datatrove", param_hint=given[0])
     if dry_run:
         _show_expected(assembly.expected(config, out, **request), form)
         return
-    result = assembly.generate(config, out, certify=certify, figures=figures, progress=not quiet, **request)
+    if engine is None:
+        result = assembly.generate(config, out, certify=certify, figures=figures, progress=not quiet, **request)
+    else:
+        from mmmi_hf.dataset.engine import generate_by_engine
+
+        if tasks is None or shard is not None:
+            raise typer.BadParameter("needs --tasks N, and no --shard", param_hint="--engine")
+        del request["shard"]
+        result = generate_by_engine(
+            config,
+            out,
+            tasks=tasks,
+            executor=executor,
+            workers=workers,
+            executor_options=_options(executor_option or ()),
+            certify=certify,
+            figures=figures,
+            progress=not quiet,
+            **request,
+        )
+        if not result.complete:
+            print_text(f"{result.config.name}: {tasks} tasks and the merge after them are in the queue of {executor}")
+            return
     if result.rank != 0:
         return  # process 0 reports
+    if shard is not None:
+        _show_task(result, shard, form)
+        return
     chosen, values = result.config, quantities(result.config.model)
-    certificate = bound_certificate(DatasetFolder(result.folder, reading=True), chosen.name)
+    with opened(out, reading=True) as folder:
+        certificate = bound_certificate(folder, chosen.name)
     bounds = certificate.bounds if certificate else {}
     seconds = result.certificate.seconds if result.certificate else {}
     if form is Format.json:
@@ -143,14 +215,96 @@ def generate(
     typer.echo(f"\n{textwrap.fill(measured, 80)}")
     if seconds:
         typer.echo(textwrap.fill(f"Certifying took {time_line(seconds)}.", 80))
+    _show_how_to_load(result.folder, chosen.name)
+    typer.echo("\nNext:\n" if certificate else f"\nNext:\n\n    mmmi-hf verify {result.folder}")
+    typer.echo(f"    mmmi-hf publish {result.folder} OWNER/NAME")
+
+
+def _options(given: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE, as YAML reads the values; times such as 02:00:00 stay text."""
+    from mmmi_hf.common.yaml_files import parse
+
+    options = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (equals and name.isidentifier()):
+            raise typer.BadParameter(
+                f"{each!r} is not NAME=VALUE, such as partition=gpu", param_hint="--executor-option"
+            )
+        options[name] = value if re.fullmatch(r"[0-9]+(:[0-9]+)+", value) else parse(value).data
+    return options
+
+
+def _show_task(made: Generated, shard: str, form: Format) -> None:
+    """What a task did."""
+    if form is Format.json:
+        summary = {
+            "folder": str(made.folder),
+            "config": made.config.name,
+            "shard": shard,
+            "rows_made": made.rows_made,
+            "seconds": round(made.seconds, 3),
+        }
+        typer.echo(json.dumps(summary, indent=2))
+        return
+    print_text(
+        f"{made.config.name} in {made.folder}: {made.rows_made:,} rows of shard {shard} made in {made.seconds:.1f} s"
+    )
+    typer.echo(f"\nNext, when all shards are there:\n\n    mmmi-hf merge {made.folder}")
+
+
+def _show_how_to_load(folder: object, config: str) -> None:
+    if is_address(folder):
+        typer.echo(f'\nLoad it with:\n\n    import mmmi_hf\n    data = mmmi_hf.load("{folder}", "{config}")')
+        return
     typer.echo(
         "\nLoad it with:\n\n"
         "    from datasets import load_dataset\n"
-        f'    data = load_dataset("{result.folder}", "{chosen.name}", split="train")\n'
-        f'    truth = load_dataset("{result.folder}", "ground_truth", split="train")'
+        f'    data = load_dataset("{folder}", "{config}", split="train")\n'
+        f'    truth = load_dataset("{folder}", "ground_truth", split="train")'
     )
-    typer.echo("\nNext:\n" if certificate else f"\nNext:\n\n    mmmi-hf verify {result.folder}")
-    typer.echo(f"    mmmi-hf publish {result.folder} OWNER/NAME")
+
+
+@app.command()
+def merge(
+    out: Annotated[str, typer.Argument(metavar="DIR_OR_URL", help="What `generate --shard I/N --out` was given.")],
+    config: Annotated[
+        list[str] | None, typer.Option("--config", help="Only this configuration; may be repeated. Default: all begun.")
+    ] = None,
+    certify: Annotated[
+        bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
+    ] = True,
+    figures: Annotated[bool, typer.Option("--figures/--no-figures", help="Draw the card's figures.")] = True,
+    device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    quiet: Quiet = False,
+    form: AsFormat = Format.table,
+) -> None:
+    """Complete what `generate --shard` has made: manifest, certificate, ground truth, card.
+
+    Every file is read and compared with the digest that its maker recorded; exit 1 names what is missing or damaged.
+    The result is byte for byte that of one `generate`. Without a certificate no pipeline is needed.
+    """
+    from mmmi_hf.dataset import completion
+
+    quieten_libraries(quiet)
+    merged = completion.merge(out, config or None, certify=certify, figures=figures, device=device, progress=not quiet)
+    if form is Format.json:
+        summaries = [
+            {
+                "folder": str(each.folder),
+                "config": each.config.name,
+                "rows": each.config.rows,
+                "files": each.files,
+                "seconds": round(each.seconds, 3),
+            }
+            for each in merged
+        ]
+        typer.echo(json.dumps(summaries, indent=2))
+        return
+    for each in merged:
+        print_text(f"{each.config.name} in {each.folder}: {each.config.rows:,} rows in {each.files} files, complete")
+    _show_how_to_load(merged[0].folder, merged[0].config.name)
+    typer.echo(f"\nNext:\n\n    mmmi-hf publish {merged[0].folder} OWNER/NAME")
 
 
 def _show_expected(expected: Expected, form: Format) -> None:

@@ -17,7 +17,12 @@ if TYPE_CHECKING:
 
 @app.command()
 def publish(
-    folder: Annotated[str, typer.Argument(metavar="DIR", help="Dataset folder; or the folder or name of a pipeline.")],
+    folder: Annotated[
+        str,
+        typer.Argument(
+            metavar="DIR_OR_URL", help="Dataset folder or its address; or the folder or name of a pipeline."
+        ),
+    ],
     repo: Annotated[str, typer.Argument(help="owner/name on the Hub; made if it does not exist.")],
     version: Annotated[
         str, typer.Option(help='X.Y.Z, which must be new; or "auto": the next minor version, 1.0.0 first.')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import textwrap
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -28,7 +27,9 @@ if TYPE_CHECKING:
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Dataset folder; it may be read-only.")],
+    folder: Annotated[
+        str, typer.Argument(metavar="DIR_OR_URL", help="Dataset folder, which may be read-only, or its address, s3://…")
+    ],
     config: Annotated[
         list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
     ] = None,

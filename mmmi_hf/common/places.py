@@ -41,7 +41,7 @@ def place(given: str | os.PathLike[str], what: str = "path") -> Path:
         raise PlaceError(f"{what} must be a path of text, got {type(text).__name__}")
     if not text.strip():
         raise PlaceError(f"{what} is empty; give a path")
-    if _ADDRESS.match(text):
+    if is_address(text):
         raise PlaceError(
             f"{what} must be a path of this machine, got the address {_shown(text)}; addresses are not taken"
         )
@@ -61,6 +61,11 @@ def place(given: str | os.PathLike[str], what: str = "path") -> Path:
         reason = getattr(error, "strerror", None) or str(error)
         raise PlaceError(f"{what} cannot be used ({reason[:1].lower()}{reason[1:]}): {_shown(text)}") from error
     return path
+
+
+def is_address(given: object) -> bool:
+    """Whether something is an address, such as s3://bucket/name, and no path of this machine."""
+    return isinstance(given, str) and _ADDRESS.match(given) is not None
 
 
 def folder_to_read(given: str | os.PathLike[str], what: str = "folder") -> Path:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from mmmi_hf.dataset.certificate.folder_checks import check_folder
     from mmmi_hf.dataset.certificate.measurement import Certificate
     from mmmi_hf.dataset.certification import CertificateRefusedError, certify
+    from mmmi_hf.dataset.completion import merge
     from mmmi_hf.dataset.generation.mmmi import MMMIBuilder
     from mmmi_hf.dataset.generation.rows import make_rows
     from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
@@ -58,6 +59,7 @@ __all__ = [
     "list_configurations",
     "list_families",
     "make_rows",
+    "merge",
 ]
 
 __getattr__, __dir__ = lazy_names(__name__, __file__)

@@ -22,6 +22,7 @@ from mmmi_hf.dataset.format.certificate_record import (
 )
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
+from mmmi_hf.dataset.format.remote import opened
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 
@@ -31,7 +32,7 @@ class CertificateRefusedError(RuntimeError):
 
 
 def certify(
-    folder: str | os.PathLike[str],
+    folder: str | os.PathLike[str] | DatasetFolder,
     configs: str | Sequence[str] | None = None,
     *,
     rows: int | None = None,
@@ -50,7 +51,8 @@ def certify(
     """Measure on the stored bytes whether a dataset folder carries the information that it claims.
 
     Args:
-        folder: a dataset folder of ours; it may be read-only.
+        folder: a dataset folder of ours, which may be read-only, or the address of one. There, unless `all_rows` are
+            asked for, only the row groups of sampled rows are read, and sizes stand for digests.
         configs: names of configurations; default: all of the folder.
         rows: rows to invert in float32 and, where there are views, from these; at most all. Default: as many as the
             certificate that is there, or 64. With fewer nothing is written.
@@ -66,7 +68,7 @@ def certify(
         use_seed: False to test without replaying rows from the seed, as for a folder that does not tell it.
         pipeline: where the pipeline of every modality is found, if not where the manifest says (the digest must agree).
         device: torch device of the networks.
-        write: put the certificate in place: None only where there is none, True always, False never.
+        write: put the certificate in place: None only in a folder where there is none, True always, False never.
         transform: a preprocessing, from the stored values of the sampled rows, float32 (n, *shape), to what becomes of
             them, each row by itself: of all images, or one for each modality that is named. `Certificate.transformed`
             says how much is left at least; see below. Nothing is written then.
@@ -113,66 +115,70 @@ def certify(
     ...     (found,) = mmmi_hf.certify(folder, transform=transform, progress=False).values()
     ...     print(transform.__name__, {quantity: round(nats, 2) for quantity, nats in found.transformed.items()})
     """
-    place = DatasetFolder(folder, reading=True)
-    names = place.configurations() if configs is None else [configs] if isinstance(configs, str) else list(configs)
     rows, rows_float64, replays, sample_seed = _checked(
-        ("rows", rows, 1), ("rows_float64", rows_float64, 0), ("replays", replays, 0), ("sample_seed", sample_seed, 0)
+        ("rows", rows, 1),
+        ("rows_float64", rows_float64, 0),
+        ("replays", replays, 0),
+        ("sample_seed", sample_seed, 0),
     )
     if confidence is not None and not (is_finite(confidence) and 0.5 < confidence < 1.0):
         raise ConfigurationError(f"confidence is {confidence!r}, expected a number between 0.5 and 1, 0.99 for example")
     if all_rows and (replays is not None or not use_seed):
         raise ConfigurationError("all rows are made again from the seed: leave out replays and use_seed")
-    for name in names:
-        place.known_manifest(name)
-    if write and not place.writable:
-        raise ConfigurationError(f"{place.path} cannot be written to; leave out the request to write")
-    if write and sample_seed is not None:
-        raise ConfigurationError(
-            "a certificate that is written has the sample of the data's digests; leave out one's own"
-        )
-    if write and transform is not None:
-        raise ConfigurationError("a certificate that is written is of the stored values; leave out the transform")
-    results = {}
-    for name in names:
-        standing = bound_certificate(place, name)
-        run = Measurement(
-            place,
-            name,
-            place.known_manifest(name),
-            rows=rows,
-            standing_rows=len(standing.sample.rows) if standing else 0,
-            rows_float64=(
-                rows_float64
-                if rows_float64 is not None
-                else len(standing.sample.rows_float64)
-                if standing
-                else ROWS_FLOAT64
-            ),
-            replays=(sys.maxsize if all_rows else replays if replays is not None else _replays_of(standing)),
-            confidence=confidence or (standing.confidence if standing else CONFIDENCE),
-            chosen_seed=sample_seed,
-            use_seed=use_seed,
-            pipeline=pipeline,
-            device=device,
-            progress=progress,
-            transforms=_transforms(transform, place.known_manifest(name)),
-        )
-        result = run.measure(standing)
-        if transform is not None:
+    with opened(folder, reading=True) as place:
+        names = place.configurations() if configs is None else [configs] if isinstance(configs, str) else list(configs)
+        for name in names:
+            place.known_manifest(name)
+        if write and place.keeps_data and not place.writable:
+            raise ConfigurationError(f"{place.path} cannot be written to; leave out the request to write")
+        if write and sample_seed is not None:
+            raise ConfigurationError(
+                "a certificate that is written has the sample of the data's digests; leave out one's own"
+            )
+        if write and transform is not None:
+            raise ConfigurationError("a certificate that is written is of the stored values; leave out the transform")
+        results = {}
+        for name in names:
+            standing = bound_certificate(place, name)
+            run = Measurement(
+                place,
+                name,
+                place.known_manifest(name),
+                rows=rows,
+                standing_rows=len(standing.sample.rows) if standing else 0,
+                rows_float64=(
+                    rows_float64
+                    if rows_float64 is not None
+                    else len(standing.sample.rows_float64)
+                    if standing
+                    else ROWS_FLOAT64
+                ),
+                replays=(sys.maxsize if all_rows else replays if replays is not None else _replays_of(standing)),
+                confidence=confidence or (standing.confidence if standing else CONFIDENCE),
+                chosen_seed=sample_seed,
+                use_seed=use_seed,
+                pipeline=pipeline,
+                device=device,
+                progress=progress,
+                transforms=_transforms(transform, place.known_manifest(name)),
+            )
+            result = run.measure(standing)
+            if transform is not None:
+                results[name] = result
+                continue
+            record = result.record
+            if result.valid and record is not None:
+                if run.is_worthy and (write or (write is None and standing is None and place.writable)):
+                    _put(place, run.config, record)
+                    result = dataclasses.replace(result, written=True)
+                elif standing is not None and _is_same(record, standing):
+                    result = dataclasses.replace(result, written=True)
+                    today = standing.format == CERTIFICATE_FORMAT  # a folder of format 1 stays as it is
+                    if today and write is None and place.writable and not is_stated(place, name, standing):
+                        with place.locked():
+                            write_derived(place)
             results[name] = result
-            continue
-        record = result.record
-        if result.valid and record is not None:
-            if run.is_worthy and (write or (write is None and standing is None and place.writable)):
-                _put(place, run.config, record)
-                result = dataclasses.replace(result, written=True)
-            elif standing is not None and _is_same(record, standing):
-                result = dataclasses.replace(result, written=True)
-                today = standing.format == CERTIFICATE_FORMAT  # a folder of format 1 stays as it is
-                if today and write is None and place.writable and not is_stated(place, name, standing):
-                    with place.locked():
-                        write_derived(place)
-        results[name] = result
+        place.send()
     return results
 
 

@@ -42,7 +42,7 @@ def refuses(run, tmp_path):
     return call
 
 
-@pytest.mark.parametrize("out", ["hf://datasets/me/x", "s3://b/x", "q::r", "", "$HOME/d", "/dev/null", "a" * 300])
+@pytest.mark.parametrize("out", ["hf://datasets/me/x", "ftp://b/x", "q::r", "", "$HOME/d", "/dev/null", "a" * 300])
 @pytest.mark.parametrize("command", ["generate", "figures"])
 def test_places_that_are_none(refuses, story, command, out, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)

@@ -217,7 +217,7 @@ def test_rows_damaged_while_interrupted_are_made_again(small_config, tmp_path, m
 STEPS = [
     "format.folder.DatasetFolder.write_manifest",
     "format.folder.DatasetFolder.remove_work",
-    "assembly.write_derived",
+    "completion.write_derived",
     "derived.write_ground_truth",
     "derived.write_text",
 ]
@@ -297,7 +297,7 @@ def test_a_manifest_that_cannot_be_read(small_config, made, content, says):
 
 
 def test_a_row_that_could_not_be_read_back_is_refused(small_config, tmp_path, monkeypatch):
-    monkeypatch.setattr("mmmi_hf.dataset.assembly.MOST_ROW", 1000)
+    monkeypatch.setattr("mmmi_hf.dataset.run.MOST_ROW", 1000)
     with pytest.raises(ConfigurationError, match=r"a row has .* MB, at most"):
         generate(small_config, tmp_path / "out")
     assert not (tmp_path / "out").exists()

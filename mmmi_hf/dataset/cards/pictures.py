@@ -22,7 +22,7 @@ from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
-from mmmi_hf.dataset.format.parquet import open_parquet
+from mmmi_hf.dataset.format.reading import DataFile
 from mmmi_hf.dataset.format.schema import missing_column, pmi_pairs
 from mmmi_hf.dataset.format.target_columns import target_names
 from mmmi_hf.dataset.format.views import is_view_column
@@ -43,6 +43,8 @@ CAPTIONS = {
     "gallery": "Templates and information maps in latent coordinates, one configuration per row.",
 }
 ROWS_SHOWN = 6
+ROWS_COUNTED = 1_000_000
+"""Rows of a histogram, of a configuration that has more: the first ones."""
 MOST_MODALITIES = 12
 
 
@@ -76,7 +78,7 @@ def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
         path = folder.causal_model(name)
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}); generate {name!r} again") from error
     yield from configuration_pictures(name, model, standardize=manifest.standardize)
-    files = [folder.path / file for split in manifest.splits.values() for file in split.files]
+    files = folder.data_files(manifest)
     yield Picture("tuples", lambda: tuples_figure(name, model, manifest.modalities, first_rows(files)))
     if manifest.rows > 1:
         yield Picture("pointwise", lambda: _pointwise_figure(name, model, files))
@@ -140,10 +142,12 @@ def draw_for_card(folder: DatasetFolder, name: str) -> list[Path]:
 def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
     """The figures of a configuration that are there, as the card's template takes them: name, path, caption."""
     place = folder.figures(name)
+    there = {file: caption for file, caption in CAPTIONS.items() if (place / f"{file}.png").is_file()}
+    if "pointwise" in there and folder.known_manifest(name).rows > ROWS_COUNTED:
+        there["pointwise"] = there["pointwise"].replace("all rows", f"the first {ROWS_COUNTED:,} rows")
     return [
         {"name": file, "path": (place / f"{file}.png").relative_to(folder.path).as_posix(), "caption": caption}
-        for file, caption in CAPTIONS.items()
-        if (place / f"{file}.png").is_file()
+        for file, caption in there.items()
     ]
 
 
@@ -197,7 +201,7 @@ def _target_values(model: CausalModel, values: Any) -> Any:
     return [names[int(value)] for value in values] if names else _array(values)
 
 
-def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list[Any]]:
+def first_rows(files: Sequence[DataFile], count: int = ROWS_SHOWN) -> dict[str, list[Any]]:
     """Column → its first values, without the views, which are not needed here.
 
     Raises:
@@ -208,31 +212,38 @@ def first_rows(files: Sequence[Path], count: int = ROWS_SHOWN) -> dict[str, list
         wanted = count - len(rows.get("row", []))
         if wanted <= 0:
             break
-        columns = [column for column in _opened(file).schema_arrow.names if not is_view_column(column)]
-        for batch in islice(_opened(file).iter_batches(batch_size=wanted, columns=columns), 1):
-            for column, values in zip(columns, batch.columns, strict=True):
-                stored = values.storage if hasattr(values, "storage") else values
-                rows.setdefault(column, []).extend(stored.to_pylist())
+        with _opened(file) as opened:
+            columns = [column for column in opened.schema_arrow.names if not is_view_column(column)]
+            for batch in islice(opened.iter_batches(batch_size=wanted, columns=columns), 1):
+                for column, values in zip(columns, batch.columns, strict=True):
+                    stored = values.storage if hasattr(values, "storage") else values
+                    rows.setdefault(column, []).extend(stored.to_pylist())
     return rows
 
 
-def _pointwise_figure(name: str, model: CausalModel, files: Sequence[Path]) -> Figure:
+def _pointwise_figure(name: str, model: CausalModel, files: Sequence[DataFile]) -> Figure:
     from mmmi_hf.figures import pointwise_histograms
 
-    columns = pmi_pairs(model)
-    tables = [_opened(file).read(columns=list(columns)) for file in files]
+    columns, tables, have = pmi_pairs(model), [], 0
+    for file in files:
+        with _opened(file) as opened:
+            for group in range(opened.metadata.num_row_groups):
+                if have < ROWS_COUNTED:
+                    tables.append(opened.read_row_group(group, columns=list(columns)))
+                    have += len(tables[-1])
     values = {
-        pair: np.concatenate([table.column(column).to_numpy() for table in tables]) for column, pair in columns.items()
+        pair: np.concatenate([table.column(column).to_numpy() for table in tables])[:ROWS_COUNTED]
+        for column, pair in columns.items()
     }
     return pointwise_histograms(model, values, title=name)
 
 
-def _opened(file: Path) -> Any:
+def _opened(file: DataFile) -> Any:
     try:
-        return open_parquet(file)
+        return file.opened()
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split())
-        raise ConfigurationError(f"{file} cannot be read ({reason}); generate the configuration again") from error
+        raise ConfigurationError(f"{file.name} cannot be read ({reason}); generate the configuration again") from error
 
 
 def _array(values: Any) -> np.ndarray:

@@ -20,7 +20,6 @@ from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import DatasetFolder, shard_names
 from mmmi_hf.dataset.format.ground_truth import ground_truth_problems, stored_ground_truth
 from mmmi_hf.dataset.format.manifest import Manifest
-from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.target_columns import target_entries
 from mmmi_hf.dataset.releases.configuration import SPLITS, MMMIConfig
 
@@ -43,11 +42,16 @@ def check_folder(folder: str | os.PathLike[str], config: str) -> list[str]:
     return problems_of(place, config, place.known_manifest(config))
 
 
-def problems_of(folder: DatasetFolder, config: str, manifest: Manifest, *, derived: bool = True) -> list[str]:
-    """`check_folder` of an opened folder; without `derived`, of data and records alone."""
+def problems_of(
+    folder: DatasetFolder, config: str, manifest: Manifest, *, derived: bool = True, whole: bool = True
+) -> list[str]:
+    """`check_folder` of an opened folder; without `derived`, of data and records alone.
+
+    Without `whole`, of data files elsewhere sizes and numbers of rows are compared, and no digests.
+    """
     checks: list[Callable[[], list[str]]] = [
         lambda: _listing_problems(config, manifest),
-        lambda: _file_problems(folder, config, manifest),
+        lambda: _file_problems(folder, config, manifest, whole=whole),
         lambda: _content_problems(folder, config, manifest),
     ]
     if derived:
@@ -106,21 +110,19 @@ def _row_problems(manifest: Manifest) -> list[str]:
     return problems
 
 
-def _file_problems(folder: DatasetFolder, config: str, manifest: Manifest) -> list[str]:
+def _file_problems(folder: DatasetFolder, config: str, manifest: Manifest, *, whole: bool) -> list[str]:
     data = {path for split in manifest.splits.values() for path in split.files}
-    there = {
-        path.relative_to(folder.path).as_posix() for path in sorted(folder.data(config).rglob("*")) if not path.is_dir()
-    }
+    there = folder.listed(config)
     problems = [f"{path} is not in the manifest; remove it" for path in sorted(there - data)]
-    for path in [] if problems else folder.damaged_files(manifest):
-        is_there = (folder.path / path).is_file()
+    for path in [] if problems else folder.damaged_files(manifest, whole=whole):
+        is_there = path in there or (folder.path / path).is_file()
         problems.append(f"{path} {'differs from the manifest (SHA-256 or size)' if is_there else 'is missing'}")
-    for entry in () if problems else manifest.data:
-        if entry.rows is not None:
-            with open_parquet(folder.path / entry.path) as file:
-                found, stated = file.metadata.num_rows, entry.rows[1] - entry.rows[0]
-            if found != stated:
-                problems.append(f"{entry.path} has {found} rows, the manifest states {stated}")
+    for each in () if problems else folder.data_files(manifest):
+        if each.rows is not None:
+            with each.opened() as file:
+                found = file.metadata.num_rows
+            if found != each.rows:
+                problems.append(f"{each.name} has {found} rows, the manifest states {each.rows}")
     return problems
 
 

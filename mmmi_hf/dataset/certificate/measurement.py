@@ -88,6 +88,12 @@ ELSEWHERE = (
 )
 
 
+BY_ROW_GROUPS = (
+    "of the data files their sizes and numbers of rows were compared, and the row groups of the sampled rows read; "
+    "digests, and what the other rows hold, were not (--all reads everything)"
+)
+
+
 def _by_replays(record: CertificateRecord | None) -> bool:
     """Whether floors of float columns rest on rows that were made again."""
     return record is not None and record.evidence is not None and record.evidence.differing is not None
@@ -169,6 +175,11 @@ class Measurement:
         return rebuilt_configuration(self.folder, self.name, self.manifest)
 
     @property
+    def whole(self) -> bool:
+        """Whether every byte is read: in a folder of this machine, and elsewhere where all rows are asked for."""
+        return self.folder.keeps_data or self.replays >= self.manifest.rows
+
+    @property
     def replay(self) -> bool:
         return self.use_seed and self.manifest.seed is not None
 
@@ -195,7 +206,7 @@ class Measurement:
 
     def measure(self, claimed: CertificateRecord | None) -> Certificate:
         """The certificate, before it is written."""
-        problems = problems_of(self.folder, self.name, self.manifest, derived=self.derived)
+        problems = problems_of(self.folder, self.name, self.manifest, derived=self.derived, whole=self.whole)
         if problems:
             return self._refused(problems)
         sample = certificate_sample(
@@ -230,7 +241,13 @@ class Measurement:
         bar_of_rows = progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress)
         with self._timed("reading"), bar_of_rows as bar:
             stored = read_rows(
-                self.folder, self.config, self.manifest, sample.rows, replay=self.replay, tick=bar.update
+                self.folder,
+                self.config,
+                self.manifest,
+                sample.rows,
+                replay=self.replay,
+                whole=self.whole,
+                tick=bar.update,
             )
         problems = stored.problems
         if claimed is not None and not problems:
@@ -331,7 +348,9 @@ class Measurement:
             return self._refused(reasons, record)
         differs = tuple(release_differences(config, self.manifest))
         left = self._left(stored, bijections, changed, found, true)
-        remarks = (ELSEWHERE,) if _by_replays(claimed) and not _by_replays(record) else ()
+        elsewhere = _by_replays(claimed) and not _by_replays(record)
+        said = ((ELSEWHERE, elsewhere), (BY_ROW_GROUPS, not self.whole))
+        remarks = tuple(remark for remark, holds in said if holds)
         return Certificate(
             self.name,
             True,

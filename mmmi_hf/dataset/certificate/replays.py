@@ -212,10 +212,13 @@ def _stored(
         return
     wanted = np.zeros(config.rows, dtype=bool)
     wanted[np.concatenate(groups)] = True
-    shapes, pending, position, next_group = config.model.shapes, {}, 0, 0
+    shapes, pending, start, next_group = config.model.shapes, {}, 0, 0
     together: list[tuple[np.ndarray, dict[str, np.ndarray]]] = []
-    for split in config.split_rows:
-        for batch in batches([folder.path / path for path in manifest.splits[split].files], [*shapes]):
+    for split, rows_of in config.split_rows.items():
+        files = folder.data_files(manifest, split)
+        needed = None if wanted.all() else wanted[rows_of.start : rows_of.stop]
+        for first, batch in batches(files, [*shapes], needed):
+            position = start + first
             inside = np.flatnonzero(wanted[position : position + len(batch)])
             if len(inside):
                 values = {
@@ -232,6 +235,7 @@ def _stored(
                 if len(together) == AT_A_TIME:
                     yield together
                     together = []
+        start = rows_of.stop
     if together:
         yield together
 

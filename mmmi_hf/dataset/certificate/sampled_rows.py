@@ -101,23 +101,27 @@ def read_rows(
     sample: Sequence[int],
     *,
     replay: bool,
+    whole: bool = True,
     tick: Callable[[float], object] = lambda rows: None,
 ) -> StoredRows:
-    """Read all rows, check them, and keep the sampled ones.
+    """Read rows, check them, and keep the sampled ones.
 
     Args:
         folder, config, manifest: a configuration whose files are in order.
         sample: row numbers, ascending.
         replay: compare with rows replayed from the seed.
+        whole: read all rows; otherwise the row groups that hold a sampled one.
         tick: told the number of rows each time some are done.
     """
     reader = _Reader(config, manifest, sample, replay=replay)
     for split, rows in config.split_rows.items():
         position = rows.start
-        paths = [folder.path / path for path in manifest.splits[split].files]
+        files = folder.data_files(manifest, split)
+        needed = None if whole else np.isin(np.arange(rows.start, rows.stop), np.asarray(sample))
         try:
             size = columns = 0
-            for batch in batches(paths):
+            for first, batch in batches(files, wanted=needed):
+                position = rows.start + first
                 if position + len(batch) > rows.stop:
                     raise StoredDataError(f"has more than {len(rows)} rows")
                 reader.take(batch, position)
@@ -125,10 +129,10 @@ def read_rows(
                 size += batch.nbytes
                 columns += batch.num_columns
                 tick(len(batch))
-            if position != rows.stop:
+            if whole and position != rows.stop:
                 raise StoredDataError(f"has {position - rows.start} rows, expected {len(rows)}")
             share, each = SIZE_IN_MEMORY
-            if abs(manifest.splits[split].bytes - size) > share * size + each * columns:
+            if whole and abs(manifest.splits[split].bytes - size) > share * size + each * columns:
                 raise StoredDataError(
                     f"has {size:,} bytes in memory, the manifest states {manifest.splits[split].bytes:,}"
                 )

@@ -25,11 +25,16 @@ def rebuilt_configuration(folder: DatasetFolder, config: str, manifest: Manifest
         ValueError: they describe none.
         OSError: the causal model cannot be read.
     """
+    return described_configuration(manifest, folder.model(config), name=config)
+
+
+def described_configuration(manifest: Manifest, model: CausalModel, *, name: str | None = None) -> MMMIConfig:
+    """`rebuilt_configuration`, from a causal model that was read; by default of the manifest's own name."""
     return MMMIConfig(
-        name=config,
+        name=name or manifest.config,
         version=manifest.version,
         description=manifest.statements.description,
-        causal_model=folder.model(config),
+        causal_model=model,
         modalities=tuple(Modality(entry.pipeline, entry.class_label) for entry in manifest.modalities),
         standardize=manifest.standardize,
         rows=manifest.rows,

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -29,7 +29,10 @@ from mmmi_hf.common.locks import locked_folder
 from mmmi_hf.common.places import PlaceError, folder_to_read, folder_to_write
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.format.manifest import FileEntry, Manifest
+from mmmi_hf.dataset.format.reading import DataFile
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.local import LocalStore
+from mmmi_hf.dataset.stores.store import Store
 
 WORK = ".shards"
 GROUND_TRUTH = "ground_truth"
@@ -42,31 +45,43 @@ class DatasetFolder:
 
     With `reading` it must hold configurations and need not be writable.
 
+    Attributes:
+        path: where its small files are.
+        where: what errors call it: the path, or the address whose copy it is (see `remote.py`).
+
     Raises:
         ConfigurationError: it is no such folder, cannot be written to, or holds something else.
     """
 
-    def __init__(self, path: str | os.PathLike[str], *, reading: bool = False) -> None:
+    keeps_data = True
+    """Whether the data are in the folder itself."""
+
+    def __init__(self, path: str | os.PathLike[str], *, reading: bool = False, where: str | None = None) -> None:
         try:
             self.path = folder_to_read(path) if reading else folder_to_write(path)
         except PlaceError as error:
             raise ConfigurationError(str(error)) from error
+        self.where: Path | str = where or self.path
         if reading:
             if not self.configurations():
-                raise ConfigurationError(f"{self.path} holds no dataset of ours (no manifests/*.json); give its folder")
+                raise ConfigurationError(
+                    f"{self.where} holds no dataset of ours (no manifests/*.json); give its folder"
+                )
             return
         unsafe = sorted(set('*?[]"$') & set(str(self.path.absolute())))
         if unsafe:
             raise ConfigurationError(
                 f"{self.path}: `load_dataset` cannot read from a path with {' '.join(unsafe)}; give another folder"
             )
-        if self.path.is_dir() and any(self.path.iterdir()) and not self._is_ours():
+        if self._holds_others():
             raise ConfigurationError(
-                f"{self.path} holds something else (no manifests/ of a dataset of ours); give an empty or new folder"
+                f"{self.where} holds something else (no manifests/ of a dataset of ours); give an empty or new folder"
             )
 
-    def _is_ours(self) -> bool:
-        return (self.path / WORK).is_dir() or any((self.path / "manifests").glob("*.json"))
+    def _holds_others(self) -> bool:
+        """Whether there are files, and none of them is ours."""
+        ours = (self.path / WORK).is_dir() or any((self.path / "manifests").glob("*.json"))
+        return not ours and self.path.is_dir() and any(self.path.iterdir())
 
     @property
     def card(self) -> Path:
@@ -93,6 +108,35 @@ class DatasetFolder:
     def certificate_path(self, config: str) -> Path:
         return self.path / "certificates" / f"{config}.json"
 
+    def store(self, config: str) -> Store:
+        """Where the data files of a configuration are, and what making it leaves."""
+        return LocalStore(self.path, self.work(config) / "scratch")
+
+    def data_files(self, manifest: Manifest, split: str | None = None) -> list[DataFile]:
+        """The data files of a configuration, or of one of its splits, in order, to be read."""
+        rows = {entry.path: entry.rows and entry.rows[1] - entry.rows[0] for entry in manifest.data}
+        names = [name for each in manifest.splits if split in (None, each) for name in manifest.splits[each].files]
+        return [DataFile(name, self._place(name), rows.get(name)) for name in names]
+
+    def _place(self, name: str) -> Path | Store:
+        """The path of a data file, or the store where it is."""
+        return self.path / name
+
+    def listed(self, config: str) -> set[str]:
+        """The names of all files among the data of a configuration."""
+        return {path.relative_to(self.path).as_posix() for path in self.data(config).rglob("*") if not path.is_dir()}
+
+    def begun(self) -> list[str]:
+        """The configurations that are being made, by name."""
+        return sorted(path.parent.name for path in self.path.glob(f"{WORK}/[!.]*/plan.json"))
+
+    def refreshed(self) -> DatasetFolder:
+        """Itself, with what others have put there meanwhile."""
+        return self
+
+    def send(self) -> None:
+        """Called when small files were written or removed; they are where they belong."""
+
     @property
     def writable(self) -> bool:
         """Whether files can be put in place here."""
@@ -116,7 +160,7 @@ class DatasetFolder:
         manifest = self.manifest(config)
         if manifest is None:
             known = ", ".join(self.configurations()) or "none"
-            raise ConfigurationError(f"{self.path} holds no configuration {config!r}; it holds {known}")
+            raise ConfigurationError(f"{self.where} holds no configuration {config!r}; it holds {known}")
         return manifest
 
     def model(self, config: str) -> CausalModel:
@@ -137,12 +181,22 @@ class DatasetFolder:
         with locked_folder(self.path):
             yield
 
-    def damaged_files(self, manifest: Manifest) -> list[str]:
-        """The files of a manifest that are missing or whose SHA-256 differs."""
+    def damaged_files(
+        self, manifest: Manifest, among: Container[str] | None = None, *, whole: bool = True
+    ) -> list[str]:
+        """The files of a manifest that are missing or whose SHA-256 differs.
+
+        Args:
+            manifest: of a configuration.
+            among: the files to look at; None for all.
+            whole: read all of them; otherwise the size of data files that are elsewhere is enough.
+        """
+        del whole  # they are here
         return [
             entry.path
             for entry in manifest.files
-            if not (self.path / entry.path).is_file() or not same_file(self.path, entry)
+            if (among is None or entry.path in among)
+            and not ((self.path / entry.path).is_file() and same_file(self.path, entry))
         ]
 
     def remove(self, config: str) -> None:
@@ -151,6 +205,7 @@ class DatasetFolder:
             if path.exists():
                 path.unlink(missing_ok=True)
                 sync(path.parent)
+        self.send()
         for stale in (self.data(config), self.figures(config)):
             shutil.rmtree(stale, ignore_errors=True)
 

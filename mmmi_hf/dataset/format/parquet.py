@@ -15,7 +15,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -101,12 +101,27 @@ def open_parquet(path: Path, *, most: int = MOST_DECODED) -> pq.ParquetFile:
     """
     check_regular(path)
     with path.open("rb") as stream:
-        stream.seek(max(0, path.stat().st_size - 8))
-        footer = int.from_bytes(stream.read(4), "little")
+        _check_footer(stream, path)
+    return _checked(path.absolute(), path, most)
+
+
+def open_stream(stream: BinaryIO, name: str, *, most: int = MOST_DECODED) -> pq.ParquetFile:
+    """`open_parquet`, of an opened file that errors call `name`; closing what is returned closes it."""
+    _check_footer(stream, name)
+    return _checked(stream, name, most)
+
+
+def _check_footer(stream: BinaryIO, path: Path | str) -> None:
+    size = stream.seek(0, io.SEEK_END)
+    stream.seek(max(0, size - 8))
+    footer = int.from_bytes(stream.read(4), "little")
     if footer > MOST_FOOTER:
         raise UnusableFileError(f"{path} has a footer of {footer:,} bytes, expected at most {MOST_FOOTER:,}")
+
+
+def _checked(source: Path | BinaryIO, path: Path | str, most: int) -> pq.ParquetFile:
     try:
-        file = pq.ParquetFile(path.absolute(), thrift_string_size_limit=MOST_FOOTER)
+        file = pq.ParquetFile(source, thrift_string_size_limit=MOST_FOOTER)
     except (pa.ArrowException, ValueError) as error:
         raise UnusableFileError(f"{path} is no Parquet file ({' '.join(str(error).split())})") from error
     if twice := _twice(file.schema_arrow):

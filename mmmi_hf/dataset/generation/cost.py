@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import datasets
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.dataset.format.schema import features, row_bytes
@@ -22,7 +23,7 @@ from mmmi_hf.dataset.generation.rows import (
     prepare,
     row_threads,
 )
-from mmmi_hf.dataset.generation.shards import plan
+from mmmi_hf.dataset.generation.shards import Shard, plan
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.flow import catalogue
 
@@ -47,13 +48,21 @@ class Size:
     @classmethod
     def of(cls, config: MMMIConfig) -> Size:
         """Of a configuration, without its pipelines."""
-        shapes = config.model.shapes.items()
-        outputs = {
-            name: catalogue.view_of(modality.pipeline, shape)
-            for (name, shape), modality in zip(shapes, config.modalities, strict=True)
-        }
-        wanted = features(config.model, stored_views(outputs), **config.stored)
-        return cls(config.rows, config.rows * row_bytes(wanted), len(plan(config, wanted)))
+        return cls(config.rows, config.rows * row_bytes(_columns(config)), len(planned(config)))
+
+
+def planned(config: MMMIConfig) -> list[Shard]:
+    """The files of a configuration, without its pipelines."""
+    return plan(config, _columns(config))
+
+
+def _columns(config: MMMIConfig) -> datasets.Features:
+    shapes = config.model.shapes.items()
+    outputs = {
+        name: catalogue.view_of(modality.pipeline, shape)
+        for (name, shape), modality in zip(shapes, config.modalities, strict=True)
+    }
+    return features(config.model, stored_views(outputs), **config.stored)
 
 
 def seconds_per_row(config: MMMIConfig, bijections: Mapping[str, Bijection]) -> float:

@@ -1,4 +1,4 @@
-"""Pieces: the rows of unfinished shards, a micro-batch in a file, so that a killed run continues where it was.
+"""Pieces: the rows of unfinished shards, a few micro-batches in a file, so that a killed run continues where it was.
 
 Owns the folder of these files. Every process sees those of all, so that what another process has made, or a killed one,
 need not be made again. A file is an Arrow stream and a CRC-32, and is there whole or not at all. Nothing is synced: a
@@ -28,7 +28,7 @@ class DamagedPieceError(RuntimeError):
 
 
 class Pieces:
-    """The pieces of one configuration: piece n holds the rows of micro-batch n.
+    """The pieces of one configuration: piece n holds the rows of micro-batch n, or of equally many each.
 
     Args:
         folder: holds pieces of equal making only; it must be there.
@@ -73,7 +73,7 @@ class Pieces:
         except FileNotFoundError:
             pass  # somebody has finished the shard
         self.drop([number])
-        raise DamagedPieceError(f"the rows of micro-batch {number} are gone or damaged")
+        raise DamagedPieceError(f"the rows of piece {number} are gone or damaged")
 
     def drop(self, numbers: Iterable[int]) -> None:
         """Remove pieces that are no longer needed."""

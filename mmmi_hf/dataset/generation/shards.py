@@ -2,7 +2,8 @@
 
 Owns the plan of a configuration's files and what lies in the work folder beside them:
 
-    .shards/CONFIG/plan.json         what is being made: everything that determines the bytes
+    .shards/CONFIG/causal_model.json the causal model, there before the plan is
+    .shards/CONFIG/plan.json         what is being made: everything that determines the bytes, and the manifest's draft
     .shards/CONFIG/records/*.json    one for each finished shard: digest, size, and on what it was made
     .shards/CONFIG/scratch/*         what is being written, and the rows of unfinished shards (see `pieces.py`)
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -29,17 +30,23 @@ import pyarrow.parquet as pq
 from mmmi_hf.common.failures import Failure, FolderInUseError
 from mmmi_hf.common.files import sha256_of, unique
 from mmmi_hf.dataset.format.folder import WORK, shard_names
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.parquet import group_rows, regrouped, write_shard
 from mmmi_hf.dataset.format.schema import row_bytes
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH
-from mmmi_hf.dataset.generation.store import Store
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.store import Store
 
 logger = logging.getLogger(__name__)
 
 FILES = 32
 SMALLEST_BYTES, LARGEST_BYTES = 16_000_000, 500_000_000
 """A configuration has about 32 files, so that processes can share them, of 16 to 500 MB before compression."""
+PIECES = 512
+PIECE_BYTES = 1 << 18
+"""Of a configuration of more pieces than that, a piece holds as many micro-batches as have this many bytes."""
+MODEL = "causal_model.json"
 _CIRCUMSTANCES = ("hardware", "machine", "device", "versions")
 
 
@@ -60,11 +67,6 @@ class Shard:
     name: str
     split: str
     rows: range
-
-    @property
-    def pieces(self) -> range:
-        """The micro-batches that its rows are in."""
-        return range(self.rows.start // MICRO_BATCH, -(-self.rows.stop // MICRO_BATCH))
 
 
 def plan(config: MMMIConfig, wanted: datasets.Features) -> list[Shard]:
@@ -87,6 +89,35 @@ def plan(config: MMMIConfig, wanted: datasets.Features) -> list[Shard]:
     return shards
 
 
+@dataclass(frozen=True)
+class Task:
+    """One of several shares of a configuration that are made apart from each other, anywhere and in any order.
+
+    Attributes:
+        number, count: the `number`-th of `count`, counted from 1.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def read(cls, text: str) -> Task:
+        """What "2/7" means. Raises ConfigurationError."""
+        number, slash, count = text.partition("/")
+        digits = slash and all(part.isascii() and part.isdecimal() and len(part) < 10 for part in (number, count))
+        if not digits or not 1 <= int(number) <= int(count):
+            raise ConfigurationError(f"shard is {text[:40]!r}, expected i/n with 1 ≤ i ≤ n, such as 2/7")
+        return cls(int(number), int(count))
+
+    def of(self, shards: Sequence[Shard]) -> list[Shard]:
+        """Its shards: neighbours, and none where there are fewer shards than tasks."""
+        edges = [len(shards) * number // self.count for number in (self.number - 1, self.number)]
+        return list(shards[slice(*edges)])
+
+    def __str__(self) -> str:
+        return f"{self.number}/{self.count}"
+
+
 def _aligned(row: int, start: int) -> int:
     """The row, or the beginning of its micro-batch if that lies behind `start`."""
     before = row // MICRO_BATCH * MICRO_BATCH
@@ -104,9 +135,14 @@ class Shards:
 
     def __init__(self, store: Store, config: MMMIConfig, wanted: datasets.Features, key: Mapping[str, Any]) -> None:
         self.store = store
+        self.config = config
         self.all = plan(config, wanted)
         self.schema = wanted.arrow_schema
-        self.group_rows = group_rows(row_bytes(wanted))
+        size = row_bytes(wanted)
+        self.group_rows = group_rows(size)
+        self.piece_rows = MICRO_BATCH * max(
+            1, min(PIECE_BYTES // (size * MICRO_BATCH), config.rows // (PIECES * MICRO_BATCH))
+        )
         self.work = f"{WORK}/{config.name}"
         self.data = f"data/{config.name}"
         self.request: dict[str, Any] = {"rows": config.rows, "version": str(config.version), "key": dict(key)}
@@ -114,20 +150,29 @@ class Shards:
         self._digest = hashlib.sha256(json.dumps({**self.request, "key": made}, sort_keys=True).encode()).hexdigest()
         self._sound: set[str] = set()
 
+    def pieces(self, shard: Shard) -> range:
+        """The pieces that a shard's rows are in: piece n begins with row n × piece_rows."""
+        return range(shard.rows.start // self.piece_rows, -(-shard.rows.stop // self.piece_rows))
+
     def differences(self) -> list[str]:
         """In what an unfinished configuration that is there differs from this one; empty where none is."""
         content = self.store.read(f"{self.work}/plan.json")
         return [] if content is None else _differences(json.loads(content), self.request)
 
-    def begin(self) -> None:
-        """Enter the plan, if nobody has; what is there of another plan goes away.
+    def begin(self, draft: Manifest) -> None:
+        """Enter causal model and plan, if nobody has; what is there of another plan goes away.
+
+        Args:
+            draft: of the configuration's manifest.
 
         Raises:
             FolderInUseError: somebody else has entered another plan just now.
         """
         if self.differences():
             self.discard()
-        self.store.put_if_absent(f"{self.work}/plan.json", json.dumps(self.request, indent=1).encode())
+        self._put(f"{self.work}/{MODEL}", f"{self.config.model.to_json()}\n".encode())
+        content = json.dumps({**self.request, "manifest": draft.model_dump(mode="json")}, indent=1).encode()
+        self.store.put_if_absent(f"{self.work}/plan.json", content)
         self.check()
 
     def check(self) -> None:
@@ -142,9 +187,9 @@ class Shards:
             )
 
     def discard(self) -> None:
-        """Remove all finished shards and their records, the plan last."""
-        plan_name = f"{self.work}/plan.json"
-        for name in [*self.store.list(f"{self.work}/records"), *self.store.list(self.data), plan_name]:
+        """Remove all finished shards and their records, then causal model and plan."""
+        last = (f"{self.work}/{MODEL}", f"{self.work}/plan.json")
+        for name in [*self.store.list(f"{self.work}/records"), *self.store.list(self.data), *last]:
             self.store.remove(name)
 
     def recorded(self) -> set[str]:
@@ -235,11 +280,14 @@ class Shards:
             "micro_batch": key["micro_batch"],
             **{name: key[name] for name in _CIRCUMSTANCES},
         }
-        name, content = self._record_name(shard), json.dumps(record, indent=1).encode()
+        self._put(self._record_name(shard), json.dumps(record, indent=1).encode())
+        self._sound.add(shard.name)
+
+    def _put(self, name: str, content: bytes) -> None:
+        """Put a small file in place of whatever is there."""
         if not self.store.put_if_absent(name, content) and self.store.read(name) != content:
             self.store.remove(name)
             self.store.put_if_absent(name, content)
-        self._sound.add(shard.name)
 
     def merged(self) -> dict[Shard, dict[str, Any]]:
         """The records of all shards.

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -50,11 +50,12 @@ class _Piece:
 
 
 class Maker:
-    """Makes the shards of one configuration that are not there.
+    """Makes shards of one configuration that are not there.
 
     Args:
         config, bijections: what the rows are; see `rows.py`.
         shards, pieces: where they go.
+        wanted: which shards; the others are for others to make.
         scratch: local folder for a shard on its way.
         processes: this process among those of the run.
         before: the names that the work folder held before the run began.
@@ -70,6 +71,7 @@ class Maker:
         bijections: Mapping[str, Bijection],
         shards: Shards,
         pieces: Pieces,
+        wanted: Sequence[Shard],
         scratch: Path,
         processes: Processes,
         before: Iterable[str],
@@ -80,6 +82,7 @@ class Maker:
         self.bijections = bijections
         self.shards = shards
         self.pieces = pieces
+        self.wanted = wanted
         self.scratch = scratch
         self.processes = processes
         self.progress = progress
@@ -92,14 +95,16 @@ class Maker:
         self._recorded = shards.recorded()
         self._looked = 0.0
         there = {Path(name).stem for name in before}
-        recorded = {shard.name for shard in shards.all if Path(shard.name).stem in there} & self._recorded
+        self._rows = sum(len(shard.rows) for shard in wanted)
+        recorded = {shard.name for shard in wanted if Path(shard.name).stem in there} & self._recorded
         self._before = self._rows_there(recorded, {number for number in pieces.numbers if f"{number:08d}" in there})
 
     @property
     def rows_made(self) -> int:
         """Rows that were computed since the run began: by this process, or in process 0 by all."""
-        own = sum(max(0, min(MICRO_BATCH, self.config.rows - MICRO_BATCH * number)) for number in self._made)
-        return max(own, self.config.rows - self._before) if self.processes.rank == 0 else own
+        size = self.shards.piece_rows
+        own = sum(max(0, min(size, self.config.rows - size * number)) for number in self._made)
+        return max(own, self._rows - self._before) if self.processes.rank == 0 else own
 
     def run(self) -> None:
         """Make what is missing. Raises DamagedShardError where that is undone each time."""
@@ -108,14 +113,14 @@ class Maker:
         shown = self.progress and self.processes.rank == 0
         with ExitStack() as stack:
             there = self._rows_there(self._recorded, self.pieces.numbers)
-            bar = progress_bar(f"generating {self.config.name}{many}", self.config.rows, initial=there, shown=shown)
+            bar = progress_bar(f"generating {self.config.name}{many}", self._rows, initial=there, shown=shown)
             self._bar = stack.enter_context(bar)
             self._writers = stack.enter_context(CancellingPool(WRITERS))
             self._finisher = stack.enter_context(CancellingPool(1))
             self._networks, workers = stack.enter_context(row_threads(self.bijections))
             self._warm_up()
             for _ in range(ATTEMPTS):
-                own, others = self.processes.order(self.shards.all)
+                own, others = self.processes.order(self.wanted)
                 mine = self.shards.missing(own, reading=True)
                 late = self.shards.missing(others, reading=False)
                 if not mine and not late:
@@ -134,8 +139,10 @@ class Maker:
         """Make some shards with at most `most` pieces in hand."""
         self._look(at_once=True)
         shuffled = random.Random(self.processes.rank)
-        todo = [(shard, list(shard.pieces)) for shard in own]
-        todo += [(shard, shuffled.sample(shard.pieces, len(shard.pieces))) for shard in others]
+        todo = [(shard, list(self.shards.pieces(shard))) for shard in own]
+        for shard in others:
+            pieces = self.shards.pieces(shard)
+            todo.append((shard, shuffled.sample(pieces, len(pieces))))
         for shard, numbers in todo:
             while len(self._open) >= OPEN_SHARDS:
                 self._advance()
@@ -153,7 +160,7 @@ class Maker:
         self._look(at_once=True)
 
     def _begin(self, number: int) -> None:
-        prepared = prepare(self.config, range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH))
+        prepared = prepare(self.config, self._held(number))
         images = [
             self._networks.submit(self._image, name, prepared.latents[name][batch])
             for name, batch in prepared.micro_batches()
@@ -171,11 +178,11 @@ class Maker:
         self.pieces.write(piece.number, finish(self.config, self.bijections, piece.prepared, images))
 
     def _write(self, shard: Shard) -> None:
-        self.shards.put(shard, self._rows(shard), self._rows(shard), self.scratch)
+        self.shards.put(shard, self._rows_of(shard), self._rows_of(shard), self.scratch)
 
-    def _rows(self, shard: Shard) -> Iterator[pa.Table]:
-        for number in shard.pieces:
-            held = range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH)
+    def _rows_of(self, shard: Shard) -> Iterator[pa.Table]:
+        for number in self.shards.pieces(shard):
+            held = self._held(number)
             wanted = _common(held, shard.rows)
             yield self.pieces.read(number).slice(wanted.start - held.start, len(wanted))
 
@@ -206,9 +213,9 @@ class Maker:
         passed = False
         for shard, written in list(self._open.items()):
             if written is None and shard.name not in self._recorded:
-                if self.pieces.numbers.issuperset(shard.pieces):
+                if self.pieces.numbers.issuperset(self.shards.pieces(shard)):
                     self._open[shard] = self._finisher.submit(self._write, shard)
-                elif not any(number in self._flying for number in shard.pieces):
+                elif not any(number in self._flying for number in self.shards.pieces(shard)):
                     del self._open[shard]  # pieces are gone: somebody has finished the shard, or the next attempt does
                 else:
                     continue
@@ -226,13 +233,14 @@ class Maker:
         try:
             written.result()
         except DamagedPieceError:
-            for number in shard.pieces:  # all that are damaged are made again in one attempt
+            for number in self.shards.pieces(shard):  # all that are damaged are made again in one attempt
                 with suppress(DamagedPieceError):
                     self.pieces.read(number)
             return
         self._recorded.add(shard.name)
-        waiting = {number for other in self.shards.all if other.name not in self._recorded for number in other.pieces}
-        self.pieces.drop(set(shard.pieces) - waiting)
+        others = [other for other in self.shards.all if other.name not in self._recorded]
+        waiting = {number for other in others for number in self.shards.pieces(other)}
+        self.pieces.drop(set(self.shards.pieces(shard)) - waiting)
 
     def _look(self, *, at_once: bool = False) -> None:
         """See what others have done, whether the folder is still there and ours, and show how far all are."""
@@ -244,17 +252,19 @@ class Maker:
             self._bar.update(max(0, there - self._bar.n))
             self._looked = time.monotonic()
 
+    def _held(self, number: int) -> range:
+        """The rows of a piece."""
+        return range(number * self.shards.piece_rows, (number + 1) * self.shards.piece_rows)
+
     def _rows_there(self, recorded: set[str], pieces: set[int]) -> int:
         """Rows in finished shards and, of the others, in pieces."""
         return sum(
             len(shard.rows)
             if shard.name in recorded
             else sum(
-                len(_common(range(number * MICRO_BATCH, (number + 1) * MICRO_BATCH), shard.rows))
-                for number in shard.pieces
-                if number in pieces
+                len(_common(self._held(number), shard.rows)) for number in self.shards.pieces(shard) if number in pieces
             )
-            for shard in self.shards.all
+            for shard in self.wanted
         )
 
 

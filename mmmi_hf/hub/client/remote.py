@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from huggingface_hub import HfApi, snapshot_download
 from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError
@@ -26,6 +26,13 @@ Kind = Literal["dataset", "model"]
 DIGEST_LABEL = "Release-Digest: "
 
 
+class Readable(Protocol):
+    """What can be read as a whole: a path, for example."""
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
+
+
 @dataclass(frozen=True)
 class RemoteFile:
     """A file at the head: its git object, size, and the SHA-256 of a large file."""
@@ -34,11 +41,11 @@ class RemoteFile:
     size: int
     sha256: str | None
 
-    def holds(self, content: bytes | Path, sha256: str) -> bool:
+    def holds(self, content: bytes | Readable, sha256: str) -> bool:
         """Whether it is this content, whose SHA-256 is known."""
         if self.sha256 is not None:
             return self.sha256 == sha256
-        return self.oid == git_oid(content.read_bytes() if isinstance(content, Path) else content)
+        return self.oid == git_oid(content if isinstance(content, bytes) else content.read_bytes())
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ import pyarrow as pa
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.files import read_regular
-from mmmi_hf.common.places import folder_to_write, is_repository, place
+from mmmi_hf.common.places import folder_to_write, is_address, is_repository, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.common.terminal import nearest, users_hidden
 from mmmi_hf.dataset.certificate.folder_checks import statement_problems
@@ -33,11 +33,13 @@ from mmmi_hf.dataset.format.parquet import open_parquet
 from mmmi_hf.dataset.format.schema import features
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.addresses import local_path
 from mmmi_hf.hub.client.bars import progress_bars_of_the_client
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError
 from mmmi_hf.hub.client.remote import check_address
 from mmmi_hf.hub.client.retries import Backoff
 from mmmi_hf.hub.loading import batches
+from mmmi_hf.hub.loading.addresses import Address
 from mmmi_hf.hub.loading.arrow_cache import map_parquet
 from mmmi_hf.hub.loading.revisions import Repository, Snapshot
 from mmmi_hf.hub.merging import split_card
@@ -210,7 +212,7 @@ def load(
     """A configuration with its causal model and its ground truth, from files whose digests were checked.
 
     Args:
-        repo_or_dir: owner/name on the Hub, or a dataset folder (an existing folder wins).
+        repo_or_dir: owner/name on the Hub, a dataset folder (an existing folder wins), or its address, s3://…
         config: the configuration; by default the one that `load_dataset` takes, or the only one.
         revision: tag, branch or commit; by default the newest release (tag vX.Y.Z) that holds the configuration, out
             of the cache if the Hub cannot be reached.
@@ -232,7 +234,7 @@ def load(
         HubRequestError: no such repository, release, configuration, split or column (these are ValueErrors).
         HubUnavailableError: the Hub did not answer as it should, several times.
     """
-    name, split = os.fspath(repo_or_dir), None if split is None else str(split)
+    name, split = _named(repo_or_dir), None if split is None else str(split)
     repository = _repository(name, revision, token, cache_dir, force_download, backoff)
     with progress_bars_of_the_client(progress):
         if config is None:
@@ -244,11 +246,14 @@ def load(
         columns = batches.checked_columns(columns, record.columns)
     with progress_bars_of_the_client(progress):
         if streaming:
-            data = _stream(str(found.folder) if repository is None else name, found, config, split, columns, token)
+            if isinstance(repository, Address):
+                data = repository.stream(record.manifest, splits, split, record.features, columns)
+            else:
+                data = _stream(str(found.folder) if repository is None else name, found, config, split, columns, token)
         else:
             if repository is not None:
                 paths = [path for part in splits for path in record.manifest.splits[part].files]
-                found = repository.fetch(found.revision, paths)
+                found = repository.fetch(config if isinstance(repository, Address) else found.revision, paths)
             unpacked = Path(datasets.config.HF_DATASETS_CACHE) if cache_dir is None else place(cache_dir) / "datasets"
             data = _mapped(found.folder, record, splits, columns, unpacked, verify=verify, progress=progress)
             data = data[splits[0]] if split is not None else data
@@ -278,9 +283,16 @@ def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> 
     Raises:
         HubRequestError, HubUnavailableError: as `load` does.
     """
-    name = os.fspath(repo_or_dir)
+    name = _named(repo_or_dir)
     repository = _repository(name, revision, None, None, False, None)
     return Snapshot(place(name), "", "") if repository is None else repository.all_small_files(revision)
+
+
+def _named(given: str | os.PathLike[str]) -> str:
+    """What a user means, file:// addresses as paths."""
+    name = os.fspath(given)
+    here = local_path(name) if is_address(name) else None
+    return name if here is None else str(here)
 
 
 def _repository(
@@ -290,8 +302,10 @@ def _repository(
     cache_dir: str | os.PathLike[str] | None,
     force_download: bool,
     backoff: Backoff | None,
-) -> Repository | None:
-    """The repository of a name, None for a folder; refuses what is neither."""
+) -> Repository | Address | None:
+    """The repository or address of a name, None for a folder; refuses what is none of these."""
+    if is_address(name):
+        return Address(name, None if cache_dir is None else folder_to_write(cache_dir, "cache_dir"), force_download)
     if place(name, "folder or repository").is_dir():
         if revision is not None:
             raise HubRequestError(f"revision must be None for a folder, got {revision!r} for {name}")

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.common.files import leaves, read_regular
+from mmmi_hf.common.files import leaves, read_regular, unique
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.cards.dataset_card import dataset_card
 from mmmi_hf.dataset.cards.pictures import shown_in_card
-from mmmi_hf.dataset.certificate.folder_checks import check_folder
+from mmmi_hf.dataset.certificate.folder_checks import problems_of
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.derived import write_ground_truths
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import READ_FORMATS, Manifest, format_of
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.addresses import AddressStore
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
 from mmmi_hf.hub.client.versions import Version
@@ -36,17 +39,45 @@ _SMALL = (*_RECORDS, f"{GROUND_TRUTH}/")
 _PICTURES = "figures/"
 
 
-def problems(folder: DatasetFolder, config: str, *, measure: bool, progress: bool) -> list[str]:
+def problems(folder: DatasetFolder, config: str, *, measure: bool, write: bool, progress: bool) -> list[str]:
     """What forbids publishing a configuration; empty if nothing does.
 
     Digests, manifest, ground truth and the certificate's binding are always checked; with `measure`, a sample of rows
-    is also inverted, as `mmmi-hf verify` does, and the certificate is put where there is none.
+    is also inverted, as `mmmi-hf verify` does, and the certificate is put where there is none, if `write`. The digests
+    of data files at an address are compared as they are sent, or with those of the Hub.
     """
-    found = check_folder(folder.path, config)
+    found = problems_of(folder, config, folder.known_manifest(config), whole=folder.keeps_data)
     if found or not measure:
         return found
-    certificates = certify(folder.path, config, progress=progress)
+    put = None if folder.keeps_data else write and bound_certificate(folder, config) is None
+    certificates = certify(folder, config, write=put, progress=progress)
     return list(certificates[config].reasons)
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A data file at an address, with the digest that the manifest states; `work` is an own folder."""
+
+    store: AddressStore
+    name: str
+    sha256: str
+    work: Path
+
+    def read_bytes(self) -> bytes:
+        return self.store.read(self.name) or b""
+
+    @contextmanager
+    def fetched(self) -> Iterator[Path]:
+        copy = unique(self.work)
+        try:
+            if self.store.fetch(self.name, copy) != self.sha256:
+                raise DamagedFilesError(
+                    f"{self.store.address} is not published: {self.name} differs from the manifest (SHA-256); generate "
+                    "it again"
+                )
+            yield copy
+        finally:
+            copy.unlink(missing_ok=True)
 
 
 class DatasetContent:
@@ -91,10 +122,10 @@ class DatasetContent:
         try:
             self._check_links(folder)
         except ConfigurationError as error:
-            raise DamagedFilesError(f"{folder.path} is not published: {error}") from error
-        if measure and not write:
+            raise DamagedFilesError(f"{folder.where} is not published: {error}") from error
+        if measure and not write and folder.keeps_data:
             self.folder = _copied(folder, work / "measured")
-        self._verify(folder.path, measure, progress)
+        self._verify(folder.where, measure, write, progress)
         self.manifests = {name: self.folder.known_manifest(name) for name in self.names}
         self.files = [file for name in self.names for file in self._files(name)]
 
@@ -117,12 +148,11 @@ class DatasetContent:
         records = [folder.manifest_path(name), folder.certificate_path(name)]
         return [path for path in records + pictures if path.is_file()]
 
-    def _verify(self, given: Path, measure: bool, progress: bool) -> None:
+    def _verify(self, given: Path | str, measure: bool, write: bool, progress: bool) -> None:
         found = []
         for name in self.names:
-            found += [
-                f"{name}: {problem}" for problem in problems(self.folder, name, measure=measure, progress=progress)
-            ]
+            wrong = problems(self.folder, name, measure=measure, write=write, progress=progress)
+            found += [f"{name}: {problem}" for problem in wrong]
         if found:
             shown = "; ".join(found[:3]) + (f"; and {len(found) - 3} more" if len(found) > 3 else "")
             remedy = (
@@ -131,9 +161,12 @@ class DatasetContent:
             raise DamagedFilesError(f"{given} is not published: {shown}{remedy}")
 
     def _files(self, name: str) -> Iterator[LocalFile]:
-        root = self.folder.path
+        root, data = self.folder.path, {file.name: file.place for file in self.folder.data_files(self.manifests[name])}
         for entry in self.manifests[name].files:
-            yield LocalFile(entry.path, root / entry.path, entry.bytes, entry.sha256)
+            content: Path | StoredFile = root / entry.path
+            if isinstance(store := data.get(entry.path), AddressStore):
+                content = StoredFile(store, entry.path, entry.sha256, self.work)
+            yield LocalFile(entry.path, content, entry.bytes, entry.sha256)
         for path in self._others(self.folder, name):
             yield LocalFile.of(path.relative_to(root).as_posix(), path)
 

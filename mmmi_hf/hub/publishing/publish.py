@@ -8,15 +8,16 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Collection
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from huggingface_hub import HfApi
 from huggingface_hub.constants import HF_HUB_OFFLINE
 
-from mmmi_hf.common.places import folder_to_read, is_repository, place
+from mmmi_hf.common.places import folder_to_read, is_address, is_repository, place
 from mmmi_hf.common.terminal import users_hidden
-from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.format.remote import opened
 from mmmi_hf.flow.bundled import BUNDLED, INDEX, bundled_pipelines
 from mmmi_hf.hub.client.bars import progress_bars_of_the_client
 from mmmi_hf.hub.client.errors import HubRequestError
@@ -52,7 +53,8 @@ def publish(
     text of the card, and every old revision. A call that was killed or cut off is completed by the same call.
 
     Args:
-        folder: a dataset folder; or a pipeline: its folder, a bundled name, or a FlowMatchingPipeline.
+        folder: a dataset folder, or the address of one, whose files are sent one by one; or a pipeline: its folder, a
+            bundled name, or a FlowMatchingPipeline.
         repo: owner/name; made if it does not exist.
         version: "1.2.0", or "auto": the next minor version (1.0.0 first), counted on if another publisher takes it.
         configs: which configurations of a dataset folder; None for all.
@@ -85,8 +87,9 @@ def publish(
     if HF_HUB_OFFLINE:
         raise HubRequestError("publishing needs the Hub, and HF_HUB_OFFLINE is set; unset it")
     api = HfApi(token=token, library_name="mmmi_hf")
-    with tempfile.TemporaryDirectory(prefix="mmmi-hf-") as temporary, progress_bars_of_the_client(progress):
-        work = Path(temporary)
+    with ExitStack() as stack:
+        work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="mmmi-hf-")))
+        stack.enter_context(progress_bars_of_the_client(progress))
         kind: Kind = "dataset"
         content: Content
         pipeline = _pipeline_folder(folder, work)
@@ -102,11 +105,11 @@ def publish(
         elif isinstance(folder, str | os.PathLike):
             if card is not None:
                 raise HubRequestError("card belongs to pipelines; the card of a dataset is generated from its folder")
-            if not place(folder, "folder").is_dir():
+            if not is_address(folder) and not place(folder, "folder").is_dir():
                 raise HubRequestError(f"there is no folder {folder}; give a dataset folder, or a pipeline")
             remote = SmallFiles(api, repo, kind, work / "remote")
             content = DatasetContent(
-                DatasetFolder(folder, reading=True),
+                stack.enter_context(opened(folder, reading=True)),
                 configs,
                 repo,
                 remote,
@@ -125,6 +128,8 @@ def publish(
 def _pipeline_folder(given: str | os.PathLike[str] | FlowMatchingPipeline, work: Path) -> Path | None:
     """The folder of a pipeline, saved first if it is an object; None if it is no pipeline."""
     if isinstance(given, str | os.PathLike):
+        if is_address(given):
+            return None
         if os.fspath(given) in bundled_pipelines():
             return BUNDLED / os.fspath(given)
         path = place(given, "folder")

@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -28,12 +29,22 @@ from mmmi_hf.hub.client.versions import FIRST, Version
 CARD = "README.md"
 
 
+class Elsewhere(Protocol):
+    """The content of a file that is not on this machine."""
+
+    def read_bytes(self) -> bytes:
+        """All of it."""
+
+    def fetched(self) -> AbstractContextManager[Path]:
+        """A copy on this machine while the context lasts. Raises HubRequestError if it is not what it should be."""
+
+
 @dataclass(frozen=True)
 class LocalFile:
     """A file to publish: its place in the repository, its content (or where it is), size and SHA-256."""
 
     path: str
-    content: Path | bytes
+    content: Path | bytes | Elsewhere
     size: int
     sha256: str
 
@@ -130,6 +141,7 @@ class Release:
     pull_request: bool = False
     created: bool = False
     attempted: bool = False
+    _sent: dict[LocalFile, CommitOperationAdd] = field(default_factory=dict)
 
     def plan(self, backoff: Backoff) -> Published:
         """What `publish` would do; writes nothing."""
@@ -178,12 +190,12 @@ class Release:
                 self._tag(release.version, release.commit)
         if settled is not None:
             return self._done(settled, resumed=settled in state.untagged() or self.attempted)
-        version, operations, changes, card = self._planned(state)
-        self._upload([operation for operation in operations if isinstance(operation, CommitOperationAdd)])
+        version, (files, deletions), changes, card = self._planned(state)
+        additions = self._uploaded(files)
         self.attempted = True
         commit = self.api.create_commit(
             self.repo,
-            operations,
+            [*additions, *deletions],
             repo_type=self.kind,
             commit_message=f"Release {version.tag}: {_listed(self.content.names)}",
             commit_description=f"{DIGEST_LABEL}{self.digest}",
@@ -237,29 +249,42 @@ class Release:
 
     def _planned(
         self, state: State
-    ) -> tuple[Version, list[CommitOperationAdd | CommitOperationDelete], tuple[Change, ...], bytes]:
-        """The version, the commit's operations, what they change, and the card."""
+    ) -> tuple[Version, tuple[list[LocalFile], list[CommitOperationDelete]], tuple[Change, ...], bytes]:
+        """The version, the files to add and what to delete, what that changes, and the card."""
         deleted = self.content.prepare(state)
         version = self.version or (max(state.taken()).next_minor() if state.taken() else FIRST)
         derived = self.content.derived(state, version)
         card = next(file for file in derived if file.path == CARD)
-        operations: list[CommitOperationAdd | CommitOperationDelete] = []
-        changes = []
+        files, changes = [], []
         for file in [*self.content.files, *derived]:
             there = state.files.get(file.path)
             if there is not None and there.holds(file.content, file.sha256):
                 continue
-            operations.append(_addition(file))
+            files.append(file)
             changes.append(Change(file.path, "add" if there is None else "replace", file.size))
-        for path in deleted:
-            operations.append(CommitOperationDelete(path, is_folder=False))
-            changes.append(Change(path, "delete", 0))
-        return version, operations, tuple(changes), card.read()
+        changes += [Change(path, "delete", 0) for path in deleted]
+        deletions = [CommitOperationDelete(path, is_folder=False) for path in deleted]
+        return version, (files, deletions), tuple(changes), card.read()
 
-    def _upload(self, additions: list[CommitOperationAdd]) -> None:
+    def _uploaded(self, files: Sequence[LocalFile]) -> list[CommitOperationAdd]:
+        """The files as operations whose large content the Hub has; what is elsewhere is fetched one at a time."""
+        here = [_addition(file, file.content) for file in files if isinstance(file.content, Path | bytes)]
+        self._upload(here, free_memory=False)
+        for file in files:
+            if isinstance(file.content, Path | bytes) or file in self._sent:
+                continue
+            with file.content.fetched() as copy:
+                operation = _addition(file, copy)
+                self._upload([operation], free_memory=True)
+                if operation.path_or_fileobj == str(copy):  # it goes with the commit itself
+                    operation = _addition(file, copy.read_bytes())
+            self._sent[file] = operation
+        return here + [self._sent[file] for file in files if file in self._sent]
+
+    def _upload(self, additions: list[CommitOperationAdd], *, free_memory: bool) -> None:
         try:
             self.api.preupload_lfs_files(
-                self.repo, additions, repo_type=self.kind, free_memory=False, create_pr=self.pull_request
+                self.repo, additions, repo_type=self.kind, free_memory=free_memory, create_pr=self.pull_request
             )
         except RuntimeError as error:  # how the client wraps what happened to a single file
             raise UploadError(str(error)) from error
@@ -312,9 +337,9 @@ class Release:
         )
 
 
-def _addition(file: LocalFile) -> CommitOperationAdd:
+def _addition(file: LocalFile, content: Path | bytes) -> CommitOperationAdd:
     """The file as an operation; its known digest is what the Hub must find in the bytes that arrive."""
-    operation = CommitOperationAdd(file.path, str(file.content) if isinstance(file.content, Path) else file.content)
+    operation = CommitOperationAdd(file.path, str(content) if isinstance(content, Path) else content)
     operation.upload_info.sha256 = bytes.fromhex(file.sha256)
     return operation
 

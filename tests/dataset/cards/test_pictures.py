@@ -26,6 +26,7 @@ from mmmi_hf.dataset.cards.pictures import (
 )
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
+from mmmi_hf.dataset.format.reading import DataFile
 from mmmi_hf.dataset.format.schema import pmi_pairs
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -128,11 +129,11 @@ def test_the_first_rows_are_those_of_the_data_whatever_the_files(made):
     table = pa.concat_tables(
         [pq.read_table(next((made / "data/small").glob(f"{split}-*"))) for split in ("train", "validation", "test")]
     )
-    rows = first_rows([made / "data/small/train-00000-of-00001.parquet"])
+    rows = first_rows([DataFile("a", made / "data/small/train-00000-of-00001.parquet")])
     assert rows["row"] == list(range(pictures_module.ROWS_SHOWN))
     assert rows["y"] == table["y"].to_pylist()[: pictures_module.ROWS_SHOWN]
     assert np.shape(rows["x1"]) == (pictures_module.ROWS_SHOWN, 1, 8, 8)
-    across = first_rows([shards[0], shards[2]], count=18)
+    across = first_rows([DataFile("a", shards[0]), DataFile("b", shards[2])], count=18)
     assert across["row"] == [*range(135, 150), 120, 121, 122], "the test split has 15 rows, the rest is validation's"
 
 

@@ -18,7 +18,7 @@ from mmmi_hf.dataset.format.parquet import (
     rows_at_once,
     write_shard,
 )
-from mmmi_hf.dataset.format.reading import batches
+from mmmi_hf.dataset.format.reading import DataFile, batches
 from mmmi_hf.dataset.format.schema import features, row_bytes, to_table
 from mmmi_hf.dataset.format.views import View
 from tests.support import generate
@@ -149,7 +149,12 @@ def test_large_rows_are_decoded_a_few_at_a_time(tmp_path):
     pq.write_table(pa.table({"x": rows}), tmp_path / "a.parquet", row_group_size=8)
     with open_parquet(tmp_path / "a.parquet") as file:
         assert rows_at_once(file, 1024) == 2
-    assert [len(batch) for batch in batches([tmp_path / "a.parquet"])] == [2] * 4
+    assert [(at, len(batch)) for at, batch in batches([DataFile("a", tmp_path / "a.parquet")])] == [
+        (0, 2),
+        (2, 2),
+        (4, 2),
+        (6, 2),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,10 @@ from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.format.schema import features, row_bytes
 from mmmi_hf.dataset.format.views import View
 from mmmi_hf.dataset.generation import shards as module
+from mmmi_hf.dataset.generation.draft import drafted
 from mmmi_hf.dataset.generation.rows import load_bijections, make_rows, row_key
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards, plan
-from mmmi_hf.dataset.generation.store import LocalStore
+from mmmi_hf.dataset.stores.local import LocalStore
 
 VIEWS = dict.fromkeys(("x1", "x2"), View(kind="image", half_range=4.0))
 
@@ -22,9 +23,11 @@ VIEWS = dict.fromkeys(("x1", "x2"), View(kind="image", half_range=4.0))
 def shards(small_config, tmp_path):
     scratch = tmp_path / ".shards/small/scratch"
     scratch.mkdir(parents=True)
-    key = row_key(small_config, load_bijections(small_config))
+    bijections = load_bijections(small_config)
+    key = row_key(small_config, bijections)
     made = Shards(LocalStore(tmp_path, scratch), small_config, features(small_config.model, VIEWS), key)
-    made.begin()
+    made.draft = drafted(small_config, bijections, key)
+    made.begin(made.draft)
     return made
 
 
@@ -137,7 +140,7 @@ def test_another_run_that_takes_the_folder(shards, small_config):
     key = {**shards.request["key"], "hardware": ["an abacus"]}
     other = Shards(shards.store, small_config, features(small_config.model, VIEWS), key)
     assert other.differences()
-    other.begin()
+    other.begin(shards.draft)
     with pytest.raises(FolderInUseError, match=r"another run makes other bytes of 'small' .*hardware an abacus, now"):
         shards.check()
     other.discard()

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mmmi_hf.dataset.generation.store import LocalStore
+from mmmi_hf.dataset.stores.local import LocalStore
 
 
 @pytest.fixture

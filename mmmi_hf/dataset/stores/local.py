@@ -1,60 +1,16 @@
-"""Stores: where finished files go, each once.
+"""A local folder as a store, or one that several machines share.
 
-Owns the three things that generation asks of a place – read, put if absent, list – and the local folder as one. There
-are no locks: whoever puts a name first wins, and whoever comes later learns that it is there. Knows nothing of rows.
+Owns how a file gets its name there: written elsewhere on the same file system, synced, and linked.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-from abc import ABC, abstractmethod
 from io import BufferedReader
 from pathlib import Path
 
 from mmmi_hf.common.files import sync, unique
-
-
-class Store(ABC):
-    """Files by name; names are relative paths with "/".
-
-    A file is there whole or not at all, and never changes while it is there.
-    """
-
-    @abstractmethod
-    def open(self, name: str) -> BufferedReader:
-        """A file for reading. Raises FileNotFoundError."""
-
-    @abstractmethod
-    def put_if_absent(self, name: str, content: bytes | Path) -> bool:
-        """Put bytes, or the content of a local file, which goes away; whether it was put: False if the name is taken.
-
-        Raises FileNotFoundError where the store itself is gone.
-        """
-
-    @abstractmethod
-    def list(self, prefix: str) -> dict[str, int]:
-        """The names that begin with a folder's name and "/", at any depth, with their sizes in bytes."""
-
-    @abstractmethod
-    def remove(self, name: str) -> None:
-        """Remove a file, if it is there."""
-
-    def read(self, name: str) -> bytes | None:
-        """The content of a file, or None where it is absent."""
-        try:
-            with self.open(name) as stream:
-                return stream.read()
-        except FileNotFoundError:
-            return None
-
-    def sha256(self, name: str) -> str | None:
-        """Hexadecimal SHA-256 of a file, or None where it is absent."""
-        try:
-            with self.open(name) as stream:
-                return hashlib.file_digest(stream, "sha256").hexdigest()
-        except FileNotFoundError:
-            return None
+from mmmi_hf.dataset.stores.store import Store
 
 
 class LocalStore(Store):

@@ -1,0 +1,1 @@
+"""Where files go: a local folder, or an address of fsspec."""

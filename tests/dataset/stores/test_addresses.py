@@ -1,0 +1,149 @@
+"""Stores at addresses: the same contract as the local one, patience, and what is refused."""
+
+import sys
+
+import fsspec
+import pytest
+
+from mmmi_hf.common.places import PlaceError
+from mmmi_hf.dataset.stores import addresses
+from mmmi_hf.dataset.stores.addresses import AddressStore, StoreUnavailableError, local_path
+
+
+@pytest.fixture
+def store(tmp_path):
+    return AddressStore(f"memory://{tmp_path.name}/")
+
+
+@pytest.fixture
+def patient(monkeypatch):
+    """Waits are noted and not waited for."""
+    waits = []
+    monkeypatch.setattr(addresses.time, "sleep", waits.append)
+    return waits
+
+
+def failing(monkeypatch, name, errors):
+    """The next calls of the file system's method raise these errors."""
+    kind = fsspec.get_filesystem_class("memory")
+    original, left = getattr(kind, name), list(errors)
+
+    def call(self, *arguments, **options):
+        if left:
+            raise left.pop(0)
+        return original(self, *arguments, **options)
+
+    monkeypatch.setattr(kind, name, call)
+
+
+def test_the_first_one_wins(store):
+    assert store.read("a/b.json") is None
+    assert store.sha256("a/b.json") is None
+    assert store.put_if_absent("a/b.json", b"first")
+    assert not store.put_if_absent("a/b.json", b"second")
+    assert store.read("a/b.json") == b"first"
+    assert store.sha256("a/b.json") == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
+    assert store.list("a") == {"a/b.json": 5}
+    store.replace("a/b.json", b"third")
+    assert store.read("a/b.json") == b"third"
+
+
+def test_a_local_file_moves_there_and_back(store, tmp_path):
+    for content, put in ((b"whole", True), (b"late", False)):
+        path = tmp_path / "x"
+        path.write_bytes(content)
+        assert store.put_if_absent("data/x", path) is put
+        assert not path.exists()
+    assert store.fetch("data/x", tmp_path / "back") == store.sha256("data/x")
+    assert (tmp_path / "back").read_bytes() == b"whole"
+    with pytest.raises(FileNotFoundError):
+        store.fetch("data/y", tmp_path / "back")
+
+
+def test_removal_and_listing(store):
+    for name in ("d/1", "d/e/2", "f/3"):
+        store.put_if_absent(name, b"..")
+    store.remove("d/1")
+    store.remove("d/1")
+    assert store.list("d") == {"d/e/2": 2}
+    assert store.list("") == {"d/e/2": 2, "f/3": 2}
+    assert store.list("nowhere") == {}
+
+
+def test_parts_of_a_file_are_read(store):
+    store.put_if_absent("x", bytes(range(256)) * 1000)
+    with store.open("x") as stream:
+        assert stream.seek(-3, 2) == 255_997
+        assert stream.read() == bytes([253, 254, 255])
+        stream.seek(256)
+        assert stream.read(3) == bytes([0, 1, 2])
+        assert stream.tell() == 259
+
+
+@pytest.mark.parametrize("error", [OSError("reset"), TimeoutError(), ConnectionError("503 Slow Down"), EOFError()])
+def test_faults_are_tried_again(store, patient, monkeypatch, error):
+    failing(monkeypatch, "pipe_file", [error, error])
+    assert store.put_if_absent("x", b"content")
+    failing(monkeypatch, "cat_file", [error])
+    assert store.read("x") == b"content"
+    failing(monkeypatch, "find", [error])
+    assert store.list("") == {"x": 7}
+    assert patient == [0.25, 0.5, 0.25, 0.25]
+
+
+def test_a_cut_answer_is_asked_for_again(store, patient, monkeypatch):
+    store.put_if_absent("x", b"content")
+    kind = fsspec.get_filesystem_class("memory")
+    original, cuts = kind.cat_file, [3, 0]
+
+    def cut(self, path, start=None, end=None, **options):
+        content = original(self, path, start=start, end=end, **options)
+        return content[: cuts.pop()] if cuts else content
+
+    monkeypatch.setattr(kind, "cat_file", cut)
+    with store.open("x") as stream:
+        assert stream.read() == b"content"
+    assert len(patient) == 2
+
+
+def test_patience_ends_with_one_line(store, patient, monkeypatch):
+    failing(monkeypatch, "pipe_file", [OSError("reset by peer")] * 99)
+    with pytest.raises(StoreUnavailableError, match=r"did not answer as it should, 6 times \(OSError: reset by peer\)"):
+        store.put_if_absent("x", b"")
+    assert len(patient) == addresses.ATTEMPTS - 1
+
+
+@pytest.mark.parametrize("error", [PermissionError("403"), KeyError("a mistake of ours")])
+def test_what_no_patience_helps_is_raised_at_once(store, patient, monkeypatch, error):
+    failing(monkeypatch, "pipe_file", [error])
+    with pytest.raises(type(error)):
+        store.put_if_absent("x", b"")
+    assert patient == []
+
+
+@pytest.mark.parametrize(
+    ("address", "says"),
+    [
+        ("hf://datasets/me/mine", "each file would be a commit; work in hf://buckets/"),
+        ("hf://me/mine", "each file would be a commit"),
+        ("http://example.org/x", "is not taken; give a folder, or an address"),
+        ("s3://", "with a bucket and a name"),
+        ("simplecache::s3://bucket/x", "is not taken"),
+    ],
+)
+def test_addresses_that_are_refused(address, says):
+    with pytest.raises(PlaceError, match=says):
+        AddressStore(address)
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    with pytest.raises(PlaceError, match="gs://bucket/x needs the package gcsfs: pip install gcsfs"):
+        AddressStore("gs://bucket/x")
+
+
+def test_file_addresses_are_folders(tmp_path):
+    assert local_path(f"file://{tmp_path}") == tmp_path
+    assert local_path("s3://bucket/x") is None
+    with pytest.raises(PlaceError, match="a file:// address has a whole path"):
+        local_path("file://here")

@@ -1,0 +1,275 @@
+"""Generation by datatrove's tasks. Marked `engine`: it needs that package, and with S3 moto[server] and s3fs."""
+
+import json
+import os
+import re
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from mmmi_hf.common.failures import Failure
+from mmmi_hf.dataset import engine
+from mmmi_hf.dataset.completion import merge
+from mmmi_hf.dataset.engine import generate_by_engine
+from mmmi_hf.dataset.format import parquet
+from mmmi_hf.dataset.generation import shards
+from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.dataset.stores.addresses import AddressStore
+from tests.dataset.test_completion import change, tree
+from tests.support import ROOT, generate
+
+pytestmark = pytest.mark.engine
+FORKED = {"start_method": "fork"}
+"""Workers that need not import everything again, and see what a test has changed."""
+
+
+@pytest.fixture(autouse=True)
+def many_files(monkeypatch):
+    """A few rows are several files of several row groups."""
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
+
+
+@pytest.fixture
+def whole(small_config, tmp_path):
+    return tree(generate(small_config, tmp_path / "whole").folder)
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    from tests.dataset.stores.loopback_s3 import running
+
+    with running() as address:
+        yield address
+
+
+def made(config, out, **options):
+    given = {"tasks": 3, "workers": 2, "executor_options": FORKED, "figures": False, "progress": False}
+    return generate_by_engine(config, out, **(given | options))
+
+
+@pytest.mark.parametrize(("where", "tasks"), [("folder", 1), ("folder", 2), ("folder", 7), ("s3", 2)])
+def test_tasks_give_the_files_of_one_run(small_config, tmp_path, whole, where, tasks, request):
+    out = str(tmp_path / "out") if where == "folder" else f"{request.getfixturevalue('bucket')}/{tmp_path.name}"
+    found = made(small_config, out, tasks=tasks)
+    assert (found.complete, found.rows_made) == (True, 150)
+    assert tree(out) == whole
+    assert made(small_config, out, tasks=tasks).rows_made == 0
+    assert tree(out) == whole
+
+
+def test_shares_without_an_engine_at_s3(small_config, bucket, tmp_path, whole):
+    out = f"{bucket}/{tmp_path.name}"
+    for number in (2, 3, 1):
+        generate(small_config, out, shard=f"{number}/3")
+    merge(out, figures=False, progress=False)
+    assert tree(out) == whole
+
+
+def test_faults_of_s3_change_nothing(small_config, tmp_path, whole):
+    from tests.dataset.stores.loopback_s3 import running
+
+    with running(share=0.05, seed=3) as address:
+        generate(small_config, f"{address}/out", shard="1/1")
+        merge(f"{address}/out", figures=False, progress=False)
+        store = AddressStore(f"{address}/out")
+        assert {name: store.sha256(name) for name in store.list("")} == whole
+
+
+def test_what_the_engine_has_noted_as_done_and_is_not_there_is_done_again(small_config, tmp_path, whole):
+    out = tmp_path / "out"
+    for number in (1, 2, 3):
+        generate(small_config, out, shard=f"{number}/3")
+    for rank in range(3):
+        path = out / f".shards/small/tasks-3/completions/{rank:05d}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    change(out, "data/small/test-00000-of-00001.parquet", lambda old: old[:-9])
+    with pytest.raises(Failure, match="1 are missing or damaged"):
+        made(small_config, out)
+    assert made(small_config, out).complete
+    assert tree(out) == whole
+    with pytest.raises(ConfigurationError, match="already holds 'small' with other settings"):
+        made(small_config.replace(seed=5), out)
+
+
+def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, monkeypatch):
+    with monkeypatch.context() as patch:
+
+        def broken(self, *arguments):
+            raise ArithmeticError("a value is not finite")
+
+        patch.setattr(engine.Making, "__call__", broken)
+        with pytest.raises(Failure, match=r"a task failed: a value is not finite; what is finished is kept"):
+            made(small_config, tmp_path / "out")
+    assert made(small_config, tmp_path / "out").complete
+    assert tree(tmp_path / "out") == whole
+
+
+def test_progress_of_all_tasks_is_shown(small_config, tmp_path, capsys, monkeypatch):
+    seen = []
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda self, n=1: (seen.append(n), setattr(self, "n", self.n + n)))
+    made(small_config, tmp_path / "out", certify=False, progress=True)
+    assert "generating small (3 tasks): 0 of 150 rows" in capsys.readouterr().err
+    assert sum(seen) == 150
+
+
+def test_processes_that_start_afresh(tmp_path):
+    """As the command line starts them, without what a test has changed."""
+    (tmp_path / "story.yaml").write_text(
+        "modalities: [{pipeline: identity}]\ncausal_model: {story: common_cause, shape: [16], mi: 0.5, modalities: 1}\n"
+        "rows: 300\n"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "mmmi_hf",
+        "generate",
+        "story.yaml",
+        "--out",
+        "out",
+        "--no-certify",
+        "--no-figures",
+    ]
+    done = subprocess.run(
+        [*command, "--engine", "datatrove", "--tasks", "2", "--workers", "2", "--format", "json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows_made"] == 300
+    assert "2/2 tasks completed" in done.stderr
+
+
+def executable(path, text):
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+
+
+def test_slurm_gets_an_array_of_tasks_and_a_merge_after_them(small_config, tmp_path, whole, monkeypatch):
+    """`sbatch` is one of ours that keeps the script and its arguments; the scripts are then carried out as Slurm would,
+    one array index after another."""
+    tools, jobs = tmp_path / "bin", tmp_path / "jobs"
+    tools.mkdir()
+    jobs.mkdir()
+    executable(
+        tools / "sbatch",
+        f'#!/bin/sh\nnumber=$(ls {jobs}/*.script 2>/dev/null | wc -l)\necho "$@" > {jobs}/$number.arguments\n'
+        f'for last; do :; done\ncp "$last" {jobs}/$number.script\necho "Submitted batch job 10$number"\n',
+    )
+    executable(tools / "srun", '#!/bin/sh\nwhile [ "$1" != -n ]; do shift; done\nshift 2\nexec "$@"\n')
+    executable(tools / "scontrol", "#!/bin/sh\necho localhost\n")
+    path = f"{tools}{os.pathsep}{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    monkeypatch.setenv("PATH", path)
+    options = {"partition": "gpu", "time": "02:00:00", "gpus_per_task": 1}
+    found = made(small_config, tmp_path / "out", executor="slurm", tasks=2, executor_options=options)
+    assert not found.complete
+    scripts = [jobs / f"{index}.script" for index in range(4)]
+    text, arguments = scripts[0].read_text(), [(jobs / f"{index}.arguments").read_text() for index in range(4)]
+    for line in ("partition=gpu", "time=02:00:00", "array=0-1%2", "gpus=1", "job-name=mmmi-hf-small"):
+        assert f"#SBATCH --{line}\n" in text
+    assert f"launch_pickled_pipeline {tmp_path}/out/.shards/small/tasks-2/executor.pik" in text
+    merging = next(index for index in range(4) if "tasks-2/merge/executor.pik" in scripts[index].read_text())
+    assert "--dependency=afterok:100" in arguments[merging]
+    environment = os.environ | {"SLURM_NODELIST": "localhost", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    for index in (1, 0):
+        subprocess.run(["sh", scripts[0]], env=environment | {"SLURM_ARRAY_TASK_ID": str(index)}, check=True)
+    subprocess.run(["sh", scripts[merging]], env=environment | {"SLURM_ARRAY_TASK_ID": "0"}, check=True)
+    assert json.loads((tmp_path / "out/manifests/small.json").read_text())["rows"] == 150
+
+
+def test_jobs_are_given_what_they_need(small_config, bucket, tmp_path, monkeypatch):
+    """The Hub's function that starts a job is one of ours, which keeps what it is given."""
+    asked = []
+
+    class Job:
+        id, url = "1", "https://example.org"
+
+    def run_uv_job(script, **options):
+        asked.append((script, options))
+        return Job
+
+    monkeypatch.setattr("huggingface_hub.run_uv_job", run_uv_job)
+    logs = f"{bucket}/{tmp_path.name}/logs"
+    step = engine.Making(engine.Work(small_config, f"{bucket}/{tmp_path.name}/out"))
+    run = engine._class_of("jobs")(pipeline=[step], tasks=3, logging_dir=logs, flavor="t4-small")
+    run._submit_array_index(2, f"{logs}/executor.pik", "hf_secret")
+    (script, options), *others = asked
+    assert not others
+    assert script.endswith("launch_pickled_pipeline.py")
+    assert options["script_args"] == [f"{logs}/executor.pik"]
+    assert (options["flavor"], options["env"]["DATATROVE_JOB_ARRAY_INDEX"]) == ("t4-small", "2")
+    assert any(package.startswith("mmmi-hf[datatrove]==") for package in options["dependencies"])
+    run.save_executor_as_json()
+    assert "hf_secret" not in (AddressStore(logs).read("executor.json") or b"").decode()
+
+
+def test_ray_if_it_is_here(small_config, tmp_path, whole):
+    pytest.importorskip("ray")
+    options = {"mem_per_cpu_gb": 0.5}
+    assert made(small_config, tmp_path / "out", executor="ray", tasks=2, executor_options=options).complete
+    assert len(tree(tmp_path / "out")) > 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"executor": "cron"}, "executor is 'cron', expected one of local, slurm, ray, jobs"),
+        ({"tasks": 0}, "tasks is 0, expected"),
+        ({"executor": "slurm", "executor_options": {}}, "executor slurm: .*time"),
+        ({"executor": "jobs", "executor_options": {}}, "executor jobs: .* requires a remote logging_dir"),
+        ({"executor_options": {"queue": "fast"}}, "executor local: .*queue"),
+    ],
+)
+def test_requests_that_cannot_be_met(small_config, tmp_path, options, says):
+    with pytest.raises(ConfigurationError, match=says):
+        made(small_config, tmp_path / "out", **options)
+
+
+def test_a_missing_package_is_named(small_config, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "datatrove.executor.local", None)
+    with pytest.raises(ConfigurationError, match=r"pip install 'mmmi-hf\[datatrove\]'"):
+        made(small_config, tmp_path / "out")
+
+
+def recipe(words):
+    """A shell block of the README that has these words."""
+    blocks = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "README.md").read_text(), re.M | re.S)
+    return next(block for block in blocks if words in block)
+
+
+def test_the_recipe_for_slurm(tmp_path, bucket):
+    """As it stands in the README, of fewer tasks and rows; `sbatch` is one of ours that carries out the command."""
+    (tmp_path / "bin").mkdir()
+    executable(
+        tmp_path / "bin/sbatch",
+        "#!/bin/sh\nlast=${1#--array=1-}\n"
+        'for n in $(seq $last -1 1); do SLURM_ARRAY_TASK_ID=$n sh -c "$3" || exit 1; done\n',
+    )
+    executable(tmp_path / "bin/mmmi-hf", f'#!/bin/sh\nexec {sys.executable} -m mmmi_hf "$@"\n')
+    address = f"{bucket}/{tmp_path.name}"
+    text = recipe("sbatch --array").replace("64", "2").replace("s3://bucket/set", address)
+    text = text.replace("--shard", "--pipeline identity --rows 60 --shard").replace("# when", "--no-certify # when")
+    environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    subprocess.run(["sh", "-ec", text], env=environment | {"OMP_NUM_THREADS": "1"}, check=True)
+    assert "manifests/common-cause-1.0.json" in AddressStore(address).list("")
+
+
+def test_the_recipe_for_jobs(tmp_path):
+    text = recipe("hf jobs run").replace("--detach", "--dry-run --detach").partition("mmmi-hf merge")[0]
+    program = "import sys; from huggingface_hub.cli.hf import main; sys.argv[0] = 'hf'; main()"
+    (tmp_path / "bin").mkdir()
+    executable(tmp_path / "bin/hf", f'#!/bin/sh\nexec {sys.executable} -c "{program}" "$@"\n')
+    environment = os.environ | {"PATH": f"{tmp_path}/bin:{os.environ['PATH']}", "HF_TOKEN": "hf_secret"}
+    done = subprocess.run(
+        ["sh", "-ec", text.replace("seq 8", "seq 2")], env=environment, check=True, capture_output=True, text=True
+    )
+    said = [line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line.strip().startswith("command")]
+    command = "mmmi-hf generate common-cause-1.0 --out hf://buckets/me/set --shard"
+    assert said == [f"{command} {n}/8" for n in (1, 2)]
+    assert "hf_secret" not in done.stdout
