@@ -243,6 +243,7 @@ def recipe(words):
     return next(block for block in blocks if words in block)
 
 
+@pytest.mark.slow
 def test_the_recipe_for_slurm(tmp_path, bucket):
     """As it stands in the README, of fewer tasks and rows; `sbatch` is one of ours that carries out the command."""
     (tmp_path / "bin").mkdir()
