@@ -10,13 +10,11 @@
 # ///
 """Build the family shifted.
 
-Distribution shift of known size: one common cause as it was observed, to train on, and under interventions on its
-standard deviation, to test on. Made together (`mmmi-hf generate-family`), `load_dataset` also reads NAME-from-shifted-
-observed: train and validation as observed, the test split under the intervention of NAME, KL(x1,x2) nats away; a claim
-and a certificate are of one law, so that each is that of the configuration which has the rows. Latents are whitened by
-the observed law in all of them, so that under an intervention they leave the law that the pipeline was trained on by
-the same known amount: images there may be less realistic, tests go by the law of the intervention, and floors rest on
-the folder's own inverses.
+Distribution shift of known size: a common cause as observed (train) and under interventions on its scale (test). Made
+together (`mmmi-hf generate-family`), `load_dataset` also reads NAME-from-shifted-observed: train and validation as
+observed, test under the intervention, KL(x1,x2) nats away; each certificate is of one law. Latents are whitened by the
+observed law: under an intervention images may be less realistic, tests go by its law, floors rest on the folder's
+inverses.
 
     python builder_scripts/shifted.py --out data/shifted --rows 100
     uv run builder_scripts/shifted.py --out data/shifted --rows 100

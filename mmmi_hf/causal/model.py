@@ -215,7 +215,7 @@ class CausalModel:
         return self._law.information_error(self._query(a, b, given))
 
     def canonical_correlations(self, a: Blocks, b: Blocks, given: Blocks = ()) -> Float[Array, " correlations"]:
-        """Canonical correlations, descending: I = Σ -½ ln(1 - ρ²); arguments as `mutual_information` has them."""
+        """Canonical correlations of a and b given others, descending: I = Σ -½ ln(1 - ρ²); see `mutual_information`."""
         return self._law.form(self._query(a, b, given)).correlations()
 
     def pointwise_variance(self, a: Blocks, b: Blocks, given: Blocks = ()) -> float:
@@ -223,7 +223,7 @@ class CausalModel:
         return self._law.form(self._query(a, b, given)).variance()
 
     def sharpness(self, a: Blocks, b: Blocks) -> float:
-        """The slope of pointwise information in errors of a canonical variate, at most: ρ/√(1 - ρ²) if Gaussian."""
+        """The largest slope of i(a; b) in errors of a canonical variate: ρ/√(1 - ρ²) if Gaussian."""
         return self._law.sharpness(self._query(a, b, ()))
 
     def pointwise_mutual_information(
@@ -377,7 +377,7 @@ class CausalModel:
         return self._view(self._modalities(blocks)).pointwise_law()
 
     def bayes_accuracy(self, blocks: Blocks) -> Exact:
-        """The accuracy of the best guess of the class, with its numerical error. NotExactError where y is no class."""
+        """Accuracy of the best guess of the class from blocks, with its error. NotExactError where y is no class."""
         return self._view(self._modalities(blocks)).accuracy()
 
     def bayes_log_loss(self, blocks: Blocks) -> Exact:

@@ -64,7 +64,7 @@ def test_a_target_beside_a_story(tmp_path):
     config = MMMIConfig.from_yaml(written(tmp_path, text))
     assert config.model.classes == 10
     assert config.model.with_target(None).mutual_information("x1", "y") == pytest.approx(0.5)
-    with pytest.raises(ConfigurationError, match=r"causal_model\.target: classes take quantiles or edges"):
+    with pytest.raises(ConfigurationError, match=r"causal_model\.target\.classes: classes take quantiles or edges"):
         MMMIConfig.from_yaml(written(tmp_path, text.replace("quantiles: 10", "")))
 
 

@@ -91,9 +91,9 @@ def test_wrong_batches(two):
     with pytest.raises(ValueError, match="holds the splits train, validation, test; give one of them"):
         numpy_batches(found.dataset)
     odd = found.dataset["test"].map(lambda row: {"text": "a", "flag": True, "few": None if row["row"] > 55 else 1.0})
-    for column, kind in (("text", "string"), ("flag", "bool")):
-        with pytest.raises(ValueError, match=rf"'{column}' holds no numbers \({kind}\)"):
-            numpy_batches(odd, [column])
+    with pytest.raises(ValueError, match=r"'text' holds no numbers \(string\)"):
+        numpy_batches(odd, ["text"])
+    assert next(iter(numpy_batches(odd, ["flag"])))["flag"].dtype == bool
     with pytest.raises(ValueError, match="'few' has missing values"):
         list(numpy_batches(odd, ["few"]))
     with pytest.raises(ValueError, match="no split 'dev' was loaded"):

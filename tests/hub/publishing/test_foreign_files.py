@@ -150,4 +150,4 @@ def test_pipes_do_not_hang(copied, name, says):
 def test_a_card_that_is_a_pipe(copied):
     (copied / "README.md").unlink()
     os.mkfifo(copied / "README.md")
-    assert "README.md does not say what `load_dataset` reads (UnusableFileError)" in check_folder(copied, "a")[0]
+    assert "README.md is a pipe, expected a regular file" in check_folder(copied, "a")[0]
