@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from mmmi_hf.causal import Latents
-from mmmi_hf.causal.statistics.law_tests import FAMILY_WISE_LEVEL, law_tests, refused
+from mmmi_hf.causal.statistics.law_tests.latents import FAMILY_WISE_LEVEL, law_tests, refused
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.bounds import (
     FEWEST_ROWS,

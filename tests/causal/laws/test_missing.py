@@ -22,7 +22,7 @@ from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.causal.quantities import reported
 from mmmi_hf.causal.statistics.deviations import deviations, losses
 from mmmi_hf.causal.statistics.floors import target_floor
-from mmmi_hf.causal.statistics.law_tests import law_tests, refused
+from mmmi_hf.causal.statistics.law_tests.latents import law_tests, refused
 from mmmi_hf.causal.statistics.shares import Grade, floors
 from mmmi_hf.causal.statistics.tails import Listed, points_of_pair
 from tests.causal.targets.target_oracles import mixing_model

@@ -10,8 +10,8 @@ from mmmi_hf.causal.integrals.divergence import divergence
 from mmmi_hf.causal.statistics.bounds import pointwise_bound
 from mmmi_hf.causal.statistics.deviations import losses, steepness
 from mmmi_hf.causal.statistics.floors import slack_of_ratio, target_floor
+from mmmi_hf.causal.statistics.law_tests.targets import target_tests
 from mmmi_hf.causal.statistics.tails import Listed
-from mmmi_hf.causal.statistics.target_tests import target_tests
 from mmmi_hf.causal.targets.line import Line
 
 MODEL = common_cause((2, 2), mi=1.0).with_target({"classes": {"quantiles": 3, "flip": 0.05}})

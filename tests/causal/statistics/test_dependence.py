@@ -8,7 +8,7 @@ from scipy import fft, stats
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, independent, two_telescopes
 from mmmi_hf.causal.statistics.dependence import CROSSWISE, FEWEST_CROSSWISE, _geometry, _spanned
-from mmmi_hf.causal.statistics.law_tests import law_tests, refused
+from mmmi_hf.causal.statistics.law_tests.latents import law_tests, refused
 from mmmi_hf.causal.statistics.p_values import largest_cosine, likest_rows, unit
 from mmmi_hf.causal.statistics.regressions import Regressions
 

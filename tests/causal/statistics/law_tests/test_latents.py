@@ -7,7 +7,7 @@ import pytest
 from scipy import fft
 
 from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, independent, two_telescopes
-from mmmi_hf.causal.statistics.law_tests import law_tests, refused
+from mmmi_hf.causal.statistics.law_tests.latents import law_tests, refused
 from mmmi_hf.causal.statistics.projections import declared_covariance, probing_directions
 
 MODEL = common_cause((1, 8, 8), mi=1.0)

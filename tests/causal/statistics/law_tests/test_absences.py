@@ -9,8 +9,8 @@ import pytest
 
 from mmmi_hf.causal import CausalModel, categorical_cause, common_cause
 from mmmi_hf.causal.laws.missing.patterns import lacking
-from mmmi_hf.causal.statistics.absences import absence_test
-from mmmi_hf.causal.statistics.law_tests import law_tests, refused
+from mmmi_hf.causal.statistics.law_tests.absences import absence_test
+from mmmi_hf.causal.statistics.law_tests.latents import law_tests, refused
 from tests.causal.targets.target_oracles import mixing_model
 
 CHANCES = {"x1": 0.3, "x2": 0.45}

@@ -21,8 +21,15 @@ from mmmi_hf.causal.latents import Latents
 from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.queries import TARGET
-from mmmi_hf.causal.statistics.absences import absence_test, groups_of, merged
 from mmmi_hf.causal.statistics.dependence import beside_target, between_modalities, crosswise
+from mmmi_hf.causal.statistics.law_tests.absences import absence_test, groups_of, merged
+from mmmi_hf.causal.statistics.law_tests.targets import (
+    SMALLEST_DEVIATION,
+    information_tests,
+    likelihood_tests,
+    likelihoods_of_absences,
+    target_tests,
+)
 from mmmi_hf.causal.statistics.p_values import (
     Test,
     largest_normal,
@@ -35,13 +42,6 @@ from mmmi_hf.causal.statistics.p_values import (
 )
 from mmmi_hf.causal.statistics.projections import bases, declared_covariance, probing_directions
 from mmmi_hf.causal.statistics.regressions import Regressions
-from mmmi_hf.causal.statistics.target_tests import (
-    SMALLEST_DEVIATION,
-    information_tests,
-    likelihood_tests,
-    likelihoods_of_absences,
-    target_tests,
-)
 
 FAMILY_WISE_LEVEL = 1e-4
 POSSIBLE = 1e3
