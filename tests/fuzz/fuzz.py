@@ -228,7 +228,7 @@ def dataset(draw: random.Random, home: Path) -> str | None:
         victim = draw.choice(sorted(path for path in folder.rglob("*") if path.is_file()))
         if victim.suffix in (".json", ".md") and draw.random() < 0.6:
             wound = edited if victim.suffix == ".json" and draw.random() < 0.6 else mutated
-            written(victim, wound(victim.read_text(), draw))
+            written(victim, wound(victim.read_text(errors="replace"), draw))
         elif draw.random() < 0.5:
             replaced(victim, draw)
         else:
@@ -237,7 +237,7 @@ def dataset(draw: random.Random, home: Path) -> str | None:
         place = draw.choice(["", "manifests", "data", "data/mine", "ground_truth", "certificates", "figures"])
         (folder / place).mkdir(exist_ok=True)
         (folder / place / draw.choice([*NAMES, "x.parquet", "dataset_infos.json", ".huggingface.yaml"])).touch()
-    if draw.random() < 0.3:
+    if draw.random() < 0.3 and all(path.is_file() or path.is_dir() for path in folder.rglob("*")):  # no pipes
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
             redigested(folder, "mine")
     return _looked_at(folder, home)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from scipy import optimize
 
 from mmmi_hf.causal import targets
 from mmmi_hf.causal.arguments import read_number, read_shapes
@@ -155,6 +154,8 @@ def _inverted(name: str, quantity: Quantity, value: object, of: Callable[[float]
         )
     if number == none:
         return 0.0
+    from scipy import optimize  # slow to load, and `info` and `list` do without
+
     return float(optimize.brentq(lambda g: of(g) - number, 0.0, _MOST_NATS, xtol=1e-15, rtol=1e-15))
 
 

@@ -48,6 +48,8 @@ if TYPE_CHECKING:
     import torch
 
 REMEDY = "load it again with force_download=True, or generate it again"
+# The last ones are what `datasets` raises for a description of features, in a file's metadata, that it does not expect.
+UNREADABLE = (pa.ArrowException, OSError, ValueError, TypeError, LookupError, AttributeError)
 
 
 @dataclass(frozen=True)
@@ -408,7 +410,7 @@ def _check_rows(paths: Sequence[Path], record: _Record, split: str) -> None:
             with open_parquet(path) as file:
                 rows += file.metadata.num_rows
                 found = datasets.Features.from_arrow_schema(file.schema_arrow)
-        except (pa.ArrowException, OSError, ValueError, TypeError, LookupError) as error:
+        except UNREADABLE as error:
             raise DamagedFilesError(f"{path} is no Parquet file of ours ({in_words(error)}); {REMEDY}") from error
         if found != record.features or list(found) != list(record.features):
             wrong = [name for name in {**record.features, **found} if found.get(name) != record.features.get(name)]
@@ -483,7 +485,7 @@ def _mapped(
                     cache_dir=cache_dir,
                     tick=bar.update,
                 )
-            except (pa.ArrowException, OSError, ValueError) as error:
+            except UNREADABLE as error:
                 if isinstance(error, OSError) and error.errno is not None:
                     raise  # of the disk, not of what the files hold
                 raise DamagedFilesError(

@@ -385,6 +385,12 @@ def column(name, change):
         (column("x1", lambda x: pa.array([[0.0]] * len(x), pa.list_(pa.float32()))), r"asks for \(x1\)"),
         (lambda table: table.append_column("more", table["y"]), r"asks for \(more\)"),
         (lambda table: table.append_column("y", table["y"]), "test-.* is no Parquet file of ours"),
+        (
+            lambda table: table.replace_schema_metadata(
+                {"huggingface": '{"info": {"features": {"y": {"feature": "a"}}}}'}
+            ),
+            "test-.* is no Parquet file of ours",
+        ),
         (lambda table: table.select(table.column_names[::-1]), "another order"),
         (lambda table: pa.concat_tables([table, table]), "test has 12 rows, the manifest states 6"),
         (lambda table: table.slice(1), "test has 5 rows, the manifest states 6"),
