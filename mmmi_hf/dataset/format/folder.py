@@ -80,8 +80,9 @@ class DatasetFolder:
 
     def _holds_others(self) -> bool:
         """Whether there are files, and none of them is ours."""
-        ours = (self.path / WORK).is_dir() or any((self.path / "manifests").glob("*.json"))
-        return not ours and self.path.is_dir() and any(self.path.iterdir())
+        # In this order: another process may begin here at any moment, and what it makes first is ours.
+        held = self.path.is_dir() and any(self.path.iterdir())
+        return held and not ((self.path / WORK).is_dir() or any((self.path / "manifests").glob("*.json")))
 
     @property
     def card(self) -> Path:
