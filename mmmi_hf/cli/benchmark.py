@@ -88,7 +88,8 @@ def benchmark(
     by validation rows, and states the value of test rows. A null of deranged pairs, whose truth is 0, goes with them.
     Seeds use disjoint rows. Finished cells are kept, failed ones are tried again.
 
-    `latentmi` needs `pip install scikit-learn && pip install --no-deps latentmi` (its metadata ask for an older NumPy).
+    `latentmi`, `mist`, `torch-mist` and `diffusion-mi` run in environments of their own, in the folder that
+    MMMI_HF_ENVIRONMENTS names: their pins contradict ours. Where one is absent, the error says how to make it.
     """
     quieten_libraries(True)
     from mmmi_hf.benchmark.downstream.tasks import downstream_cells, impossible, run_downstream

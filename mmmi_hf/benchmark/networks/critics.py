@@ -132,6 +132,34 @@ class JointCritic(nn.Module):
         return scores
 
 
+class FromNothing(nn.Module):
+    """A critic times a number plus a number, both 0 at first: what is read of an untrained one is no information."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.gain, self.offset = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.gain * self.inner(a, b) + self.offset
+        return scores
+
+
+class TwoCritics(nn.Module):
+    """u(a_i, b_i) on the diagonal, of one critic, and g(a_i, b_j) − g(a_i, b_i) beside it, of another.
+
+    Of as many rows of a as of b.
+    """
+
+    def __init__(self, contrast: nn.Module, ratio: nn.Module) -> None:
+        super().__init__()
+        self.contrast, self.ratio = contrast, ratio
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        scores = self.contrast(a, b)
+        return scores - scores.diagonal()[:, None] + torch.diag(self.ratio(a, b).diagonal())
+
+
 def critic(
     kind: str,
     shapes: tuple[Sequence[int], Sequence[int]],
