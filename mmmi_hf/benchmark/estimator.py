@@ -35,6 +35,7 @@ from mmmi_hf.benchmark.labels import Labelled
 from mmmi_hf.benchmark.pairs import Pairs
 from mmmi_hf.common.records import told
 
+
 class CannotSayError(ArithmeticError):
     """What an estimator raises that knows that it cannot answer about these rows; the message says why.
 
@@ -83,9 +84,9 @@ class Estimator(ABC):
 
     Settings are the fields of a dataclass; each must be what its annotation says, and have a plain JSON value, which
     `mmmi-hf benchmark --set NAME.SETTING=VALUE` gives. `uses_exact` marks oracles, which are told what is exactly known
-    of the rows, `of_labels` those that need one block of class labels. `bound` says on which side of the information the
-    value lies on average, "lower" or "upper", where it is a bound; `reads`, what it is at its best where that is not the
-    information. `order` is the place in lists; those of others come last.
+    of the rows, `of_labels` those that need one block of class labels. `bound` says on which side of the information
+    the value lies on average, "lower" or "upper", where it is a bound; `reads`, what it is at its best where that is
+    not the information. `order` is the place in lists; those of others come last.
     """
 
     uses_exact: ClassVar[bool] = False

@@ -56,9 +56,7 @@ class VariationalCLUB(Estimator):
     def measure(self, test: Pairs) -> Measured:
         a, b = self._predicted(test)
         with torch.no_grad():
-            logs = np.concatenate(
-                [self._network(rows).log_densities(b).double().numpy() for rows in a.split(_AT_ONCE)]
-            )
+            logs = np.concatenate([self._network(rows).log_densities(b).double().numpy() for rows in a.split(_AT_ONCE)])
         return _contrast(np.diag(logs), (logs.sum(axis=1) - np.diag(logs)) / (len(b) - 1), logs)
 
 

@@ -52,22 +52,23 @@ class Diffusion(Estimator):
             return given.square().mean() + alone.square().mean()
 
         def look() -> dict[str, float]:
-            given, alone = self._gaps(*held, _LOOKS, lambda one, other: (_size(one), _size(other)))
+            given, alone = self._gaps(held, _LOOKS, lambda one, other: (_size(one), _size(other)))
             return {"criterion": -float((given + alone).mean()), "value": float((alone - given).mean()) * _WIDTH / 2}
 
         return fit_network(self._network, loss, look, len(a), recipe, seed)
 
     def measure(self, test: Pairs) -> Measured:
         with torch.no_grad():
-            (gaps,) = self._gaps(*self._predicted(test), self.levels, lambda one, other: (self.gap(one, other),))
+            (gaps,) = self._gaps(self._predicted(test), self.levels, lambda one, other: (self.gap(one, other),))
         values = gaps * (_WIDTH / 2)
         return Measured(float(values.mean()), float(values.std() / math.sqrt(len(values))))
 
-    def _gaps(self, a: torch.Tensor, b: torch.Tensor, levels: int, read: _Read) -> tuple[torch.Tensor, ...]:
+    def _gaps(self, rows: tuple[torch.Tensor, torch.Tensor], levels: int, read: _Read) -> tuple[torch.Tensor, ...]:
         """The mean over levels of noise of what is read of the errors, of every row, in float64.
 
         Every row meets every stratum of ln γ once, each time with noise of its own.
         """
+        a, b = rows
         generator = torch.Generator().manual_seed(self._noise_seed)
         found = []
         for level in range(levels):

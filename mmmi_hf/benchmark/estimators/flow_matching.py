@@ -24,8 +24,8 @@ _LOOKS = 16  # times at which validation rows are looked at
 class FlowMatching(Estimator):
     """−∫ E[div v(b_t, t, a)] dt, v the velocity of (1 − t) b' + t b given a (FMMI, Butakov et al. 2025).
 
-    A flow takes b' of other rows to b of the row of a; along it the entropy changes by the mean divergence, from H(b) to
-    H(b|a). v is learned by flow matching, E[b − b' | b_t, a]. Places b_t are those of straight lines between pairs,
+    A flow takes b' of other rows to b of the row of a; along it the entropy changes by the mean divergence, from H(b)
+    to H(b|a). v is learned by flow matching, E[b − b' | b_t, a]. Places b_t are those of straight lines between pairs,
     which have the law of the flow. No bound.
     """
 
@@ -45,12 +45,12 @@ class FlowMatching(Estimator):
         generator = torch.Generator().manual_seed(seed)
 
         def loss(rows: torch.Tensor) -> torch.Tensor:
-            return self._error(a[rows], b[rows], torch.rand(len(rows), 1, generator=generator), generator).mean()
+            return self._error((a[rows], b[rows]), torch.rand(len(rows), 1, generator=generator), generator).mean()
 
         def look() -> dict[str, float]:
             again = torch.Generator().manual_seed(seed)
             places = [(level + torch.rand(len(held[1]), 1, generator=again)) / _LOOKS for level in range(_LOOKS)]
-            return {"criterion": -float(torch.stack([self._error(*held, at, again) for at in places]).mean())}
+            return {"criterion": -float(torch.stack([self._error(held, at, again) for at in places]).mean())}
 
         return fit_network(self._network, loss, look, len(a), self.training, seed)
 
@@ -68,9 +68,10 @@ class FlowMatching(Estimator):
         return Measured(float(values.mean()), float(values.std() / math.sqrt(len(values))))
 
     def _error(
-        self, a: torch.Tensor, b: torch.Tensor, time: torch.Tensor, generator: torch.Generator
+        self, rows: tuple[torch.Tensor, torch.Tensor], time: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """The squared error of the velocity of every row, its partner drawn at random."""
+        a, b = rows
         other = b[torch.randperm(len(b), generator=generator)]
         wanted = self._network.velocity(a, (1.0 - time) * other + time * b, time)
         return (wanted - (b - other)).square().sum(dim=1)

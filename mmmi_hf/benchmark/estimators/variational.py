@@ -155,9 +155,7 @@ def _named(
     return register_estimator(name)(Named)
 
 
-DV = _named(
-    "dv", DonskerVaradhan, "Donsker–Varadhan: E_P[f] − ln E_Q[e^f] (Donsker and Varadhan 1983).", bound="lower"
-)
+DV = _named("dv", DonskerVaradhan, "Donsker–Varadhan: E_P[f] − ln E_Q[e^f] (Donsker and Varadhan 1983).", bound="lower")
 JSPaper = _named(
     "js",
     lambda: JensenShannon(unbiased=False),
@@ -199,6 +197,7 @@ SMILE = _named(
     "Donsker–Varadhan of a critic that the Jensen–Shannon bound trained (SMILE with τ = ∞, Song and Ermon 2020).",
     bound="lower",
 )
+
 
 class _OwnObjective(Variational):
     """Not of the paper: it has no recipe without a split."""

@@ -70,6 +70,13 @@ def perceptron(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequent
     return nn.Sequential(*modules, nn.Linear(inputs, outputs))
 
 
+def from_zero(network: nn.Sequential) -> nn.Sequential:
+    """The network with a last layer of zeros, so that it begins as 0."""
+    for parameter in network[-1].parameters():
+        nn.init.zeros_(parameter)
+    return network
+
+
 def convolutions(shape: Sequence[int], width: int, outputs: int) -> nn.Sequential:
     """Three strided convolutions (16, 32, 64 channels), one hidden layer, then a linear one."""
     channels, height, breadth = shape
@@ -156,7 +163,7 @@ class TwoCritics(nn.Module):
         self.contrast, self.ratio = contrast, ratio
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        scores = self.contrast(a, b)
+        scores: torch.Tensor = self.contrast(a, b)
         return scores - scores.diagonal()[:, None] + torch.diag(self.ratio(a, b).diagonal())
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from mmmi_hf.benchmark.networks.critics import perceptron
+from mmmi_hf.benchmark.networks.critics import from_zero, perceptron
 from mmmi_hf.benchmark.networks.densities import features
 
 if TYPE_CHECKING:
@@ -33,11 +33,8 @@ class _GivenOther(nn.Module):
         super().__init__()
         self.size = size
         self.encode = features(given, recipe, recipe.embedding)
-        self.moments = perceptron(recipe.embedding, recipe.width, 1, 2 * size)
-        self.rest = perceptron(size + 1 + recipe.embedding, recipe.width, recipe.layers, size)
-        for last in (self.moments[-1], self.rest[-1]):
-            nn.init.zeros_(last.weight)
-            nn.init.zeros_(last.bias)
+        self.moments = from_zero(perceptron(recipe.embedding, recipe.width, 1, 2 * size))
+        self.rest = from_zero(perceptron(size + 1 + recipe.embedding, recipe.width, recipe.layers, size))
 
     def known(self, a: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Features, mean and variance given rows of a."""
@@ -51,9 +48,7 @@ class Denoiser(_GivenOther):
 
     def __init__(self, given: Sequence[int], size: int, recipe: Training) -> None:
         super().__init__(given, size, recipe)
-        self.alone = perceptron(size + 1, recipe.width, recipe.layers, size)
-        nn.init.zeros_(self.alone[-1].weight)
-        nn.init.zeros_(self.alone[-1].bias)
+        self.alone = from_zero(perceptron(size + 1, recipe.width, recipe.layers, size))
 
     def errors(
         self, a: torch.Tensor, b: torch.Tensor, log_ratio: torch.Tensor, noise: torch.Tensor

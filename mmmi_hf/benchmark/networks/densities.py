@@ -1,7 +1,7 @@
 """Densities of one block given the other, by networks.
 
-Owns which block is predicted and in which coordinates, and mixtures of normal or logistic densities whose parameters are
-numbers or come of a network. Imports torch; knows nothing of objectives, files or datasets.
+Owns which block is predicted and in which coordinates, and mixtures of normal or logistic densities whose parameters
+are numbers or come of a network. Imports torch; knows nothing of objectives, files or datasets.
 """
 
 from __future__ import annotations

@@ -193,8 +193,8 @@ class InfoNCEAnchor(Objective):
     """E_P[f], f of a classifier that also has a class "none of the candidates" (Ryu et al. 2025, arXiv 2510.25983).
 
     Of K candidates b_1 … b_K either one belongs to a or, in the anchor class, none does; the anchor is as likely as all
-    the others together. The posterior of candidate i is e^{f_i} / (K + Σ_j e^{f_j}), of the anchor K / (K + Σ_j e^{f_j}),
-    at its best with f the log density ratio itself: InfoNCE finds it but for a function of a.
+    the others together. The posterior of candidate i is e^{f_i} / (K + Σ_j e^{f_j}), that of the anchor
+    K / (K + Σ_j e^{f_j}), at its best with f the log density ratio itself: InfoNCE finds it but for a function of a.
     """
 
     def value(self, scores: Scores) -> torch.Tensor:
@@ -209,9 +209,7 @@ class InfoNCEAnchor(Objective):
             none = torch.cat([anchor, block.masked_fill(torch.eye(count, dtype=torch.bool), -torch.inf)], dim=1)
             next_row = torch.eye(count, dtype=torch.bool).roll(1, dims=1)
             one = torch.cat([anchor, block.masked_fill(next_row, -torch.inf)], dim=1)
-            losses.append(
-                torch.logsumexp(one, 1) - block.diagonal() + torch.logsumexp(none, 1) - math.log(count - 1)
-            )
+            losses.append(torch.logsumexp(one, 1) - block.diagonal() + torch.logsumexp(none, 1) - math.log(count - 1))
         return torch.cat(losses).mean()
 
     def criterion(self, scores: Scores) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""One file for each isolated package: `estimate`, run by the interpreter of its environment, with NumPy and the package.
+"""One file for each isolated package: `estimate`, run by the interpreter of its environment.
 
     estimate(parts, request) → {"value": nats, "standard_error": nats or None, "version": of the package}
 

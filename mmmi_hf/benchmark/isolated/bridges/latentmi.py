@@ -16,7 +16,6 @@ def estimate(parts: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     from latentmi import lmi  # type: ignore[import-not-found, unused-ignore]
 
     torch.manual_seed(request["seed"])
-    np.random.seed(request["seed"])
     scaled = {split: [_scaled(rows, parts["train"][k]) for k, rows in enumerate(parts[split])] for split in parts}
     sides = [np.concatenate([scaled[split][k] for split in ("train", "validation")]) for k in (0, 1)]
     rows = np.arange(len(sides[0]))

@@ -12,7 +12,9 @@ def estimate(parts: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:
     from torch_mist import estimate_mi  # type: ignore[import-not-found, unused-ignore]
 
     torch.manual_seed(request["seed"])
-    sides = {split: dict(zip("xy", (torch.from_numpy(x).float() for x in parts[split]), strict=True)) for split in parts}
+    sides = {
+        split: dict(zip("xy", (torch.from_numpy(x).float() for x in parts[split]), strict=True)) for split in parts
+    }
     found = estimate_mi(
         data=sides["train"],
         valid_data=sides["validation"],
