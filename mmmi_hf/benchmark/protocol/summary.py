@@ -103,7 +103,7 @@ def _of_group(members: Sequence[Record]) -> Record:
     if len(pairs) == 1:
         pairs = list(pairs[0][:, None])
     errors = [of_level[:, 1] - of_level[:, 0] for of_level in pairs]
-    stated = [row for row in known if row["low"] is not None]
+    stated = [row for row in known if row["low"] is not None or row["high"] is not None]
     tried = [row for row in members if row["null"] and row["low"] is not None]
     abstained = sum(bool(row.get("abstained")) for row in asked)
     spreads = [np.var(of_level, axis=0, ddof=1)[1:] for of_level in map(np.array, levels.values()) if len(of_level) > 1]
@@ -116,12 +116,18 @@ def _of_group(members: Sequence[Record]) -> Record:
         "variance": _with_interval(spreads, np.mean),
         "rmse": _with_interval(errors, _root_mean_square),
         "score": _score(asked),
-        "coverage": share([row["low"] <= row["truth"] <= row["high"] for row in stated]),
+        "coverage": share([_covers(row) for row in stated]),
         "alarms": share([row["low"] > 0.0 for row in tried]),
         "null": None
         if not len(nulls)
         else {"value": float(nulls.mean()), "low": float(nulls.min()), "high": float(nulls.max()), "cells": len(nulls)},
     }
+
+
+def _covers(row: Record) -> bool:
+    """Whether an interval holds the truth; an end that is not stated is as far away as can be."""
+    low, high = row["low"], row["high"]
+    return (low is None or low <= row["truth"]) and (high is None or row["truth"] <= high)
 
 
 def share(found: Sequence[bool]) -> Record | None:

@@ -21,7 +21,7 @@ def cells_of(tier: Tier, group: Group) -> int:
     series = {
         (tier.configuration(name).standardize, tier.configuration(name).modalities[0].pipeline) for name in configs
     }
-    kinds = len(configs) + (len(series) if group.null else 0)
+    kinds = len(configs) + (len(series) if group.with_null else 0)
     return kinds * len(read_pairs(group.pairs)) * group.seeds * len(group.forms)
 
 
@@ -53,7 +53,8 @@ def budget_lines(tier: Tier, estimators: Sequence[str] | None = None) -> list[st
                 hours += cells * seconds / 3600
             lines.append(f"{group.name:<12}{name:<22}{cells:>7}{told:>10}")
         total += 3600 * hours
-        note = f", without {len(missing)} that nobody measured" if missing else ""
-        lines.append(f"{group.name:<34}{'':>7}{'':>10}{hours:>10.2f} h{note}")
+        lines.append(f"{group.name:<34}{'':>7}{'':>10}{hours:>10.2f} h")
+        if missing:
+            lines.append(f"{'':<12}without {len(missing)} that nobody measured")
     lines.append(f"{'in all':<34}{'':>7}{'':>10}{total / 3600:>10.2f} h")
     return lines

@@ -150,7 +150,11 @@ def _line(cells: Sequence[str]) -> str:
 
 
 def _number(row: Record | None, name: str) -> str:
-    return "–" if row is None or row[name] is None else digits(row[name]["value"])
+    if row is None or row[name] is None:
+        return "–"
+    value, width = row[name]["value"], _WIDTHS[1]
+    told = digits(value)
+    return told if len(told) <= width else f"{value:.0f}".replace("-", "−") if abs(value) < 1e6 else f"{value:.0e}"
 
 
 def _share(row: Record | None, name: str) -> str:

@@ -36,7 +36,7 @@ class Group(Record):
 
     Attributes:
         name: of its folder. title: what it asks.
-        configs: names or patterns. pairs: such as "x1:y". seeds, split, forms, null: as in `Plan`.
+        configs: names or patterns. pairs: such as "x1:y". seeds, split, forms, with_null: as in `Plan`.
         estimators: names. training: fields of the networks' recipe; paper: they change the paper's.
         plots: whether a run draws it.
     """
@@ -51,7 +51,7 @@ class Group(Record):
     seeds: Annotated[int, Field(ge=1)] = 1
     split: str | None = None
     forms: Annotated[list[str], Field(default_factory=lambda: ["float"])]
-    null: bool = True
+    with_null: bool = True
 
 
 class Tier(Record):
@@ -97,7 +97,7 @@ class Tier(Record):
             read_pairs(group.pairs),
             settings,
             seeds=group.seeds,
-            null=group.null,
+            null=group.with_null,
             plugins=plugins,
             shares=None if group.split is None else read_split(group.split),
             forms=tuple(group.forms),
