@@ -11,6 +11,7 @@ import mmmi_hf
 from mmmi_hf.benchmark import list_tiers
 from mmmi_hf.benchmark.protocol.summary import summarize
 from mmmi_hf.benchmark.tiers import tier as tiers
+from mmmi_hf.benchmark.tiers.adopt import adopt
 from mmmi_hf.benchmark.tiers.budget import budget_lines, cells_of, image_seconds
 from mmmi_hf.benchmark.tiers.results import read_results, reference_results, table, write_results
 from mmmi_hf.benchmark.tiers.tier import read_split, read_tier
@@ -223,3 +224,15 @@ def test_the_table_is_narrow_whatever_stands_in_it():
     wild = {**row, "estimator": "a-very-long-name-of-an-estimator", "value": -1234.5, "low": -2000.0, "high": 0.0}
     lines = table("T", summarize([wild]), summarize([wild]), {}, {})
     assert max(map(len, lines)) <= 80
+
+
+def test_the_results_of_a_run_become_the_committed_ones(tiny, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=r"has no results\.parquet; run mmmi-hf benchmark --tier tiny --out"):
+        adopt("tiny", out)
+    assert run("--tier", "tiny", "--out", out) == 0
+    assert [path.name for path in adopt("tiny", out)] == ["reference.csv", "costs.json"]
+    rows = pq.read_table(out / "results.parquet").to_pylist()
+    found = reference_results(read_tier("tiny"))
+    assert [each["value"] for each in found] == [each["value"] for each in rows]
+    assert set(tiers.costs(read_tier("tiny"))["numbers"]) == {"cca", "oracle-club", "oracle-dv"}
