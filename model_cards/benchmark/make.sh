@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
 # Makes the data of this card and its results in a folder, part by part; every finished part goes into the card.
 #
-#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: lite and realism
+#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: lite, realism, levels
 #     bash model_cards/benchmark/make.sh FOLDER full paper       # these, in this order
 #     bash model_cards/benchmark/make.sh FOLDER --budget full    # cells x seconds of one core, and nothing is made
 #
 # Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
-# lite once more, as latents and as 8-bit pictures), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's
-# size) take hours. Killed at any time and started again with the same FOLDER, it goes on where it was: finished
-# configurations and cells are kept. Parts that are in the card already stay as they are until they are made again.
+# lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
+# rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours. Killed at any time and
+# started again with the same FOLDER, it goes on where it was: finished configurations and cells are kept. Parts that are
+# in the card already stay as they are until they are made again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
 # side (default: one per processor). To publish the data of a part: mmmi-hf publish FOLDER/NAME/data OWNER/NAME.
 set -euo pipefail
@@ -26,11 +27,11 @@ if [ "${2:-}" = --budget ]; then
 else
     parts=("${@:2}")
 fi
-[ ${#parts[@]} -gt 0 ] || parts=(lite realism)
+[ ${#parts[@]} -gt 0 ] || parts=(lite realism levels)
 for part in "${parts[@]}"; do
     case $part in
-        lite | realism | paper | full) ;;
-        *) refuse "no part $part; give lite, realism, paper or full" ;;
+        lite | realism | levels | paper | full) ;;
+        *) refuse "no part $part; give lite, realism, levels, paper or full" ;;
     esac
 done
 workers=${WORKERS:-$(nproc)}
@@ -75,12 +76,16 @@ for part in "${parts[@]}"; do
             into_card lite/images 3-images
             ;;
         realism) into_card realism/forms 4-realism ;;
+        levels)
+            into_card levels/ten-levels 5-ten-levels-of-latents
+            into_card levels/recipe 6-recipe-of-the-paper-on-a-tenth
+            ;;
         paper)
-            into_card paper/seen 5-recipe-of-the-paper
-            into_card paper/held-out 6-the-same-rows-held-out
+            into_card paper/seen 7-recipe-of-the-paper
+            into_card paper/held-out 8-the-same-rows-held-out
             ;;
         full)
-            for group in white all levels loud cifar10; do into_card "full/$group" "7-full-size-$group"; done
+            for group in white all levels loud cifar10; do into_card "full/$group" "9-full-size-$group"; done
             ;;
     esac
     "$python" -m mmmi_hf.cli.cards "$card" --pictures || rendered=no # other parts of an older version may be in the card

@@ -238,7 +238,7 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--set", "dv.training.critic=both"), "critic must be one of separable, joint, got 'both'"),
         (("--set", "dv.training=5"), "set: dv.training: input should be"),
         (("--set", "ksg.neighbours=5", "--task", "ssl"), "--set is of estimators"),
-        (("--estimators", "latentmi"), "needs the package"),
+        (("--estimators", "latentmi"), "runs in an environment of its own"),
     ],
 )
 def test_wrong_requests_are_one_line(run, folder, tmp_path, arguments, words):

@@ -185,9 +185,8 @@ def _figures(folder: Path, sections: Sequence[dict[str, Any]]) -> dict[Path, str
 
 def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
     names = {row["estimator"] for row in section["estimates"]}
-    return findings(
-        section["part"], section["estimates"], section["rows"], {name: _class_of(name)[0] for name in names}
-    )
+    bounds = {name: _class_of(name)[0] for name in names}
+    return findings(section["part"], section["estimates"], section["rows"], bounds, seen=section["seen"])
 
 
 def _reads(sections: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

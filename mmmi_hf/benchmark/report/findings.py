@@ -29,12 +29,13 @@ _CHANGES = (("float", "the images made of them"), ("views", "the 8-bit pictures 
 
 
 def findings(
-    part: str, summary: Sequence[Record], rows: Sequence[Record], bounds: Mapping[str, str]
+    part: str, summary: Sequence[Record], rows: Sequence[Record], bounds: Mapping[str, str], *, seen: bool = False
 ) -> dict[str, list[str]]:
     """Kind of data → sentences about it, of one results folder, in Markdown.
 
     Args:
         part: its name. summary, rows: as the folder has them. bounds: estimator → "upper", "lower" or "".
+        seen: whether values are of training rows; of these only the null is told.
     """
     found: dict[str, list[str]] = {}
     for series, pair in dict.fromkeys((row["series"], row["pair"]) for row in summary):
@@ -45,14 +46,30 @@ def findings(
             row for row in rows if (row["series"], f"{row['a']}:{row['b']}", row["n"]) == (series, pair, largest)
         ]
         kind = ", ".join([*([part.capitalize()] if part else []), f"I({pair.replace(':', '; ')})", series])
-        found[kind] = [
-            *_of_the_oracle(mine),
-            *_of_signs(mine, of_cells, bounds),
-            *_of_coverage(mine),
-            *_of_alarms(mine),
-        ]
+        if seen:
+            found[kind] = _of_seen_nulls(of_cells)
+        else:
+            found[kind] = [
+                *_of_the_oracle(mine),
+                *_of_signs(mine, of_cells, bounds),
+                *_of_coverage(mine),
+                *_of_alarms(mine),
+            ]
     changed = _of_forms(rows)
     return {**found, f"{part.capitalize()}, the same rows in several forms": changed} if changed else found
+
+
+def _of_seen_nulls(of_cells: Sequence[Record]) -> list[str]:
+    """What values of training rows say of pairs that share nothing: all of them, where all lie above 0."""
+    nulls = [cell for cell in _competitors(of_cells) if cell["null"] and cell["value"] is not None]
+    if not nulls or min(cell["value"] for cell in nulls) <= 0.0:
+        return []
+    low, high = (pick(cell["value"] for cell in nulls) for pick in (min, max))
+    estimators = len({cell["estimator"] for cell in nulls})
+    return [
+        f"of pairs that share nothing, all {len(nulls)} values of training rows, of {estimators} estimators, lie between "
+        f"{digits(low)} and {digits(high)} nats."
+    ]
 
 
 def _of_the_oracle(rows: Sequence[Record]) -> list[str]:
@@ -66,7 +83,8 @@ def _of_the_oracle(rows: Sequence[Record]) -> list[str]:
 def _of_signs(rows: Sequence[Record], of_cells: Sequence[Record], bounds: Mapping[str, str]) -> list[str]:
     """Who reads too little, and who too much, in more than half of the cells."""
     known = [row for row in _competitors(rows) if row["bias"] is not None]
-    less, more = [], []
+    less: list[tuple[Record, Record]] = []
+    more: list[tuple[Record, Record]] = []
     for row in known:
         errors = [
             cell["value"] - cell["truth"]

@@ -131,3 +131,16 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     text = (tmp_path / "README.md").read_text()
     assert text.count("(overview/errors.png)") == 1
     assert text.index("overview/errors.png") < text.index("## Contents") < text.index("<details>")
+
+
+def test_of_values_of_training_rows_the_null_is_told():
+    rows = [*cells("dv", [2.0] * 3, nulls=[2.1, 2.4]), *cells("nwj", [1.0] * 3, nulls=[3.0])]
+    told = findings("recipe", summarize(rows), rows, {}, seen=True)
+    assert list(told.values()) == [
+        [
+            "of pairs that share nothing, all 3 values of training rows, of 2 estimators, lie between 2.100 and 3.000 "
+            "nats."
+        ]
+    ]
+    fair = cells("dv", [0.0] * 3, nulls=[0.1, -0.1])
+    assert list(findings("recipe", summarize(fair), fair, {}, seen=True).values()) == [[]]
