@@ -67,8 +67,8 @@ def _of_seen_nulls(of_cells: Sequence[Record]) -> list[str]:
     low, high = (pick(cell["value"] for cell in nulls) for pick in (min, max))
     estimators = len({cell["estimator"] for cell in nulls})
     return [
-        f"of pairs that share nothing, all {len(nulls)} values of training rows, of {estimators} estimators, lie between "
-        f"{digits(low)} and {digits(high)} nats."
+        f"of pairs that share nothing, all {len(nulls)} values of training rows, of {estimators} estimators, lie "
+        f"between {digits(low)} and {digits(high)} nats."
     ]
 
 
