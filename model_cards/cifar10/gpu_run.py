@@ -310,7 +310,7 @@ def data(dataset: str, images: int) -> Callable[[Run], None]:
     return work
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """What is trained, and where recipes and images are.
 
@@ -318,14 +318,20 @@ class Plan:
         dataset: a folder or a Hub id.
         recipes: the folder of leg-2.yaml, guide.yaml, distillation.yaml and classifier.yaml.
         few: a rehearsal: numbers of steps are those of the recipes, on a CPU.
+        speed: images/s in leg 2, as the warm-up finds; the default is what an H100 does without compiling.
+        compiled: whether the warm-up could.
     """
 
     dataset: str
     recipes: Path
     few: bool
+    speed: float = 8000.0
+    compiled: bool = True
 
     def training(self, name: str, folder: Path, *options: str, **changes: object) -> tuple[list[str], Path]:
         """What Python is told to train by a recipe with changes, stored as FOLDER.yaml; and its log."""
+        if not self.compiled:
+            changes["compile"] = False
         path = _changed_recipe(self.recipes / f"{name}.yaml", folder, changes)
         command = ["-m", "mmmi_hf", "train", str(path), "--out", str(folder), "--quiet", *options]
         return [*command, *(["--cpu"] if self.few else [])], folder / "log.jsonl"
@@ -341,20 +347,32 @@ class Plan:
             arguments, _ = self.training(name, folder, "--dataset", str(noise), **changes)
             works.append(partial(run.program, arguments, into=f"warm-up-{name}.txt"))
         run.together(works)
-        if not self.few:
-            run.say(f"{images_per_second(WARM / 'leg-2'):,.0f} images/s in leg 2")
+
+    def look_back(self, run: Run) -> None:
+        """What the warm-up found, also if another call made it."""
+        if self.few:
+            return
+        try:
+            self.speed = images_per_second(WARM / "leg-2")
+        except (OSError, ValueError):
+            self.compiled = False
+        run.say(f"{self.speed:,.0f} images/s in leg 2, {'' if self.compiled else 'not '}compiled")
 
     def teachers(self, run: Run) -> None:
         """Leg 2, the guide, and the classifier that chooses the guidance once both are there."""
         changes: dict[str, object] = {}
+        self.look_back(run)
         if not self.few:
             batch = _yaml(self.recipes / "leg-2.yaml")["batch_size"]
-            steps = int(images_per_second(WARM / "leg-2") * LEG_SECONDS / batch)
+            steps = int(self.speed * LEG_SECONDS / batch)
             changes = {"steps": steps, "pipeline_every": steps // 3}
         given = ("--dataset", self.dataset)
         (leg, leg_log), (guide, guide_log) = (
             self.training("leg-2", LEG, *given, **changes),
             self.training("guide", GUIDE, *given),
+        )
+        drawn_up = _changed_recipe(
+            self.recipes / "distillation.yaml", RUNS / "drawn-up", {} if self.compiled else {"compile": False}
         )
         choose = [
             str(CARD / "guidance.py"),
@@ -367,7 +385,7 @@ class Plan:
             "--cache",
             str(EVALUATION),
             "--recipe",
-            str(self.recipes / "distillation.yaml"),
+            str(drawn_up),
             "--out",
             str(DISTILLATION),
         ]
@@ -395,13 +413,17 @@ class Plan:
             recipe, table = _yaml(DISTILLATION), json.loads((EVALUATION / "guidance.json").read_text())
             journeys = recipe["trajectories"] * table["seconds_per_journey"]
             seconds = run.deadline - time.monotonic() - SPEED_SECONDS - START_SECONDS - journeys
-            changes = {"steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"])}
+            self.look_back(run)
+            changes = {
+                "compile": self.compiled,
+                "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"]),
+            }
         path = _changed_recipe(DISTILLATION, STUDENT, changes)
         arguments = ["-m", "mmmi_hf", "distill", str(path), "--out", str(STUDENT), "--trajectories", str(TRAJECTORIES)]
         arguments += ["--quiet", *(["--cpu"] if self.few else [])]
         run.program(arguments, into="student.txt", news=STUDENT / "log.jsonl")
 
-    def speed(self, run: Run) -> None:
+    def measure(self, run: Run) -> None:
         """The student alone in several ways, and in `generate`, by one process and by two."""
         precision, generation = (["-m", f"tests.performance.bench_{name}"] for name in ("precision", "generation"))
         student = ["--pipeline", str(STUDENT / "pipeline")]
@@ -422,7 +444,7 @@ def images_per_second(folder: Path) -> float:
     """Of a training's last logged steps, by its log."""
     log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
     if len(log) < 2:
-        return 1.0
+        raise ValueError(f"{folder} logged fewer than two steps")
     first, last = log[-min(5, len(log))], log[-1]
     batch: int = json.loads((folder / "recipe.json").read_text())["batch_size"]
     return batch * float(last["step"] - first["step"]) / float(last["seconds"] - first["seconds"])
@@ -454,7 +476,7 @@ def stages_of(plan: Plan) -> list[Stage]:
         Stage("warm-up", times * 150, 60, plan.warm_up),
         Stage("teachers", times * 420, 150, plan.teachers),
         Stage("student", times * 400, 90, plan.student),
-        Stage("speed", times * 180, 30, plan.speed),
+        Stage("speed", times * 180, 30, plan.measure),
     ]
 
 

@@ -139,7 +139,8 @@ def main() -> None:
     options += ["--compile"] * chosen.compile + ["--channels-last"] * chosen.channels_last
     print_heading()
     print(
-        f"{chosen.configuration}{f' by {chosen.pipeline}' if chosen.pipeline else ''}, {chosen.rows} rows of two images, micro-batches of {chosen.micro_batch}, "
+        f"{chosen.configuration}{f' by {chosen.pipeline}' if chosen.pipeline else ''}, {chosen.rows} rows of two "
+        f"images, micro-batches of {chosen.micro_batch}, "
         f"{start().device()}",
         flush=True,
     )
