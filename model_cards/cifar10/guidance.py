@@ -29,13 +29,17 @@ from mmmi_hf.flow.training.trajectories import Guide, journey
 GUIDANCES = (1.0, 1.25, 1.5, 1.75, 2.0, 2.5)
 
 
-def pipeline_of(run: Path, device: torch.device, compiled: bool) -> FlowMatchingPipeline:
-    """The pipeline of a training's folder, in evaluation mode on a device."""
+def pipeline_of(run: Path, device: torch.device, before: FlowMatchingPipeline | None = None) -> FlowMatchingPipeline:
+    """The pipeline of a training's folder, in evaluation mode on a device.
+
+    `before` is another one with the same network: it gets these weights, and what was compiled for it stays.
+    """
     pipeline = FlowMatchingPipeline.from_pretrained(str(run / "pipeline")).to(device)
+    if before is not None:
+        before.unet.load_state_dict(pipeline.unet.state_dict())
+        pipeline = before
     pipeline.unet.eval()
     pipeline.scheduler.set_timesteps(device=device)
-    if compiled:
-        pipeline.unet.compile()
     return pipeline
 
 
@@ -47,6 +51,7 @@ def main() -> None:
     for name in ("recipe", "teacher", "guide", "cache", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     parser.add_argument("--wait-for", type=Path, help="a file that says that teacher and guide are there")
+    parser.add_argument("--compile-with", type=Path, nargs=2, help="teacher and guide to compile with while waiting")
     parser.add_argument("--samples", type=int, default=5120)
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--cpu", action="store_true")
@@ -65,14 +70,26 @@ def main() -> None:
     print(f"classifier after {time.monotonic() - begin:.0f} s", flush=True)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[: chosen.samples]
     real = judge(classifier, images.pixels[order], progress=False)[1].to(device)
+    draw = torch.Generator().manual_seed(0)
+    labels = torch.arange(chosen.samples) % classes
+    networks: list[FlowMatchingPipeline | None] = [None, None]
+    if chosen.compile_with is not None:
+        networks = []
+        for run in chosen.compile_with:
+            pipeline = pipeline_of(run, device)
+            if recipe["compile"]:
+                pipeline.unet.compile()
+            z = torch.randn(chosen.batch_size, *pipeline.latent_shape)
+            journey(pipeline, z, labels[: chosen.batch_size], bf16=device.type == "cuda")
+            networks.append(pipeline)
+        print(f"compiled after {time.monotonic() - begin:.0f} s", flush=True)
     while chosen.wait_for is not None and not chosen.wait_for.exists():
         time.sleep(0.2)
 
-    teacher = pipeline_of(chosen.teacher, device, recipe["compile"])
-    guide = pipeline_of(chosen.guide, device, recipe["compile"])
-    draw = torch.Generator().manual_seed(0)
+    teacher, guide = (
+        pipeline_of(run, device, before) for run, before in zip((chosen.teacher, chosen.guide), networks, strict=True)
+    )
     z = torch.randn(chosen.samples, *teacher.latent_shape, generator=draw)
-    labels = torch.arange(chosen.samples) % classes
     table = []
     for guidance in GUIDANCES:
         led = None if guidance == 1.0 else Guide(guide, guidance)

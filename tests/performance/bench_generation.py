@@ -1,7 +1,7 @@
 """Prints images/s of the network alone against the whole of `generate` without the certificate. Asserts nothing.
 
-Run: python -m tests.performance.bench_generation [--configuration NAME] [--pipeline NAME] [--rows 128] [--compile] [--channels-last]
-[--micro-batch 32]
+Run: python -m tests.performance.bench_generation [--configuration NAME] [--pipeline NAME] [--rows 128] [--compile]
+[--channels-last] [--micro-batch 32]
 
 One and two processes, the configuration's pipeline, the same micro-batches, in one run; whether both leave the same
 files; and the most that its folder held on the disk on the way, over what is left of it. Each process computes one
