@@ -8,6 +8,7 @@ import fsspec
 import pytest
 
 from mmmi_hf.common.failures import Failure
+from mmmi_hf.dataset import completion
 from mmmi_hf.dataset.assembly import expected
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.completion import merge
@@ -176,6 +177,26 @@ def test_a_plan_that_says_nothing(small_config, out):
     change(out, ".shards/small/causal_model.json", lambda old: b"{}")
     with pytest.raises(ConfigurationError, match="does not say what was begun"):
         merged(out)
+    change(out, ".shards/small/plan.json", lambda old: b"{}")
+    with pytest.raises(ConfigurationError, match=r"does not say what was begun \(plan.json is missing or damaged\)"):
+        merged(out)
+
+
+@pytest.mark.parametrize("moment", ["_begun", "put_together"])
+def test_another_merge_that_is_done_first(small_config, out, whole, monkeypatch, moment):
+    """It completes the configuration, and removes what was begun, while this one is on its way."""
+    generate(small_config, out, shard="1/1")
+    original = getattr(completion, moment)
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(completion, moment, original)
+        merged(out, certify=False)
+        return original(*arguments)
+
+    monkeypatch.setattr(completion, moment, overtaken)
+    (found,) = merged(out)
+    assert found.files == len([name for name in whole if name.startswith("data/")])
+    assert tree(out) == whole
 
 
 def test_more_tasks_than_files(small_config, out, whole):
