@@ -1,7 +1,6 @@
 """Shares of a configuration made apart, in any order, and merged: the bytes of `generate` in a folder."""
 
 import contextlib
-import hashlib
 import random
 
 import fsspec
@@ -17,19 +16,9 @@ from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.generation.shards import Task
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore
-from tests.support import generate
+from tests.support import change, generate, tree
 
-
-@pytest.fixture(autouse=True)
-def many_files(monkeypatch):
-    """A few rows are several files of several row groups."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
-    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
-
-
-@pytest.fixture
-def whole(small_config, tmp_path):
-    return tree(generate(small_config, tmp_path / "whole").folder)
+pytestmark = pytest.mark.usefixtures("many_files")
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -41,21 +30,6 @@ def out(request, tmp_path):
     yield address
     with contextlib.suppress(FileNotFoundError):
         fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
-
-
-def tree(place):
-    """Name → digest of every file of a folder or at an address."""
-    files, root = fsspec.url_to_fs(str(place))
-    return {
-        name.removeprefix(root).lstrip("/"): hashlib.sha256(files.cat_file(name)).hexdigest()
-        for name in files.find(root)
-    }
-
-
-def change(place, name, content):
-    """Damage a file from outside: `content` makes new bytes of old ones."""
-    files, root = fsspec.url_to_fs(str(place))
-    files.pipe_file(f"{root}/{name}", content(files.cat_file(f"{root}/{name}")))
 
 
 def merged(out, **options):

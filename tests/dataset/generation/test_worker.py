@@ -12,8 +12,6 @@ from threadpoolctl import threadpool_info
 import mmmi_hf
 from mmmi_hf.dataset import assembly
 from mmmi_hf.dataset.assembly import expected
-from mmmi_hf.dataset.format import parquet
-from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.generation.launcher import Processes
 from mmmi_hf.dataset.generation.pieces import DamagedPieceError, Pieces
 from mmmi_hf.dataset.generation.rows import class_labels, images_of, load_bijections, make_rows, prepare
@@ -21,13 +19,6 @@ from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
 from tests.dataset.generation.test_launcher import seen
 from tests.support import generate
-
-
-@pytest.fixture
-def many_files(monkeypatch):
-    """Files of a few rows each."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 40_000)
-    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
 
 
 def content(folder):
