@@ -32,7 +32,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
@@ -98,10 +98,10 @@ def folder_limit(counted: Counted, error: float) -> float:
 
     def chance(all_bad: int) -> float:
         if least is None:
-            return float(stats.hypergeom.cdf(bad, rows, all_bad, seen))
+            return float(scipy.stats.hypergeom.cdf(bad, rows, all_bad, seen))
         if bad and bad > least * all_bad - 1.0:
             return 1.0
-        return float(stats.binom.cdf(bad, all_bad, least))
+        return float(scipy.stats.binom.cdf(bad, all_bad, least))
 
     possible, impossible = bad, rows - (seen - bad) + 1
     while impossible - possible > 1:
@@ -176,7 +176,7 @@ def most_expected(bad: int, error: float) -> float:
 
     Of a Poisson number, which is the least concentrated sum of independent indicators.
     """
-    return max(bad + 1.0, float(stats.chi2.isf(error, 2 * bad + 2)) / 2.0)
+    return max(bad + 1.0, float(scipy.stats.chi2.isf(error, 2 * bad + 2)) / 2.0)
 
 
 def grades_of_losses(
