@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -253,7 +253,7 @@ def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[s
     for quantity, blocks in quantities.items():
         with suppress(NotExactError):
             if grades.get(quantity):
-                every = [_floor(model, blocks, grade) for grade in grades[quantity]]
+                every = map(_floors_of(model, blocks), grades[quantity])
                 found[quantity] = max(every, key=lambda floor: floor.value)
     return found
 
@@ -270,15 +270,21 @@ def why_without(model: CausalModel, blocks: tuple[str, ...]) -> str:
     return ""
 
 
-def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
+def _floors_of(model: CausalModel, blocks: tuple[str, ...]) -> Callable[[Grade], Floor]:
+    """The floor of a quantity at a grade."""
     if TARGET in blocks:
         names = _modalities(blocks)
-        return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
+        information, law = model.mutual_information(names, TARGET), _law(model, names)
+        return lambda grade: target_floor(information, grade.share, grade.slack, law)
     # a pair tells at least what it tells in the rows that have both
     whole, both = CausalModel.of_law(model.law.whole), model.law.chance_of(blocks)
     information, correlations = whole.mutual_information(*blocks), whole.canonical_correlations(*blocks)
-    found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
-    return replace(found, value=both * found.value, share=grade.share)
+
+    def of_pair(grade: Grade) -> Floor:
+        found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
+        return replace(found, value=both * found.value, share=grade.share)
+
+    return of_pair
 
 
 def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:
