@@ -16,16 +16,16 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     dataset: Annotated[str | None, typer.Option(help="Dataset folder or Hub id, instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step, instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step, instead of the recipe's.")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a flow-matching pipeline on images with labels."""
-    from mmmi_hf.flow.training.recipe import TrainingRecipe
+    """Train a flow-matching pipeline on images or sounds with labels."""
+    from mmmi_hf.flow.training.recipe import read_recipe
     from mmmi_hf.flow.training.trainer import train as run
 
     quieten_libraries(quiet)
-    chosen = TrainingRecipe.from_yaml(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
+    chosen = read_recipe(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
     pipeline = run(chosen, out, cpu=cpu, progress=not quiet)
     typer.echo(f"Pipeline in {pipeline}\nMeasure it with: mmmi-hf evaluate-flow {pipeline} --dataset … --out …")
 

@@ -84,17 +84,17 @@ def sample_quality(
     """
     classes, per_class = samples.shape[:2]
     labels = torch.arange(classes).repeat_interleave(per_class)
-    model = cached_classifier(cache, train.pixels, train.labels, classes, settings, device=device, progress=progress)
+    model = cached_classifier(cache, train.values, train.labels, classes, settings, device=device, progress=progress)
     drawn = _judged(model, samples.flatten(0, 1), labels, "judging samples", progress)
-    real = _judged(model, test.pixels, test.labels, "judging test images", progress)
+    real = _judged(model, test.values, test.labels, "judging test images", progress)
     chosen = _balanced_rows(train.labels, classes, per_class, seed)
-    known = _judged(model, train.pixels[chosen], train.labels[chosen], "judging training images", progress)
+    known = _judged(model, train.values[chosen], train.labels[chosen], "judging training images", progress)
     rows = min(len(labels), len(real.labels), len(chosen))
     manifold = real.rows(_spread(len(real.labels), rows, seed)).features
     return SampleQuality(
         classifier=Classifier(
             settings=settings,
-            digest=classifier_digest(train.pixels, train.labels, classes, settings),
+            digest=classifier_digest(train.values, train.labels, classes, settings),
             training_images=len(train),
             feature_dimension=drawn.features.shape[1],
         ),
@@ -137,13 +137,13 @@ def classification_accuracy_score(
 
     def score(images: torch.Tensor, of: torch.Tensor) -> Accuracy:
         model = cached_classifier(cache, images, of, classes, settings, device=device, progress=progress)
-        judged = _judged(model, test.pixels, test.labels, "judging test images", progress)
+        judged = _judged(model, test.values, test.labels, "judging test images", progress)
         return _accuracies(judged, train.class_names).overall
 
     return AccuracyScore(
         images=Rows(samples=len(labels), training_images=len(chosen)),
         samples=score(samples.flatten(0, 1), labels),
-        training_images=score(train.pixels[chosen], train.labels[chosen]),
+        training_images=score(train.values[chosen], train.labels[chosen]),
     )
 
 
@@ -160,8 +160,8 @@ def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.Path
         [(i % classes) * per_class + (_PER_ROW + i // classes) % per_class for i in range(_QUERIES)]
     ).unique()
     neighbours = min(_NEIGHBOURS, len(train))
-    found = nearest(flat[queries].flatten(1), to_float(train.pixels.flatten(1)), neighbours)
-    grid = torch.cat([flat[queries][:, None], to_float(train.pixels[found])], dim=1)
+    found = nearest(flat[queries].flatten(1), to_float(train.values.flatten(1)), neighbours)
+    grid = torch.cat([flat[queries][:, None], to_float(train.values[found])], dim=1)
     names = [train.class_names[int(query) // per_class] for query in queries]
     sample_sheet(grid, names, Path(out) / NEIGHBOURS_SHEET, column_names=("sample", "nearest training images"))
     distance = (grid[:, 1] - grid[:, 0]).flatten(1).double().norm(dim=1)

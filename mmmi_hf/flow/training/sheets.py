@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mmmi_hf.common.files import replacing
+from mmmi_hf.flow.computing.spectrogram import spectrogram
 
 if TYPE_CHECKING:
     import os
@@ -20,10 +21,19 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from mmmi_hf.flow.bijection import View
+
 _CELL = 64  # an image is enlarged by the largest whole factor that keeps it within this many pixels
 _GAP = 4
 _MARGIN = 16
 _FONT_SIZE = 15
+
+
+def pictures(outputs: torch.Tensor, view: View) -> torch.Tensor:
+    """What a pipeline made, (n, *latent_shape), as images (n, C, H, W) whose view is −1 … 1: of sounds spectrograms."""
+    if view.kind == "sound":
+        return spectrogram(outputs, view.half_range)
+    return outputs / view.half_range
 
 
 def sample_sheet(
