@@ -60,8 +60,10 @@ def evaluate_flow(
     pipeline: Annotated[str, typer.Argument(help="A bundled pipeline, a folder, or a Hub id.")],
     out: Annotated[Path, typer.Option(help="Folder of evaluation.json and sheets; finished parts in it are kept.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Real images: a dataset folder or Hub id, splits train and test.")
+        str | None, typer.Option(help="Real examples: a dataset folder or Hub id, splits train and test.")
     ] = None,
+    signal_column: Annotated[str | None, typer.Option(help="Of real sounds: their column, as in the recipe.")] = None,
+    gain: Annotated[float, typer.Option(help="Of real sounds: what they are multiplied by, as in the recipe.")] = 1.0,
     samples_per_class: Annotated[int, typer.Option(help="Samples to judge by a classifier; 0 skips this part.")] = 1000,
     round_trip_per_class: Annotated[int, typer.Option(help="Latents to send to images and back; 0 skips.")] = 64,
     certificate_per_class: Annotated[int, typer.Option(help="Trajectories of the step certificate; 0 skips.")] = 1,
@@ -82,13 +84,15 @@ def evaluate_flow(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure a pipeline's images and its inverse."""
+    """Measure what a pipeline makes, and its inverse."""
     from mmmi_hf.flow.evaluation.evaluate import evaluate_flow as run
+    from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
 
     quieten_libraries(quiet)
+    real = None if dataset is None else EvaluationDataset(dataset, signal_column=signal_column, gain=gain)
     report = run(
         pipeline,
-        dataset,
+        real,
         out,
         samples_per_class=samples_per_class,
         round_trip_per_class=round_trip_per_class,

@@ -66,7 +66,8 @@ def score(notes):
     for program, key, bend, velocity in zip(*(notes[name].tolist() for name in notes), strict=True):
         wheel = 8192 + round(bend / BEND_RANGE * 8192)
         events += [
-            ticks(rest) + bytes([0xC0, program]),
+            ticks(rest) + bytes([0xB0, 120, 0]),  # what is left of the note before is silenced
+            ticks(0) + bytes([0xC0, program]),
             ticks(0) + bytes([0xE0, wheel & 0x7F, wheel >> 7]),
             ticks(0) + bytes([0x90, key, velocity]),
             ticks(480) + bytes([0x80, key, 0]),

@@ -13,32 +13,33 @@ if TYPE_CHECKING:
     import torch
     from jaxtyping import Float
 
-WINDOW, HOP = 256, 32
+WINDOW = 256
 LOUDEST, RANGE = 4.0, 60.0
 """White is this many times the half range of the view, in units of the root mean square of noise; black so many
 decibels below."""
 
 
 def spectrogram(
-    sounds: Float[torch.Tensor, "n length"], half_range: float
+    sounds: Float[torch.Tensor, "n length"], half_range: float, hop: int = 64
 ) -> Float[torch.Tensor, "n 1 frequencies frames"]:
     """Loudness over frequency, the highest on top, and time, as a grey image in [−1, 1].
 
-    Frames of 256 samples under a Hann window, 32 apart, so that there are length / 32 of them; silence lies beyond both
-    ends. The number of frames is made even.
+    Frames of 256 samples under a Hann window, `hop` apart, so that there are length / hop of them; silence lies beyond
+    both ends. The number of frames is made even.
 
     Args:
-        sounds: at least 64 samples each.
+        sounds: at least 2 hop samples each.
         half_range: of their view.
+        hop: between frames, in samples.
     """
     import torch
 
-    frames = sounds.shape[-1] // (2 * HOP) * 2
-    before = (WINDOW - HOP) // 2
-    after = (frames - 1) * HOP + WINDOW - before - sounds.shape[-1]
+    frames = sounds.shape[-1] // (2 * hop) * 2
+    before = (WINDOW - hop) // 2
+    after = (frames - 1) * hop + WINDOW - before - sounds.shape[-1]
     padded = torch.nn.functional.pad(sounds.float(), (before, after))
     window = torch.hann_window(WINDOW, device=sounds.device)
-    spectra = torch.fft.rfft(padded.unfold(-1, WINDOW, HOP) * window, dim=-1)[..., : WINDOW // 2]
+    spectra = torch.fft.rfft(padded.unfold(-1, WINDOW, hop) * window, dim=-1)[..., : WINDOW // 2]
     power = spectra.abs().square() / window.square().sum()
     top = 20 * math.log10(LOUDEST * half_range)
     level = 10 * torch.log10(power + 10 ** ((top - RANGE) / 10))

@@ -58,7 +58,7 @@ def test_real_images_as_samples_score_like_real_images(train, test, cache):
     assert report.frechet.ratio < 6
     assert report.frechet.rows == Rows(samples=120, training_images=120, test_images=120)
     assert report.precision_recall.samples.precision > 0.8
-    assert report.values.share_clipped == 0.0
+    assert report.pixels.share_clipped == 0.0
 
 
 def test_noise_as_samples_scores_worse_everywhere(train, test, cache):
@@ -69,7 +69,7 @@ def test_noise_as_samples_scores_worse_everywhere(train, test, cache):
     assert bad.frechet.ratio > 5 * good.frechet.ratio
     assert bad.precision_recall.samples.precision < 0.5
     assert bad.precision_recall.rows == 100, "the larger sets are thinned to the smallest"
-    assert bad.values.share_clipped > 0.3
+    assert bad.pixels.share_clipped > 0.3
     assert bad.accuracy.test_images == good.accuracy.test_images
 
 
