@@ -35,11 +35,19 @@ _Recipe = Annotated[
 ]
 
 
-class Teacher(Record):
-    """The pipeline that a student learned from: how it was found, and the digest of its map."""
+class Guide(Record):
+    """The pipeline that a teacher's journeys were led away from: how it was found, and the digest of its map."""
 
     pipeline: str
     digest: Digest
+
+
+class Teacher(Record):
+    """The pipeline that a student learned from, likewise, and the guide of its journeys; `recipe` has the guidance."""
+
+    pipeline: str
+    digest: Digest
+    guide: Guide | None = None
 
 
 class Initial(Record):
