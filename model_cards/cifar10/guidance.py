@@ -70,11 +70,11 @@ def main() -> None:
     settings = ClassifierSettings.from_yaml(chosen.classifier)
     begin = time.monotonic()
     classifier = cached_classifier(
-        chosen.cache, images.pixels, images.labels, classes, settings, device=device, progress=False
+        chosen.cache, images.values, images.labels, classes, settings, device=device, progress=False
     )
     print(f"classifier after {time.monotonic() - begin:.0f} s", flush=True)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[: chosen.samples]
-    real = judge(classifier, images.pixels[order], progress=False)[1].to(device)
+    real = judge(classifier, images.values[order], progress=False)[1].to(device)
     draw = torch.Generator().manual_seed(0)
     labels = torch.arange(chosen.samples) % classes
     networks: list[FlowMatchingPipeline | None] = [None, None]

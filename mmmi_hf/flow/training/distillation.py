@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import pixel_unshuffle
 
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.bundled import resolve
@@ -142,7 +141,9 @@ def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, guide: G
         timestep_scale=config.timestep_scale,
     )
     names = None if teacher.class_names is None else list(teacher.class_names)
-    pipeline = FlowMatchingPipeline(network, scheduler, patch_size=teacher.config.patch_size, class_names=names)
+    pipeline = FlowMatchingPipeline(
+        network, scheduler, patch_size=teacher.config.patch_size, class_names=names, sound=teacher.config.sound
+    )
     return Student(pipeline, started)
 
 
@@ -221,7 +222,7 @@ class _Distillation(Run):
         return lacking.square().mean()
 
     def euler(self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
-        """Step k (B,) of each row of x, unshuffled, float32; `exact` goes past what was prepared for autocast."""
+        """Step k (B,) of each row of x, in the network's layout, float32; `exact` goes past what is for autocast."""
         t, h = self.times[k].float(), (self.times[k + 1] - self.times[k]).float()
         given = labels if self.student.pipeline.num_classes is not None else None
         scale = self.student.pipeline.scheduler.config.timestep_scale
@@ -231,7 +232,7 @@ class _Distillation(Run):
         return x + h[:, None, None, None] * velocity
 
     def to_network(self, x: torch.Tensor) -> torch.Tensor:
-        return pixel_unshuffle(x.float(), self.student.pipeline.config.patch_size)
+        return self.student.pipeline.layout.to_network(x.float())
 
     def empty_pipeline(self) -> FlowMatchingPipeline:
         return copy.deepcopy(self.student.pipeline)

@@ -12,19 +12,25 @@ from pydantic import Discriminator, Tag
 
 from mmmi_hf.common.records import Amount, Count, Digest, Positive, Record, RecordError
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
-from mmmi_hf.flow.training.recipe import TrainingRecipe
+from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe
 
 TRAINING = "training.json"
 
 
+_KINDS = {"teacher": "distillation", "signal_column": "signals"}
+"""Field that only recipes of a kind have → its name below."""
+
+
 def _kind(recipe: Any) -> str:
-    named = "teacher" in recipe if isinstance(recipe, dict) else isinstance(recipe, DistillationRecipe)
-    return "distillation" if named else "training"
+    there = recipe if isinstance(recipe, dict) else vars(recipe)
+    return next((kind for field, kind in _KINDS.items() if field in there), "images")
 
 
-AnyRecipe = TrainingRecipe | DistillationRecipe
+AnyRecipe = TrainingRecipe | SignalRecipe | DistillationRecipe
 _Recipe = Annotated[
-    Annotated[TrainingRecipe, Tag("training")] | Annotated[DistillationRecipe, Tag("distillation")],
+    Annotated[TrainingRecipe, Tag("images")]
+    | Annotated[SignalRecipe, Tag("signals")]
+    | Annotated[DistillationRecipe, Tag("distillation")],
     Discriminator(_kind),
 ]
 

@@ -2,7 +2,7 @@
 
 Owns the files and how they are made; knows nothing of students. May import torch, safetensors and the flow's pipeline.
 
-A store is a folder of shards `trajectories-00000.safetensors`, each with `nodes` (n, K + 1, channels, height, width) in
+A store is a folder of shards `trajectories-00000.safetensors`, each with `nodes` (n, K + 1, *latent_shape) in
 float16 (x_0 … x_K: the latents, the states after each of the teacher's K steps, the last of them images) and `labels`
 (n,) int64. Shard i is a function of (teacher, seed, i) up to the rounding of the device, so an interrupted making goes
 on with the shard that is missing.
@@ -62,7 +62,7 @@ class Trajectories:
     """All trajectories of a store, in memory.
 
     Attributes:
-        nodes: (n, K + 1, channels, height, width) float16.
+        nodes: (n, K + 1, *latent_shape) float16.
         labels: (n,) int64.
         times: K + 1 floats, when the nodes were passed.
     """
