@@ -38,6 +38,8 @@ class Group(Record):
         name: of its folder. title: what it asks.
         configs: names or patterns. pairs: such as "x1:y". seeds, split, forms, with_null, train_rows: as in
             `Plan`.
+        costs_like: "TIER/GROUP" of the same kind of data whose measured costs, by the number of steps, stand for this
+            one's until somebody runs it.
         estimators: names. training: fields of the networks' recipe; paper: they change the paper's.
     """
 
@@ -53,6 +55,7 @@ class Group(Record):
     forms: Annotated[list[str], Field(default_factory=lambda: ["float"])]
     with_null: bool = True
     train_rows: Annotated[list[int], Field(default_factory=list)]
+    costs_like: str | None = None
 
 
 class Tier(Record):

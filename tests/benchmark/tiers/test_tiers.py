@@ -205,6 +205,23 @@ def test_a_budget_is_printed_before_anything_is_made(tiny, tmp_path, capsys):
     assert budget_lines(read_tier("tiny"), ["cca"])[-1].split() == ["in", "all", "1.00", "h"]
 
 
+def test_costs_are_carried_over_by_steps_until_a_group_is_run(tiny):
+    (tiny / "costs.json").write_text('{"numbers": {"cca": 2.0, "ba": 3.0}}')
+    more = tiny.parent / "more"
+    more.mkdir()
+    group = "    costs_like: tiny/numbers\n    training: {steps: 4000}\n    estimators: [cca, ba]"
+    (more / "tier.yaml").write_text(
+        TINY.replace("name: tiny", "name: more").replace("    estimators: [cca, oracle-club, oracle-dv]", group)
+    )
+    lines = budget_lines(read_tier("more"))
+    told = {line.split()[1]: line.split()[-3:] for line in lines if line.startswith("numbers     ")}
+    assert told["cca"] == ["≈", "2.0", "s"], "it has no steps"
+    assert told["ba"] == ["≈", "6.0", "s"], "twice the default's 2,000"
+    (more / "costs.json").write_text('{"numbers": {"cca": 7.0}}')
+    lines = budget_lines(read_tier("more"))
+    assert any(line.split()[1:] == ["cca", "6", "7.0", "s"] for line in lines)
+
+
 def test_the_committed_results_are_of_the_tier():
     """Every row of a committed file answers a problem of today's tier, and every estimator of the tier is there."""
     for name in list_tiers():
