@@ -134,7 +134,7 @@ def test_settings_of_an_estimator_are_computed_anew_and_told(run, folder, tmp_pa
 def test_what_there_is_to_set(run):
     code, out, err = run("benchmark", "--list")
     assert (code, err) == (0, "")
-    assert re.search(r"^pca-ksg +components=4, neighbours=3$", out, re.MULTILINE)
+    assert re.search(r"^pca-ksg +– +components=4, neighbours=3$", out, re.MULTILINE)
     assert "steps=2000" in out
     assert max(map(len, out.splitlines())) <= 80
     code, out, _ = run("benchmark", "--list", "--format", "json")
