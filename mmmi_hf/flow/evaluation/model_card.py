@@ -18,6 +18,7 @@ from mmmi_hf.common.places import is_repository
 from mmmi_hf.common.records import Record, RecordError
 from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.flow.bundled import bundled_pipelines
+from mmmi_hf.flow.computing.spectrogram import RANGE
 from mmmi_hf.flow.evaluation.record import EVALUATION, Accuracy, Evaluation, Parts
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 from mmmi_hf.flow.training.recipe import FlowRecipe, SignalRecipe, read_recipe
@@ -78,6 +79,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             front_matter=_front_matter(made_from, name),
             thing="sound" if isinstance(network, SignalRecipe) else "image",
             is_sound=isinstance(network, SignalRecipe),
+            decibels=f"{RANGE:g}",
             title=name,
             load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
             pinned=f', revision="{revision}"' if revision else "",

@@ -16,7 +16,9 @@ SIZES = {"width": 16, "layers": 2, "embedding": 5}
 
 @pytest.mark.parametrize("kind", ["separable", "joint"])
 @pytest.mark.parametrize("encoder_kind", ["auto", "mlp", "conv"])
-@pytest.mark.parametrize("shapes", [((3, 9, 8), (1,)), ((1, 8, 8), (1, 8, 8)), ((4,), (2, 2, 2)), ((7,), (1,)), ((600,), (1,))])
+@pytest.mark.parametrize(
+    "shapes", [((3, 9, 8), (1,)), ((1, 8, 8), (1, 8, 8)), ((4,), (2, 2, 2)), ((7,), (1,)), ((600,), (1,))]
+)
 def test_every_pair_is_scored(kind, encoder_kind, shapes):
     network = critic(kind, shapes, encoder_kind=encoder_kind, **SIZES)
     a, b = (torch.randn(n, *shape) for n, shape in zip((4, 6), shapes, strict=True))
