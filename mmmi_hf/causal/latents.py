@@ -80,6 +80,27 @@ class PhiloxNormals:
             draw_into(out=values)
 
 
+class WithCauses:
+    """The normals of rows, of which some scalar causes come from other seeds; every other number stays.
+
+    Args:
+        normals: of the rows.
+        causes: k, from 0 → the normals that have cause k.
+    """
+
+    def __init__(self, normals: Normals, causes: Mapping[int, Normals]) -> None:
+        self._normals, self._causes = normals, causes
+
+    def fill(self, stream: int, rows: Sequence[int], out: Array) -> None:
+        """out[r] = the first numbers of that stream of row rows[r]."""
+        self._normals.fill(stream, rows, out)
+        if stream == 0:
+            other = np.empty_like(out)
+            for k, normals in self._causes.items():
+                normals.fill(0, rows, other)
+                out[:, k] = other[:, k]
+
+
 def check_kind(kind: str) -> str:
     """Raises InvalidQueryError for an unknown standardisation."""
     if kind not in STANDARDIZATIONS:
@@ -123,13 +144,19 @@ def draw(
     kind: str,
     start: int | None,
     target: tuple[Shape, DTypeLike] = ((), np.float64),
+    causes: Mapping[int, int] | None = None,
 ) -> Latents:
-    """The latents of some rows, in chunks that stay in cache; `target` is the shape and the type of y of one row."""
+    """The latents of some rows, in chunks that stay in cache; `target` is the shape and the type of y of one row.
+
+    `causes` are those that other seeds give: k, from 0 → its seed.
+    """
     count = len(rows)
     z = {name: np.empty((count, *shape)) for name, shape in shapes.items()}
     y = np.empty((count, *target[0]), dtype=target[1])
     flat = {name: values.reshape(count, math.prod(shapes[name])) for name, values in z.items()}
-    normals = PhiloxNormals(seed)
+    normals: Normals = PhiloxNormals(seed)
+    if causes:
+        normals = WithCauses(normals, {k: PhiloxNormals(other) for k, other in causes.items()})
     for begin in range(0, count, sampler.rows_at_once):
         end = min(begin + sampler.rows_at_once, count)
         part = {name: values[begin:end] for name, values in flat.items()}

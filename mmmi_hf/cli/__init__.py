@@ -18,6 +18,7 @@ import typer
 
 from mmmi_hf.cli import benchmark, configurations, design, extension, family, figures, flows, generate, hub, verify
 from mmmi_hf.cli.application import app, number, path, whole
+from mmmi_hf.cli.explorer import explore
 from mmmi_hf.common.failures import Failure, in_words
 from mmmi_hf.common.terminal import PrintableStream, nearest, printable
 
@@ -26,6 +27,7 @@ __all__ = [
     "benchmark",
     "configurations",
     "design",
+    "explore",
     "extension",
     "family",
     "figures",

@@ -33,6 +33,7 @@ _ORDER = (
     "verify",
     "publish",
     "figures",
+    "explore",
     "benchmark",
     "train",
     "distill",

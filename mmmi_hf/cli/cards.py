@@ -1,5 +1,5 @@
 """Everything that is generated: cards of families, pipelines and benchmarks, builder scripts, the README's families,
-and the recipes that come with the package.
+and the recipes and results that come with the package.
 
 Owns which generated files there are, and the program that writes or checks them. What a card says is its room's.
 
@@ -21,6 +21,7 @@ from pathlib import Path
 from mmmi_hf.common.cards import Card, environment, write_or_check
 
 CARDS, README, PACKAGED = "model_cards", "README.md", "mmmi_hf/flow/recipes"
+EXPLORER = "mmmi_hf/explorer/estimators"
 BEGIN, END = "<!-- families: written by `python -m mmmi_hf.cli.cards` -->\n", "<!-- end of families -->"
 
 
@@ -35,6 +36,7 @@ def all_cards(root: Path) -> Iterator[Card]:
     for name in families:
         yield builder_script(root, name)
     yield from recipes(root)
+    yield results(root)
     yield Card(root / README, lambda: readme(root))
 
 
@@ -53,6 +55,13 @@ def recipes(root: Path) -> Iterator[Card]:
                 chosen[f"{file.parent.name}{variant}"] = file  # a whole training comes after its first leg
         for name, file in chosen.items():
             yield Card(root / PACKAGED / kind / f"{name}.yaml", file.read_text)
+
+
+def results(root: Path) -> Card:
+    """The results of the benchmarks in `model_cards/`, for the package: what the explorer shows."""
+    from mmmi_hf.explorer.estimators.committed import FILE, render
+
+    return Card(root / EXPLORER / FILE, lambda: render(root / CARDS / "benchmark"))
 
 
 def _goes_on_from_a_folder(recipe: Path) -> bool:

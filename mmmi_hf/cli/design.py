@@ -91,7 +91,7 @@ def design(
     mmmi-hf design --story decaying_modalities --set alpha=1.4 --solve-for beta --want "I(x5;y)=1"
     """
     from mmmi_hf.causal import design as inverse
-    from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.causal.quantities import reported_values
     from mmmi_hf.dataset.releases.registry import pipeline_shape
 
     out = None if out is None else place(out, "out")
@@ -118,8 +118,8 @@ def design(
             arguments["modalities"] = modalities
         ends = None if within is None else _ends(within)
         found = inverse.solve(story, chosen, wanted, parameter=solve_for, within=ends, root=root, **arguments)
-    config = _configuration(found, out, pipeline, own_shape, rows, seed)
-    values = quantities(found.model)
+    config = _configuration(found, out, pipeline, rows, seed)
+    values = reported_values(found.model)
     if out is not None:
         _write(config, out)
     _print(found, values, out, form)
@@ -215,32 +215,16 @@ def _coefficients(model: CausalModel) -> tuple[tuple[str, ...], list[tuple[str, 
     return header, rows
 
 
-def _configuration(
-    found: Design, out: Path | None, pipeline: str, own_shape: tuple[int, ...] | None, rows: int, seed: int
-) -> MMMIConfig:
-    from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality, has_no_classes
+def _configuration(found: Design, out: Path | None, pipeline: str, rows: int, seed: int) -> MMMIConfig:
+    from mmmi_hf.dataset.releases.designed import designed
     from mmmi_hf.dataset.releases.registry import family_of
 
     name = "designed" if out is None else out.stem
     if family_of(name):
         raise typer.BadParameter(f"{name!r} is the name of a released configuration; take another", param_hint="--out")
     wanted = ", ".join(f"{quantity} = {value:g}" for quantity, value in found.wanted.items())
-    return MMMIConfig(
-        name=name,
-        version="1.0.0",
-        description=f"Designed for {wanted} (nats), by {found.family}.",
-        causal_model=found.model if found.spec is None else found.spec,
-        modalities=tuple(
-            Modality(pipeline)
-            if has_no_classes(pipeline)
-            else Modality(pipeline, index % 10)
-            if shape == own_shape
-            else Modality("identity")
-            for index, shape in enumerate(found.model.shapes.values())
-        ),
-        rows=rows,
-        seed=seed,
-    )
+    description = f"Designed for {wanted} (nats), by {found.family}."
+    return designed(name, found.model, found.spec, description, pipeline=pipeline, rows=rows, seed=seed)
 
 
 def _write(config: MMMIConfig, out: Path) -> None:

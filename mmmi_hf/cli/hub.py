@@ -66,6 +66,11 @@ def publish(
         measure=measure,
         progress=not quiet,
     )
+    print_published(result, form)
+
+
+def print_published(result: Published, form: Format) -> None:
+    """What was published: as JSON, or its changes as a table and how to use it."""
     if form is Format.json:
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2))
         return
@@ -93,7 +98,9 @@ def _told(result: Published) -> str:
         return f"This would {made}commit the above and tag it {result.tag}. Nothing was written (dry run)."
     if result.pull_request:
         return f"Pull request: {result.pull_request}\nWhen it is merged, publish again to tag it {result.tag}."
-    if result.kind == "model":
+    if result.kind == "space":
+        use = f"https://huggingface.co/spaces/{result.repo}"
+    elif result.kind == "model":
         use = f'FlowMatchingPipeline.from_pretrained("{result.repo}", revision="{result.tag}")'
     else:
         use = f'load_dataset("{result.repo}", "{result.names[0]}", revision="{result.tag}")'

@@ -6,9 +6,11 @@ state) and nothing of other rooms. A file depends on the figure alone: no dates,
 
 from __future__ import annotations
 
+import io
 import math
 import os
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
 from PIL import Image
 
 from mmmi_hf.common.files import replacing
@@ -105,22 +108,38 @@ def save(figure: Figure, stem: str | os.PathLike[str], formats: Sequence[str] = 
         path = Path(f"{os.fspath(stem)}.{kind}")
         with replacing(path) as partial:
             if kind == "png":
-                _save_png(figure, partial)
+                partial.write_bytes(png(figure))
             else:
                 figure.savefig(partial, format=kind, metadata=_METADATA[kind])
         written.append(path)
     return written
 
 
-def _save_png(figure: Figure, path: Path) -> None:
-    """A PNG without an alpha channel and without metadata."""
-    canvas = FigureCanvasAgg(figure)
+@look
+def png(figure: Figure, *, effort: int = 6) -> bytes:
+    """A figure as a PNG without an alpha channel and without metadata; `effort`, 1 … 9, is that of its compression."""
+    canvas = _Canvas(figure)
     if figure.get_layout_engine() is not None:
         figure.draw_without_rendering()  # the layout knows the labels' sizes from the second drawing on
     canvas.draw()  # type: ignore[no-untyped-call]
     pixels = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
-    picture = Image.fromarray(pixels).convert("RGB")
-    picture.save(path, format="PNG")
+    written = io.BytesIO()
+    Image.fromarray(pixels).convert("RGB").save(written, format="PNG", compress_level=effort)
+    return written.getvalue()
+
+
+class _Canvas(FigureCanvasAgg):
+    """Formulae are set once per process: a renderer of one's own forgets them with every figure."""
+
+    def get_renderer(self) -> Any:
+        renderer = super().get_renderer()  # type: ignore[no-untyped-call]
+        renderer.mathtext_parser = _formulae()
+        return renderer
+
+
+@cache
+def _formulae() -> MathTextParser[Any]:
+    return MathTextParser("path")
 
 
 def number(value: float) -> str:

@@ -2,7 +2,7 @@
 """Choose how far a teacher is led away from its guide: the guidance whose images are nearest to real ones.
 
     python model_cards/cifar10/guidance.py --dataset data/cifar10 --classifier model_cards/cifar10/classifier.yaml \
-        --recipe model_cards/cifar10/distillation.yaml --teacher runs/cifar10 --guide runs/cifar10-guide \
+        --recipe model_cards/cifar10/student.yaml --teacher runs/cifar10 --guide runs/cifar10-guide \
         --cache runs/evaluation --out runs/distillation.yaml
 
 Samples of every guidance, from the same latents, are judged by the classifier that `evaluate-flow` keeps in --cache:
@@ -43,8 +43,8 @@ def pipeline_of(run: Path, device: torch.device, before: FlowMatchingPipeline | 
     return pipeline
 
 
-def main() -> None:
-    """Print the table, write the recipe."""
+def arguments() -> argparse.Namespace:
+    """What the command line says."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ("dataset", "classifier"):
         parser.add_argument(f"--{name}", required=True)
@@ -55,7 +55,12 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=5120)
     parser.add_argument("--batch-size", type=int, default=512)
     parser.add_argument("--cpu", action="store_true")
-    chosen = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Print the table, write the recipe."""
+    chosen = arguments()
     device = torch.device("cuda" if torch.cuda.is_available() and not chosen.cpu else "cpu")
     chosen.cache.mkdir(parents=True, exist_ok=True)
     recipe = yaml.safe_load(chosen.recipe.read_text())

@@ -1,4 +1,5 @@
-"""Changes of a model whose size in nats is known: interventions on causes.
+"""Changes of a model whose size in nats is known: interventions on causes; and
+rows in which a cause is drawn anew.
 
 Modalities that rows lack by chance are `CausalModel.with_missing`.
 
@@ -16,5 +17,6 @@ Modalities that rows lack by chance are `CausalModel.with_missing`.
 from __future__ import annotations
 
 from mmmi_hf.causal.shifts.interventions import divergence_of_scale, divergence_of_value, with_cause_scaled
+from mmmi_hf.causal.shifts.resampling import with_causes_resampled
 
-__all__ = ["divergence_of_scale", "divergence_of_value", "with_cause_scaled"]
+__all__ = ["divergence_of_scale", "divergence_of_value", "with_cause_scaled", "with_causes_resampled"]

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import datasets
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 from pydantic import Field, field_validator
 
 from mmmi_hf.common.records import Record
@@ -149,6 +148,8 @@ class ImageView(StoredView):
         return ((levels / 127.5 - 1.0) * view.half_range).astype(np.float32)
 
     def files(self, levels: np.ndarray, view: View) -> list[bytes]:
+        from PIL import Image
+
         del view
         files = []
         for image in levels:
@@ -159,6 +160,8 @@ class ImageView(StoredView):
         return files
 
     def read(self, column: pa.Array, name: str, shape: Shape, view: View) -> np.ndarray:
+        from PIL import Image
+
         del view
         channels, height, width = shape
         decoded = np.empty((len(column), *shape), dtype=np.uint8)

@@ -9,9 +9,10 @@ store and no other process.
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ import pyarrow as pa
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from mmmi_hf.causal.laws.missing.patterns import lacking
+from mmmi_hf.causal.shifts import with_causes_resampled
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import features, latent_column, missing_column, pmi_pairs, to_table, view_column
@@ -113,6 +115,7 @@ def row_key(
     }
 
 
+@cache
 def blas() -> str:
     """NumPy's linear algebra and the kind of processor that it takes this one for, such as "openblas 0.3.31 SkylakeX".
 
@@ -171,11 +174,18 @@ class Prepared:
                 yield name, slice(start, start + MICRO_BATCH)
 
 
-def prepare(config: MMMIConfig, rows: range) -> Prepared:
-    """Latents, target and pointwise mutual information of some rows; the first must begin a micro-batch."""
+def prepare(config: MMMIConfig, rows: range, causes: Mapping[int, int] | None = None) -> Prepared:
+    """Latents, target and pointwise mutual information of some rows; the first must begin a micro-batch.
+
+    `causes` are those that other seeds give: k, from 0 → its seed.
+    """
     model, count = config.model, len(rows)
     padded = -(-count // MICRO_BATCH) * MICRO_BATCH
-    latents = model.sample(padded, seed=config.seed, start=rows.start, standardize=config.standardize)
+    addressed: dict[str, Any] = {"seed": config.seed, "start": rows.start, "standardize": config.standardize}
+    if causes:
+        latents = with_causes_resampled(model, padded, causes=causes, **addressed)
+    else:
+        latents = model.sample(padded, **addressed)
     columns = target_values(model, latents, store_posterior=config.store_posterior)
     columns = {name: values[:count] for name, values in columns.items()}
     columns |= {missing_column(name): lacking(latents.z[name])[:count] for name in model.law.missing}
@@ -241,6 +251,8 @@ def make_rows(
     *,
     bijections: Mapping[str, Bijection] | None = None,
     device: str | None = None,
+    causes: Mapping[int, int] | None = None,
+    tick: Callable[[int, int], object] = lambda done, of: None,
 ) -> pa.Table:
     """Rows start … stop − 1 of a configuration, with the columns and the bits that `generate` stores.
 
@@ -253,9 +265,13 @@ def make_rows(
         start, stop: 0 ≤ start ≤ stop.
         bijections: of every modality, where `load_bijections` was called before; default: loaded for this call.
         device: torch device of the networks that are loaded; default: a GPU if there is one, else the CPU.
+        causes: those that are drawn anew while all else of a row stays: k, from 0 → the seed that has it. Such rows are
+            of no dataset.
+        tick: told how many micro-batches are done, and of how many.
 
     Raises:
         ConfigurationError: a configuration that cannot be used, or numbers that are no range of rows.
+        NotExactError: causes of a model that has none.
     """
     config = config if isinstance(config, MMMIConfig) else get_configuration(config)
     config.model.check_rows()
@@ -264,14 +280,18 @@ def make_rows(
     start, stop = int(start), int(stop)
     used = load_bijections(config, device=device) if bijections is None else bijections
     first = start // MICRO_BATCH * MICRO_BATCH
-    prepared = prepare(config, range(first, max(stop, start + 1)))
+    prepared = prepare(config, range(first, max(stop, start + 1)), causes)
     with threadpool_limits(limits=1, user_api="blas"), row_threads(used) as (pool, _):
         labels, missing = class_labels(config), config.model.law.missing
         images = [
             pool.submit(images_of, used[name], labels[name], prepared.latents[name][batch], name in missing)
             for name, batch in prepared.micro_batches()
         ]
-        table = finish(config, used, prepared, [image.result() for image in images])
+        made = []
+        for image in images:
+            made.append(image.result())
+            tick(len(made), len(images))
+        table = finish(config, used, prepared, made)
     return table.slice(start - first, stop - start)
 
 

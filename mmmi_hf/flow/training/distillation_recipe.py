@@ -29,8 +29,8 @@ class DistillationRecipe(Schedule):
             student makes one Euler step, one network evaluation, from each to the next.
         guide: a pipeline of the same path and classes that is worse than the teacher, as one of a smaller network that
             was trained for less long; None for none.
-        guidance: with a guide, journeys follow v_guide + guidance · (v_teacher − v_guide): away from what the guide does
-            wrong (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3). The student costs nothing more for it.
+        guidance: with a guide, journeys follow v_guide + guidance · (v_teacher − v_guide), away from what the guide
+            does wrong (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3). The student costs nothing more.
         trajectories: how many journeys of the teacher are stored and learned from.
         trajectory_seed: of their latents.
         steps: optimizer steps in all.

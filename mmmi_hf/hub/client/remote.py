@@ -22,7 +22,7 @@ from mmmi_hf.hub.client.errors import HubRequestError
 from mmmi_hf.hub.client.retries import ConflictError
 from mmmi_hf.hub.client.versions import Version, version_of_tag, version_of_title
 
-Kind = Literal["dataset", "model"]
+Kind = Literal["dataset", "model", "space"]
 DIGEST_LABEL = "Release-Digest: "
 
 

@@ -275,18 +275,21 @@ def load(
 
 
 @users_hidden()
-def locate(repo_or_dir: str | os.PathLike[str], revision: str | None = None) -> Snapshot:
+def locate(
+    repo_or_dir: str | os.PathLike[str], revision: str | None = None, *, backoff: Backoff | None = None
+) -> Snapshot:
     """Where the small files of all configurations are: manifests, causal models, ground truths, certificates.
 
     Args:
         repo_or_dir: owner/name on the Hub, or a dataset folder (an existing folder wins; it has no revisions).
         revision: tag, branch or commit; by default the newest release, out of the cache if the Hub cannot be reached.
+        backoff: how often and how patiently to try again.
 
     Raises:
         HubRequestError, HubUnavailableError: as `load` does.
     """
     name = _named(repo_or_dir)
-    repository = _repository(name, revision, None, None, False, None)
+    repository = _repository(name, revision, None, None, False, backoff)
     return Snapshot(place(name), "", "") if repository is None else repository.all_small_files(revision)
 
 

@@ -1,4 +1,4 @@
-"""`publish`: a dataset folder or a pipeline to a repository of the Hub, as one commit and a tag.
+"""`publish`: a dataset folder, a pipeline or a Space to a repository of the Hub, as one commit and a tag.
 
 Owns the public function and the reading of its arguments.
 """
@@ -26,6 +26,7 @@ from mmmi_hf.hub.client.retries import Backoff
 from mmmi_hf.hub.client.versions import parse_version
 from mmmi_hf.hub.publishing.dataset_content import DatasetContent
 from mmmi_hf.hub.publishing.release import Content, Published, Release
+from mmmi_hf.hub.publishing.space_content import SpaceContent, is_space
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -47,14 +48,14 @@ def publish(
     progress: bool = True,
     backoff: Backoff | None = None,
 ) -> Published:
-    """Publish a dataset folder (or a pipeline) as one commit and the tag vX.Y.Z.
+    """Publish a dataset folder (or a pipeline, or the folder of a Space) as one commit and the tag vX.Y.Z.
 
     What the repository holds already stays: other configurations with their `default`, version and description, other
     text of the card, and every old revision. A call that was killed or cut off is completed by the same call.
 
     Args:
         folder: a dataset folder, or the address of one, whose files are sent one by one; or a pipeline: its folder, a
-            bundled name, or a FlowMatchingPipeline.
+            bundled name, or a FlowMatchingPipeline; or the folder of a Space, as `mmmi-hf explore` writes it.
         repo: owner/name; made if it does not exist.
         version: "1.2.0", or "auto": the next minor version (1.0.0 first), counted on if another publisher takes it.
         configs: which configurations of a dataset folder; None for all.
@@ -102,6 +103,10 @@ def publish(
                 "model",
                 PipelineContent(pipeline, repo, None if card is None else folder_to_read(card, "card")),
             )
+        elif isinstance(folder, str | os.PathLike) and not is_address(folder) and is_space(place(folder, "folder")):
+            if configs is not None or card is not None:
+                raise HubRequestError(f"configs and card belong to datasets and pipelines; {folder} is a Space")
+            kind, content = "space", SpaceContent(place(folder, "folder"), repo)
         elif isinstance(folder, str | os.PathLike):
             if card is not None:
                 raise HubRequestError("card belongs to pipelines; the card of a dataset is generated from its folder")

@@ -93,8 +93,8 @@ class Published:
     """What `publish` did, or would do.
 
     Attributes:
-        repo, kind: the repository; "dataset" or "model".
-        names: the configurations (or the pipeline) that were published.
+        repo, kind: the repository; "dataset", "model" or "space".
+        names: the configurations (or the pipeline, or the Space) that were published.
         version, tag: of the release, e.g. "1.1.0" and "v1.1.0".
         commit: the release's commit; None in a dry run.
         changes: of the release's commit against the head before it; empty if it was there already.
@@ -177,7 +177,8 @@ class Release:
             return
         if self.pull_request:
             raise HubRequestError(f"{self.repo} does not exist, so there is nothing to open a pull request on")
-        self.api.create_repo(self.repo, repo_type=self.kind, private=self.private, exist_ok=True)
+        sdk = "gradio" if self.kind == "space" else None
+        self.api.create_repo(self.repo, repo_type=self.kind, private=self.private, exist_ok=True, space_sdk=sdk)
         self.created = True
 
     def _step(self) -> Published:

@@ -1,0 +1,1 @@
+"""`explore`: the page to play with, here or as a Space."""

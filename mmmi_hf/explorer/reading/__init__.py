@@ -1,0 +1,1 @@
+"""Dataset: what a folder or a repository holds, read as any user reads it."""

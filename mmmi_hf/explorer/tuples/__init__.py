@@ -1,0 +1,1 @@
+"""Tuples: rows of a model, made here: with other information, with a cause drawn anew, and inverted."""
