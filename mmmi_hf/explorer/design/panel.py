@@ -67,9 +67,10 @@ def add(gr: Any) -> gradio.State:
         return [values.get(key, gr.skip()) if owner == name and key in values else gr.skip() for owner, key in controls]
 
     inputs = [kind, *controls.values()]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    changes = [each.change for each in inputs]  # read as they come: Gradio would answer a wrong number with a message
-    gr.on(changes, draw, inputs, outputs, trigger_mode="always_last", preprocess=False, **quiet)
+    # Values are read as they come (`preprocess`): of a wrong one Gradio would tell the visitor in its own way.
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "preprocess": False}
+    changes = [each.change for each in inputs]
+    gr.on(changes, draw, inputs, outputs, trigger_mode="always_last", **quiet)
     kind.change(choose, kind, groups, **quiet)
     nearer.click(move, [kind, nearest], list(controls.values()), **quiet)
     return last

@@ -75,7 +75,12 @@ def add(gr: Any, where: Surroundings) -> None:
         except Exception as error:
             return [html.wrong(in_a_line(error)), *[""] * 4]
 
-    busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": problem, "api_visibility": "private"}
+    busy: dict[str, Any] = {
+        "show_progress": "minimal",
+        "show_progress_on": problem,
+        "api_visibility": "private",
+        "preprocess": False,
+    }
     opening = [button.click] if where.public else [button.click, name.submit, revision.submit]
     gr.on(opening, open_it, [name, revision], [problem, found, config, source, *parts], **busy)
     config.input(choose, [found, config], [problem, *parts], **busy)

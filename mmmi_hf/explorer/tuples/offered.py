@@ -43,7 +43,7 @@ def configuration(name: object, design: tuple[str, Mapping[str, Any]], seed: int
     Raises:
         ValueError: it is not offered.
     """
-    if name not in offered():
+    if not isinstance(name, str) or name not in offered():
         raise ValueError("there is no such data here; choose one of the list")
     if name == DESIGN:
         kind, values = design

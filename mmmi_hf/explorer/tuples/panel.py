@@ -52,6 +52,7 @@ def add(gr: Any, design: Any) -> None:
         "show_progress": "full",
         "show_progress_on": shown,
         "api_visibility": "private",
+        "preprocess": False,
         "concurrency_id": "rows",
         "concurrency_limit": 2,
     }
