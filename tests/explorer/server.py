@@ -80,7 +80,7 @@ def serving(folder, command, environment, *more):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
         assert "Traceback" not in Path(log.name).read_text(), Path(log.name).read_text()
-        assert list(folder.iterdir()) == []
+        assert sorted(map(str, folder.rglob("*"))) == []
         assert served.asked() == []
     finally:
         process.kill()

@@ -1,8 +1,8 @@
 """A loopback Hub: the endpoints that the real clients call, over HTTP on 127.0.0.1, with faults on demand.
 
-Owns routes, wire formats and fault injection; `loopback_store` owns the repositories. Parquet, safetensors and wheels are
-large files (LFS); everything else is a regular file of the commit. A request to an unknown endpoint is answered 501 and
-kept in `unknown`, which tests assert to be empty.
+Owns routes, wire formats and fault injection; `loopback_store` owns the repositories. Parquet, safetensors and wheels
+are large files (LFS); everything else is a regular file of the commit. A request to an unknown endpoint is answered 501
+and kept in `unknown`, which tests assert to be empty.
 """
 
 import base64

@@ -85,16 +85,15 @@ def _truth(told: dict[str, Any]) -> str:
 
 
 def _certificate(folder: Any, name: str, model: Any) -> str:
-    from mmmi_hf.dataset.cards.text import bound_sentences, certificate_line
+    from mmmi_hf.dataset.cards.text import certificate_line
     from mmmi_hf.dataset.certificate.bounds import without_floor
     from mmmi_hf.dataset.format.certificate_record import bound_certificate
 
     found = bound_certificate(folder, name)
     if found is None:
         return html.note("No certificate: nothing was measured on these files. `mmmi-hf verify` measures it.")
-    without = without_floor(model, found)
-    sentences = [certificate_line(found, without), *bound_sentences(found, without)]
-    return html.listed([sentence[:1].upper() + sentence[1:] for sentence in sentences])
+    sentences = certificate_line(found, without_floor(model, found)).split("; ")
+    return html.listed([f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences])
 
 
 def _plain(where: Place, name: str) -> tuple[dict[str, list[Any]], str]:

@@ -110,8 +110,7 @@ def test_a_reload_in_the_middle(visit):
             input.value = value; input.dispatchEvent(new Event('input', {bubbles: true})); }""",
             [X1, 0.4 + 0.1 * n],
         )
-        visitor.page.reload()
-        visitor.page.wait_for_selector("#design-pictures img")
+        visitor.reload()
     visitor.slide(X1, 1.7)
     visitor.wait_for_value("design-yaml", "I(x1;y) = 1.7")
 
