@@ -47,8 +47,8 @@ class Visit:
             self.wrong.append(f"asked for {request.url}")
 
     def reload(self):
-        """Load the page anew, whatever is on its way: what Gradio's client then says of its own connections, of the page
-        that is left, nobody sees."""
+        """Load the page anew, whatever is on its way. What Gradio's client says of connections of the page that is
+        left, nobody sees."""
         before = len(self.wrong)
         self.page.reload()
         self.page.wait_for_selector("#design-pictures img")
