@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from mmmi_hf.benchmark import load_benchmark
     from mmmi_hf.causal import (
         CausalModel,
         InfiniteInformationError,
@@ -79,6 +80,7 @@ __all__ = [
     "list_configurations",
     "list_families",
     "load",
+    "load_benchmark",
     "make_rows",
     "merge",
     "publish",

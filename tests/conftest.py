@@ -20,6 +20,7 @@ os.environ["HF_DATASETS_CACHE"] = _CACHE.name
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of containers: each process that a test starts would compile us again
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks of the tests are too small to share
 
 

@@ -6,7 +6,9 @@ from diffusers import UNet2DModel
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler
 
 
-def tiny_flow(shape=(4, 4, 4), *, widths=(16, 32), classes=3, seed=0, patch_size=2, class_names=None, **scheduler):
+def tiny_flow(
+    shape=(4, 4, 4), *, widths=(16, 32), classes=3, seed=0, patch_size=2, class_names=None, sound=None, **scheduler
+):
     """A pipeline whose network sees `shape`, channels first; by default it makes 1×8×8 images of three classes.
 
     `scheduler`: num_inference_steps and solver.
@@ -25,7 +27,7 @@ def tiny_flow(shape=(4, 4, 4), *, widths=(16, 32), classes=3, seed=0, patch_size
         num_class_embeds=classes,
     ).eval()
     pipe = FlowMatchingPipeline(
-        network, FlowMatchODEScheduler(**scheduler), patch_size=patch_size, class_names=class_names
+        network, FlowMatchODEScheduler(**scheduler), patch_size=patch_size, class_names=class_names, sound=sound
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -34,3 +36,9 @@ def tiny_flow(shape=(4, 4, 4), *, widths=(16, 32), classes=3, seed=0, patch_size
 def smaller_flow(steps):
     """A smaller one yet: 1×8×8 images of two classes, in that many steps."""
     return tiny_flow((1, 8, 8), widths=(8,), classes=2, patch_size=1, num_inference_steps=steps)
+
+
+def tiny_sounds(length=64, **scheduler):
+    """One that makes sounds of two classes: 64 samples, frames of 8 frequencies."""
+    sound = {"bins": 8, "rate": 8000, "half_range": 4.0}
+    return tiny_flow((1, length // 8, 8), widths=(8, 16), classes=2, patch_size=1, sound=sound, **scheduler)

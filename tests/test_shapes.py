@@ -7,11 +7,13 @@ from jaxtyping import TypeCheckError
 
 from mmmi_hf.causal import CausalModel, common_cause, two_telescopes
 from mmmi_hf.flow import diagnostics, load_bijection
+from mmmi_hf.flow.computing import layouts, spectrogram
 from mmmi_hf.flow.evaluation import metrics, storage
 from mmmi_hf.flow.evaluation.classifier import ImageClassifier
 from mmmi_hf.flow.training import recipe as training
 from mmmi_hf.flow.training.images import LabelledImages
 from mmmi_hf.flow.training.recipe import TrainingRecipe
+from mmmi_hf.flow.training.signals import LabelledSignals
 from tests.networks import tiny_flow
 from tests.shapes import checked, watching
 
@@ -50,6 +52,10 @@ def training_and_evaluation():
     images = LabelledImages(torch.zeros(4, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 1, 0, 1]), ("a", "b"))
     recipe = TrainingRecipe("none", image_size=8, batch_size=2)
     training.flow_matching_batch(recipe, images, training.draws_of_step(recipe, images, 0))
+    signals = LabelledSignals(torch.zeros(2, 64), torch.tensor([0, 1]), ("a", "b"), 2.0)
+    layout = layouts.layout_of(2, {"bins": 8, "rate": 8000, "half_range": 1.0})
+    layout.to_output(layout.to_network(signals.batch(torch.tensor([0]))[0]))
+    spectrogram.spectrogram(signals.floats(signals.values), 1.0)
 
 
 def test_all_that_state_a_shape_keep_it():

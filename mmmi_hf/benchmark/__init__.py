@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     from mmmi_hf.benchmark.networks.training import Training
     from mmmi_hf.benchmark.pairs import ExactPairs, Pairs, derangement
     from mmmi_hf.benchmark.registry import list_estimators, make_estimator
+    from mmmi_hf.benchmark.tiers.load import Benchmark, list_tiers, load_benchmark
 
 __all__ = [
+    "Benchmark",
     "Estimate",
     "Estimator",
     "ExactPairs",
@@ -24,6 +26,8 @@ __all__ = [
     "Training",
     "derangement",
     "list_estimators",
+    "list_tiers",
+    "load_benchmark",
     "make_estimator",
     "register_estimator",
 ]

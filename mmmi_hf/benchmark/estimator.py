@@ -35,6 +35,18 @@ from mmmi_hf.benchmark.labels import Labelled
 from mmmi_hf.benchmark.pairs import Pairs
 from mmmi_hf.common.records import told
 
+
+class CannotSayError(ArithmeticError):
+    """What an estimator raises that knows that it cannot answer about these rows; the message says why.
+
+    The benchmark counts it as an answer, and not as a failure.
+    """
+
+
+class MissingPackageError(RuntimeError, ValueError):
+    """An optional package, or the environment of an isolated one, is not there; the message says how to get it."""
+
+
 History = Sequence[Mapping[str, float]]
 SOURCE = "source_sha256"  # in the settings of estimators of others
 
@@ -72,12 +84,15 @@ class Estimator(ABC):
 
     Settings are the fields of a dataclass; each must be what its annotation says, and have a plain JSON value, which
     `mmmi-hf benchmark --set NAME.SETTING=VALUE` gives. `uses_exact` marks oracles, which are told what is exactly known
-    of the rows, `of_labels` those that need one block of class labels. `order` is the place in lists; those of others
-    come last.
+    of the rows, `of_labels` those that need one block of class labels. `bound` says on which side of the information
+    the value lies on average, "lower" or "upper", where it is a bound; `reads`, what it is at its best where that is
+    not the information. `order` is the place in lists; those of others come last.
     """
 
     uses_exact: ClassVar[bool] = False
     of_labels: ClassVar[bool] = False
+    bound: ClassVar[str] = ""
+    reads: ClassVar[str] = ""
     order: ClassVar[int] = 1000
     name: ClassVar[str] = "unnamed"
     _source: ClassVar[str | None] = None

@@ -9,26 +9,42 @@ import sys
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, print_text, quieten_libraries, whole
+from mmmi_hf.cli.tiers.run import TierRun
 from mmmi_hf.common.places import folder_to_write
 
+if TYPE_CHECKING:
+    from mmmi_hf.benchmark.protocol.plan import Cell, Plan
+
 _PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
+_DEFAULT = "paper,cca,oracle-ksg,oracle-dv"
 
 
 @app.command()
 def benchmark(
     data: Annotated[str | None, typer.Argument(help="Dataset folder or Hub id.", metavar="DIR_OR_REPO")] = None,
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            help="A benchmark of fixed size: lite (10 minutes), realism, paper, full. Makes its data in OUT/data, "
+            "unless DIR_OR_REPO has them."
+        ),
+    ] = None,
+    results: Annotated[
+        list[Path] | None,
+        typer.Option(help="With --tier: a CSV of results of one's own, to stand in the table; may be repeated."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; give the same one to continue a killed run.")
     ] = None,
     configs: Annotated[str, typer.Option(help="Configurations, names or patterns, with commas.")] = "*",
     estimators: Annotated[
         str, typer.Option(help=f'Names with commas; "paper" is {_PAPER}; "all" is every one that is installed.')
-    ] = "paper,cca,oracle-ksg,oracle-dv",
+    ] = _DEFAULT,
     settings: Annotated[
         list[str] | None,
         typer.Option("--set", help="A setting of an estimator, e.g. ksg.neighbours=5; may be repeated. See --list."),
@@ -50,6 +66,13 @@ def benchmark(
     train_rows: Annotated[
         str | None, typer.Option(help="Training rows, several with commas for learning curves; default: all.")
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(help="Cut all rows anew, in per cent of train, validation, test: 50/10/40. Default: as stored."),
+    ] = None,
+    forms: Annotated[
+        str, typer.Option(help="What stands for modalities, with commas: float, latents, views (8-bit pictures).")
+    ] = "float",
     null: Annotated[
         bool, typer.Option("--null/--no-null", help="Also estimate deranged pairs, whose truth is 0.")
     ] = True,
@@ -88,25 +111,23 @@ def benchmark(
     by validation rows, and states the value of test rows. A null of deranged pairs, whose truth is 0, goes with them.
     Seeds use disjoint rows. Finished cells are kept, failed ones are tried again.
 
-    `latentmi` needs `pip install scikit-learn && pip install --no-deps latentmi` (its metadata ask for an older NumPy).
+    `latentmi`, `mist`, `torch-mist` and `diffusion-mi` run in environments of their own, in the folder that
+    MMMI_HF_ENVIRONMENTS names: their pins contradict ours. Where one is absent, the error says how to make it.
     """
     quieten_libraries(True)
-    from mmmi_hf.benchmark.downstream.tasks import downstream_cells, impossible, run_downstream
+    from mmmi_hf.benchmark.downstream.tasks import downstream_cells
     from mmmi_hf.benchmark.networks.training import Training
-    from mmmi_hf.benchmark.protocol.cells import load_plugins, run_plan
+    from mmmi_hf.benchmark.protocol.cells import load_plugins
     from mmmi_hf.benchmark.protocol.data import Source
     from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
     from mmmi_hf.benchmark.registry import broken_plugins
-    from mmmi_hf.benchmark.report.report import write_downstream_report, write_report
+    from mmmi_hf.benchmark.tiers.tier import read_split
 
     load_plugins(plugin or [])
     _note(*broken_plugins())
     if listed:
         _print_list(form)
         return
-    if data is None or out is None:
-        raise ValueError("give DIR_OR_REPO, a dataset folder or Hub id, and --out, a folder for the results")
-    out = folder_to_write(out)
     given = {
         "critic": critic,
         "encoder": encoder,
@@ -118,6 +139,15 @@ def benchmark(
         "patience": patience,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    out = _asked_of_a_tier(tier, data, out, results)
+    if tier is not None:
+        fixed = {"set": settings or None, "train-rows": train_rows, "split": split, "paper": paper or None}
+        _refuse_beside_a_tier({**given, **fixed, "task": None if task == "estimators" else task})
+        named = None if estimators == _DEFAULT else _named_estimators(estimators)
+        asked = TierRun(tier, out, data, revision, named, tuple(plugin or ()), tuple(results or ()))
+        asked.run(workers=workers, plots=plots, dry_run=dry_run, quiet=quiet)
+        return
+    assert data is not None
     training = Training.paper(**changes) if paper else Training(**changes)
     names = _some(configs, "configs")
     source, tasks = Source.open(data, revision), _tasks(task)
@@ -125,7 +155,16 @@ def benchmark(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if paper and tasks != ["estimators"]:
         raise ValueError("--paper is a recipe of estimators; leave it out or ask for --task estimators alone")
-    _refuse_unused(tasks, train_rows=train_rows, critic=critic, plugin=plugin or None, set=settings or None)
+    given_forms = None if forms == "float" else forms
+    _refuse_unused(
+        tasks,
+        train_rows=train_rows,
+        split=split,
+        forms=given_forms,
+        critic=critic,
+        plugin=plugin or None,
+        set=settings or None,
+    )
     plan = Plan(
         source,
         names,
@@ -135,6 +174,8 @@ def benchmark(
         train_rows=[] if train_rows is None else [_count(word) for word in _some(train_rows, "train-rows")],
         null=null,
         plugins=tuple(plugin or ()),
+        shares=None if split is None else read_split(split),
+        forms=_some(forms, "forms"),
     )
     cells = {
         kind: plan.cells()
@@ -146,17 +187,7 @@ def benchmark(
         typer.echo("\n".join(f"{kind}: {len(asked)} cells" for kind, asked in cells.items()))
         return
     _note(*plan.notes())
-    command = shlex.join(["mmmi-hf", *sys.argv[1:]])
-    shown: dict[str, Any] = {"out": str(out)}
-    for kind, asked in cells.items():
-        if kind == "estimators":
-            records = run_plan(plan, out, workers=workers, progress=not quiet)
-            shown[kind] = write_report(plan, records, out, command=command, plots=plots)
-        else:
-            records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
-            shown[kind] = write_downstream_report(source, names, kind, records, out, command=command, plots=plots)
-            _note(*impossible(shown[kind]))
-        _say_what_failed(records, out if kind == "estimators" else out / kind)
+    shown = _computed(plan, cells, out, workers=workers, plots=plots, quiet=quiet)
     if form is Format.json:
         typer.echo(json.dumps(shown, indent=2))
         return
@@ -164,6 +195,46 @@ def benchmark(
         (_print_estimators if kind == "estimators" else _print_downstream)(shown[kind])
     with_settings = f"With {', '.join(settings)}. " if settings else ""
     print_text(f"{with_settings}In nats, natural logarithms. Everything, with intervals and plots: {out}")
+
+
+def _computed(
+    plan: Plan, cells: dict[str, list[Cell]], out: Path, *, workers: int | None, plots: bool, quiet: bool
+) -> dict[str, Any]:
+    """The summaries of all kinds of task, whose files are written."""
+    from mmmi_hf.benchmark.downstream.tasks import impossible, run_downstream
+    from mmmi_hf.benchmark.protocol.cells import run_plan
+    from mmmi_hf.benchmark.report.report import write_downstream_report, write_report
+
+    command, source = shlex.join(["mmmi-hf", *sys.argv[1:]]), plan.source
+    shown: dict[str, Any] = {"out": str(out)}
+    for kind, asked in cells.items():
+        if kind == "estimators":
+            records = run_plan(plan, out, workers=workers, progress=not quiet)
+            shown[kind] = write_report(plan, records, out, command=command, plots=plots)
+        else:
+            records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
+            shown[kind] = write_downstream_report(
+                source, plan.configs, kind, records, out, command=command, plots=plots
+            )
+            _note(*impossible(shown[kind]))
+        _say_what_failed(records, out if kind == "estimators" else out / kind)
+    return shown
+
+
+def _asked_of_a_tier(tier: str | None, data: str | None, out: Path | None, results: list[Path] | None) -> Path:
+    """The folder of the results; refuses what does not go together with a tier, or without one."""
+    if out is None or (data is None and tier is None):
+        what = "--out" if tier is not None else "DIR_OR_REPO, a dataset folder or Hub id, and --out"
+        raise ValueError(f"give {what}, a folder for the results")
+    if results and tier is None:
+        raise ValueError("--results stand beside those of a tier; give --tier too")
+    return folder_to_write(out)
+
+
+def _refuse_beside_a_tier(given: dict[str, Any]) -> None:
+    unused = [name.replace("_", "-") for name, value in given.items() if value is not None]
+    if unused:
+        raise ValueError(f"--{unused[0]} is fixed by the tier; leave it out, or give DIR_OR_REPO without --tier")
 
 
 def _note(*lines: str) -> None:
@@ -251,8 +322,19 @@ def _tasks(text: str) -> list[str]:
 def _estimators(text: str, training: Any, texts: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Settings of the estimators asked for, by name."""
     from mmmi_hf.benchmark.estimator import setting_types
-    from mmmi_hf.benchmark.registry import estimator_class, list_estimators
+    from mmmi_hf.benchmark.registry import estimator_class
     from mmmi_hf.benchmark.settings import by_estimator, estimator_with
+
+    found = {}
+    for name, given in by_estimator(texts, _named_estimators(text)).items():
+        trained = {"training": training} if "training" in setting_types(estimator_class(name)) else {}
+        found[name] = estimator_with(name, given, **trained).settings
+    return found
+
+
+def _named_estimators(text: str) -> list[str]:
+    """The names that a text gives, "paper" and "all" spelled out."""
+    from mmmi_hf.benchmark.registry import estimator_class, list_estimators
 
     names: dict[str, None] = {}
     for word in _names(text):
@@ -265,11 +347,7 @@ def _estimators(text: str, training: Any, texts: Sequence[str]) -> dict[str, dic
             names[word] = None
     if not names:
         raise ValueError("estimators: none were named; write e.g. dv,infonce")
-    found = {}
-    for name, given in by_estimator(texts, list(names)).items():
-        trained = {"training": training} if "training" in setting_types(estimator_class(name)) else {}
-        found[name] = estimator_with(name, given, **trained).settings
-    return found
+    return list(names)
 
 
 def _print_list(form: Format) -> None:

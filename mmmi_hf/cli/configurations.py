@@ -71,13 +71,12 @@ def info(
     form: AsFormat = Format.table,
 ) -> None:
     """Show a configuration and its exact information. In nats; and how many rows, bytes and files it has."""
-    from mmmi_hf.causal.quantities import read
-    from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.causal.quantities import read, reported_values
     from mmmi_hf.dataset.generation.cost import Size
     from mmmi_hf.dataset.releases.registry import class_name, get_configuration
 
     chosen = get_configuration(config)
-    values = {q: read(q).of(chosen.model) for q in quantity} if quantity else quantities(chosen.model)
+    values = {q: read(q).of(chosen.model) for q in quantity} if quantity else reported_values(chosen.model)
     size = Size.of(chosen)
     if form is Format.json:
         summary: dict[str, Any] = {"config": chosen.name, "version": str(chosen.version), "quantities": values}

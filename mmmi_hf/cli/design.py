@@ -91,7 +91,7 @@ def design(
     mmmi-hf design --story decaying_modalities --set alpha=1.4 --solve-for beta --want "I(x5;y)=1"
     """
     from mmmi_hf.causal import design as inverse
-    from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.causal.quantities import reported_values
     from mmmi_hf.dataset.releases.registry import pipeline_shape
 
     out = None if out is None else place(out, "out")
@@ -119,7 +119,7 @@ def design(
         ends = None if within is None else _ends(within)
         found = inverse.solve(story, chosen, wanted, parameter=solve_for, within=ends, root=root, **arguments)
     config = _configuration(found, out, pipeline, rows, seed)
-    values = quantities(found.model)
+    values = reported_values(found.model)
     if out is not None:
         _write(config, out)
     _print(found, values, out, form)

@@ -16,16 +16,16 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     dataset: Annotated[str | None, typer.Option(help="Dataset folder or Hub id, instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Images per step, instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Examples per step, instead of the recipe's.")] = None,
     cpu: Annotated[bool, typer.Option("--cpu", help="Stay on the CPU.")] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Train a flow-matching pipeline on images with labels."""
-    from mmmi_hf.flow.training.recipe import TrainingRecipe
+    """Train a flow-matching pipeline on images or sounds with labels."""
+    from mmmi_hf.flow.training.recipe import read_recipe
     from mmmi_hf.flow.training.trainer import train as run
 
     quieten_libraries(quiet)
-    chosen = TrainingRecipe.from_yaml(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
+    chosen = read_recipe(recipe, dataset=dataset, steps=steps, batch_size=batch_size)
     pipeline = run(chosen, out, cpu=cpu, progress=not quiet)
     typer.echo(f"Pipeline in {pipeline}\nMeasure it with: mmmi-hf evaluate-flow {pipeline} --dataset … --out …")
 
@@ -60,8 +60,10 @@ def evaluate_flow(
     pipeline: Annotated[str, typer.Argument(help="A bundled pipeline, a folder, or a Hub id.")],
     out: Annotated[Path, typer.Option(help="Folder of evaluation.json and sheets; finished parts in it are kept.")],
     dataset: Annotated[
-        str | None, typer.Option(help="Real images: a dataset folder or Hub id, splits train and test.")
+        str | None, typer.Option(help="Real examples: a dataset folder or Hub id, splits train and test.")
     ] = None,
+    signal_column: Annotated[str | None, typer.Option(help="Of real sounds: their column, as in the recipe.")] = None,
+    gain: Annotated[float, typer.Option(help="Of real sounds: what they are multiplied by, as in the recipe.")] = 1.0,
     samples_per_class: Annotated[int, typer.Option(help="Samples to judge by a classifier; 0 skips this part.")] = 1000,
     round_trip_per_class: Annotated[int, typer.Option(help="Latents to send to images and back; 0 skips.")] = 64,
     certificate_per_class: Annotated[int, typer.Option(help="Trajectories of the step certificate; 0 skips.")] = 1,
@@ -82,13 +84,15 @@ def evaluate_flow(
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure a pipeline's images and its inverse."""
+    """Measure what a pipeline makes, and its inverse."""
     from mmmi_hf.flow.evaluation.evaluate import evaluate_flow as run
+    from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
 
     quieten_libraries(quiet)
+    real = None if dataset is None else EvaluationDataset(dataset, signal_column=signal_column, gain=gain)
     report = run(
         pipeline,
-        dataset,
+        real,
         out,
         samples_per_class=samples_per_class,
         round_trip_per_class=round_trip_per_class,

@@ -126,11 +126,11 @@ def generate(
     --engine datatrove --tasks N starts these tasks itself, here (--executor local), on a Slurm cluster (slurm, with
     --executor-option partition=… and time=…), on Ray (ray) or as Hub Jobs (jobs, with flavor=…), and merges.
     """
+    from mmmi_hf.causal.quantities import reported_values
     from mmmi_hf.dataset import assembly
     from mmmi_hf.dataset.cards.text import certificate_line
     from mmmi_hf.dataset.certificate.bounds import without_floor
     from mmmi_hf.dataset.format.certificate_record import bound_certificate
-    from mmmi_hf.dataset.format.ground_truth import quantities
     from mmmi_hf.dataset.format.remote import opened
 
     quieten_libraries(quiet)
@@ -180,7 +180,7 @@ def generate(
     if shard is not None:
         _show_task(result, shard, form)
         return
-    chosen, values = result.config, quantities(result.config.model)
+    chosen, values = result.config, reported_values(result.config.model)
     with opened(out, reading=True) as folder:
         certificate = bound_certificate(folder, chosen.name)
     bounds = certificate.bounds if certificate else {}

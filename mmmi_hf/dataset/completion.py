@@ -108,11 +108,13 @@ def _merged(
     scratch = folder.work(name) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     if (manifest := folder.manifest(name)) is None:
-        draft, shards = _begun(folder, name)
-        if missing := shards.missing(shards.all, reading=True):
-            raise Failure(_missing(len(shards.all), [shard.name for shard in missing]))
-        with partial_files_in(scratch):
-            manifest = put_together(folder, shards, draft)
+        try:
+            with partial_files_in(scratch):
+                manifest = _from_records(folder, name)
+        except (ConfigurationError, Failure, FileNotFoundError):
+            manifest = folder.refreshed().manifest(name)
+            if manifest is None:  # else another call has just completed it, and what was begun is gone
+                raise
     elif damaged := folder.damaged_files(manifest):
         raise Failure(_missing(len(manifest.data), damaged))
     try:
@@ -124,6 +126,14 @@ def _merged(
         derive(folder, name)
     config = described_configuration(manifest, folder.model(name))
     return Merged(folder.where, config, len(manifest.data), certificate, time.monotonic() - started)
+
+
+def _from_records(folder: DatasetFolder, name: str) -> Manifest:
+    """The manifest of what was begun, once all its files are there and sound."""
+    draft, shards = _begun(folder, name)
+    if missing := shards.missing(shards.all, reading=True):
+        raise Failure(_missing(len(shards.all), [shard.name for shard in missing]))
+    return put_together(folder, shards, draft)
 
 
 def _missing(count: int, names: Sequence[str]) -> str:
@@ -139,7 +149,9 @@ def _begun(folder: DatasetFolder, name: str) -> tuple[Manifest, Shards]:
     store, work = folder.store(name), folder.work(name).relative_to(folder.path).as_posix()
     try:
         request: dict[str, Any] = json.loads(store.read(f"{work}/plan.json") or b"{}")
-        draft = Manifest.from_json(json.dumps(request["manifest"]), f"{work}/plan.json")
+        if not isinstance(request, dict) or not isinstance(request.get("key"), dict):
+            raise ValueError("plan.json is missing or damaged")
+        draft = Manifest.from_json(json.dumps(request.get("manifest")), f"{work}/plan.json")
         model = CausalModel.from_json((store.read(f"{work}/{MODEL}") or b"").decode())
         if model.digest != draft.causal_model:
             raise ValueError("the causal model is another than the plan's (digest)")

@@ -232,7 +232,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str)
                 os.killpg(child.pid, signal.SIGKILL)
             child.kill()
             child.join()
-        with suppress(EOFError):
+        with reader, suppress(EOFError):
             said = reader.recv()
             raise Failure(
                 f"a task failed: {said}; what is finished is kept, and the logs are in {run.logging_dir.path}: run the "

@@ -15,12 +15,12 @@ from typing import Any
 
 import datasets
 
+from mmmi_hf.causal.quantities import reported_values
 from mmmi_hf.common.failures import DiskFullError
 from mmmi_hf.common.files import nearest_existing, partial_files_in
 from mmmi_hf.dataset.cards.pictures import draw_for_card
 from mmmi_hf.dataset.completion import put_together
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.format.ground_truth import quantities
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.parquet import MOST_ROW
 from mmmi_hf.dataset.format.schema import features, row_bytes
@@ -59,7 +59,7 @@ class Run:
         self.config, self.folder, self.processes, self.task = config, folder, processes, task
         self.before = set(before)
         self.network_fraction = 0.0
-        quantities(config.model)  # refuses what has no ground truth
+        reported_values(config.model)  # refuses what has no ground truth
         self.bijections = load_bijections(config, device=processes.device(device), **computing)
         self.columns: datasets.Features = features(config.model, views_of(self.bijections), **config.stored)
         if (size := row_bytes(self.columns)) > MOST_ROW:

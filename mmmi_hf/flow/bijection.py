@@ -59,10 +59,12 @@ class View:
             "array" (anything else: not shown). Which kinds a data set stores for people to see, and how, stands in
             `dataset/format/views.py`.
         half_range: h; a view shows −h … h and clips the rest. A constant of the map, never of data.
+        rate: samples per second of a sound; None of all else.
     """
 
     kind: Kind
     half_range: float
+    rate: int | None = None
 
     @classmethod
     def of_shape(cls, shape: Sequence[int], half_range: float) -> View:

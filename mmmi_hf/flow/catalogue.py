@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.flow import description, elementwise
 from mmmi_hf.flow.bundled import bundled_pipelines, unknown
+from mmmi_hf.flow.computing.layouts import ImageLayout
 from mmmi_hf.flow.elementwise._base import ElementwiseBijection
 
 if TYPE_CHECKING:
@@ -48,9 +49,16 @@ def elementwise_bijections() -> dict[str, type[ElementwiseBijection]]:
 
 
 def view_of(name: str, latent_shape: Sequence[int]) -> View:
-    """What the output of a bijection is, told without loading it; of pipelines by the shape that a caller says."""
+    """What the output of a bijection is, told without loading it, and without a download.
+
+    Of a pipeline that is not here, what one of that shape would be: an image.
+    """
     formulae = elementwise_bijections()
-    return formulae[name](latent_shape).view if name in formulae else description.view_of(latent_shape)
+    if name in formulae:
+        return formulae[name](latent_shape).view
+    if name in bundled_pipelines() or place(name, "pipeline").is_dir():
+        return description.described(name).view
+    return ImageLayout(1).view(tuple(latent_shape))
 
 
 def load_bijection(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,11 @@ from mmmi_hf.common.files import UnusableFileError, check_regular, read_json
 from mmmi_hf.common.numbers import is_finite, is_whole
 from mmmi_hf.flow.bijection import View
 from mmmi_hf.flow.bundled import INDEX, resolve
+from mmmi_hf.flow.computing.layouts import layout_of
 
 CLASS = "FlowMatchingPipeline"
 UNET = "unet/config.json"
 SCHEDULER = "scheduler/scheduler_config.json"
-HALF_RANGE = 1.0
-"""Views show −1 … 1, the range of the images that networks are trained on."""
 MOST_STEPS = 10_000
 MOST_CHANNELS, MOST_SIDE, MOST_CLASSES = 1 << 14, 1 << 12, 1 << 20
 MOST_BLOCKS = 16
@@ -37,19 +36,16 @@ class Description:
     """What a pipeline makes.
 
     Attributes:
-        latent_shape: (channels, height, width) of its latents and images.
+        latent_shape: (channels, height, width) of its latents and images; (length,) of sounds.
         num_classes: class labels, 0 … num_classes − 1; None without classes.
         class_names: a name per class, or None.
+        view: what the output is.
     """
 
-    latent_shape: tuple[int, int, int]
+    latent_shape: tuple[int, ...]
     num_classes: int | None
     class_names: tuple[str, ...] | None
-
-
-def view_of(latent_shape: Sequence[int]) -> View:
-    """What a pipeline of that shape makes: images, where they are grey or RGB."""
-    return View.of_shape(latent_shape, HALF_RANGE)
+    view: View
 
 
 def described(name_or_path_or_repo: str | os.PathLike[str]) -> Description:
@@ -74,18 +70,25 @@ def describe(folder: Path) -> Description:
         _check_fields(path, stored)
     patch, channels, size = index["patch_size"], unet["in_channels"], unet["sample_size"]
     classes = unet.get("num_class_embeds")
-    if channels != unet["out_channels"] or channels % patch**2:
+    if channels != unet["out_channels"]:
         raise ValueError(
-            f"{folder / UNET}: in_channels must be as many as out_channels, {unet['out_channels']}, and a multiple of "
-            f"patch_size² = {patch**2}, got {channels}"
+            f"{folder / UNET}: in_channels must be as many as out_channels, {unet['out_channels']}, got {channels}"
         )
+    try:
+        layout = layout_of(patch, index.get("sound"))
+    except ValueError as error:
+        raise ValueError(f"{folder / INDEX}: {error}") from error
+    height, width = (size, size) if isinstance(size, int) else size
+    try:
+        shape = layout.latent_shape(channels, height, width)
+    except ValueError as error:
+        raise ValueError(f"{folder / UNET}: {error}") from error
     names = class_names_of(index.get("class_names"))
     if names is not None and len(names) != (classes or 0):
         raise ValueError(f"{folder / INDEX}: class_names must name the {classes or 0} classes, got {len(names)} names")
     if index.get("class_names") is not None and names is None:
         raise ValueError(f"{folder / INDEX}: class_names must be a name for each class, got {index['class_names']!r}")
-    height, width = (size, size) if isinstance(size, int) else size
-    return Description((channels // patch**2, height * patch, width * patch), classes, names)
+    return Description(shape, classes, names, layout.view(shape))
 
 
 def class_names_of(stored: object) -> tuple[str, ...] | None:

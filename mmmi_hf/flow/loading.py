@@ -16,6 +16,7 @@ import torch
 from diffusers import UNet2DModel
 from diffusers.utils import logging as diffusers_logging
 
+from mmmi_hf.common.failures import in_words
 from mmmi_hf.common.numbers import is_finite
 from mmmi_hf.flow.description import SCHEDULER, UNET, check_weights, describe, read_object
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
@@ -42,9 +43,10 @@ def check_folder(folder: Path) -> None:
     describe(folder)
     given = {name: value for name, value in read_object(folder / SCHEDULER).items() if not name.startswith("_")}
     try:
+        _check_names(FlowMatchODEScheduler, given)
         FlowMatchODEScheduler(**given)
     except (TypeError, ValueError) as error:
-        raise ValueError(f"{folder / SCHEDULER}: {_one_line(error)}") from error
+        raise ValueError(f"{folder / SCHEDULER}: {_in_short(error)}") from error
     try:
         fields = read_object(folder / UNET)
         _check_kinds(fields)
@@ -53,7 +55,7 @@ def check_folder(folder: Path) -> None:
             label = torch.zeros(1, dtype=torch.int64) if fields.get("num_class_embeds") else None
             network(torch.zeros(1, *_input(fields)), torch.zeros(1), class_labels=label)
     except Exception as error:  # whatever diffusers says of a configuration that makes no network
-        raise ValueError(f"{folder / UNET} makes no network ({type(error).__name__}: {_one_line(error)})") from error
+        raise ValueError(f"{folder / UNET} makes no network: {_in_short(error)}") from error
     check_weights(folder, {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()})
 
 
@@ -66,10 +68,7 @@ def _input(fields: Mapping[str, Any]) -> tuple[int, int, int]:
 
 def _check_kinds(fields: Mapping[str, Any]) -> None:
     """Refuse a field of another kind than its default, which diffusers would take and compute something else with."""
-    known = inspect.signature(UNet2DModel.__init__).parameters
-    if unknown := [name for name in fields if name not in known and not name.startswith("_")]:
-        raise ValueError(f"unknown field {unknown[0][:60]!r}")
-    for name, parameter in known.items():
+    for name, parameter in _check_names(UNet2DModel, fields).items():
         kinds: dict[type, Callable[[object], bool]] = {
             bool: lambda value: isinstance(value, bool),
             int: is_finite,
@@ -81,8 +80,16 @@ def _check_kinds(fields: Mapping[str, Any]) -> None:
             raise ValueError(f"{name} must be like {parameter.default!r}, got {str(fields[name])[:60]!r}")
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _check_names(kind: type, fields: Mapping[str, Any]) -> Mapping[str, inspect.Parameter]:
+    """The arguments of a class, which all fields must be; those of a library that begin with _ are its own."""
+    known = inspect.signature(kind).parameters
+    if unknown := [name for name in fields if name not in known and not name.startswith("_")]:
+        raise ValueError(f"unknown field {unknown[0][:60]!r}")
+    return known
+
+
+def _in_short(error: Exception) -> str:
+    text = in_words(error)
     return text if len(text) <= 200 else f"{text[:200]}…"
 
 

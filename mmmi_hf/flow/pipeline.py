@@ -24,7 +24,6 @@ from diffusers import DiffusionPipeline, UNet2DModel
 from diffusers.configuration_utils import FrozenDict
 from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.utils import BaseOutput
-from torch.nn.functional import pixel_shuffle, pixel_unshuffle
 
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.flow.bijection import (
@@ -37,9 +36,11 @@ from mmmi_hf.flow.bijection import (
     rows_not_finite,
 )
 from mmmi_hf.flow.bundled import INDEX, resolve
+from mmmi_hf.flow.computing.labels import labels_of_rows
+from mmmi_hf.flow.computing.layouts import Layout, layout_of
 from mmmi_hf.flow.computing.precision import exact
 from mmmi_hf.flow.computing.stopping import check_stop
-from mmmi_hf.flow.description import class_names_of, view_of
+from mmmi_hf.flow.description import class_names_of
 from mmmi_hf.flow.diffusers_arguments import CALL, LOAD, SAVE, pil_images, refuse
 from mmmi_hf.flow.loading import check_folder, silent_loading, without_idle_warnings
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler  # at run time: diffusers resolves annotations
@@ -73,15 +74,16 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
     """The discrete flow from latents z ~ N(0, I) to images of a class, and its inverse.
 
     Args:
-        unet: velocity network; sees pixel_unshuffle(x_t, patch_size), the tensor timestep_scale × t of shape (B,) and
-            class labels, and returns the velocity in the same unshuffled layout.
+        unet: velocity network; sees x_t in the layout of `computing/layouts.py`, the tensor timestep_scale × t of
+            shape (B,) and class labels, and returns the velocity in the same layout.
         scheduler: the steps; its configuration fixes the map.
         patch_size: side of the patches that become channels before the network.
         class_names: a name per class, for messages and cards; they do not touch the map. Files have {"0": name, …}.
+        sound: of a pipeline that makes sounds: `bins`, `rate` and `half_range`, see `SoundLayout`. None: images.
 
     Raises:
-        ValueError: another kind of network or scheduler, a UNet whose channels do not fit patch_size, or class_names
-            that do not fit its classes.
+        ValueError: another kind of network or scheduler, a UNet whose channels or size do not fit the layout, or
+            class_names that do not fit its classes.
 
     Example:
         >>> from mmmi_hf import FlowMatchingPipeline                                        # doctest: +SKIP
@@ -98,6 +100,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         scheduler: FlowMatchODEScheduler,
         patch_size: int = 1,
         class_names: list[str] | dict[str, str] | None = None,
+        sound: dict[str, Any] | None = None,
     ) -> None:
         super().__init__()
         without_idle_warnings()
@@ -111,13 +114,17 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         if not is_whole(patch_size, 1):
             raise ValueError(f"patch_size must be a positive integer, got {patch_size!r}")
         channels, size, classes = unet.config.in_channels, unet.config.sample_size, unet.config.num_class_embeds or 0
-        if channels % patch_size**2 or unet.config.out_channels != channels:
+        if unet.config.out_channels != channels:
             raise ValueError(
-                f"unet must have equal in_channels and out_channels, a multiple of patch_size² = {patch_size**2}, "
-                f"got {channels} and {unet.config.out_channels}; give the patch_size that it was trained with"
+                f"unet must have equal in_channels and out_channels, got {channels} and {unet.config.out_channels}"
             )
         if size is None:
             raise ValueError("unet must have a sample_size, got None; set it to the size of its input")
+        try:
+            self._layout: Layout = layout_of(int(patch_size), sound)
+            self._latent_shape = self._layout.latent_shape(channels, *((size,) * 2 if is_whole(size) else size))
+        except ValueError as error:
+            raise ValueError(f"unet does not fit its layout: {error}; give the one it was trained with") from error
         names = class_names_of(class_names)
         if names is None and class_names is not None:
             raise ValueError(f"class_names must be a name for each class, got {class_names!r}")
@@ -125,14 +132,17 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             raise ValueError(f"class_names must name the {classes} classes of the unet, got {len(names)} names")
         self.register_modules(unet=unet, scheduler=scheduler)
         stored = None if names is None else {str(label): name for label, name in enumerate(names)}
-        self.register_to_config(patch_size=int(patch_size), class_names=stored)
+        self.register_to_config(patch_size=int(patch_size), class_names=stored, sound=sound and dict(sound))
 
     @property
     def latent_shape(self) -> tuple[int, ...]:
-        """(channels, height, width) of a latent and of an image."""
-        unet, patch = self.unet.config, self.config.patch_size
-        height, width = (unet.sample_size,) * 2 if isinstance(unet.sample_size, int) else unet.sample_size
-        return (unet.in_channels // patch**2, height * patch, width * patch)
+        """(channels, height, width) of a latent and of an image; (length,) of a sound."""
+        return self._latent_shape
+
+    @property
+    def layout(self) -> Layout:
+        """What lies between outputs and the network."""
+        return self._layout
 
     @property
     def num_classes(self) -> int | None:
@@ -147,8 +157,8 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
 
     @property
     def view(self) -> View:
-        """Images from −1 to 1."""
-        return view_of(self.latent_shape)
+        """Images from −1 to 1, or sounds."""
+        return self.layout.view(self.latent_shape)
 
     @property
     def device(self) -> torch.device:
@@ -175,7 +185,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
 
     @property
     def digest(self) -> str:
-        """sha256 of what defines the map: weights as numbers, network and scheduler configuration, patch size.
+        """sha256 of what defines the map: weights as numbers, network and scheduler configuration, layout.
 
         Independent of the files' layout and of the dtype the weights are held in (each is hashed as the float64 of
         its value), so a checkpoint stored in float16 and used in float32 or float64 keeps its digest.
@@ -184,7 +194,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             name: {key: value for key, value in component.config.items() if not key.startswith("_")}
             for name, component in (("unet", self.unet), ("scheduler", self.scheduler))
         }
-        configs["pipeline"] = {"patch_size": self.config.patch_size}
+        configs["pipeline"] = self.layout.defining
         digest = hashlib.sha256(json.dumps(configs, sort_keys=True, default=list).encode())
         for name, tensor in sorted(self.unet.state_dict().items()):
             digest.update(f"\n{name} {tuple(tensor.shape)}\n".encode())
@@ -326,7 +336,11 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             # diffusers' own `to` warns without cause
             network = torch.nn.Module.to(copy.deepcopy(network).eval(), dtype)
         private = FlowMatchingPipeline(
-            network, copy.deepcopy(self.scheduler), self.config.patch_size, self.config.class_names
+            network,
+            copy.deepcopy(self.scheduler),
+            self.config.patch_size,
+            self.config.class_names,
+            self.config.sound,
         )
         private.set_progress_bar_config(disable=True)
         return private
@@ -351,14 +365,14 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             self(torch.zeros(batch_size, *self.latent_shape, dtype=self.dtype, device=self.device), class_label)
 
     def velocity(self, class_labels: torch.Tensor | None) -> Velocity:
-        """The velocity field (x, t) → v of rows with these class_labels, (B,), in the layout of images."""
-        scale, patch = self.scheduler.config.timestep_scale, self.config.patch_size
+        """The velocity field (x, t) → v of rows with these class_labels, (B,), in the shape of latents."""
+        scale = self.scheduler.config.timestep_scale
 
         def field(x: torch.Tensor, t: float) -> torch.Tensor:
             check_stop()
             timestep = torch.full((len(x),), t * scale, dtype=x.dtype, device=x.device)
-            v = self.unet(pixel_unshuffle(x, patch), timestep, class_labels=class_labels).sample
-            return pixel_shuffle(v, patch)
+            v = self.unet(self.layout.to_network(x), timestep, class_labels=class_labels).sample
+            return self.layout.to_output(v)
 
         return field
 
@@ -388,28 +402,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
                 f"{argument} must be on the pipeline's device {self.unet.device}, got {values.device}; "
                 f"move the pipeline with .to('{values.device}')"
             )
-        return self._labels(class_labels, len(values), values.device)
-
-    def _labels(self, class_labels: Labels, n: int, device: torch.device) -> torch.Tensor | None:
-        if self.num_classes is None:
-            if class_labels is not None:
-                raise ValueError(f"class_labels must be None: this pipeline has no classes, got {class_labels!r}")
-            return None
-        valid = f"integers in 0 … {self.num_classes - 1}, one for all rows or one for each of the {n}"
-        if class_labels is None:
-            raise ValueError(f"class_labels must be {valid}, got None")
-        try:
-            labels = torch.as_tensor(class_labels)
-        except (TypeError, ValueError, RuntimeError):
-            raise ValueError(f"class_labels must be {valid}, got {class_labels!r}") from None
-        if labels.dtype == torch.bool or labels.is_floating_point() or labels.is_complex():
-            raise ValueError(f"class_labels must be {valid}, got dtype {labels.dtype}")
-        if labels.ndim > 1 or (labels.ndim == 1 and len(labels) != n):
-            raise ValueError(f"class_labels must be {valid}, got shape {tuple(labels.shape)}")
-        outside = labels[(labels < 0) | (labels >= self.num_classes)]
-        if outside.numel():
-            raise ValueError(f"class_labels must be {valid}, got {int(outside.reshape(-1)[0])}")
-        return labels.to(device, torch.int64).expand(n)
+        return labels_of_rows(class_labels, len(values), self.num_classes, values.device)
 
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], safe_serialization: bool = True, **kwargs: Any

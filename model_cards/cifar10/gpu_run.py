@@ -1,13 +1,21 @@
 #!/usr/bin/env python3
-"""Everything of the second leg that needs a GPU, in one go of at most ten minutes; start it in the repository's root.
+"""Everything of CIFAR-10 that needs a GPU, in one go of about ten minutes; start it in the repository's root.
 
     python model_cards/cifar10/gpu_run.py --dataset data/cifar10 --out results
     python model_cards/cifar10/gpu_run.py --rehearse --out /tmp/rehearsal     # a few steps of each stage on a CPU
 
-Stages, in this order: check, data, leg-2, student (off), judge, speed; --only makes some of them. Each has a budget; it
-is left out when too little time remains, killed when its time is over, and an error in one does not stop the next.
-Afterwards `--out` holds a few small files, each replaced as soon as there is news: log.txt, stages.json, speed-gpu.txt,
-and what was made under runs/ as results.tar.00, .01, … Restore it by: cat results/results.tar.* | tar x
+Stages, in this order; --only makes some of them:
+    check      what is installed
+    data       counts the images, puts the released weights where recipes look for them
+    warm-up    compiles the networks and measures how many images a second a training sees; nothing of it is kept
+    teachers   at the same time: leg 2 of the pipeline; a guide, smaller and trained for less long; the classifier, by
+               which the guidance is then chosen
+    student    trajectories of the guided teacher, and six steps that make them
+    speed      of the student, and of `generate` with it
+Each has a budget; it is left out when too little time remains, killed when its time is over, and an error in one does
+not stop the next. Numbers of steps follow from the measured speed and the time that is left; recipes as they were made
+are in runs/. Afterwards `--out` holds log.txt, stages.json, speed-gpu.txt, what the programs said, and what was made
+under runs/ as NAME.tar.00, .01, …, each replaced as soon as there is news. Restore it by: cat NAME.tar.* | tar x
 
 It needs the package's dependencies, `mmmi-hf` installed (or its metadata on the path), and CIFAR-10 (folder or Hub id).
 CONTRIBUTING.md says what to do with the results.
@@ -16,35 +24,43 @@ CONTRIBUTING.md says what to do with the results.
 from __future__ import annotations
 
 import argparse
-import contextlib
-import io
 import json
 import os
-import shlex
 import shutil
 import signal
-import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from fnmatch import fnmatch
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
+
+from stages import ROOT, Run, Stage, StageError
 
 CARD = Path(__file__).resolve().parent
-ROOT = CARD.parents[1]
-FIRST, LEG, EVALUATION, STUDENT = (Path("runs", name) for name in ("cifar10-1", "cifar10", "evaluation", "student"))
+RUNS = Path("runs")
+FIRST, LEG, GUIDE, EVALUATION, STUDENT, WARM = (
+    RUNS / name for name in ("cifar10-1", "cifar10", "cifar10-guide", "evaluation", "student", "warm-up")
+)
 """Relative to the working directory, because the record of a training names what it went on from."""
-KEPT = 15 * 2**20
-"""Bytes of a part of the results."""
-LEFT_OUT = ("checkpoint.*", "*.partial", "*.old", "samples-*")
-"""Of files and folders: what a run needs to go on, what is being written, and the drawn samples, which are large."""
-NEWS = 20.0
-"""Seconds between two looks at a program."""
-SHOWN = 80
-"""Last lines of a program's output that are shown on the screen; all of them are in the folder."""
-PACKAGES = ("accelerate", "datasets", "diffusers", "mmmi_hf.cli", "mmmi_hf.flow.training", "pyarrow", "torch")
+TRAJECTORIES, DISTILLATION, ENDED = RUNS / "trajectories", RUNS / "distillation.yaml", RUNS / "leg-2.ended"
+SPEED = "speed-gpu.txt"
+PACKAGES = (
+    "accelerate",
+    "datasets",
+    "diffusers",
+    "mmmi_hf.cli",
+    "mmmi_hf.dataset.generation.worker",
+    "mmmi_hf.flow.evaluation.evaluate",
+    "mmmi_hf.flow.training.distillation",
+    "pyarrow",
+    "torch",
+)
+LEG_SECONDS, OTHERS = 215.0, 65.0
+"""Of a GPU: for leg 2, and about what guide and classifier take of it at the same time."""
+SPEED_SECONDS, START_SECONDS = 85.0, 55.0
+"""Kept free for the stage "speed", and what a distillation takes for its start and its end."""
 CHECK = f"""
 import importlib, sys
 from importlib.metadata import version
@@ -62,167 +78,6 @@ except Exception as error:
     wrong.append(f"{{type(error).__name__}}: {{error}}")
 sys.exit("\\n".join(wrong) or 0)
 """
-
-
-class StageError(Exception):
-    """What went wrong in a stage, in one line."""
-
-
-@dataclass(frozen=True)
-class Stage:
-    """A part of the run.
-
-    Attributes:
-        name: for the reports.
-        seconds: its budget.
-        least: seconds without which it is not begun.
-        work: makes it; None if it is off.
-        why: it is off.
-    """
-
-    name: str
-    seconds: float
-    least: float
-    work: Callable[[Run], None] | None
-    why: str = ""
-
-
-@dataclass
-class Run:
-    """The run so far: its folder, its clock, what became of its stages."""
-
-    out: Path
-    deadline: float
-    until: float = 0.0
-    stages: list[dict[str, object]] = field(default_factory=list)
-
-    def say(self, text: str) -> None:
-        """To the screen and into the log."""
-        print(text, flush=True)
-        with (self.out / "log.txt").open("a") as log:
-            log.write(text.rstrip("\n") + "\n")
-
-    def make(self, stages: Sequence[Stage]) -> bool:
-        """Make all stages in order; whether none failed."""
-        for stage in stages:
-            started = time.monotonic()
-            left = self.deadline - started
-            state, reason = "done", ""
-            if stage.work is None:
-                state, reason = "off", stage.why
-            elif left < stage.least:
-                state, reason = "left out", f"{left:.0f} s remain, it wants {stage.least:.0f}"
-            else:
-                self.until = min(self.deadline, started + stage.seconds)
-                self.say(f"== {stage.name}: at most {self.until - started:.0f} s of {left:.0f}")
-                try:
-                    stage.work(self)
-                except Exception as error:  # whatever it is, the next stage is worth its time
-                    state, reason = "failed", f"{type(error).__name__}: {error}"
-            seconds = round(time.monotonic() - started, 1)
-            self.stages.append({"stage": stage.name, "state": state, "seconds": seconds, "reason": reason})
-            self.say(f"== {stage.name}: {state} after {seconds} s {reason}")
-            self.store()
-        return all(stage["state"] != "failed" for stage in self.stages)
-
-    def store(self) -> None:
-        """What is under runs/ as parts of a tar file, and the states of the stages; each file takes its place whole."""
-        whole = io.BytesIO()
-        with tarfile.open(fileobj=whole, mode="w") as tar:
-            for folder in (LEG, EVALUATION, STUDENT):
-                for path in sorted(folder.rglob("*")):
-                    if path.is_file() and not any(fnmatch(part, name) for part in path.parts for name in LEFT_OUT):
-                        tar.add(path)
-        content, count = whole.getvalue(), -(-len(whole.getvalue()) // KEPT)
-        new = {f"results.tar.{i:02d}": content[i * KEPT : (i + 1) * KEPT] for i in range(count)}
-        new["stages.json"] = (json.dumps(self.stages, indent=2) + "\n").encode()
-        for name, part in new.items():
-            partial = self.out / f"{name}.partial"
-            partial.write_bytes(part)
-            partial.replace(self.out / name)
-        for path in self.out.glob("results.tar.*"):
-            if path.name not in new:
-                path.unlink()
-
-    def program(self, arguments: Sequence[str], *, into: str | None = None, news: Path | None = None) -> None:
-        """Run Python with arguments until the stage's time is over.
-
-        Its output goes to the log, the standard output to the file `into` instead if that is given. Whenever `news`, a
-        log of a training, has another last line it is shown; whenever a pipeline was stored, the results are kept.
-
-        Raises:
-            StageError: it failed or was killed.
-        """
-        shown = shlex.join(["python", *("…" if "\n" in argument else argument for argument in arguments)])
-        self.say(f"$ {shown}")
-        target = self.out / (into or "log.txt")
-        begin = target.stat().st_size if target.exists() else 0
-        path = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, path)), "PYTHONUNBUFFERED": "1"}
-        with (self.out / "log.txt").open("a") as log, target.open("a") as output:
-            process = subprocess.Popen(
-                [sys.executable, *arguments], stdout=output, stderr=log, env=environment, start_new_session=True
-            )
-            last, stored = "", _changed(LEG)
-            try:
-                while True:
-                    try:
-                        process.wait(max(0.1, min(NEWS, self.until - time.monotonic())))
-                        break
-                    except subprocess.TimeoutExpired:
-                        pass
-                    if time.monotonic() >= self.until:
-                        raise StageError(f"time is over: {shown}")
-                    if news is not None and news.exists() and (line := _last(news)) != last:
-                        print(last := line, flush=True)
-                    if (changed := _changed(LEG)) != stored:
-                        with contextlib.suppress(OSError):  # a file that was replaced meanwhile; the next look is soon
-                            self.store()
-                            stored = changed
-            finally:
-                _end(process)
-                written = target.read_bytes()[begin:].decode(errors="replace").splitlines()
-                print("\n".join(written[-SHOWN:]), flush=True)
-        if process.returncode:
-            raise StageError(f"exit {process.returncode}: {shown}; {_last(self.out / 'log.txt')}")
-
-    def programs(self, all_arguments: Sequence[Sequence[str]], **options: str) -> None:
-        """One after the other; an error in one does not stop the next, unless the time is over."""
-        wrong = []
-        for arguments in all_arguments:
-            try:
-                self.program(arguments, **options)  # type: ignore[arg-type]
-            except StageError as error:
-                wrong.append(str(error))
-            if time.monotonic() >= self.until:
-                break
-        if wrong:
-            raise StageError("; ".join(wrong))
-
-
-def _last(path: Path) -> str:
-    """The last line of a text, or nothing."""
-    lines = path.read_text(errors="replace").splitlines()
-    return lines[-1] if lines else ""
-
-
-def _changed(folder: Path) -> float:
-    """When a training stored a pipeline for the last time: its record is written last."""
-    record = folder / "training.json"
-    return record.stat().st_mtime if record.exists() else 0.0
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a program and what it started."""
-    for kind in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, kind)
-            process.wait(5)
-        except ProcessLookupError:
-            break
-        except subprocess.TimeoutExpired:
-            continue
-    process.wait()
 
 
 def data(dataset: str, images: int) -> Callable[[Run], None]:
@@ -247,62 +102,205 @@ def data(dataset: str, images: int) -> Callable[[Run], None]:
     return work
 
 
-def stages_of(dataset: str, student: str | None, rehearsal: Path | None) -> list[Stage]:
-    """The stages with their budgets on a GPU of the kind of an H100, where the leg takes 320 s (13,000 images/s)."""
-    few = rehearsal is not None
-    recipe = Path(os.path.relpath(rehearsal or CARD / "leg-2.yaml"))  # the evaluation states its commands
-    train = ["-m", "mmmi_hf", "train", str(recipe), "--dataset", dataset, "--out", str(LEG), "--quiet"]
-    precision, generation = (("-m", f"tests.performance.bench_{name}") for name in ("precision", "generation"))
-    graphs, strict = "float32 in CUDA graphs", "strict float32"
-    sizes = ["2"] if few else ["32", "128", "512", "2048"]
-    story = "common-cause-1.0" if few else "common-cause-1.0-cifar10"
-    speed = [
-        [*generation, "--configuration", story, "--rows", str(rows), "--micro-batch", str(batch)]
-        for batch, rows in (((16, 16),) if few else ((512, 4096), (32, 512)))
-    ]
-    speed.insert(1, [*precision, "--pipeline", "cifar10", "--images", *sizes, "--ways", strict, graphs])
-    judge = ["-m", "mmmi_hf", "evaluate-flow", str(LEG / "pipeline"), "--dataset", dataset, "--out", str(EVALUATION)]
-    judge += ["--samples-per-class", "2" if few else "1000", "--batch-size", "10" if few else "50", "--quiet"]
-    judge += [f"--{part}-per-class=0" for part in ("round-trip", "certificate", "storage")]
-    judge += ["--classifier", str(recipe.with_name("classifier.yaml"))]
-    log = LEG / "log.jsonl"
-    times = 5 if few else 1  # a rehearsal may be made on a busy machine
+@dataclass
+class Plan:
+    """What is trained, and where recipes and images are.
+
+    Attributes:
+        dataset: a folder or a Hub id.
+        recipes: the folder of leg-2.yaml, guide.yaml, student.yaml and classifier.yaml.
+        few: a rehearsal: numbers of steps are those of the recipes, on a CPU.
+        speed: images/s in leg 2, as the warm-up finds; the default is what an H100 does without compiling.
+        compiled: whether the warm-up could.
+    """
+
+    dataset: str
+    recipes: Path
+    few: bool
+    speed: float = 8000.0
+    compiled: bool = True
+
+    def training(self, name: str, folder: Path, *options: str, **changes: object) -> tuple[list[str], Path]:
+        """What Python is told to train by a recipe with changes, stored as FOLDER.yaml; and its log."""
+        if not self.compiled:
+            changes["compile"] = False
+        path = _changed_recipe(self.recipes / f"{name}.yaml", folder, changes)
+        command = ["-m", "mmmi_hf", "train", str(path), "--out", str(folder), "--quiet", *options]
+        return [*command, *(["--cpu"] if self.few else [])], folder / "log.jsonl"
+
+    def warm_up(self, run: Run) -> None:
+        """Both networks on noise for some steps: what is compiled then is found again."""
+        noise = WARM / "noise"
+        _noise(noise, 64 if self.few else 2048)
+        counts = {} if self.few else {"warmup_steps": 10, "initial_pipeline": None, "pipeline_every": 0}
+        works = []
+        for name, folder, steps in (("leg-2", WARM / "leg-2", 250), ("guide", WARM / "guide", 30)):
+            changes = counts | ({"initial_pipeline": None} if self.few else {"steps": steps})
+            arguments, _ = self.training(name, folder, "--dataset", str(noise), **changes)
+            works.append(partial(run.program, arguments, into=f"warm-up-{name}.txt"))
+        run.together(works)
+
+    def look_back(self, run: Run) -> None:
+        """What the warm-up found, also if another call made it."""
+        if self.few:
+            return
+        try:
+            self.speed = images_per_second(WARM / "leg-2")
+        except (OSError, ValueError):
+            self.compiled = False
+        run.say(f"{self.speed:,.0f} images/s in leg 2, {'' if self.compiled else 'not '}compiled")
+
+    def teachers(self, run: Run) -> None:
+        """Leg 2, the guide, and the classifier that chooses the guidance once both are there."""
+        changes: dict[str, object] = {}
+        self.look_back(run)
+        if not self.few:
+            batch = _yaml(self.recipes / "leg-2.yaml")["batch_size"]
+            steps = int(self.speed * LEG_SECONDS / batch)
+            changes = {"steps": steps, "pipeline_every": steps // 3}
+        given = ("--dataset", self.dataset)
+        (leg, leg_log), (guide, guide_log) = (
+            self.training("leg-2", LEG, *given, **changes),
+            self.training("guide", GUIDE, *given),
+        )
+        drawn_up = _changed_recipe(
+            self.recipes / "student.yaml", RUNS / "drawn-up", {} if self.compiled else {"compile": False}
+        )
+        choose = [
+            str(CARD / "guidance.py"),
+            "--dataset",
+            self.dataset,
+            "--classifier",
+            str(self.recipes / "classifier.yaml"),
+        ]
+        choose += [
+            "--cache",
+            str(EVALUATION),
+            "--recipe",
+            str(drawn_up),
+            "--out",
+            str(DISTILLATION),
+        ]
+        choose += ["--guide", str(GUIDE), "--teacher", str(LEG), "--wait-for", str(ENDED)]
+        if (WARM / "guide" / "training.json").exists() and (WARM / "leg-2" / "training.json").exists():
+            choose += ["--compile-with", str(WARM / "leg-2"), str(WARM / "guide")]
+        choose += ["--samples", "20", "--batch-size", "10", "--cpu"] if self.few else []
+
+        def leg_2() -> None:
+            try:
+                run.program(leg, into="leg-2.txt", news=leg_log, seconds=LEG_SECONDS + OTHERS + 2 * START_SECONDS)
+            finally:
+                ENDED.touch()
+
+        run.together(
+            [
+                leg_2,
+                partial(run.program, guide, into="guide.txt", news=guide_log),
+                partial(run.program, choose, into="guidance.txt"),
+            ]
+        )
+
+    def student(self, run: Run) -> None:
+        """Trajectories of the guided teacher, and as many steps as time allows."""
+        changes: dict[str, object] = {}
+        if not self.few:
+            recipe, table = _yaml(DISTILLATION), json.loads((EVALUATION / "guidance.json").read_text())
+            journeys = recipe["trajectories"] * table["seconds_per_journey"]
+            seconds = run.deadline - time.monotonic() - SPEED_SECONDS - START_SECONDS - journeys
+            self.look_back(run)
+            changes = {
+                "compile": self.compiled,
+                "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"]),
+            }
+        path = _changed_recipe(DISTILLATION, STUDENT, changes)
+        arguments = ["-m", "mmmi_hf", "distill", str(path), "--out", str(STUDENT), "--trajectories", str(TRAJECTORIES)]
+        arguments += ["--quiet", *(["--cpu"] if self.few else [])]
+        run.program(arguments, into="student.txt", news=STUDENT / "log.jsonl")
+
+    def measure(self, run: Run) -> None:
+        """The student alone in several ways, and in `generate`, by one process and by two."""
+        precision, generation = (["-m", f"tests.performance.bench_{name}"] for name in ("precision", "generation"))
+        student = ["--pipeline", str(STUDENT / "pipeline")]
+        story = "common-cause-1.0" if self.few else "common-cause-1.0-cifar10"
+        sizes = ["2"] if self.few else ["64", "512"]
+        ways = ["--ways", "strict float32", "float32 in CUDA graphs"]
+        rows = ["--rows", "16", "--micro-batch", "16"] if self.few else ["--rows", "4096", "--micro-batch", "512"]
+        run.programs(
+            [
+                [*generation, "--configuration", story, *([] if self.few else student), *rows],
+                [*precision, *student, "--images", *sizes, *ways],
+            ],
+            into=SPEED,
+        )
+
+
+def images_per_second(folder: Path) -> float:
+    """Of a training's last logged steps, by its log."""
+    log = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    if len(log) < 2:
+        raise ValueError(f"{folder} logged fewer than two steps")
+    first, last = log[-min(5, len(log))], log[-1]
+    batch: int = json.loads((folder / "recipe.json").read_text())["batch_size"]
+    return batch * float(last["step"] - first["step"]) / float(last["seconds"] - first["seconds"])
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    recipe: dict[str, Any] = yaml.safe_load(path.read_text())
+    return recipe
+
+
+def _changed_recipe(path: Path, folder: Path, changes: dict[str, object]) -> Path:
+    """A recipe with changes, in a file beside a run's folder."""
+    import yaml
+
+    new = folder.with_name(f"{folder.name}.yaml")
+    new.parent.mkdir(parents=True, exist_ok=True)
+    new.write_text(yaml.safe_dump(_yaml(path) | changes, sort_keys=False))
+    return new
+
+
+def stages_of(plan: Plan) -> list[Stage]:
+    """The stages with their budgets on a GPU of the kind of an H100 (13,000 to 17,000 images/s in leg 2)."""
+    times = 5 if plan.few else 1  # a rehearsal may be made on a busy machine
     return [
         Stage("check", times * 60, 0, lambda run: run.program(["-c", CHECK])),
-        Stage("data", times * 60, 0, data(dataset, 64 if few else 50_000)),
-        Stage("leg-2", times * 400, 120, lambda run: run.program(train + ["--cpu"] * few, news=log)),
-        Stage(
-            "student",
-            200,
-            120,
-            student and (lambda run: run.program(shlex.split(student))),
-            "there is no distiller yet; give what Python is to run by --student",
-        ),
-        Stage("judge", times * 160, 60, lambda run: run.program(judge)),
-        Stage("speed", times * 180, 30, lambda run: run.programs(speed, into="speed-gpu.txt")),
+        Stage("data", times * 60, 0, data(plan.dataset, 64 if plan.few else 50_000)),
+        Stage("warm-up", times * 150, 60, plan.warm_up),
+        Stage("teachers", times * 420, 150, plan.teachers),
+        Stage("student", times * 400, 90, plan.student),
+        Stage("speed", times * 180, 30, plan.measure),
     ]
 
 
-def rehearsal_in(folder: Path) -> Path:
-    """64 images of noise, the leg's recipe for four steps without compilation, a classifier's settings: the recipe."""
+def _noise(folder: Path, images: int) -> None:
+    """Images of noise with CIFAR-10's columns."""
     import datasets
     import numpy as np
-    import yaml
     from PIL import Image
 
-    folder.mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(0, 255, (64, 32, 32, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 255, (images, 32, 32, 3), dtype=np.uint8)
     features = {"img": datasets.Image(), "label": datasets.ClassLabel(names=[str(i) for i in range(10)])}
-    columns = {"img": [Image.fromarray(image) for image in pixels], "label": [i % 10 for i in range(64)]}
+    columns = {"img": [Image.fromarray(image) for image in pixels], "label": [i % 10 for i in range(images)]}
     for split in ("train", "test"):
         table = datasets.Dataset.from_dict(columns, features=datasets.Features(features))
         table.to_parquet(folder / "data" / f"{split}.parquet")
-    recipe = yaml.safe_load((CARD / "leg-2.yaml").read_text())
-    recipe |= {"steps": 4, "batch_size": 8, "warmup_steps": 1, "compile": False, "pipeline_every": 2}
-    (folder / "classifier.yaml").write_text("widths: [8, 8, 16]\nepochs: 1\n")
-    path = folder / "leg-2.yaml"
-    path.write_text(yaml.safe_dump(recipe))
-    return path
+
+
+def rehearsal_in(folder: Path) -> Plan:
+    """64 images of noise and recipes for four steps, uncompiled, in a folder that becomes the working one."""
+    import yaml
+
+    _noise(folder / "images", 64)
+    few = {"steps": 4, "batch_size": 8, "warmup_steps": 1, "compile": False, "pipeline_every": 2}
+    changes: dict[str, dict[str, object]] = {"leg-2": few, "guide": few, "student": few | {"trajectories": 16}}
+    (folder / "recipes").mkdir()
+    for name, changed in changes.items():
+        (folder / "recipes" / f"{name}.yaml").write_text(yaml.safe_dump(_yaml(CARD / f"{name}.yaml") | changed))
+    (folder / "recipes" / "classifier.yaml").write_text("widths: [8, 8, 16]\nepochs: 1\n")
+    os.chdir(folder)
+    return Plan("images", Path("recipes"), few=True)
 
 
 def main() -> int:
@@ -312,28 +310,23 @@ def main() -> int:
         "--dataset", default="data/cifar10", help="CIFAR-10: a folder with the Hub's schema, or a Hub id"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the results")
-    parser.add_argument("--minutes", type=float, default=9.4, help="of all stages together")
+    parser.add_argument("--minutes", type=float, default=10.5, help="of all stages together")
     parser.add_argument("--only", help="the stages to make, separated by commas; default: all")
-    parser.add_argument("--student", help="arguments of Python that make the student in runs/student")
     parser.add_argument("--rehearse", action="store_true", help="a few steps of noise on a CPU, in OUT/work")
     chosen = parser.parse_args()
     out = chosen.out.resolve()
     out.mkdir(parents=True, exist_ok=True)
-    dataset, rehearsal = chosen.dataset, None
-    if chosen.rehearse:
-        rehearsal = rehearsal_in(out / "work")
-        dataset = "data"
-        os.chdir(out / "work")
-    if Path(dataset).is_dir():
+    plan = rehearsal_in(out / "work") if chosen.rehearse else Plan(chosen.dataset, CARD, few=False)
+    if Path(plan.dataset).is_dir():
         os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is fetched, and no attempt is made
-    stages = stages_of(dataset, chosen.student, rehearsal)
+    stages = stages_of(plan)
     if chosen.only:
         wanted = chosen.only.split(",")
         if unknown := set(wanted) - {stage.name for stage in stages}:
             parser.error(f"no stages {sorted(unknown)}; give some of {[stage.name for stage in stages]}")
         stages = [stage for stage in stages if stage.name in wanted]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the program in hand is ended, too
-    run = Run(out, time.monotonic() + 60 * chosen.minutes)
+    run = Run(out, time.monotonic() + 60 * chosen.minutes, (LEG, GUIDE, EVALUATION, STUDENT))
     return 0 if run.make(stages) else 1
 
 

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from mmmi_hf import cli
-from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.causal.quantities import reported_values
 from mmmi_hf.dataset.releases.registry import get_configuration, list_configurations, list_families
 from tests.networks import tiny_flow
 
@@ -45,7 +45,7 @@ def test_info(run):
     shown = json.loads(out)
     assert shown["config"] == "common-cause-1.0"
     assert shown["version"] == "2.0.0"
-    assert shown["quantities"] == quantities(get_configuration("common-cause-1.0").model)
+    assert shown["quantities"] == reported_values(get_configuration("common-cause-1.0").model)
 
 
 def test_info_answers_queries(run):

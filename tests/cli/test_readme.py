@@ -7,7 +7,7 @@ import re
 import numpy as np
 
 from mmmi_hf import templates
-from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.causal.quantities import reported_values
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.dataset.releases.registry import get_family, list_families
 from tests.support import ROOT
@@ -25,7 +25,7 @@ def test_its_story(tmp_path):
     assert lower[0, 16:].all()
     assert not lower[0, :16].any()
     np.testing.assert_array_equal(config.model.template(1, 0), templates.gaussian((128,), centre=80, width=10))
-    values = quantities(config.model)
+    values = reported_values(config.model)
     assert values["I(x1;x2|y)"] > 0.1  # the second cause is shared without y
 
 

@@ -14,8 +14,11 @@ from mmmi_hf.testing import estimators as contract
 
 SMALL = Training(width=32, embedding=8, batch_size=64, steps=250, learning_rate=8e-3, evaluate_every=50)
 QUICK = Training(width=16, embedding=4, batch_size=32, steps=30, evaluate_every=10)
-NAMES = [name for name in list_estimators() if name != "latentmi"]
+ISOLATED = ["latentmi", "mist", "torch-mist", "diffusion-mi"]
+ELSEWHERE = [*ISOLATED, "vine"]  # need packages that are not installed here
+NAMES = [name for name in list_estimators() if name not in ELSEWHERE]
 BIASED = {"js": -1 / math.e}
+OTHERWISE = {"vclub", "oracle-club", "sliced"}  # what they read of these rows stands in tests of their own
 # SMILE clips ratios, which raises the value; the tolerance of a held-out value is one-sided in practice, two-sided here
 SLACK = {"smile-1": 0.12, "smile-5": 0.1}
 
@@ -29,7 +32,7 @@ def make(name, training=SMALL):
 
 
 @pytest.mark.statistical
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in OTHERWISE])
 @pytest.mark.parametrize(("d", "noise"), [(1, 0.6), (4, 1.4)], ids=["bivariate", "multivariate"])
 def test_known_gaussians(name, d, noise):
     slack = 0.08 + SLACK.get(name, 0.0)
@@ -57,7 +60,7 @@ def test_bad_input_is_refused_in_one_line(name):
     contract.check_refusals(make(name, QUICK))
 
 
-@pytest.mark.parametrize("name", [*NAMES, "latentmi"])
+@pytest.mark.parametrize("name", [*NAMES, *ELSEWHERE])
 def test_settings_are_plain(name):
     contract.check_settings(make(name))
 

@@ -4,10 +4,12 @@ import shutil
 
 import pytest
 
+from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.format.folder import DatasetFolder
+from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from tests.dataset.certificate.forgeries import SMALL
-from tests.support import generate
+from tests.support import generate, tree
 
 
 @pytest.fixture
@@ -22,6 +24,19 @@ def small_config():
         rows=150,
         seed=11,
     )
+
+
+@pytest.fixture
+def many_files(monkeypatch):
+    """A few rows are several files of several row groups."""
+    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
+    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
+
+
+@pytest.fixture
+def whole(many_files, small_config, tmp_path):
+    """Name → digest of the files of `small_config`, made by one call."""
+    return tree(generate(small_config, tmp_path / "whole").folder)
 
 
 @pytest.fixture(scope="session")

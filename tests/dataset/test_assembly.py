@@ -18,8 +18,8 @@ import pytest
 
 import mmmi_hf
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal.quantities import reported_values
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
-from mmmi_hf.dataset.format.ground_truth import quantities
 from mmmi_hf.dataset.generation.pieces import Pieces
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests import support
@@ -88,7 +88,7 @@ def test_mean_pointwise_information_is_the_mutual_information(made, small_config
 
 def test_ground_truth_loads_and_equals_the_model(made, small_config):
     truth = datasets.load_dataset(str(made), "ground_truth", split="train").with_format("arrow")[:]
-    assert dict(zip(truth["quantity"].to_pylist(), truth["value"].to_pylist(), strict=True)) == quantities(
+    assert dict(zip(truth["quantity"].to_pylist(), truth["value"].to_pylist(), strict=True)) == reported_values(
         small_config.model
     )
     assert set(truth["config"].to_pylist()) == {"small"}

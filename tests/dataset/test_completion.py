@@ -1,13 +1,13 @@
 """Shares of a configuration made apart, in any order, and merged: the bytes of `generate` in a folder."""
 
 import contextlib
-import hashlib
 import random
 
 import fsspec
 import pytest
 
 from mmmi_hf.common.failures import Failure
+from mmmi_hf.dataset import completion
 from mmmi_hf.dataset.assembly import expected
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.completion import merge
@@ -16,19 +16,9 @@ from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.generation.shards import Task
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore
-from tests.support import generate
+from tests.support import change, generate, tree
 
-
-@pytest.fixture(autouse=True)
-def many_files(monkeypatch):
-    """A few rows are several files of several row groups."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
-    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
-
-
-@pytest.fixture
-def whole(small_config, tmp_path):
-    return tree(generate(small_config, tmp_path / "whole").folder)
+pytestmark = pytest.mark.usefixtures("many_files")
 
 
 @pytest.fixture(params=["folder", "memory"])
@@ -40,21 +30,6 @@ def out(request, tmp_path):
     yield address
     with contextlib.suppress(FileNotFoundError):
         fsspec.filesystem("memory").rm(f"/{tmp_path.name}", recursive=True)
-
-
-def tree(place):
-    """Name → digest of every file of a folder or at an address."""
-    files, root = fsspec.url_to_fs(str(place))
-    return {
-        name.removeprefix(root).lstrip("/"): hashlib.sha256(files.cat_file(name)).hexdigest()
-        for name in files.find(root)
-    }
-
-
-def change(place, name, content):
-    """Damage a file from outside: `content` makes new bytes of old ones."""
-    files, root = fsspec.url_to_fs(str(place))
-    files.pipe_file(f"{root}/{name}", content(files.cat_file(f"{root}/{name}")))
 
 
 def merged(out, **options):
@@ -176,6 +151,26 @@ def test_a_plan_that_says_nothing(small_config, out):
     change(out, ".shards/small/causal_model.json", lambda old: b"{}")
     with pytest.raises(ConfigurationError, match="does not say what was begun"):
         merged(out)
+    change(out, ".shards/small/plan.json", lambda old: b"{}")
+    with pytest.raises(ConfigurationError, match=r"does not say what was begun \(plan.json is missing or damaged\)"):
+        merged(out)
+
+
+@pytest.mark.parametrize("moment", ["_begun", "put_together"])
+def test_another_merge_that_is_done_first(small_config, out, whole, monkeypatch, moment):
+    """It completes the configuration, and removes what was begun, while this one is on its way."""
+    generate(small_config, out, shard="1/1")
+    original = getattr(completion, moment)
+
+    def overtaken(*arguments):
+        monkeypatch.setattr(completion, moment, original)
+        merged(out, certify=False)
+        return original(*arguments)
+
+    monkeypatch.setattr(completion, moment, overtaken)
+    (found,) = merged(out)
+    assert found.files == len([name for name in whole if name.startswith("data/")])
+    assert tree(out) == whole
 
 
 def test_more_tasks_than_files(small_config, out, whole):

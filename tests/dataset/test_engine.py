@@ -13,28 +13,13 @@ from mmmi_hf.common.failures import Failure
 from mmmi_hf.dataset import engine
 from mmmi_hf.dataset.completion import merge
 from mmmi_hf.dataset.engine import generate_by_engine
-from mmmi_hf.dataset.format import parquet
-from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore
-from tests.dataset.test_completion import change, tree
-from tests.support import ROOT, generate
+from tests.support import ROOT, change, generate, tree
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("many_files")]
 FORKED = {"start_method": "fork"}
 """Workers that need not import everything again, and see what a test has changed."""
-
-
-@pytest.fixture(autouse=True)
-def many_files(monkeypatch):
-    """A few rows are several files of several row groups."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
-    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
-
-
-@pytest.fixture
-def whole(small_config, tmp_path):
-    return tree(generate(small_config, tmp_path / "whole").folder)
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,7 @@
 """Prints images/s of the network alone against the whole of `generate` without the certificate. Asserts nothing.
 
-Run: python -m tests.performance.bench_generation [--configuration NAME] [--rows 128] [--compile] [--channels-last]
-[--micro-batch 32]
+Run: python -m tests.performance.bench_generation [--configuration NAME] [--pipeline NAME] [--rows 128] [--compile]
+[--channels-last] [--micro-batch 32]
 
 One and two processes, the configuration's pipeline, the same micro-batches, in one run; whether both leave the same
 files; and the most that its folder held on the disk on the way, over what is left of it. Each process computes one
@@ -41,9 +41,9 @@ from tests.performance.heading import print_heading
 from tests.support import ROOT
 
 
-def network_alone(name: str, rows: int, **computing: bool) -> tuple[float, float, float]:
+def network_alone(name: str, rows: int, pipeline: str | None = None, **computing: bool) -> tuple[float, float, float]:
     """Wall and processor seconds per image, and the round trip of a few images by the ordinary float32 network."""
-    config = get_configuration(name)
+    config = get_configuration(name, pipeline=pipeline)
     bijections, labels = load_bijections(config, device=start().device(), **computing), class_labels(config)
     prepared, missing = prepare(config, range(rows)), config.model.law.missing
     batches = list(prepared.micro_batches())
@@ -128,22 +128,25 @@ def main() -> None:
     """Print the ratios."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--configuration", default="common-cause-1.0")
+    parser.add_argument("--pipeline", help="instead of the configuration's: a bundled name or a folder")
     parser.add_argument("--rows", type=int, default=128)
     parser.add_argument("--compile", action="store_true")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--micro-batch", type=int, default=making_rows.MICRO_BATCH)
     chosen = parser.parse_args()
     set_micro_batch(chosen.micro_batch)
-    options = ["--compile"] * chosen.compile + ["--channels-last"] * chosen.channels_last
+    options = ["--pipeline", chosen.pipeline] if chosen.pipeline else []
+    options += ["--compile"] * chosen.compile + ["--channels-last"] * chosen.channels_last
     print_heading()
     print(
-        f"{chosen.configuration}, {chosen.rows} rows of two images, micro-batches of {chosen.micro_batch}, "
+        f"{chosen.configuration}{f' by {chosen.pipeline}' if chosen.pipeline else ''}, {chosen.rows} rows of two "
+        f"images, micro-batches of {chosen.micro_batch}, "
         f"{start().device()}",
         flush=True,
     )
     alone = min(chosen.rows, max(64, chosen.micro_batch))
     wall, processor, error = network_alone(
-        chosen.configuration, alone, compiled=chosen.compile, channels_last=chosen.channels_last
+        chosen.configuration, alone, chosen.pipeline, compiled=chosen.compile, channels_last=chosen.channels_last
     )
     print(
         f"  network alone, one process: {1 / wall:.2f} images/s by the wall, {1 / processor:.2f} per processor second; "

@@ -135,19 +135,20 @@ def judged(errors: np.ndarray, target: np.ndarray) -> dict[str, Any]:
     """What errors of held-out predictions say.
 
     Args:
-        errors, target: (n,), of the test rows, both in units of y, whose mean is 0.
+        errors, target: (n,), of the test rows, both in units of y.
 
     Returns:
-        rmse and r_squared = 1 − Σ errors² / Σ y², each with its standard error (delta method) over the rows, and the
-        number of rows.
+        rmse and r_squared = 1 − Σ errors² / Σ (y − mean y)², each with its standard error (delta method) over the rows,
+        and the number of rows.
     """
-    squares, power = errors**2, float(np.mean(target**2))
+    apart = (target - target.mean()) ** 2
+    squares, power = errors**2, float(np.mean(apart))
     mse, scale = float(squares.mean()), math.sqrt(len(errors))
     rmse, unexplained = math.sqrt(mse), mse / power
     return {
         "rmse": rmse,
         "rmse_error": float(squares.std(ddof=1)) / (2.0 * rmse * scale),
         "r_squared": 1.0 - unexplained,
-        "r_squared_error": float(np.std(squares - unexplained * target**2, ddof=1)) / (power * scale),
+        "r_squared_error": float(np.std(squares - unexplained * apart, ddof=1)) / (power * scale),
         "rows": len(errors),
     }

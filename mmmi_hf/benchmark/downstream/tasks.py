@@ -31,7 +31,7 @@ from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl", "classification")
-_FORMATS = {"regression": 4, "ssl": 3, "classification": 1}  # of the records of finished cells
+_FORMATS = {"regression": 5, "ssl": 4, "classification": 1}  # of the records of finished cells
 _ERRORS = 3.0
 _OF_NUMBERS = ("information", "sigma", "floor", "ceiling")
 _LIMITS = {"classification": ("information", "bayes_accuracy", "bayes_log_loss")}

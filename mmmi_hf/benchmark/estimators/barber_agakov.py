@@ -10,12 +10,9 @@ import torch
 from torch import nn
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
-from mmmi_hf.benchmark.networks.critics import Standardize, Whiten, encoder
-from mmmi_hf.benchmark.networks.tensors import tensors
-from mmmi_hf.benchmark.networks.training import Training, fit_network, seeded
+from mmmi_hf.benchmark.networks.densities import Predicted, features
+from mmmi_hf.benchmark.networks.training import Training, fit_network, refuse_paper, seeded
 from mmmi_hf.benchmark.pairs import Pairs
-
-_ROWS_OF_A_COORDINATE = 20
 
 
 @register_estimator("ba")
@@ -35,19 +32,14 @@ class BarberAgakov(Estimator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.training.split:
-            raise ValueError("'ba' is not of the paper and has no recipe without a split; leave --paper out")
+        refuse_paper(self.name, self.training)
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         recipe = self.training
-        a, b = self._sides(train)
-        size = b[0].numel()
-        scaled = Whiten(b) if len(b) >= _ROWS_OF_A_COORDINATE * size else Standardize(b)
-        outputs = scaled(b[:1]).numel()
+        self._predicted = Predicted(train)
+        (a, b), held = self._predicted(train), self._predicted(validation)
         with seeded(seed):
-            predict = encoder(a.shape[1:], recipe.encoder, width=recipe.width, layers=recipe.layers, outputs=outputs)
-        self._network = _Conditional(Standardize(a), scaled, predict, outputs)
-        held = self._sides(validation)
+            self._network = _Conditional(features(self._predicted.given, recipe, self._predicted.size), b.shape[1])
         return fit_network(
             self._network,
             lambda rows: -self._network(a[rows], b[rows]).mean(),
@@ -59,25 +51,19 @@ class BarberAgakov(Estimator):
 
     def measure(self, test: Pairs) -> Measured:
         with torch.no_grad():
-            gains = self._network(*self._sides(test)).double()
+            gains = self._network(*self._predicted(test)).double()
         return Measured(float(gains.mean()), float(gains.std() / math.sqrt(len(gains))))
-
-    @staticmethod
-    def _sides(pairs: Pairs) -> tuple[torch.Tensor, torch.Tensor]:
-        a, b = tensors(pairs)
-        return (a, b) if a[0].numel() >= b[0].numel() else (b, a)
 
 
 class _Conditional(nn.Module):
     """ln q(b|a) − ln q(b) of every row, in scaled coordinates (the Jacobian cancels)."""
 
-    def __init__(self, first: Standardize, second: Standardize | Whiten, predict: nn.Module, outputs: int) -> None:
+    def __init__(self, predict: nn.Module, outputs: int) -> None:
         super().__init__()
-        self.first, self.second, self.predict = first, second, predict
+        self.predict = predict
         self.log_deviation = nn.Parameter(torch.zeros(outputs))
 
     def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        target = self.second(b).flatten(1)
-        residual = (target - self.predict(self.first(a))) * (-self.log_deviation).exp()
-        gains: torch.Tensor = (0.5 * target.square() - 0.5 * residual.square() - self.log_deviation).sum(dim=1)
+        residual = (b - self.predict(a)) * (-self.log_deviation).exp()
+        gains: torch.Tensor = (0.5 * b.square() - 0.5 * residual.square() - self.log_deviation).sum(dim=1)
         return gains

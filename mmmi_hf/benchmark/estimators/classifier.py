@@ -14,7 +14,7 @@ from torch.nn.functional import cross_entropy
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
 from mmmi_hf.benchmark.labels import Labelled
 from mmmi_hf.benchmark.networks.critics import Standardize, encoder
-from mmmi_hf.benchmark.networks.training import Training, fit_network, seeded
+from mmmi_hf.benchmark.networks.training import Training, fit_network, refuse_paper, seeded
 from mmmi_hf.benchmark.pairs import Pairs
 
 
@@ -29,12 +29,12 @@ class ClassifierBound(Estimator):
 
     order = 120
     of_labels = True
+    bound = "lower"
     training: Training = field(default_factory=Training)
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not self.training.split:
-            raise ValueError("'classifier' is not of the paper and has no recipe without a split; leave --paper out")
+        refuse_paper(self.name, self.training)
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
         recipe, known, held = self.training, Labelled.of(train, "train"), Labelled.of(validation, "validation")

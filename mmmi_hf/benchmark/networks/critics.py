@@ -70,6 +70,13 @@ def perceptron(inputs: int, width: int, layers: int, outputs: int) -> nn.Sequent
     return nn.Sequential(*modules, nn.Linear(inputs, outputs))
 
 
+def from_zero(network: nn.Sequential) -> nn.Sequential:
+    """The network with a last layer of zeros, so that it begins as 0."""
+    for parameter in network[-1].parameters():
+        nn.init.zeros_(parameter)
+    return network
+
+
 def convolutions(shape: Sequence[int], width: int, outputs: int) -> nn.Sequential:
     """Three strided convolutions (16, 32, 64 channels), one hidden layer, then a linear one."""
     channels, height, breadth = shape
@@ -130,6 +137,34 @@ class JointCritic(nn.Module):
         hidden = torch.relu(self.enter_a(self.first(a))[:, None] + self.enter_b(self.second(b))[None])
         scores: torch.Tensor = self.rest(hidden)[..., 0]
         return scores
+
+
+class FromNothing(nn.Module):
+    """A critic times a number plus a number, both 0 at first: what is read of an untrained one is no information."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+        self.gain, self.offset = nn.Parameter(torch.zeros(())), nn.Parameter(torch.zeros(()))
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.gain * self.inner(a, b) + self.offset
+        return scores
+
+
+class TwoCritics(nn.Module):
+    """u(a_i, b_i) on the diagonal, of one critic, and g(a_i, b_j) − g(a_i, b_i) beside it, of another.
+
+    Of as many rows of a as of b.
+    """
+
+    def __init__(self, contrast: nn.Module, ratio: nn.Module) -> None:
+        super().__init__()
+        self.contrast, self.ratio = contrast, ratio
+
+    def forward(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.contrast(a, b)
+        return scores - scores.diagonal()[:, None] + torch.diag(self.ratio(a, b).diagonal())
 
 
 def critic(

@@ -159,6 +159,83 @@ class InfoNCE(Objective):
 
 
 @final
+@dataclass(frozen=True)
+class FDivergence(Objective):
+    """E_P[f], f the log density ratio that the dual form of another divergence learns (f-DIME, Letizia et al. 2024).
+
+    With D the paper's discriminator: "gan" has D = 1/(1 + e^f) and the loss of a classifier, "kl" D = e^f and
+    −E_P[ln D] + E_Q[D], "hd" (Hellinger) D = e^(−f/2) and E_P[D] + E_Q[1/D]. No mean of exponentials is in the value,
+    so that it has little variance; nor is it a bound, as nothing says how far f is off.
+    """
+
+    divergence: str = "gan"
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        return scores.on_pairs()
+
+    def loss(self, scores: Scores) -> torch.Tensor:
+        if self.divergence == "gan":
+            return _shannon_loss(scores)
+        if self.divergence == "kl":
+            return scores.log_mean_exp().exp() - scores.on_pairs()
+        return scores.mean_on_pairs([(-0.5 * block).exp() for block in scores.blocks]) + scores.mean_apart(
+            [(0.5 * block).exp() for block in scores.blocks]
+        )
+
+    def criterion(self, scores: Scores) -> torch.Tensor:
+        """The training bound: the value alone could be raised by adding a constant to f."""
+        return -self.loss(scores)
+
+
+@final
+@dataclass(frozen=True)
+class InfoNCEAnchor(Objective):
+    """E_P[f], f of a classifier that also has a class "none of the candidates" (Ryu et al. 2025, arXiv 2510.25983).
+
+    Of K candidates b_1 … b_K either one belongs to a or, in the anchor class, none does; the anchor is as likely as all
+    the others together. The posterior of candidate i is e^{f_i} / (K + Σ_j e^{f_j}), that of the anchor
+    K / (K + Σ_j e^{f_j}), at its best with f the log density ratio itself: InfoNCE finds it but for a function of a.
+    """
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        return scores.on_pairs()
+
+    def loss(self, scores: Scores) -> torch.Tensor:
+        losses = []
+        for block in scores.blocks:
+            count = len(block)
+            anchor = block.new_full((count, 1), math.log(count - 1))
+            # as many candidates in both cases: the next row's b stands out where the row's own is in
+            none = torch.cat([anchor, block.masked_fill(torch.eye(count, dtype=torch.bool), -torch.inf)], dim=1)
+            next_row = torch.eye(count, dtype=torch.bool).roll(1, dims=1)
+            one = torch.cat([anchor, block.masked_fill(next_row, -torch.inf)], dim=1)
+            losses.append(torch.logsumexp(one, 1) - block.diagonal() + torch.logsumexp(none, 1) - math.log(count - 1))
+        return torch.cat(losses).mean()
+
+    def criterion(self, scores: Scores) -> torch.Tensor:
+        return -self.loss(scores)
+
+
+@final
+@dataclass(frozen=True)
+class FenchelLegendre(Objective):
+    """E_P[u − e^u E_b'[e^(g(a, b') − g(a, b))]] + 1 (FLO, Guo et al. 2022), a lower bound, tight at u the log ratio.
+
+    Scores hold u(a_i, b_i) on the diagonal and g(a_i, b_j) − g(a_i, b_i) beside it.
+    """
+
+    def value(self, scores: Scores) -> torch.Tensor:
+        over, under = [], []
+        for block, weights in zip(scores.blocks, scores.weights, strict=True):
+            logs = weights.log()[None].expand_as(block).clone().fill_diagonal_(-torch.inf)
+            apart = torch.logsumexp(block + logs, 1) - torch.logsumexp(logs, 1)
+            u = block.diagonal()
+            over.append(weights @ (u - (u + apart).exp()))
+            under.append(weights.sum())
+        return torch.stack(over).sum() / torch.stack(under).sum() + 1.0
+
+
+@final
 class Mine(Objective):
     """Donsker–Varadhan, its gradient with a moving average of E_Q[e^f] in the denominator (Belghazi et al. 2018).
 

@@ -96,6 +96,12 @@ class Training:
         return dataclasses.replace(recipe, **changes)  # type: ignore[arg-type]
 
 
+def refuse_paper(name: str, recipe: Training) -> None:
+    """Raise ValueError where an estimator that is not of the paper is asked to follow its recipe without a split."""
+    if not recipe.split:
+        raise ValueError(f"{name!r} is not of the paper and has no recipe without a split; leave --paper out")
+
+
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Networks that are made inside start from this seed."""

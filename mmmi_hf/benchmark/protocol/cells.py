@@ -28,10 +28,10 @@ from typing import Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from mmmi_hf.benchmark.estimator import SOURCE
+from mmmi_hf.benchmark.estimator import SOURCE, CannotSayError
 from mmmi_hf.benchmark.networks.training import one_thread
 from mmmi_hf.benchmark.pairs import ExactPairs, Pairs
-from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
+from mmmi_hf.benchmark.protocol.data import POOL, SPLITS, TARGET, Source
 from mmmi_hf.benchmark.protocol.plan import Cell, Plan
 from mmmi_hf.benchmark.registry import estimator_class
 from mmmi_hf.benchmark.settings import restored
@@ -106,11 +106,14 @@ class Work:
     plugins: Sequence[str] = ()
 
     def timed(self, cell: Cell) -> tuple[Record, float]:
-        """The result of a cell, computed on one thread, and the seconds it took."""
-        begin = time.monotonic()
+        """The result of a cell, computed on one thread, and the seconds of one core that it took.
+
+        What processes of its own took counts too; how busy the machine was does not.
+        """
+        begin = sum(os.times()[:4])
         with one_thread():
             result = self.compute(self.source, cell)
-        return result, time.monotonic() - begin
+        return result, sum(os.times()[:4]) - begin
 
 
 def run_cells(
@@ -129,7 +132,7 @@ def run_cells(
     """
     store = CellStore(out)
     with store.locked():
-        missing = [cell for cell in cells if (kept := store.read(cell)) is None or "error" in kept["result"]]
+        missing = [cell for cell in cells if (kept := store.read(cell)) is None or _failed(kept["result"])]
         with tqdm(
             total=len(cells), initial=len(cells) - len(missing), desc="benchmark", unit="cell", disable=not progress
         ) as bar:
@@ -139,6 +142,11 @@ def run_cells(
                 bar.update()
         found = [store.read(cell) for cell in cells]
     return [record for record in found if record is not None]
+
+
+def _failed(result: Record) -> bool:
+    """Whether a cell has no answer; that an estimator cannot say is one."""
+    return "error" in result and not result.get("abstained", False)
 
 
 def _computed(work: Work, cells: Sequence[Cell], workers: int) -> Iterator[tuple[Cell, tuple[Record, float]]]:
@@ -238,13 +246,13 @@ def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
         raise ValueError(
             f"the file of the estimator {estimator.name!r} was changed during the run; give the same command again"
         )
-    seed = cell.settings["seed"]
-    parts = [pairs_of(source, cell, split, exact=estimator.uses_exact) for split in SPLITS]
-    if cell.settings["null"]:
-        parts = [pairs.deranged(3 * seed + index) for index, pairs in enumerate(parts)]
-    train, validation, test = parts
+    train, validation, test = parts_of(source, cell, exact=estimator.uses_exact)
     try:
-        found = estimator.fit(train, validation, seed=seed).estimate(test, confidence=cell.settings["confidence"])
+        found = estimator.fit(train, validation, seed=cell.settings["seed"]).estimate(
+            test, confidence=cell.settings["confidence"]
+        )
+    except CannotSayError as error:
+        return {"value": None, "error": str(error), "abstained": True}
     except (ArithmeticError, ValueError) as error:
         return {"value": None, "error": str(error)}
     return {
@@ -257,22 +265,39 @@ def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
     }
 
 
+def parts_of(source: Source, cell: Cell, *, exact: bool) -> tuple[Pairs, Pairs, Pairs]:
+    """The training, validation and test rows of a cell, deranged where it is a null."""
+    parts = [pairs_of(source, cell, split, exact=exact) for split in SPLITS]
+    if cell.settings["null"]:
+        seed = cell.settings["seed"]
+        parts = [pairs.deranged(3 * seed + index) for index, pairs in enumerate(parts)]
+    train, validation, test = parts
+    return train, validation, test
+
+
 def pairs_of(source: Source, cell: Cell, split: str, *, exact: bool) -> Pairs:
-    """The rows of a split of a cell."""
+    """The rows of a split of a cell, modalities in the cell's form."""
     first, second, config = (cell.settings[name] for name in ("a", "b", "config"))
-    columns = source.rows(config, split, [first, second, "row"], range(*cell.settings["rows"][split]))
+    form, place = cell.settings["form"], POOL if cell.settings["pooled"] else split
+    wanted = range(*cell.settings["rows"][split])
+    stored = {
+        block: f"{block}_image" if form == "views" and block != TARGET else block
+        for block in (first, second)
+        if form != "latents" or block == TARGET
+    }
+    columns = source.rows(config, place, [*stored.values(), "row"], wanted)
+    blocks = {block: columns[column] for block, column in stored.items()}
     known = None
-    if exact:
+    if exact or form == "latents":
         model, manifest = source.model(config), source.manifest(config)
         if manifest.seed is None:
-            raise ValueError(f"{config!r} does not tell its seed, which the oracles need; leave them out")
+            raise ValueError(f"{config!r} does not tell its seed, which oracles and latents need; leave them out")
         latents = model.sample_rows(columns["row"].tolist(), seed=manifest.seed, standardize=manifest.standardize)
-        if not np.array_equal(
-            latents.y, source.rows(config, split, [TARGET], range(*cell.settings["rows"][split]))["y"]
-        ):
+        if not np.array_equal(latents.y, source.rows(config, place, [TARGET], wanted)["y"]):
             raise ValueError(f"y of {config!r} is not what its causal model and seed give; the oracles do not know it")
-        known = ExactPairs.of(model, latents, first, second)
-    return Pairs(_floating(columns[first]), _floating(columns[second]), known)
+        known = ExactPairs.of(model, latents, first, second) if exact else None
+        blocks = {block: latents.z[block] for block in (first, second) if block not in blocks} | blocks
+    return Pairs(_floating(blocks[first]), _floating(blocks[second]), known)
 
 
 def _floating(values: np.ndarray) -> np.ndarray:

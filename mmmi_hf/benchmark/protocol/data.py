@@ -12,7 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
+import datasets
 import numpy as np
 
 from mmmi_hf.causal import CausalModel
@@ -24,6 +26,7 @@ from mmmi_hf.hub.loading.batches import numpy_batches
 from mmmi_hf.hub.loading.load import Loaded, load, locate
 
 SPLITS = ("train", "validation", "test")
+POOL = "all"
 TARGET = "y"
 
 
@@ -99,16 +102,46 @@ class Source:
     def rows(self, config: str, split: str, columns: Sequence[str], rows: range) -> dict[str, np.ndarray]:
         """Columns of some rows of a split, numbered from the split's start: name → (n, *shape) in their own dtype.
 
-        The arrays may lie in the file's memory, which can only be read.
+        8-bit images become float32, (n, channels, height, width), of 0 to 255. The arrays may lie in the file's memory,
+        which can only be read.
+
+        Args:
+            split: or `POOL`: all splits one after the other, numbered from the first one's start.
         """
+        if split == POOL:
+            return self._pooled(config, columns, rows)
         dataset = self._load(config, split).dataset
         if rows.stop > len(dataset):
             raise ValueError(f"{split} of {config!r} ends at row {len(dataset)}, asked for {rows}")
-        (batch,) = numpy_batches(dataset.select(rows), columns, len(rows))
-        return batch
+        chosen = dataset.select(rows)
+        pictures = [name for name in columns if isinstance(dataset.features[name], datasets.Image)]
+        numbers = [name for name in columns if name not in pictures]
+        batch = dict(next(numpy_batches(chosen, numbers, len(rows)))) if numbers else {}
+        for name in pictures:
+            batch[name] = np.stack([_channels_first(picture) for picture in chosen[name]])
+        return {name: batch[name] for name in columns}
+
+    def _pooled(self, config: str, columns: Sequence[str], rows: range) -> dict[str, np.ndarray]:
+        """Rows of all splits together."""
+        found, start = [], 0
+        splits = self.manifest(config).splits
+        for split in SPLITS:
+            count = splits[split].rows if split in splits else 0
+            part = range(max(rows.start - start, 0), min(rows.stop - start, count))
+            if part:
+                found.append(self.rows(config, split, columns, part))
+            start += count
+        if rows.stop > start:
+            raise ValueError(f"{config!r} ends at row {start}, asked for {rows}")
+        return {name: np.concatenate([batch[name] for batch in found]) for name in columns}
 
     def _load(self, config: str, split: str) -> Loaded:
         return _split(self.place, config, split, self.revision)
+
+
+def _channels_first(picture: Any) -> np.ndarray:
+    values = np.asarray(picture, dtype=np.float32)
+    return values[None] if values.ndim == 2 else np.ascontiguousarray(values.transpose(2, 0, 1))
 
 
 @lru_cache(maxsize=16)

@@ -5,7 +5,9 @@ Owns cells and how seeds get data. Imports no torch, so that wrong requests are 
 A dataset folder has one seed per configuration. Independent data per seed of the benchmark are disjoint row ranges of
 it: every split is cut into as many equal blocks as there are seeds, and seed s uses block s of each split. Rows are
 independent draws, so that the blocks are independent datasets; configurations (levels) are independent of each other
-where their own seeds differ, as those of released ones do. Every cell records its rows.
+where their own seeds differ, as those of released ones do. Every cell records its rows. With `shares`, all rows of a
+configuration are cut anew, so that more than a tenth of them can be test rows: rows are independent draws, whichever
+split they were stored in.
 """
 
 from __future__ import annotations
@@ -20,8 +22,10 @@ from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import Manifest
 
-FORMAT = 1
+FORMAT = 2
 LEAST_ROWS = 20
+FORMS = {"float": "", "latents": "latents", "views": "8-bit views"}
+"""What stands for a modality: the stored numbers, the latents they were made of, or what a viewer shows."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class Plan:
     configs: names or patterns. pairs: ("x1", "y"), … estimators: name → its settings.
     seeds: number of independent datasets per configuration. train_rows: for learning curves; empty: all of a block.
     null: also estimate the deranged pairs of the configuration with the largest truth, whose truth is 0.
+    shares: of train, validation and test among all rows, in per cent; None: the stored splits.
+    forms: of `FORMS`, what stands for modalities; several are estimated on the same rows.
     """
 
     source: Source
@@ -70,6 +76,8 @@ class Plan:
     null: bool = True
     confidence: float = 0.95
     plugins: Sequence[str] = field(default=())
+    shares: tuple[int, int, int] | None = None
+    forms: Sequence[str] = ("float",)
 
     def cells(self) -> list[Cell]:
         """All cells, configurations in the order of their truths.
@@ -79,6 +87,12 @@ class Plan:
         """
         if not is_whole(self.seeds, 1):
             raise ValueError(f"seeds must be a whole number of at least 1, got {self.seeds!r}")
+        unknown = [form for form in self.forms if form not in FORMS]
+        if unknown or not self.forms:
+            raise ValueError(f"forms: expected some of {', '.join(FORMS)}, got {', '.join(self.forms) or 'none'}")
+        if self.shares is not None and (min(self.shares) < 1 or sum(self.shares) != 100):
+            given = "/".join(map(str, self.shares))
+            raise ValueError(f"split: {given} must be three shares of at least 1 with the sum 100, such as 50/10/40")
         chosen = self.source.choose(self.configs)
         cells = []
         for pair in self.pairs:
@@ -88,8 +102,10 @@ class Plan:
             largest = {series[config]: config for config in by_truth}
             for config in by_truth:
                 nulls = (False, True) if self.null and config == largest[series[config]] else (False,)
-                for null in nulls:
-                    cells += self._of(config, pair, 0.0 if null else truths[config], null, series[config])
+                for form in self.forms:
+                    called = ", ".join(filter(None, (series[config], FORMS[form])))
+                    for null in nulls:
+                        cells += self._of(config, pair, 0.0 if null else truths[config], null, (called, form))
         return cells
 
     def notes(self) -> list[str]:
@@ -99,11 +115,14 @@ class Plan:
             seed = self.source.manifest(config).seed
             if seed is not None:
                 seeds.setdefault(seed, []).append(config)
-        return [
+        same = [
             f"{', '.join(names)} were generated with the same seed {seed}: their rows are not independent of each other"
             for seed, names in seeds.items()
             if len(names) > 1
         ]
+        if "views" in self.forms:
+            same.append("8-bit views carry at most the information that stands as their truth")
+        return same
 
     def _truth(self, config: str, first: str, second: str) -> float:
         known = [entry.name for entry in self.source.manifest(config).modalities]
@@ -112,9 +131,9 @@ class Plan:
                 raise ValueError(f"{config!r} has no block {block!r}; it has {', '.join([*known, TARGET])}")
         return self.source.truth(config, first, second)
 
-    def _of(self, config: str, pair: tuple[str, str], truth: float, null: bool, series: str) -> list[Cell]:
-        manifest = self.source.manifest(config)
-        blocks = [seed_rows(manifest, config, seed, self.seeds) for seed in range(self.seeds)]
+    def _of(self, config: str, pair: tuple[str, str], truth: float, null: bool, series: tuple[str, str]) -> list[Cell]:
+        manifest, (called, form) = self.source.manifest(config), series
+        blocks = [seed_rows(manifest, config, seed, self.seeds, self.shares) for seed in range(self.seeds)]
         length = blocks[0]["train"][1]
         sizes = sorted(set(self.train_rows)) or [length]
         for size in sizes:
@@ -137,9 +156,11 @@ class Plan:
                     "rows": {**blocks[seed], "train": [blocks[seed]["train"][0], blocks[seed]["train"][0] + size]},
                     "null": null,
                     "confidence": self.confidence,
+                    "form": form,
+                    "pooled": self.shares is not None,
                 },
                 truth,
-                series,
+                called,
             )
             for size in sizes
             for seed in range(self.seeds)
@@ -147,22 +168,31 @@ class Plan:
         ]
 
 
-def seed_rows(manifest: Manifest, config: str, seed: int, seeds: int) -> dict[str, list[int]]:
+def seed_rows(
+    manifest: Manifest, config: str, seed: int, seeds: int, shares: Sequence[int] | None = None
+) -> dict[str, list[int]]:
     """Split → first row and end of the block that a seed uses, numbered from the split's start.
+
+    With shares, in per cent, every seed has an equal block of all rows, numbered from the first, and it is cut so.
 
     Raises:
         ValueError: too few rows for so many seeds.
     """
-    blocks = {}
-    for split in SPLITS:
+    blocks: dict[str, list[int]] = {}
+    end = seed * (manifest.rows // seeds)
+    for index, split in enumerate(SPLITS):
         there = manifest.splits[split].rows if split in manifest.splits else 0
+        if shares is not None:
+            there = manifest.rows * shares[index] // 100
         length = there // seeds
         if length < LEAST_ROWS:
             raise ValueError(
                 f"{config!r} has {there} {split} rows: {length} for each of {seeds} seeds, at least {LEAST_ROWS} are "
                 "needed; generate more rows or ask for fewer seeds"
             )
-        blocks[split] = [seed * length, (seed + 1) * length]
+        start = seed * length if shares is None else end
+        end = start + length
+        blocks[split] = [start, end]
     return blocks
 
 

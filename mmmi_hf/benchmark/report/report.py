@@ -3,7 +3,7 @@
 Owns the files beside the cells:
 
     benchmark.json      the command, the settings, the versions, notes on the data
-    results.parquet, results.json   one row per cell
+    results.parquet, results.csv, results.json   one row per cell, with the versions of the software
     summary.json, table.md          one row per estimator, pair and kind of data
     plots/*.png
     eval_results/*.yaml             drafts of `.eval_results` entries, one file per estimator
@@ -16,6 +16,8 @@ Pictures and drafts of an earlier command do not stay.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -51,6 +53,7 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
     summary = summarize(rows)
     pq.write_table(table, out / "results.parquet")
     write_rows(out / "results.json", rows)
+    write_text(out / "results.csv", as_csv(rows))
     write_json(out / "summary.json", summary)
     write_json(out / "benchmark.json", describe(plan, records, command))
     write_json(out / "seconds.json", _seconds(records))
@@ -137,6 +140,8 @@ def describe(plan: Plan, records: Sequence[Record], command: str) -> Record:
         "estimators": plan.estimators,
         "seeds": plan.seeds,
         "train_rows": list(plan.train_rows),
+        "shares": None if plan.shares is None else list(plan.shares),
+        "forms": list(plan.forms),
         "null": plan.null,
         "confidence": plan.confidence,
         "notes": plan.notes(),
@@ -198,6 +203,18 @@ def _seconds(records: Sequence[Record]) -> Mapping[str, Record]:
         name: {"cells": len(values), "mean": round(float(np.mean(values)), 3), "total": round(float(np.sum(values)), 1)}
         for name, values in found.items()
     }
+
+
+def as_csv(rows: Sequence[Record]) -> str:
+    """Rows as CSV; a span of rows is "0:100", what is missing is empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = list(rows[0]) if rows else []
+    writer.writerow(names)
+    for row in rows:
+        cells = [row[name] for name in names]
+        writer.writerow([":".join(map(str, cell)) if isinstance(cell, list) else cell for cell in cells])
+    return text.getvalue()
 
 
 def write_rows(path: Path, rows: Sequence[Record]) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal import targets
 from mmmi_hf.causal.arguments import read_number, read_shapes
@@ -154,9 +155,7 @@ def _inverted(name: str, quantity: Quantity, value: object, of: Callable[[float]
         )
     if number == none:
         return 0.0
-    from scipy import optimize  # slow to load, and `info` and `list` do without
-
-    return float(optimize.brentq(lambda g: of(g) - number, 0.0, _MOST_NATS, xtol=1e-15, rtol=1e-15))
+    return float(scipy.optimize.brentq(lambda g: of(g) - number, 0.0, _MOST_NATS, xtol=1e-15, rtol=1e-15))
 
 
 def _parity(shape: Any, wanted: Mapping[str, float], made: Parity) -> Design:

@@ -15,6 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal import stories
 from mmmi_hf.causal.arguments import read_finite, shown
@@ -201,9 +202,7 @@ class _Search:
         return found
 
     def _turning_point(self, sign: float, low: float, high: float) -> _Point:
-        from scipy.optimize import minimize_scalar
-
-        best = minimize_scalar(
+        best = scipy.optimize.minimize_scalar(
             lambda at: -sign * self.evaluate(at), bounds=(low, high), method="bounded", options={"xatol": 1e-12 * high}
         )
         return _Point(float(best.x), self.evaluate(float(best.x)))
@@ -231,13 +230,11 @@ class _Search:
         return sorted(self.parameter_at(at) for at in apart)
 
     def _root_between(self, low: float, high: float) -> float:
-        from scipy.optimize import brentq
-
         def bounded(at: float) -> float:
             excess = self.evaluate(at) - self.value
             return 1.0 if excess == math.inf else excess / (1.0 + abs(excess))
 
-        return float(brentq(bounded, low, high, xtol=1e-300, rtol=4.0 * EPSILON, maxiter=500))
+        return float(scipy.optimize.brentq(bounded, low, high, xtol=1e-300, rtol=4.0 * EPSILON, maxiter=500))
 
     def _flat(self, low: float, high: float) -> bool:
         """Whether two roots belong to one level stretch, along which only rounding moves the quantity."""

@@ -12,6 +12,7 @@ from functools import partial
 from itertools import product
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.closed_forms import induced_pair_information
@@ -36,8 +37,6 @@ def search_target(
         exactly: (i, j) → what y induces in the pair. at_most: (i, j) → the most that it may.
         largest: what no other I(x_i; y) exceeds.
     """
-    from scipy.optimize import least_squares
-
     blocks = [set(key) for key in (*joint, *exactly, *at_most)]
     free = sorted(set().union(*blocks) - set(fixed))
 
@@ -53,7 +52,7 @@ def search_target(
         )
 
     best, least = np.zeros(len(free)), math.inf
-    search = partial(least_squares, misses, bounds=(0.0, largest), xtol=1e-15, ftol=1e-15, gtol=1e-15)
+    search = partial(scipy.optimize.least_squares, misses, bounds=(0.0, largest), xtol=1e-15, ftol=1e-15, gtol=1e-15)
     for start in _starts(free, joint, exactly, largest):
         # "dogbox" reaches zeros exactly where they are the answer, "trf" is not held by those that are not
         for method in ("dogbox", "trf"):

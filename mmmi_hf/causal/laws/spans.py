@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.canonical import EPSILON, PrincipalAngles, pair_densities
@@ -28,10 +29,8 @@ def dependent(rows: Array) -> bool:
     if count <= _SMALL:
         values = np.linalg.svd(unit, compute_uv=False)
         return bool(values[-1] <= _tolerance(unit) * values[0])
-    from scipy.linalg import lapack
-
     upper = np.linalg.qr(unit.T, mode="r")
-    condition, failed = lapack.dtrcon(upper)
+    condition, failed = scipy.linalg.lapack.dtrcon(upper)
     return bool(failed) or float(condition) <= _tolerance(unit)
 
 

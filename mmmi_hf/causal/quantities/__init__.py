@@ -15,7 +15,7 @@ from mmmi_hf.causal.model import CausalModel
 from mmmi_hf.causal.quantities import kinds
 from mmmi_hf.causal.quantities.quantity import Kind, Quantity, read_name
 
-__all__ = ["Kind", "Quantity", "all_kinds", "read", "reported"]
+__all__ = ["Kind", "Quantity", "all_kinds", "read", "reported", "reported_values"]
 
 
 @cache
@@ -43,6 +43,16 @@ def reported(model: CausalModel) -> list[Quantity]:
     places = [entry for kind in all_kinds() for entry in kind.reported(model)]
     found = [quantity for _, quantity in sorted(places, key=lambda entry: entry[0])]
     return found if model.law.is_gaussian else [quantity for quantity in found if _is_exact(quantity, model)]
+
+
+def reported_values(model: CausalModel) -> dict[str, float]:
+    """The values of all reported quantities by name, in nats where the quantity says no other unit.
+
+    Raises:
+        InfiniteInformationError: the model has a quantity that is infinite.
+        NotExactError: as `reported`.
+    """
+    return {str(quantity): quantity.of(model) for quantity in reported(model)}
 
 
 def _is_exact(quantity: Quantity, model: CausalModel) -> bool:

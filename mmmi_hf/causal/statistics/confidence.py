@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
@@ -52,9 +53,7 @@ def upper_limit(values: Any, error: float) -> Array:
     third = (deviation**3).mean(axis=-1)
     spread = np.where(variance > 0.0, variance, 1.0)
     skewness = SKEWNESS_FACTOR * np.maximum(third, 0.0) / spread**1.5
-    from scipy import stats  # half a second, which who reads a certificate does not need
-
-    quantile = float(stats.t.isf(RESERVE * error, n - 1))
+    quantile = float(scipy.stats.t.isf(RESERVE * error, n - 1))
     studentised = _hall_inverse(skewness, quantile, n)
     return np.asarray(mean + studentised * np.sqrt(variance / (n - 1)))
 

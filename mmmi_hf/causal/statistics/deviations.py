@@ -12,8 +12,8 @@ errors of canonical variates without naming these.
 from __future__ import annotations
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import linalg
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
@@ -138,7 +138,7 @@ def steepness(model: CausalModel, blocks: tuple[str, ...]) -> float:
         z = {other: np.zeros((len(basis), int(np.prod(model.shapes[other])))) for other in names}
         z[name] = _rows(model.unstandardize_latents(basis.reshape(len(basis), *model.shapes[name]), name, "whiten"))
         means = posterior.mean(z)[:, causes]
-        length = np.linalg.norm(linalg.solve_triangular(factor, means.T, lower=True), 2) if len(basis) else 0.0
+        length = np.linalg.norm(scipy.linalg.solve_triangular(factor, means.T, lower=True), 2) if len(basis) else 0.0
         total += float(length) * float(np.sqrt(np.prod(model.shapes[name])))
     return total
 

@@ -58,7 +58,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
@@ -107,7 +107,7 @@ def target_floor(information: float, share: float, slack: float = 0.0, law: List
         lost = partial(law.summed, weights=law.largest(share) - law.weights)
 
     def cost(logit: float) -> float:
-        kept, mixed = float(special.log_expit(-logit)), float(special.log_expit(logit))
+        kept, mixed = float(scipy.special.log_expit(-logit)), float(scipy.special.log_expit(logit))
 
         def critic(i: Array) -> Array:
             return np.asarray(np.logaddexp(kept + i, mixed))
@@ -116,11 +116,11 @@ def target_floor(information: float, share: float, slack: float = 0.0, law: List
 
     grid = np.linspace(-30.0, 10.0, 41)
     best = float(grid[np.argmin([cost(logit) for logit in grid])])
-    found = optimize.minimize_scalar(cost, bounds=(best - 1.0, best + 1.0), method="bounded")
+    found = scipy.optimize.minimize_scalar(cost, bounds=(best - 1.0, best + 1.0), method="bounded")
     value = -float(found.fun) - slack - QUADRATURE_ERROR * max(1.0, information)
     if value <= 0.0:
         return Floor(0.0, share, slack, None)
-    return Floor(value, share, slack, float(special.expit(found.x)))
+    return Floor(value, share, slack, float(scipy.special.expit(found.x)))
 
 
 def _largest_less_all(critic: Callable[[Array], Array], information: float, share: float) -> float:

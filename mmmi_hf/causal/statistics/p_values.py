@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.canonical import EPSILON
@@ -45,17 +45,19 @@ def smallest(name: str, p_values: Array, labels: list[str]) -> Test:
 def two_sided(squares: Array, freedom: int) -> Array:
     """p-values of sums of that many squared N(0, 1)."""
     half = np.asarray(squares) / 2.0
-    return np.asarray(2.0 * np.minimum(special.gammaincc(freedom / 2.0, half), special.gammainc(freedom / 2.0, half)))
+    return np.asarray(
+        2.0 * np.minimum(scipy.special.gammaincc(freedom / 2.0, half), scipy.special.gammainc(freedom / 2.0, half))
+    )
 
 
 def of_squares(total: float, freedom: int) -> float:
     """p-value of a large sum of that many squared N(0, 1)."""
-    return float(special.gammaincc(freedom / 2.0, total / 2.0))
+    return float(scipy.special.gammaincc(freedom / 2.0, total / 2.0))
 
 
 def of_normal(value: float) -> float:
     """P(|N(0, 1)| ≥ |value|)."""
-    return 2.0 * float(special.ndtr(-abs(value)))
+    return 2.0 * float(scipy.special.ndtr(-abs(value)))
 
 
 def of_rest(rest: float, outside: int, inside: int, size: int) -> float:
@@ -63,7 +65,7 @@ def of_rest(rest: float, outside: int, inside: int, size: int) -> float:
 
     The share is Beta(outside/2, inside/2). One below the rounding of vectors in R^size counts as this rounding.
     """
-    return float(special.betainc(outside / 2.0, inside / 2.0, max(rest, ROUNDING * size)))
+    return float(scipy.special.betainc(outside / 2.0, inside / 2.0, max(rest, ROUNDING * size)))
 
 
 def largest_normal(normals: Array, where: str) -> tuple[float, str]:

@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy import fft
+import scipy
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.model import CausalModel
@@ -72,7 +72,7 @@ def bases(values: Array, shape: Shape) -> dict[str, Array]:
     axes = tuple(range(-min(len(shape), 2), 0))
     if all(shape[axis] == 1 for axis in axes):
         return {"coordinate": values}
-    cosines = fft.dctn(values.reshape(-1, *shape), axes=axes, norm="ortho").reshape(values.shape)
+    cosines = scipy.fft.dctn(values.reshape(-1, *shape), axes=axes, norm="ortho").reshape(values.shape)
     return {"coordinate": values, "cosine coefficient": cosines}
 
 
@@ -85,5 +85,5 @@ def _smooth(shape: tuple[int, ...]) -> list[Array]:
         for frequency in np.ndindex(*(min(FREQUENCIES, n) for n in grid)):
             spectrum = np.zeros(shape)
             spectrum[index + frequency] = 1.0
-            patterns.append(fft.idctn(spectrum, axes=range(-axes, 0), norm="ortho").ravel())
+            patterns.append(scipy.fft.idctn(spectrum, axes=range(-axes, 0), norm="ortho").ravel())
     return patterns[:64]

@@ -25,14 +25,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError, NotExactError
@@ -98,10 +98,10 @@ def folder_limit(counted: Counted, error: float) -> float:
 
     def chance(all_bad: int) -> float:
         if least is None:
-            return float(stats.hypergeom.cdf(bad, rows, all_bad, seen))
+            return float(scipy.stats.hypergeom.cdf(bad, rows, all_bad, seen))
         if bad and bad > least * all_bad - 1.0:
             return 1.0
-        return float(stats.binom.cdf(bad, all_bad, least))
+        return float(scipy.stats.binom.cdf(bad, all_bad, least))
 
     possible, impossible = bad, rows - (seen - bad) + 1
     while impossible - possible > 1:
@@ -176,7 +176,7 @@ def most_expected(bad: int, error: float) -> float:
 
     Of a Poisson number, which is the least concentrated sum of independent indicators.
     """
-    return max(bad + 1.0, float(stats.chi2.isf(error, 2 * bad + 2)) / 2.0)
+    return max(bad + 1.0, float(scipy.stats.chi2.isf(error, 2 * bad + 2)) / 2.0)
 
 
 def grades_of_losses(
@@ -253,7 +253,7 @@ def floors(model: CausalModel, quantities: Quantities, grades: Grades) -> dict[s
     for quantity, blocks in quantities.items():
         with suppress(NotExactError):
             if grades.get(quantity):
-                every = [_floor(model, blocks, grade) for grade in grades[quantity]]
+                every = map(_floors_of(model, blocks), grades[quantity])
                 found[quantity] = max(every, key=lambda floor: floor.value)
     return found
 
@@ -270,15 +270,21 @@ def why_without(model: CausalModel, blocks: tuple[str, ...]) -> str:
     return ""
 
 
-def _floor(model: CausalModel, blocks: tuple[str, ...], grade: Grade) -> Floor:
+def _floors_of(model: CausalModel, blocks: tuple[str, ...]) -> Callable[[Grade], Floor]:
+    """The floor of a quantity at a grade."""
     if TARGET in blocks:
         names = _modalities(blocks)
-        return target_floor(model.mutual_information(names, TARGET), grade.share, grade.slack, _law(model, names))
+        information, law = model.mutual_information(names, TARGET), _law(model, names)
+        return lambda grade: target_floor(information, grade.share, grade.slack, law)
     # a pair tells at least what it tells in the rows that have both
     whole, both = CausalModel.of_law(model.law.whole), model.law.chance_of(blocks)
     information, correlations = whole.mutual_information(*blocks), whole.canonical_correlations(*blocks)
-    found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
-    return replace(found, value=both * found.value, share=grade.share)
+
+    def of_pair(grade: Grade) -> Floor:
+        found = pair_floor(information, correlations, min(1.0, grade.share / both), grade.slack)
+        return replace(found, value=both * found.value, share=grade.share)
+
+    return of_pair
 
 
 def _law(model: CausalModel, names: tuple[str, ...]) -> Listed | None:

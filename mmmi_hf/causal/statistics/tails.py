@@ -40,7 +40,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy import optimize, special
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import InvalidQueryError
@@ -71,7 +71,7 @@ def _half_line(parts: int = 32) -> tuple[Array, Array]:
 
 def _density(w: Array) -> Array:
     """K₀(w)/π, for w > 0."""
-    return np.asarray(special.k0e(w) * np.exp(-w) / np.pi)
+    return np.asarray(scipy.special.k0e(w) * np.exp(-w) / np.pi)
 
 
 @dataclass(frozen=True, eq=False)
@@ -152,7 +152,7 @@ def upper_quantile(share: float) -> float:
     lowest, highest = np.log(1e-12), np.log(600.0)
     if excess(lowest) <= 0.0:
         return 0.0
-    return float(np.exp(optimize.brentq(excess, lowest, highest, xtol=1e-13)))
+    return float(np.exp(scipy.optimize.brentq(excess, lowest, highest, xtol=1e-13)))
 
 
 def check_share(share: float) -> None:
@@ -202,7 +202,7 @@ def _contour(rho: Array, share: float) -> float:
         kept = float(np.exp(logarithm - c * z).real.sum())
         return float(share * c + kept + np.exp(beyond - slope * c))
 
-    found = optimize.minimize_scalar(total, bounds=(0.0, entropic), method="bounded", options={"xatol": 1e-6})
+    found = scipy.optimize.minimize_scalar(total, bounds=(0.0, entropic), method="bounded", options={"xatol": 1e-6})
     return min(float(found.fun) * (1.0 + 1e-11), share * entropic)
 
 
@@ -210,12 +210,12 @@ def _entropic(squares: Array, share: float) -> tuple[float, float]:
     """(λ, (ln M(λ) + ln 1/s) / λ) with the smallest of these, which is a bound on CVaR_s by itself."""
 
     def bound(logit: float) -> float:
-        slope = float(special.expit(logit))
+        slope = float(scipy.special.expit(logit))
         moments = -0.5 * float(np.log1p(-squares * slope * slope).sum())
         return float((moments - np.log(share)) / slope)
 
-    found = optimize.minimize_scalar(bound, bounds=(-14.0, 14.0), method="bounded", options={"xatol": 1e-3})
-    return float(special.expit(found.x)), float(found.fun)
+    found = scipy.optimize.minimize_scalar(bound, bounds=(-14.0, 14.0), method="bounded", options={"xatol": 1e-3})
+    return float(scipy.special.expit(found.x)), float(found.fun)
 
 
 def _nodes(squares: Array, slope: float, step: float) -> int:

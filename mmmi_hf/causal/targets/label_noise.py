@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from mmmi_hf.causal.arguments import Array, read_number, read_numbers, shown
 from mmmi_hf.causal.errors import InvalidModelError, InvalidQueryError
@@ -76,7 +76,7 @@ def noise_in_words(noise: Array | None) -> str:
 def draw_labels(noise: Array, classes: Array, normals: Array) -> Array:
     """Labels of classes (n,), by one standard normal number of every row."""
     steps = np.cumsum(noise, axis=1)[classes, :-1]
-    return np.asarray((ndtr(normals)[:, None] >= steps).sum(axis=1))
+    return np.asarray((scipy.special.ndtr(normals)[:, None] >= steps).sum(axis=1))
 
 
 def labels_of(target: Array, count: int) -> Any:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtr, owens_t
+import scipy
 
 from mmmi_hf.causal.arguments import Array, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError, NotExactError
@@ -87,7 +87,7 @@ class Group:
         sines = self.sines
         scores = means / sines
         if len(self.places) == 1:
-            return np.concatenate([ndtr(-scores), ndtr(scores)], axis=1)
+            return np.concatenate([scipy.special.ndtr(-scores), scipy.special.ndtr(scores)], axis=1)
         return _quadrants(scores, float(self.factor[0] @ self.factor[1]) / float(sines[0] * sines[1]))
 
     def rule(self, fineness: float) -> tuple[Array, Array]:
@@ -234,5 +234,6 @@ def below(h: Array, k: Array, correlation: float) -> Array:
     h, k = (np.where(np.abs(v) < tiny, tiny, v) for v in (h, k))
     crossing = np.where(h * k < 0.0, 0.5, 0.0)
     with np.errstate(over="ignore"):
-        parts = owens_t(h, (k / h - correlation) / sine) + owens_t(k, (h / k - correlation) / sine)
-    return np.asarray(np.maximum(0.5 * (ndtr(h) + ndtr(k)) - parts - crossing, 0.0))
+        first, second = (k / h - correlation) / sine, (h / k - correlation) / sine
+        parts = scipy.special.owens_t(h, first) + scipy.special.owens_t(k, second)
+    return np.asarray(np.maximum(0.5 * (scipy.special.ndtr(h) + scipy.special.ndtr(k)) - parts - crossing, 0.0))

@@ -25,8 +25,8 @@ Transform = Callable[[np.ndarray], np.ndarray]
 
 TOGETHER = {4: 8, 8: 2}
 """Rows of a part by the bytes of a number: few float64 rows are worth all processors, as each takes long."""
-COARSE_TOLERANCE = 1e-4
-"""Relative residual of a step when 8-bit images are inverted: far below what 8 bits lose."""
+TRANSFORMED_TOLERANCE = 1e-4
+"""Relative residual of a step when what a transform left is inverted, of a modality without a view."""
 
 
 def recover(
@@ -35,7 +35,7 @@ def recover(
     values: np.ndarray,
     *,
     missing: np.ndarray | None = None,
-    coarse: bool = False,
+    tolerance: float | None = None,
     tick: Callable[[float], object] = lambda rows: None,
 ) -> np.ndarray:
     """Latents (n, *shape) in float64 of stored values; NaN in rows that are missing or cannot be inverted.
@@ -45,13 +45,12 @@ def recover(
         class_label: what the images show; None without classes.
         values: (n, *shape), float32 or float64, in which the inverse is computed.
         missing: (n,) rows that lack the modality, which are not looked at.
-        coarse: invert steps only as far as 8-bit values deserve.
+        tolerance: relative residual of steps, `StoredView.tolerance` for values out of a view; None: rounding.
         tick: told the number of rows each time some are done.
     """
     import torch
 
     private = bijection.in_precision(torch.float64 if values.dtype == np.float64 else torch.float32)
-    tolerance = COARSE_TOLERANCE if coarse else None
     found, there = np.full(values.shape, np.nan), np.isfinite(values).reshape(len(values), -1).all(axis=1)
     if missing is not None:
         there &= ~missing

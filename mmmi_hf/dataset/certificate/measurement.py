@@ -43,7 +43,7 @@ from mmmi_hf.dataset.certificate.floors import (
     rests_on_replays,
 )
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
-from mmmi_hf.dataset.certificate.inversion import Transform, invertible, recover
+from mmmi_hf.dataset.certificate.inversion import TRANSFORMED_TOLERANCE, Transform, invertible, recover
 from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
@@ -399,14 +399,16 @@ class Measurement:
             progress_bar(
                 f"inverting what is left of {self.name}",
                 shown=self.progress,
-                unit="image",
+                unit="row",
                 total=sum(map(len, changed.values())),
             ) as bar,
         ):
             for name, values in changed.items():
                 gone = stored.missing[name]
+                view = self.manifest.views.get(name)
+                tolerance = TRANSFORMED_TOLERANCE if view is None else view.stored.tolerance
                 recovered[name] = recover(
-                    bijections[name], labels[name], values, missing=gone, coarse=True, tick=bar.update
+                    bijections[name], labels[name], values, missing=gone, tolerance=tolerance, tick=bar.update
                 )
             plan = Plan.of(model, 1, self.confidence)
             bounds = lower_bounds(model, recovered, stored.y, self.config.standardize, plan, true, stored.missing)
@@ -446,15 +448,18 @@ class Measurement:
         total = (
             sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
         )
-        with progress_bar(f"inverting {self.name}", total, unit="image", shown=self.progress) as bar:
+        with progress_bar(f"inverting {self.name}", total, unit="row", shown=self.progress) as bar:
             for name, values in stored.values.items():
                 bijection, label, gone = bijections[name], labels[name], stored.missing[name]
                 with self._timed("float32"):
                     found[0][name] = recover(bijection, label, values, missing=gone, tick=bar.update)
                 if name in stored.views:
-                    seen = views[name].stored.values(stored.views[name], views[name])
+                    kind = views[name].stored
+                    seen = kind.values(stored.views[name], views[name])
                     with self._timed("views"):
-                        found[2][name] = recover(bijection, label, seen, missing=gone, coarse=True, tick=bar.update)
+                        found[2][name] = recover(
+                            bijection, label, seen, missing=gone, tolerance=kind.tolerance, tick=bar.update
+                        )
                 exact, gone = values[few].astype(np.float64), gone[few]
                 with self._timed("float64"):
                     found[1][name] = (

@@ -243,5 +243,5 @@ def file_entry(root: Path, relative: str) -> FileEntry:
 
 def same_file(root: Path, entry: FileEntry) -> bool:
     """Whether a file that is there has the size and the SHA-256 that a manifest names."""
-    found = file_entry(root, entry.path)
-    return (found.bytes, found.sha256) == (entry.bytes, entry.sha256)
+    path = root / entry.path
+    return path.stat().st_size == entry.bytes and sha256_of(path) == entry.sha256

@@ -1,8 +1,7 @@
-"""The information quantities of a configuration, and their table `ground_truth/CONFIG.parquet`.
+"""The information quantities of a configuration as a table, `ground_truth/CONFIG.parquet`.
 
-Owns which quantities are reported, their names, the table's columns, and whether a stored table is right. All values
-are in nats, unless the method says in what, and are computed from the causal model, each time; `info`, the table,
-cards and descriptions all come from here.
+Owns the table's columns, and whether a stored table is right. All values are in nats, unless the method says in what,
+and are computed from the causal model, each time, by `causal/quantities`, as those of `info` and cards are.
 
 The table is derived: it follows from the causal model, the version and, where there is one, the certificate. No digest
 vouches for it; every check computes it again.
@@ -18,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mmmi_hf.causal import CausalModel
-from mmmi_hf.causal.quantities import read, reported
+from mmmi_hf.causal.quantities import read, reported_values
 from mmmi_hf.causal.quantities.quantity import NATS
 from mmmi_hf.causal.queries import TARGET
 from mmmi_hf.common.files import MOST_BYTES, UnusableFileError, check_regular, write_bytes
@@ -52,17 +51,6 @@ SCHEMA = pa.schema(
 BOUNDS = ("floor_float32", "measured_float32", "floor_view", "measured_view")
 
 
-def quantities(model: CausalModel) -> dict[str, float]:
-    """Every reported quantity of a model by name, in nats.
-
-    Which they are, and in which order, is said by the registry of quantities.
-
-    Raises:
-        InfiniteInformationError: the model has a quantity that is infinite.
-    """
-    return {str(quantity): quantity.of(model) for quantity in reported(model)}
-
-
 def ground_truth_table(config: MMMIConfig, certificate: CertificateRecord | None = None) -> pa.Table:
     """One row per quantity; what was not measured, or has no floor, is empty.
 
@@ -70,7 +58,7 @@ def ground_truth_table(config: MMMIConfig, certificate: CertificateRecord | None
         config: the configuration.
         certificate: that binds its manifest; None without one.
     """
-    rows = [_row(config, certificate, quantity, value) for quantity, value in quantities(config.model).items()]
+    rows = [_row(config, certificate, quantity, value) for quantity, value in reported_values(config.model).items()]
     return pa.Table.from_pylist(rows, schema=SCHEMA)
 
 

@@ -11,6 +11,7 @@ never claimed exact. A certificate reads the levels back and inverts the values 
 from __future__ import annotations
 
 import io
+import wave
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import datasets
 import numpy as np
 import pyarrow as pa
-from PIL import Image
 from pydantic import Field, field_validator
 
 from mmmi_hf.common.records import Record
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from mmmi_hf.flow import bijection
 
 Shape = tuple[int, ...]
+
+LOUDEST = 32767
+"""The largest level of a sound."""
 
 
 class View(Record):
@@ -72,12 +75,14 @@ class StoredView(ABC):
         suffix: of the column: x1 is seen in x1_image.
         noun, scaled: what a card says of the column: what it holds, and what became of the values.
         task: what the Hub calls work on it.
+        tolerance: relative residual to which steps are inverted from levels: far below what these lose.
     """
 
     suffix: ClassVar[str]
     noun: ClassVar[str]
     scaled: ClassVar[str]
     task: ClassVar[str]
+    tolerance: ClassVar[float]
 
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
@@ -111,6 +116,10 @@ class StoredView(ABC):
     def file_bytes(self, shape: Shape) -> int:
         """An upper estimate of the size of a file."""
 
+    def without_decoder(self, view: View) -> Any:
+        """The feature with which rows are read where what decodes it is not installed; None if it always is."""
+        del view
+
     def shown(self, values: np.ndarray, view: View) -> list[bytes]:
         """The column of values (n, *shape): a file for each."""
         return self.files(self.levels(values, view), view)
@@ -123,6 +132,7 @@ class ImageView(StoredView):
     noun = "8-bit image"
     scaled = "scaled to 0 … 255 and clipped"
     task = "image-feature-extraction"
+    tolerance = 1e-4
 
     def fits(self, shape: Shape) -> bool:
         return len(shape) == 3 and shape[0] in (1, 3)
@@ -138,6 +148,8 @@ class ImageView(StoredView):
         return ((levels / 127.5 - 1.0) * view.half_range).astype(np.float32)
 
     def files(self, levels: np.ndarray, view: View) -> list[bytes]:
+        from PIL import Image
+
         del view
         files = []
         for image in levels:
@@ -148,6 +160,8 @@ class ImageView(StoredView):
         return files
 
     def read(self, column: pa.Array, name: str, shape: Shape, view: View) -> np.ndarray:
+        from PIL import Image
+
         del view
         channels, height, width = shape
         decoded = np.empty((len(column), *shape), dtype=np.uint8)
@@ -171,7 +185,52 @@ class ImageView(StoredView):
         return channels * height * width + height + 128
 
 
-KINDS: dict[str, StoredView] = {"image": ImageView()}
+class SoundView(StoredView):
+    """Sounds of one channel, as WAV files of 16 bits."""
+
+    suffix = "_audio"
+    noun = "16-bit sound"
+    scaled = f"scaled to −{LOUDEST:,} … {LOUDEST:,} and clipped"
+    task = "audio-classification"
+    tolerance = 2e-6
+
+    def fits(self, shape: Shape) -> bool:
+        return len(shape) == 1
+
+    def feature(self, view: View) -> datasets.Audio:
+        return datasets.Audio(sampling_rate=view.rate)
+
+    def without_decoder(self, view: View) -> datasets.Audio | None:
+        """Files as bytes: `datasets` decodes sounds by torchcodec, which its extra `audio` has."""
+        return None if datasets.config.TORCHCODEC_AVAILABLE else datasets.Audio(sampling_rate=view.rate, decode=False)
+
+    def levels(self, values: np.ndarray, view: View) -> np.ndarray:
+        return np.clip(np.rint(values * (LOUDEST / view.half_range)), -LOUDEST, LOUDEST).astype(np.int16)
+
+    def values(self, levels: np.ndarray, view: View) -> np.ndarray:
+        return (levels * (view.half_range / LOUDEST)).astype(np.float32)
+
+    def files(self, levels: np.ndarray, view: View) -> list[bytes]:
+        return [_wav_header(len(sound), view) + sound.astype("<i2").tobytes() for sound in levels]
+
+    def read(self, column: pa.Array, name: str, shape: Shape, view: View) -> np.ndarray:
+        header = _wav_header(shape[0], view)
+        levels = np.empty((len(column), *shape), np.int16)
+        for row, content in enumerate(contents(column, name)):
+            if not isinstance(content, bytes) or content[: len(header)] != header:
+                raise StoredDataError(
+                    f"column {name} holds something that is no WAV file of {shape[0]} samples at {view.rate} Hz"
+                )
+            if len(content) != len(header) + 2 * shape[0]:
+                raise StoredDataError(f"column {name} holds a sound with more or fewer bytes than its samples have")
+            levels[row] = np.frombuffer(content, "<i2", offset=len(header))
+        return levels
+
+    def file_bytes(self, shape: Shape) -> int:
+        return 44 + 2 * shape[0]
+
+
+KINDS: dict[str, StoredView] = {"image": ImageView(), "sound": SoundView()}
 """Kind of output → how it is stored for people."""
 
 
@@ -187,6 +246,17 @@ def contents(column: pa.Array, name: str) -> list[bytes]:
     if column.type.get_field_index("path") >= 0 and column.field("path").null_count < len(column):
         raise StoredDataError(f"column {name} gives its files names, expected none")
     return list(column.field("bytes").to_pylist())
+
+
+def _wav_header(samples: int, view: View) -> bytes:
+    """All of a WAV file of one channel before its samples."""
+    if view.rate is None:
+        raise ValueError(f"a sound must have a rate, got {view}; its bijection's view says it")
+    buffer = io.BytesIO()
+    with wave.open(buffer, "wb") as file:
+        file.setparams((1, 2, view.rate, samples, "NONE", "not compressed"))
+        file.writeframes(bytes(2 * samples))
+    return buffer.getvalue()[: -2 * samples]
 
 
 def _foreign_chunk(content: bytes) -> str:

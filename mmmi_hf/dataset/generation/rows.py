@@ -12,6 +12,7 @@ import platform
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,7 @@ def row_key(
     }
 
 
+@cache
 def blas() -> str:
     """NumPy's linear algebra and the kind of processor that it takes this one for, such as "openblas 0.3.31 SkylakeX".
 

@@ -157,7 +157,7 @@ class Shards:
     def differences(self) -> list[str]:
         """In what an unfinished configuration that is there differs from this one; empty where none is."""
         content = self.store.read(f"{self.work}/plan.json")
-        return [] if content is None else _differences(json.loads(content), self.request)
+        return [] if content is None else _differences(content, self.request)
 
     def begin(self, draft: Manifest) -> None:
         """Enter causal model and plan, if nobody has; what is there of another plan goes away.
@@ -179,8 +179,8 @@ class Shards:
         """Raises FolderInUseError if another run has replaced the plan, FileNotFoundError if it is gone."""
         content = self.store.read(f"{self.work}/plan.json")
         if content is None:
-            raise FileNotFoundError(f"{self.work}/plan.json")
-        if differences := _differences(json.loads(content), self.request):
+            raise self._gone("plan.json")
+        if differences := _differences(content, self.request):
             raise FolderInUseError(
                 f"another run makes other bytes of {self.work.removeprefix(f'{WORK}/')!r} in the same folder "
                 f"({'; '.join(differences)}); give all processes the same arguments, hardware and software"
@@ -257,7 +257,10 @@ class Shards:
                 logger.warning("%s was there with another content; it is replaced", shard.name)
                 self.remove(shard)
             if not self.store.put_if_absent(shard.name, path) and self.store.sha256(shard.name) != sha256:
-                raise DamagedShardError(f"somebody else puts another content into {shard.name}")
+                raise DamagedShardError(
+                    f"somebody else puts another content into {shard.name}; give all processes the same arguments, "
+                    "hardware and software"
+                )
         finally:
             path.unlink(missing_ok=True)
         self.enter(shard, sha256, length, size, self.request["key"])
@@ -294,8 +297,13 @@ class Shards:
 
         Raises:
             Failure: shards were made by different hardware or software, with the list.
+            FileNotFoundError: a record is gone, as all are when another run has completed the configuration.
         """
-        records = {shard: self.record(shard) or {} for shard in self.all}
+        records: dict[Shard, dict[str, Any]] = {}
+        for shard in self.all:
+            if (record := self.record(shard)) is None:
+                raise self._gone(f"records/{Path(shard.name).stem}.json")
+            records[shard] = record
         found = {name: {_short(record.get(name)) for record in records.values()} for name in _CIRCUMSTANCES}
         mixed = [name for name, values in found.items() if len(values) > 1]
         makers: dict[str, list[str]] = {}
@@ -314,15 +322,27 @@ class Shards:
     def _record_name(self, shard: Shard) -> str:
         return f"{self.work}/records/{Path(shard.name).stem}.json"
 
+    def _gone(self, name: str) -> FileNotFoundError:
+        return FileNotFoundError(
+            f"{self.work}/{name} was removed while {self.config.name!r} was made, by somebody or by another run; run "
+            "the same again"
+        )
+
 
 def _shard_name(data: str, record: str) -> str:
     return f"{data}/{Path(record).stem}.parquet"
 
 
-def _differences(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """In what two requests differ, in words."""
+def _differences(content: bytes, wanted: Mapping[str, Any]) -> list[str]:
+    """In what a plan differs from a request, in words."""
+    try:
+        there = json.loads(content)
+    except ValueError:
+        there = None
+    if not isinstance(there, dict) or not isinstance(there.get("key"), dict):
+        return ["its plan.json is damaged"]
     pairs = {name: (there.get(name), wanted[name]) for name in ("rows", "version")}
-    old, new = there.get("key", {}), wanted["key"]
+    old, new = there["key"], wanted["key"]
     pairs |= {name: (old.get(name), new[name]) for name in ("seed", "channels_last", "compiled", *_CIRCUMSTANCES)}
     found = [f"{name} {_short(a)}, now {_short(b)}" for name, (a, b) in pairs.items() if a != b]
     if old.get("bijections") != new["bijections"]:

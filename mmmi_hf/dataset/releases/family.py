@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
-from mmmi_hf.dataset.releases.pipelines import CIFAR10_PIPELINE, DEFAULT_PIPELINE
+from mmmi_hf.dataset.releases.pipelines import CIFAR10_PIPELINE, DEFAULT_PIPELINE, SOUND_PIPELINE
 
 Shape = tuple[int, ...]
 Model = Callable[[Shape], CausalModel | Mapping[str, Any]]
@@ -70,6 +70,11 @@ CIFAR10 = Images(
     (1, 6, 9),  # automobile, frog, truck
     2510_2169_000,
 )
+
+
+SOUND = Modality(SOUND_PIPELINE, 2)  # organ
+SOUND_SHAPE = (2048,)
+"""Of a sound: a quarter of a second at 8 kHz."""
 
 
 @dataclass(frozen=True)

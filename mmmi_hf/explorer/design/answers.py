@@ -103,11 +103,10 @@ def _equations(model: CausalModel) -> str:
 
 def _table(found: Found) -> str:
     """The information that the ground truth of such a dataset would state: of many modalities what concerns y."""
-    from mmmi_hf.causal.quantities import read
-    from mmmi_hf.dataset.format.ground_truth import quantities
+    from mmmi_hf.causal.quantities import read, reported_values
     from mmmi_hf.figures.style import nats
 
-    values = quantities(found.model)
+    values = reported_values(found.model)
     if len(found.model.modalities) > _FEW:
         values = {name: value for name, value in values.items() if ";y)" in name and "|" not in name}
     rows = [(name, nats(value), read(name).kind.unit) for name, value in values.items()]

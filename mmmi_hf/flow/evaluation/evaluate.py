@@ -25,7 +25,7 @@ from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import check_device, device_name
 from mmmi_hf.flow.diagnostics import round_trip, step_certificate
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
-from mmmi_hf.flow.evaluation.quality import classification_accuracy_score, draw_sheets, sample_quality
+from mmmi_hf.flow.evaluation.quality import classification_accuracy_score, draw_sheets, sample_quality, values_of
 from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
 from mmmi_hf.flow.evaluation.record import (
     EVALUATION,
@@ -42,6 +42,7 @@ from mmmi_hf.flow.evaluation.record import (
     StorageSettings,
 )
 from mmmi_hf.flow.evaluation.sample_store import stored_samples
+from mmmi_hf.flow.evaluation.seen import seen, seen_examples, spectra
 from mmmi_hf.flow.evaluation.storage import storage_losses
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mmmi_hf.common.records import Record
+    from mmmi_hf.flow.training.examples import Examples
     from mmmi_hf.flow.training.images import LabelledImages
 
 ClassifierChoice = ClassifierSettings | str | PathLike[str] | None
@@ -175,9 +177,9 @@ class _SampleWork:
     seed: int
     batch_size: int
     progress: bool
-    _loaded: tuple[torch.Tensor, LabelledImages, LabelledImages] | None = None
+    _loaded: tuple[torch.Tensor, Examples, Examples] | None = None
 
-    def _inputs(self) -> tuple[torch.Tensor, LabelledImages, LabelledImages]:
+    def _inputs(self) -> tuple[torch.Tensor, Examples, Examples]:
         if self._loaded is None:
             train, test = self.data.load(self.pipeline, self.progress)
             samples = stored_samples(
@@ -193,11 +195,24 @@ class _SampleWork:
 
     def quality(self, settings: ClassifierSettings, out: Path) -> JudgedSamples:
         samples, train, test = self._inputs()
-        found = sample_quality(samples, train, test, settings, self.cache, **self._options())
-        return JudgedSamples(**dict(found), sheets=draw_sheets(samples, train, out))
+        view = self.pipeline.view
+        found = sample_quality(*self._seen(), settings, self.cache, **self._options())
+        levels = spectra(samples, train, test, view)
+        return JudgedSamples(
+            **dict(found),
+            pixels=values_of(samples, view),
+            spectra=levels,
+            sheets=draw_sheets(samples, train, view, levels, out),
+        )
 
     def accuracy_score(self, settings: ClassifierSettings) -> AccuracyScore:
-        return classification_accuracy_score(*self._inputs(), settings, self.cache, **self._options())
+        return classification_accuracy_score(*self._seen(), settings, self.cache, **self._options())
+
+    def _seen(self) -> tuple[torch.Tensor, LabelledImages, LabelledImages]:
+        """The inputs as a classifier sees them."""
+        (samples, train, test), view = self._inputs(), self.pipeline.view
+        images = seen(samples.flatten(0, 1), view)
+        return images.unflatten(0, samples.shape[:2]), seen_examples(train, view), seen_examples(test, view)
 
     def _options(self) -> dict[str, Any]:
         return {"seed": self.seed, "device": self.pipeline.device, "progress": self.progress}
@@ -298,6 +313,7 @@ def _described(pipeline: FlowMatchingPipeline) -> PipelineFacts:
     return PipelineFacts(
         digest=pipeline.digest,
         latent_shape=pipeline.latent_shape,
+        kind=pipeline.view.kind,
         num_classes=pipeline.num_classes or 0,
         class_names=None if pipeline.class_names is None else tuple(pipeline.class_names),
         parameters=sum(p.numel() for p in pipeline.unet.parameters()),
@@ -332,6 +348,7 @@ def _command(
     words = ["mmmi-hf", "evaluate-flow", name or "PIPELINE"]
     if data is not None:
         words += ["--dataset", data.source]
+        words += ["--signal-column", data.signal_column, "--gain", repr(data.gain)] if data.signal_column else []
     words += ["--out", str(out)]
     for option, number in numbers.items():
         words += ["--" + option.replace("_", "-"), str(number)]

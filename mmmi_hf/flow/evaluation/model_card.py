@@ -131,11 +131,12 @@ def _check_there(path: Path) -> None:
 
 
 def _teacher(folder: Path, training: TrainingRecord) -> Path | None:
-    """The folder of the card of a student's teacher: beside the student's, or beside what its path names."""
+    """The folder with a teacher's record: of its card, beside the student's; in the student's if it has no card."""
     teacher = training.teacher
     if teacher is None:
         return None
-    beside = folder.resolve().parent / Path(teacher.pipeline).name
+    inside = folder / "teacher"
+    beside = inside if inside.is_dir() else folder.resolve().parent / Path(teacher.pipeline).name
     found = _read(TrainingRecord, beside / TRAINING).digest
     if found != teacher.digest:
         raise ValueError(

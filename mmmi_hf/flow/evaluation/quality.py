@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -28,20 +28,26 @@ from mmmi_hf.flow.evaluation.record import (
     Rows,
     SampleQuality,
     Sheets,
+    Spectra,
 )
-from mmmi_hf.flow.training.images import to_float
-from mmmi_hf.flow.training.sheets import sample_sheet
+from mmmi_hf.flow.evaluation.seen import spectra_sheet
+from mmmi_hf.flow.training.sheets import pictures, sample_sheet
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Sequence
 
+    from mmmi_hf.flow.bijection import View
     from mmmi_hf.flow.evaluation.classifier import ClassifierSettings, ImageClassifier
+    from mmmi_hf.flow.training.examples import Examples
     from mmmi_hf.flow.training.images import LabelledImages
 
 SHEET = "samples.png"
 NEIGHBOURS_SHEET = "neighbours.png"
+SPECTRA_SHEET = "spectra.png"
+VIEW_BITS = {"image": 8, "sound": 16}
+"""Of the views that data sets store, by kind of output."""
 _PER_ROW = 10
-_HALF_LEVEL = 1 / 255  # half the distance of two 8-bit values in [−1, 1]; what lies closer rounds to ±1 anyway
 _QUERIES, _NEIGHBOURS, _K = 16, 6, 3
 
 
@@ -84,17 +90,17 @@ def sample_quality(
     """
     classes, per_class = samples.shape[:2]
     labels = torch.arange(classes).repeat_interleave(per_class)
-    model = cached_classifier(cache, train.pixels, train.labels, classes, settings, device=device, progress=progress)
+    model = cached_classifier(cache, train.values, train.labels, classes, settings, device=device, progress=progress)
     drawn = _judged(model, samples.flatten(0, 1), labels, "judging samples", progress)
-    real = _judged(model, test.pixels, test.labels, "judging test images", progress)
+    real = _judged(model, test.values, test.labels, "judging test images", progress)
     chosen = _balanced_rows(train.labels, classes, per_class, seed)
-    known = _judged(model, train.pixels[chosen], train.labels[chosen], "judging training images", progress)
+    known = _judged(model, train.values[chosen], train.labels[chosen], "judging training images", progress)
     rows = min(len(labels), len(real.labels), len(chosen))
     manifold = real.rows(_spread(len(real.labels), rows, seed)).features
     return SampleQuality(
         classifier=Classifier(
             settings=settings,
-            digest=classifier_digest(train.pixels, train.labels, classes, settings),
+            digest=classifier_digest(train.values, train.labels, classes, settings),
             training_images=len(train),
             feature_dimension=drawn.features.shape[1],
         ),
@@ -107,11 +113,6 @@ def sample_quality(
             k=_K,
             samples=_precision_recall(manifold, drawn, rows, seed),
             training_images=_precision_recall(manifold, known, rows, seed),
-        ),
-        pixels=Pixels(
-            smallest=float(samples.min()),
-            largest=float(samples.max()),
-            share_clipped=float((samples.abs() > 1 + _HALF_LEVEL).double().mean()),
         ),
     )
 
@@ -137,37 +138,64 @@ def classification_accuracy_score(
 
     def score(images: torch.Tensor, of: torch.Tensor) -> Accuracy:
         model = cached_classifier(cache, images, of, classes, settings, device=device, progress=progress)
-        judged = _judged(model, test.pixels, test.labels, "judging test images", progress)
+        judged = _judged(model, test.values, test.labels, "judging test images", progress)
         return _accuracies(judged, train.class_names).overall
 
     return AccuracyScore(
         images=Rows(samples=len(labels), training_images=len(chosen)),
         samples=score(samples.flatten(0, 1), labels),
-        training_images=score(train.pixels[chosen], train.labels[chosen]),
+        training_images=score(train.values[chosen], train.labels[chosen]),
     )
 
 
-def draw_sheets(samples: torch.Tensor, train: LabelledImages, out: str | os.PathLike[str]) -> Sheets:
-    """Two sheets in `out`: samples of every class, and some samples beside the training images nearest to them.
+def values_of(samples: torch.Tensor, view: View) -> Pixels:
+    """The range of samples (classes, per_class, *latent_shape), and how many of their values a view would clip."""
+    half_level = 1 / (2 ** VIEW_BITS.get(view.kind, 8) - 1)  # of the range −1 … 1; what lies closer rounds to its end
+    beyond = samples.abs() > view.half_range * (1 + half_level)
+    return Pixels(
+        smallest=float(samples.min()), largest=float(samples.max()), share_clipped=float(beyond.double().mean())
+    )
 
-    Near means small Euclidean distance between pixels, over all training images.
+
+def draw_sheets(
+    samples: torch.Tensor, train: Examples, view: View, levels: Spectra | None, out: str | os.PathLike[str]
+) -> Sheets:
+    """Sheets in `out`: samples of every class; some samples beside the training examples nearest to them; spectra.
+
+    Near means small Euclidean distance between values, over all training examples.
+
+    Args:
+        samples: (classes, per_class, *latent_shape).
+        train: the training examples.
+        view: of both.
+        levels: the spectra of sounds, drawn if they are given.
+        out: folder of the sheets.
     """
     classes, per_class = samples.shape[:2]
-    sample_sheet(samples[:, :_PER_ROW], train.class_names, Path(out) / SHEET)
+    out, names = Path(out), train.class_names
+
+    def sheet(rows: torch.Tensor, row_names: Sequence[str], path: Path, **headings: Any) -> None:
+        shown = pictures(rows.flatten(0, 1), view)
+        sample_sheet(shown.unflatten(0, rows.shape[:2]), row_names, path, **headings)
+
+    sheet(samples[:, :_PER_ROW], names, out / SHEET)
     flat = samples.flatten(0, 1)
     # Spread over the classes; within a class, not those of the other sheet if there are more.
     queries = torch.tensor(
         [(i % classes) * per_class + (_PER_ROW + i // classes) % per_class for i in range(_QUERIES)]
     ).unique()
     neighbours = min(_NEIGHBOURS, len(train))
-    found = nearest(flat[queries].flatten(1), to_float(train.pixels.flatten(1)), neighbours)
-    grid = torch.cat([flat[queries][:, None], to_float(train.pixels[found])], dim=1)
-    names = [train.class_names[int(query) // per_class] for query in queries]
-    sample_sheet(grid, names, Path(out) / NEIGHBOURS_SHEET, column_names=("sample", "nearest training images"))
+    found = nearest(flat[queries].flatten(1), train.floats(train.values.flatten(1)), neighbours)
+    grid = torch.cat([flat[queries][:, None], train.floats(train.values[found])], dim=1)
+    query_names = [names[int(query) // per_class] for query in queries]
+    sheet(grid, query_names, out / NEIGHBOURS_SHEET, column_names=("sample", f"nearest training {train.noun}"))
+    if levels is not None:
+        spectra_sheet(levels, out / SPECTRA_SHEET)
     distance = (grid[:, 1] - grid[:, 0]).flatten(1).double().norm(dim=1)
     return Sheets(
         samples=SHEET,
         neighbours=NEIGHBOURS_SHEET,
+        spectra=None if levels is None else SPECTRA_SHEET,
         neighbour_queries=len(queries),
         smallest_neighbour_distance=float(distance.min()),
     )

@@ -1,22 +1,30 @@
-"""The real images that samples are compared with.
+"""The real images and sounds that samples are compared with.
 
 Owns where they come from. Knows nothing of classifiers, reports or cards.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from mmmi_hf.common.settings_file import settings
-from mmmi_hf.flow.training.images import Fit, LabelledImages, load_images
+from mmmi_hf.flow.training.images import Fit, load_images
+from mmmi_hf.flow.training.signals import load_signals
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+    from mmmi_hf.flow.training.examples import Examples
 
 
 @settings
 class EvaluationDataset:
-    """Where the real images come from, and how they become images of the pipeline; see `load_images`."""
+    """Where the real examples come from, and how they become outputs of the pipeline.
+
+    `image_column` and `fit` are those of `load_images`, `signal_column` and `gain` those of `load_signals`: of a
+    pipeline that makes sounds they must be what its recipe has.
+    """
 
     source: str
     train_split: str = "train"
@@ -25,31 +33,43 @@ class EvaluationDataset:
     image_column: str | None = None
     label_column: str | None = None
     fit: Fit = "pad"
+    signal_column: str | None = None
+    gain: Annotated[float, Field(gt=0.0)] = 1.0
 
-    def load(self, pipeline: FlowMatchingPipeline, progress: bool) -> tuple[LabelledImages, LabelledImages]:
-        """Training and test images in the shape of the pipeline's.
+    def load(self, pipeline: FlowMatchingPipeline, progress: bool) -> tuple[Examples, Examples]:
+        """Training and test examples in the shape of the pipeline's outputs.
 
         Raises:
-            ValueError: the data set has other classes than the pipeline, or images that do not fit.
+            ValueError: no signal column for sounds, or one for images; the data set has other classes than the
+                pipeline, or examples that do not fit.
         """
-        channels, size, _ = pipeline.latent_shape
-        train, test = (
-            load_images(
-                self.source,
-                split=split,
-                size=size,
-                channels=channels,
-                fit=self.fit,
-                image_column=self.image_column,
-                label_column=self.label_column,
-                revision=self.revision,
-                progress=progress,
-            )
-            for split in (self.train_split, self.test_split)
-        )
+        train, test = (self._split(split, pipeline, progress) for split in (self.train_split, self.test_split))
         if len(train.class_names) != pipeline.num_classes or test.class_names != train.class_names:
             raise ValueError(
                 f"dataset {self.source} has {len(train.class_names)} classes in training and {len(test.class_names)} "
                 f"in test, the pipeline has {pipeline.num_classes}; give the data set that the pipeline was trained on"
             )
         return train, test
+
+    def _split(self, split: str, pipeline: FlowMatchingPipeline, progress: bool) -> Examples:
+        kind, shape = pipeline.view.kind, pipeline.latent_shape
+        if (kind == "sound") != (self.signal_column is not None):
+            wanted = "name the column of the signals" if kind == "sound" else "be left out"
+            raise ValueError(
+                f"signal_column must {wanted} for a pipeline that makes outputs of kind {kind!r}, "
+                f"got {self.signal_column!r}"
+            )
+        common: dict[str, Any] = {
+            "split": split,
+            "label_column": self.label_column,
+            "revision": self.revision,
+            "progress": progress,
+        }
+        if self.signal_column is not None:
+            return load_signals(
+                self.source, length=shape[0], gain=self.gain, signal_column=self.signal_column, **common
+            )
+        channels, size, _ = shape
+        return load_images(
+            self.source, size=size, channels=channels, fit=self.fit, image_column=self.image_column, **common
+        )

@@ -5,11 +5,14 @@ Owns the types, their writer and their reader. What the numbers mean is said whe
 
 from __future__ import annotations
 
+import math
+import statistics
 from typing import Annotated, Generic, Literal, TypeVar
 
 from pydantic import Field
 
 from mmmi_hf.common.records import Amount, Count, Digest, Positive, Record, Share
+from mmmi_hf.flow.bijection import Kind
 from mmmi_hf.flow.diagnostics import RoundTripReport, StepCertificate
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
 from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
@@ -39,6 +42,7 @@ class PipelineFacts(Record):
 
     digest: Digest
     latent_shape: tuple[Positive, ...]
+    kind: Kind = "image"
     num_classes: Positive
     class_names: tuple[str, ...] | None = None
     parameters: Positive
@@ -110,11 +114,32 @@ class BothPrecisionRecall(Record):
 
 
 class Pixels(Record):
-    """Range of the samples' values, and the share of them that an 8-bit picture would clip."""
+    """Range of the samples' values, and the share of them that a view would clip."""
 
     smallest: float
     largest: float
     share_clipped: Share
+
+
+class BandLevels(Record):
+    """Of the sounds of a class: the level of each band in decibels; empty of no sounds."""
+
+    samples: tuple[float, ...]
+    training_sounds: tuple[float, ...]
+    test_sounds: tuple[float, ...]
+
+    def difference(self, of: tuple[float, ...]) -> float | None:
+        """Root mean square of the differences to the test sounds, over bands."""
+        if not of or not self.test_sounds:
+            return None
+        return math.sqrt(statistics.fmean((a - b) ** 2 for a, b in zip(of, self.test_sounds, strict=True)))
+
+
+class Spectra(Record):
+    """Mean spectra of sounds: the upper ends of frequency bands in Hz, and their levels by class."""
+
+    bands_to: tuple[float, ...]
+    per_class: dict[str, BandLevels]
 
 
 class Sheets(Record):
@@ -122,6 +147,7 @@ class Sheets(Record):
 
     samples: str
     neighbours: str
+    spectra: str | None = None
     neighbour_queries: Positive
     smallest_neighbour_distance: Amount
 
@@ -133,12 +159,13 @@ class SampleQuality(Record):
     accuracy: JudgedAccuracies
     frechet: Frechet
     precision_recall: BothPrecisionRecall
-    pixels: Pixels
 
 
 class JudgedSamples(SampleQuality):
-    """With the sheets on which some of them are shown."""
+    """With their range, the spectra of sounds, and the sheets on which some of them are shown."""
 
+    pixels: Pixels
+    spectra: Spectra | None = None
     sheets: Sheets
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,13 +17,10 @@ from mmmi_hf.flow.evaluation.record import StorageLoss, StorageLosses
 from mmmi_hf.flow.evaluation.sample_store import latents_of_all_classes, silent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jaxtyping import Float
 
+    from mmmi_hf.flow.bijection import View
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-
-WIDE = 1.6  # pixel values of a flow seldom lie further out than this
 
 
 def quantised(images: Float[torch.Tensor, "*shape"], bits: int, limit: float) -> Float[torch.Tensor, "*shape"]:
@@ -33,19 +31,37 @@ def quantised(images: Float[torch.Tensor, "*shape"], bits: int, limit: float) ->
     return values
 
 
-# How images are stored, and the relative residual to which a step is inverted: far below what the format loses.
-FORMATS: dict[str, tuple[Callable[[torch.Tensor], torch.Tensor], float]] = {
-    "float32": (lambda images: images.float().double(), 1e-10),
-    "float16": (lambda images: images.half().double(), 1e-7),
-    f"8 bits over ±{WIDE}": (lambda images: quantised(images.double(), 8, WIDE), 1e-7),
-    "8 bits over ±1 (an ordinary PNG)": (lambda images: quantised(images.double(), 8, 1.0), 1e-7),
-}
+Format = tuple[Callable[[torch.Tensor], torch.Tensor], float]
+"""How outputs are stored, and the relative residual to which a step is inverted: far below what the format loses."""
+
+
+def formats_of(view: View) -> dict[str, Format]:
+    """The formats that are compared for outputs of a view: those of all kinds, and integers over two ranges."""
+
+    def integers(bits: int, limit: float) -> Format:
+        return lambda outputs: quantised(outputs.double(), bits, limit), 1e-7
+
+    found: dict[str, Format] = {
+        "float32": (lambda outputs: outputs.float().double(), 1e-10),
+        "float16": (lambda outputs: outputs.half().double(), 1e-7),
+    }
+    h = view.half_range
+    if view.kind == "sound":
+        return found | {
+            f"16 bits over ±{h:g} (a WAV file)": integers(16, h),
+            f"8 bits over ±{h:g}": integers(8, h),
+        }
+    wide = 1.6 * h  # the values of a flow seldom lie further out than this
+    return found | {
+        f"8 bits over ±{wide:g}": integers(8, wide),
+        f"8 bits over ±{h:g} (an ordinary PNG)": integers(8, h),
+    }
 
 
 def storage_losses(
     pipeline: FlowMatchingPipeline, per_class: int, *, seed: int = 0, batch_size: int = 5, progress: bool = True
 ) -> StorageLosses:
-    """Relative error of the latents after their images were stored in each format of `FORMATS`.
+    """Relative error of the latents after their images were stored in each of `formats_of`.
 
     Images are made in the pipeline's dtype, stored, and inverted in float64. With ẑ the recovered latents, d their
     dimension and t̂ = 1_d/√d, the error is ‖ẑ − z‖/‖z‖ over all rows, and along the mean direction the root mean
@@ -63,13 +79,14 @@ def storage_losses(
     z = latents.to(pipeline.device, pipeline.unet.dtype)
     exact = copy.deepcopy(pipeline).to(torch.float64)
     found: dict[str, StorageLoss] = {}
+    formats = formats_of(pipeline.view)
     with (
         silent(pipeline),
         silent(exact),
-        tqdm(total=len(FORMATS) * len(z), desc="storage", unit="image", disable=not progress) as bar,
+        tqdm(total=len(formats) * len(z), desc="storage", unit="image", disable=not progress) as bar,
     ):
         images = pipeline(z, labels, batch_size=batch_size).images
-        for name, (store, tolerance) in FORMATS.items():
+        for name, (store, tolerance) in formats.items():
             stored, parts = store(images), []
             for rows in torch.arange(len(z)).split(batch_size):
                 given = {"batch_size": batch_size, "tolerance": tolerance, "on_failure": "nan"}

@@ -17,16 +17,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.nn.functional import pixel_unshuffle
 
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.bundled import resolve
 from mmmi_hf.flow.diagnostics import REACH, extremes
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, SegmentDraws, draws_of_step
 from mmmi_hf.flow.training.recipe import generator_of
+from mmmi_hf.flow.training.record import Guide as GuideRecord
 from mmmi_hf.flow.training.record import Initial, StartedFrom, Teacher, record_beside
 from mmmi_hf.flow.training.trainer import CHECKPOINT, Run, begin, check_folder, structure
-from mmmi_hf.flow.training.trajectories import Trajectories, load_trajectories, make_trajectories
+from mmmi_hf.flow.training.trajectories import SHARD, Guide, Trajectories, load_trajectories, make_trajectories
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -60,8 +60,8 @@ def distill(
         The folder of the finished pipeline: the float16-rounded moving average of the weights.
 
     Raises:
-        ValueError: `out` holds a run of another recipe or something else, or the teacher, the initial pipeline or the
-            stored trajectories do not fit the recipe.
+        ValueError: `out` holds a run of another recipe or something else, or the teacher, its guide, the initial
+            pipeline or the stored trajectories do not fit the recipe.
         ArithmeticError: a loss or a weight is not finite.
     """
     from accelerate import Accelerator
@@ -77,14 +77,24 @@ def distill(
             f"nodes must end with {len(teacher.scheduler)}, the number of the last time of teacher "
             f"{recipe.teacher!r}, got {list(recipe.nodes)}"
         )
-    student = _student(recipe, teacher, out)
+    guide = None
+    if recipe.guide is not None:
+        guide = Guide(_load("guide", recipe.guide), recipe.guidance)
+        guide.check(teacher)
+    student = _student(recipe, teacher, guide, out)
     begin(out, recipe, accelerator, {STARTED_FROM: student.started_from})
     if accelerator.is_main_process:
+        for pipeline in (teacher,) if guide is None else (teacher, guide.pipeline):
+            pipeline.to(accelerator.device)
+            if recipe.compile:
+                pipeline.unet.compile()
         make_trajectories(
-            teacher.to(accelerator.device),
+            teacher,
             store,
             count=recipe.trajectories,
             seed=recipe.trajectory_seed,
+            guide=guide,
+            batch_size=SHARD if accelerator.device.type == "cuda" else 64,
             bf16=recipe.mixed_precision == "bf16",
             progress=progress,
         )
@@ -101,16 +111,17 @@ class Student:
     started_from: StartedFrom
 
 
-def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, out: Path) -> Student:
+def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, guide: Guide | None, out: Path) -> Student:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
     from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
-    started = StartedFrom(teacher=Teacher(pipeline=recipe.teacher, digest=teacher.digest))
+    named = None if guide is None else GuideRecord(pipeline=str(recipe.guide), digest=guide.pipeline.digest)
+    started = StartedFrom(teacher=Teacher(pipeline=recipe.teacher, digest=teacher.digest, guide=named))
     network = copy.deepcopy(teacher.unet)
     if (out / STARTED_FROM).exists():
         before = StartedFrom.read(out / STARTED_FROM)
         if before.teacher != started.teacher:
-            raise ValueError(f"{out} holds a run that learned from another teacher; give another folder")
+            raise ValueError(f"{out} holds a run that learned from another teacher or guide; give another folder")
     if (out / CHECKPOINT).exists():  # holds what became of the first weights, wherever they came from
         started = before
     elif recipe.initial_pipeline is not None:
@@ -130,7 +141,9 @@ def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, out: Pat
         timestep_scale=config.timestep_scale,
     )
     names = None if teacher.class_names is None else list(teacher.class_names)
-    pipeline = FlowMatchingPipeline(network, scheduler, patch_size=teacher.config.patch_size, class_names=names)
+    pipeline = FlowMatchingPipeline(
+        network, scheduler, patch_size=teacher.config.patch_size, class_names=names, sound=teacher.config.sound
+    )
     return Student(pipeline, started)
 
 
@@ -209,7 +222,7 @@ class _Distillation(Run):
         return lacking.square().mean()
 
     def euler(self, x: torch.Tensor, k: torch.Tensor, labels: torch.Tensor, *, exact: bool = False) -> torch.Tensor:
-        """Step k (B,) of each row of x, unshuffled, float32; `exact` goes past what was prepared for autocast."""
+        """Step k (B,) of each row of x, in the network's layout, float32; `exact` goes past what is for autocast."""
         t, h = self.times[k].float(), (self.times[k + 1] - self.times[k]).float()
         given = labels if self.student.pipeline.num_classes is not None else None
         scale = self.student.pipeline.scheduler.config.timestep_scale
@@ -219,7 +232,7 @@ class _Distillation(Run):
         return x + h[:, None, None, None] * velocity
 
     def to_network(self, x: torch.Tensor) -> torch.Tensor:
-        return pixel_unshuffle(x.float(), self.student.pipeline.config.patch_size)
+        return self.student.pipeline.layout.to_network(x.float())
 
     def empty_pipeline(self) -> FlowMatchingPipeline:
         return copy.deepcopy(self.student.pipeline)

@@ -27,6 +27,10 @@ class DistillationRecipe(Schedule):
         teacher: a bundled name, a folder or a Hub id: the pipeline whose map the student makes.
         nodes: which of the teacher's times the student stops at, by their numbers: 0, …, the teacher's last one. The
             student makes one Euler step, one network evaluation, from each to the next.
+        guide: a pipeline of the same path and classes that is worse than the teacher, as one of a smaller network that
+            was trained for less long; None for none.
+        guidance: with a guide, journeys follow v_guide + guidance · (v_teacher − v_guide), away from what the guide
+            does wrong (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3). The student costs nothing more.
         trajectories: how many journeys of the teacher are stored and learned from.
         trajectory_seed: of their latents.
         steps: optimizer steps in all.
@@ -50,6 +54,8 @@ class DistillationRecipe(Schedule):
     teacher: str
     nodes: tuple[Count, ...]
     _: KW_ONLY
+    guide: str | None = None
+    guidance: Amount = 1.0
     trajectories: Positive = 16384
     trajectory_seed: Count = 1
     steps: Positive = 4000
@@ -72,6 +78,11 @@ class DistillationRecipe(Schedule):
             raise ValueError(f"journey_steps must lie in 0 … steps = {self.steps}, got {self.journey_steps}")
         if len(self.nodes) < 2 or self.nodes[0] != 0 or not all(a < b for a, b in pairwise(self.nodes)):
             raise ValueError(f"nodes must be numbers of the teacher's times, rising from 0, got {list(self.nodes)}")
+        if (self.guide is None) != (self.guidance == 1.0):
+            raise ValueError(
+                f"guide and guidance go together: guidance is 1 without a guide and another number with one, got "
+                f"guide {self.guide!r} and guidance {self.guidance:g}"
+            )
         weights = self.segment_weights
         if weights and (len(weights) != len(self.nodes) - 1 or not any(weights)):
             raise ValueError(f"segment_weights must be {len(self.nodes) - 1} numbers, not all 0, got {list(weights)}")

@@ -7,43 +7,32 @@ torch; knows nothing of pipelines, causal models or generation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from tqdm.auto import tqdm
 
+from mmmi_hf.flow.training.examples import Examples, checked_labels, class_names_in, only_column
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from jaxtyping import Float, Int, UInt8
+    from jaxtyping import Float, UInt8
 
 Fit = Literal["pad", "crop"]
 
 
 @dataclass(frozen=True)
-class LabelledImages:
-    """Images of one size with class labels.
+class LabelledImages(Examples):
+    """Images of one size: values are uint8 pixels (n, channels, size, size)."""
 
-    Attributes:
-        pixels: uint8 tensor (n, channels, size, size).
-        labels: int64 tensor (n,), each in 0 … len(class_names) − 1.
-        class_names: one name per class.
-    """
+    noun = "images"
 
-    pixels: torch.Tensor
-    labels: torch.Tensor
-    class_names: tuple[str, ...]
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def batch(
-        self, rows: Int[torch.Tensor, " n"]
-    ) -> tuple[Float[torch.Tensor, "n channels height width"], Int[torch.Tensor, " n"]]:
-        """Rows as (float32 images in [−1, 1], labels)."""
-        return to_float(self.pixels[rows]), self.labels[rows]
+    def floats(self, values: UInt8[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
+        """In [−1, 1]."""
+        return to_float(values)
 
 
 def to_float(pixels: UInt8[torch.Tensor, "*shape"]) -> Float[torch.Tensor, "*shape"]:
@@ -84,12 +73,12 @@ def load_images(
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 or 3, got {channels}")
     data = datasets.load_dataset(source, split=split, revision=revision)
-    image_column = image_column or _only(data.features, datasets.Image, "image", source)
-    label_column = label_column or _only(data.features, datasets.ClassLabel, "label", source)
+    image_column = image_column or only_column(data.features, datasets.Image, "image", source)
+    label_column = label_column or only_column(data.features, datasets.ClassLabel, "label", source)
     for column in (image_column, label_column):
         if column not in data.features:
             raise ValueError(f"{source} has no column {column!r}; it has {sorted(data.features)}")
-    names = _class_names(data, label_column)
+    names = class_names_in(data, label_column)
     pixels = torch.empty(len(data), channels, size, size, dtype=torch.uint8)
     data = data.select_columns([image_column, label_column])
     labels: list[int] = []
@@ -99,30 +88,7 @@ def load_images(
                 pixels[row] = torch.from_numpy(_fitted(image, size, channels, fit))
                 bar.update()
             labels.extend(batch[label_column])
-    label_tensor = torch.tensor(labels, dtype=torch.int64)
-    if len(data) == 0:
-        raise ValueError(f"split {split!r} of {source} is empty")
-    if int(label_tensor.min()) < 0 or int(label_tensor.max()) >= len(names):
-        raise ValueError(f"labels of {source} must lie in 0 … {len(names) - 1}; found {sorted(set(labels))}")
-    return LabelledImages(pixels, label_tensor, names)
-
-
-def _only(features: Any, kind: type, fallback: str, source: str) -> str:
-    found = [name for name, feature in features.items() if isinstance(feature, kind)]
-    if not found and fallback in features:
-        found = [fallback]
-    if len(found) != 1:
-        raise ValueError(
-            f"{source} has {len(found)} {kind.__name__} columns {found}; name the one to use with {fallback}_column"
-        )
-    return str(found[0])
-
-
-def _class_names(data: Any, column: str) -> tuple[str, ...]:
-    names = getattr(data.features[column], "names", None)
-    if names:
-        return tuple(names)
-    return tuple(str(i) for i in range(int(max(data[column])) + 1))
+    return LabelledImages(pixels, checked_labels(labels, names, f"split {split!r} of {source}"), names)
 
 
 def _fitted(image: Image.Image, size: int, channels: int, fit: Fit) -> np.ndarray:

@@ -5,30 +5,36 @@ for one process of any number. Knows nothing of the loop, and of no file other t
 
 What is learned is the velocity of the path x_t = (1 − (1−σ) t) z + t x_1 with independent z ~ N(0, I): the network
 sees (x_t, t, label) and is regressed on x_1 − (1−σ) z. Every random draw is addressed by (seed, step) and the order of
-the images by (seed, epoch), so that a run that was killed continues with exactly the draws it would have had.
+the examples by (seed, epoch), so that a run that was killed continues with exactly the draws it would have had.
 """
 
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
 import torch
 from pydantic import Field
-from torch.nn.functional import pixel_unshuffle
 
+from mmmi_hf.common.places import place
 from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import read_settings, settings
+from mmmi_hf.common.yaml_files import parse_file
 from mmmi_hf.flow.bundled import SettingsKind, settings_file
-from mmmi_hf.flow.training.images import Fit, LabelledImages
+from mmmi_hf.flow.computing.layouts import Layout, layout_of
+from mmmi_hf.flow.training.images import Fit, load_images
+from mmmi_hf.flow.training.signals import load_signals
 
 if TYPE_CHECKING:
     import os
 
     from diffusers import UNet2DModel
     from jaxtyping import Float, Int
+
+    from mmmi_hf.flow.training.examples import Examples
 
 
 Precision = Literal["no", "bf16", "fp16"]
@@ -90,24 +96,18 @@ class Schedule:
 
 
 @settings
-class TrainingRecipe(Schedule):
-    """Everything that a training run depends on; stored beside the weights.
+class FlowRecipe(Schedule):
+    """What recipes of flows have, whatever they make: the data set, the network and the path.
 
-    The image columns and sizes are those of `load_images`; the network is diffusers' UNet2DModel behind a
-    pixel-unshuffle of `patch_size`; `sigma_min` and `timestep_scale` belong to the path and are stored with the
-    pipeline. The rest is that of every `Schedule`.
+    The network is diffusers' UNet2DModel behind the `layout`, whose patches have a side of `patch_size`; `sigma_min`
+    and `timestep_scale` belong to the path and are stored with the pipeline. The rest is that of every `Schedule`.
     """
 
     kind = "training"
     dataset: str
     split: str = "train"
     revision: str | None = None
-    image_column: str | None = None
     label_column: str | None = None
-    image_size: Positive = 32
-    channels: Positive = 1
-    fit: Fit = "pad"
-    horizontal_flips: bool = False
     block_out_channels: tuple[Positive, ...] = (64, 96, 128)
     layers_per_block: Positive = 1
     attention: tuple[bool, ...] = (False, False, False)
@@ -119,25 +119,46 @@ class TrainingRecipe(Schedule):
     sigma_min: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.02
     timestep_scale: float = 10.0
 
-    def __post_init__(self) -> None:
-        factor = self.patch_size * 2 ** (len(self.block_out_channels) - 1)
-        if self.image_size % factor:
-            raise ValueError(
-                f"image_size {self.image_size} must be a multiple of patch_size × 2^(levels − 1) = {factor}"
-            )
+    def check_network(self) -> None:
+        """Refuse sides that cannot be halved as often as the network does, and attention that is not said everywhere.
+
+        Called once all fields are there.
+        """
         if len(self.attention) != len(self.block_out_channels):
             raise ValueError(
                 f"attention needs one entry per level: {len(self.block_out_channels)}, got {len(self.attention)}"
             )
 
-    def check_data(self, images: LabelledImages) -> None:
-        """Refuse images too few to fill one batch."""
-        if len(images) < self.batch_size:
-            raise ValueError(f"{len(images)} images do not fill one batch of {self.batch_size}; lower batch_size")
+    def check_data(self, examples: Examples) -> None:
+        """Refuse examples too few to fill one batch."""
+        if len(examples) < self.batch_size:
+            raise ValueError(
+                f"{len(examples)} {examples.noun} do not fill one batch of {self.batch_size}; lower batch_size"
+            )
 
     @property
-    def latent_shape(self) -> tuple[int, int, int]:
-        return (self.channels, self.image_size, self.image_size)
+    @abstractmethod
+    def latent_shape(self) -> tuple[int, ...]:
+        """Of one example."""
+
+    @property
+    @abstractmethod
+    def sound(self) -> dict[str, Any] | None:
+        """What the pipeline is told of its sounds; None of images."""
+
+    @abstractmethod
+    def load(self, *, progress: bool) -> Examples:
+        """The training examples. ValueError if they do not fit."""
+
+    def augmented(self, target: torch.Tensor, drawn: Draws) -> torch.Tensor:
+        """Examples (n, *latent_shape) as they are learned from."""
+        del drawn
+        return target
+
+    @property
+    def layout(self) -> Layout:
+        """Between examples and the network."""
+        return layout_of(self.patch_size, self.sound)
 
     def network(self, num_classes: int) -> UNet2DModel:
         """The untrained network of this recipe (initialised from `seed`)."""
@@ -146,9 +167,9 @@ class TrainingRecipe(Schedule):
         torch.default_generator.manual_seed(self.seed)
         down = tuple("AttnDownBlock2D" if here else "DownBlock2D" for here in self.attention)
         up = tuple("AttnUpBlock2D" if here else "UpBlock2D" for here in reversed(self.attention))
-        channels = self.channels * self.patch_size**2
+        channels, height, width = self.layout.network_shape(self.latent_shape)
         return UNet2DModel(
-            sample_size=self.image_size // self.patch_size,
+            sample_size=height if height == width else (height, width),
             in_channels=channels,
             out_channels=channels,
             down_block_types=down,
@@ -163,13 +184,131 @@ class TrainingRecipe(Schedule):
         )
 
 
+@settings
+class TrainingRecipe(FlowRecipe):
+    """Everything that a training on images depends on; stored beside the weights.
+
+    The image columns and sizes are those of `load_images`, the rest is that of every `FlowRecipe`.
+    """
+
+    image_column: str | None = None
+    image_size: Positive = 32
+    channels: Positive = 1
+    fit: Fit = "pad"
+    horizontal_flips: bool = False
+
+    def __post_init__(self) -> None:
+        factor = self.patch_size * 2 ** (len(self.block_out_channels) - 1)
+        if self.image_size % factor:
+            raise ValueError(
+                f"image_size {self.image_size} must be a multiple of patch_size × 2^(levels − 1) = {factor}"
+            )
+        self.check_network()
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return (self.channels, self.image_size, self.image_size)
+
+    @property
+    def sound(self) -> None:
+        return None
+
+    def load(self, *, progress: bool) -> Examples:
+        return load_images(
+            self.dataset,
+            split=self.split,
+            size=self.image_size,
+            channels=self.channels,
+            fit=self.fit,
+            image_column=self.image_column,
+            label_column=self.label_column,
+            revision=self.revision,
+            progress=progress,
+        )
+
+    def augmented(self, target: torch.Tensor, drawn: Draws) -> torch.Tensor:
+        if not self.horizontal_flips:
+            return target
+        return torch.where(drawn.flip[:, None, None, None], target.flip(-1), target)
+
+
+@settings
+class SignalRecipe(FlowRecipe):
+    """Everything that a training on one-dimensional signals with labels, such as sounds, depends on.
+
+    `signal_column`, `length` and `gain` are those of `load_signals`: every number of the data set times the gain, one
+    for all rows, is a value of the pipeline; a root mean square near 0.5 over all of them learns best. `rate`, in
+    samples per second, and `half_range` say how its outputs are heard; `bins` how the network sees them, see
+    `SoundLayout`. `sigma_min` is the noise that remains in what is made: less of it makes inverses less exact.
+    """
+
+    _: KW_ONLY
+    signal_column: str
+    rate: Positive
+    length: Positive = 2048
+    gain: Annotated[float, Field(gt=0.0)] = 1.0
+    half_range: Annotated[float, Field(gt=0.0)] = 1.0
+    bins: Positive = 64
+
+    def __post_init__(self) -> None:
+        self.check_network()
+        levels = 2 ** (len(self.block_out_channels) - 1)
+        layout_of(self.patch_size, self.sound)
+        if self.bins % (self.patch_size * levels):
+            raise ValueError(
+                f"bins must be a multiple of patch_size × 2^(levels − 1) = {self.patch_size * levels}, got {self.bins}"
+            )
+        if self.length % (self.bins * self.patch_size * levels):
+            raise ValueError(
+                f"length must be a multiple of bins × patch_size × 2^(levels − 1) = "
+                f"{self.bins * self.patch_size * levels}, got {self.length}"
+            )
+
+    @property
+    def latent_shape(self) -> tuple[int, ...]:
+        return (self.length,)
+
+    @property
+    def sound(self) -> dict[str, Any]:
+        return {"bins": self.bins, "rate": self.rate, "half_range": self.half_range}
+
+    def load(self, *, progress: bool) -> Examples:
+        return load_signals(
+            self.dataset,
+            split=self.split,
+            length=self.length,
+            gain=self.gain,
+            signal_column=self.signal_column,
+            label_column=self.label_column,
+            revision=self.revision,
+            progress=progress,
+        )
+
+
+AnyFlowRecipe = TrainingRecipe | SignalRecipe
+
+
+def read_recipe(path: str | os.PathLike[str], **overrides: Any) -> AnyFlowRecipe:
+    """The recipe in a file, or a bundled one by its name: of signals if it has a `signal_column`, else of images.
+
+    Arguments that are not None replace its fields. See `Schedule.from_yaml` for errors.
+    """
+    kind: type[AnyFlowRecipe] = TrainingRecipe
+    try:
+        given = parse_file(place(settings_file("training", path), "a training recipe")).data
+        kind = SignalRecipe if isinstance(given, dict) and "signal_column" in given else TrainingRecipe
+    except (OSError, ValueError):
+        pass  # said below
+    return kind.from_yaml(path, **overrides)
+
+
 @dataclass(frozen=True)
 class Draws:
     """What one process draws for one step, on the CPU; see `draws_of_step`.
 
     Attributes:
         rows: (n,) int64, which images.
-        z: (n, channels, size, size), the latents.
+        z: (n, *latent_shape), the latents.
         t: (n,), the times.
         flip: (n,) bool, which images are mirrored if the recipe wants that.
     """
@@ -185,21 +324,19 @@ class Draws:
         return Draws(*moved)
 
 
-def draws_of_step(
-    recipe: TrainingRecipe, images: LabelledImages, step: int, *, rank: int = 0, world_size: int = 1
-) -> Draws:
-    """All random numbers of one step for one process; images on a GPU get them in pinned memory.
+def draws_of_step(recipe: FlowRecipe, examples: Examples, step: int, *, rank: int = 0, world_size: int = 1) -> Draws:
+    """All random numbers of one step for one process; examples on a GPU get them in pinned memory.
 
     t is half uniform, half logit-normal(0, 1). All draws are functions of (seed, step); rank r takes every
     world_size-th example, so the batch of a step does not depend on the number of processes.
     """
-    pinned = images.pixels.is_cuda
-    epoch_length = len(images) // recipe.batch_size
+    pinned = examples.values.is_cuda
+    epoch_length = len(examples) // recipe.batch_size
     epoch, position = divmod(step, epoch_length)
-    order = torch.randperm(len(images), generator=generator_of(recipe.seed, 0, epoch))
+    order = torch.randperm(len(examples), generator=generator_of(recipe.seed, 0, epoch))
     rows = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
     draw = generator_of(recipe.seed, 1, step)
-    z = torch.randn(len(rows), *images.pixels.shape[1:], generator=draw, pin_memory=pinned)
+    z = torch.randn(len(rows), *examples.values.shape[1:], generator=draw, pin_memory=pinned)
     uniform, normal = torch.rand(len(rows), generator=draw), torch.randn(len(rows), generator=draw)
     t = torch.where(torch.arange(len(rows)) % 2 == 0, uniform, torch.sigmoid(normal))
     flip = torch.rand(len(rows), generator=draw) < 0.5
@@ -208,20 +345,19 @@ def draws_of_step(
 
 
 def flow_matching_batch(
-    recipe: TrainingRecipe, images: LabelledImages, drawn: Draws
+    recipe: FlowRecipe, examples: Examples, drawn: Draws
 ) -> tuple[
     Float[torch.Tensor, "n c h w"], Float[torch.Tensor, " n"], Int[torch.Tensor, " n"], Float[torch.Tensor, "n c h w"]
 ]:
-    """The training examples of what was drawn for a step: (x_t, t, labels, velocity), x_t unshuffled."""
-    drawn = drawn.to(images.pixels.device)
-    target, labels = images.batch(drawn.rows)
-    if recipe.horizontal_flips:
-        target = torch.where(drawn.flip[:, None, None, None], target.flip(-1), target)
+    """What a network learns of a step's draws: (x_t, t, labels, velocity), x_t and velocity as it sees them."""
+    drawn = drawn.to(examples.values.device)
+    target, labels = examples.batch(drawn.rows)
+    target = recipe.augmented(target, drawn)
     z, t = drawn.z, drawn.t
-    shrink = 1 - (1 - recipe.sigma_min) * t
-    x_t = shrink[:, None, None, None] * z + t[:, None, None, None] * target
+    each = (-1, *(1,) * len(recipe.latent_shape))
+    x_t = (1 - (1 - recipe.sigma_min) * t).view(each) * z + t.view(each) * target
     velocity = target - (1 - recipe.sigma_min) * z
-    return pixel_unshuffle(x_t, recipe.patch_size), t, labels, pixel_unshuffle(velocity, recipe.patch_size)
+    return recipe.layout.to_network(x_t), t, labels, recipe.layout.to_network(velocity)
 
 
 def generator_of(*key: int) -> torch.Generator:

@@ -12,28 +12,42 @@ from pydantic import Discriminator, Tag
 
 from mmmi_hf.common.records import Amount, Count, Digest, Positive, Record, RecordError
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
-from mmmi_hf.flow.training.recipe import TrainingRecipe
+from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe
 
 TRAINING = "training.json"
 
 
+_KINDS = {"teacher": "distillation", "signal_column": "signals"}
+"""Field that only recipes of a kind have → its name below."""
+
+
 def _kind(recipe: Any) -> str:
-    named = "teacher" in recipe if isinstance(recipe, dict) else isinstance(recipe, DistillationRecipe)
-    return "distillation" if named else "training"
+    there = recipe if isinstance(recipe, dict) else vars(recipe)
+    return next((kind for field, kind in _KINDS.items() if field in there), "images")
 
 
-AnyRecipe = TrainingRecipe | DistillationRecipe
+AnyRecipe = TrainingRecipe | SignalRecipe | DistillationRecipe
 _Recipe = Annotated[
-    Annotated[TrainingRecipe, Tag("training")] | Annotated[DistillationRecipe, Tag("distillation")],
+    Annotated[TrainingRecipe, Tag("images")]
+    | Annotated[SignalRecipe, Tag("signals")]
+    | Annotated[DistillationRecipe, Tag("distillation")],
     Discriminator(_kind),
 ]
 
 
-class Teacher(Record):
-    """The pipeline that a student learned from: how it was found, and the digest of its map."""
+class Guide(Record):
+    """The pipeline that a teacher's journeys were led away from: how it was found, and the digest of its map."""
 
     pipeline: str
     digest: Digest
+
+
+class Teacher(Record):
+    """The pipeline that a student learned from, likewise, and the guide of its journeys; `recipe` has the guidance."""
+
+    pipeline: str
+    digest: Digest
+    guide: Guide | None = None
 
 
 class Initial(Record):

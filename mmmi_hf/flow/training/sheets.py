@@ -13,6 +13,7 @@ import torch
 from PIL import Image, ImageDraw, ImageFont
 
 from mmmi_hf.common.files import replacing
+from mmmi_hf.flow.computing.spectrogram import spectrogram
 
 if TYPE_CHECKING:
     import os
@@ -20,10 +21,33 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from mmmi_hf.flow.bijection import View
+
 _CELL = 64  # an image is enlarged by the largest whole factor that keeps it within this many pixels
 _GAP = 4
 _MARGIN = 16
 _FONT_SIZE = 15
+_STRETCHED = 3.0  # how much larger than its range a wave form is drawn: few sounds are as loud
+_STRIP, _WIDTH = 32, 128  # pixels of the height of a wave form, and of the width of a sound
+
+
+def pictures(outputs: torch.Tensor, view: View) -> torch.Tensor:
+    """What a pipeline made, (n, *latent_shape), as images (n, C, H, W) whose range is −1 … 1.
+
+    Of sounds, the wave form over the spectrogram, as wide as that: each column of its strip is black from the smallest
+    to the largest of its samples. The strip shows a third of the range.
+    """
+    if view.kind != "sound":
+        return outputs / view.half_range
+    spectra = spectrogram(outputs, view.half_range, hop=max(1, outputs.shape[-1] // _WIDTH))
+    width = spectra.shape[-1]
+    parts = (outputs.float() * (_STRETCHED / view.half_range))[:, : outputs.shape[-1] // width * width].unflatten(
+        1, (width, -1)
+    )
+    levels = torch.linspace(1, -1, _STRIP)[None, :, None]
+    half = 1 / _STRIP
+    filled = (parts.amin(-1)[:, None] - half <= levels) & (levels <= parts.amax(-1)[:, None] + half)
+    return torch.cat([torch.where(filled, -1.0, 1.0)[:, None], spectra], dim=2)
 
 
 def sample_sheet(

@@ -34,11 +34,10 @@ from tqdm.auto import tqdm
 from mmmi_hf.common.files import read_regular, replacing, write_json, write_text
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.flow.devices import device_name
-from mmmi_hf.flow.training.images import LabelledImages, load_images
 from mmmi_hf.flow.training.prefetching import ahead
-from mmmi_hf.flow.training.recipe import Draws, TrainingRecipe, draws_of_step, flow_matching_batch
+from mmmi_hf.flow.training.recipe import AnyFlowRecipe, Draws, draws_of_step, flow_matching_batch
 from mmmi_hf.flow.training.record import TRAINING, Initial, TrainingRecord, record_beside
-from mmmi_hf.flow.training.sheets import sample_sheet
+from mmmi_hf.flow.training.sheets import pictures, sample_sheet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +47,8 @@ if TYPE_CHECKING:
 
     from mmmi_hf.common.records import Record
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-    from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
+    from mmmi_hf.flow.training.examples import Examples
+    from mmmi_hf.flow.training.record import AnyRecipe
 
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.jsonl"
@@ -60,7 +60,7 @@ SHARD_SIZE = "15MB"
 """Of stored weights, so that a repository without large-file storage takes them."""
 
 
-def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = False, progress: bool = True) -> Path:
+def train(recipe: AnyFlowRecipe, out: str | os.PathLike[str], *, cpu: bool = False, progress: bool = True) -> Path:
     """Train a flow by `recipe` and save it as a pipeline; continue an interrupted run found in `out`.
 
     Args:
@@ -83,27 +83,17 @@ def train(recipe: TrainingRecipe, out: str | os.PathLike[str], *, cpu: bool = Fa
     out = folder_to_write(out)
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
     check_folder(out, recipe)
-    images = load_images(
-        recipe.dataset,
-        split=recipe.split,
-        size=recipe.image_size,
-        channels=recipe.channels,
-        fit=recipe.fit,
-        image_column=recipe.image_column,
-        label_column=recipe.label_column,
-        revision=recipe.revision,
-        progress=progress and accelerator.is_main_process,
-    )
-    recipe.check_data(images)
+    examples = recipe.load(progress=progress and accelerator.is_main_process)
+    recipe.check_data(examples)
     initial = None
     if recipe.initial_pipeline is not None:
         again = (out / CHECKPOINT).exists()
-        initial = FirstWeights.recorded(out) if again else FirstWeights.of(recipe, len(images.class_names))
+        initial = FirstWeights.recorded(out) if again else FirstWeights.of(recipe, len(examples.class_names))
     begin(out, recipe, accelerator, {} if initial is None else {INITIAL: initial.record})
-    return _Run(recipe, out, images, accelerator, initial).finish(progress=progress)
+    return _Run(recipe, out, examples, accelerator, initial).finish(progress=progress)
 
 
-def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None:
+def check_folder(out: Path, recipe: AnyRecipe) -> None:
     """Refuse a folder that holds another recipe's run, or something else."""
     stored = out / RECIPE
     if stored.exists():
@@ -117,9 +107,7 @@ def check_folder(out: Path, recipe: TrainingRecipe | DistillationRecipe) -> None
         raise ValueError(f"{out} is not empty and holds no training run; give a new folder")
 
 
-def begin(
-    out: Path, recipe: TrainingRecipe | DistillationRecipe, accelerator: Accelerator, started: dict[str, Record]
-) -> None:
+def begin(out: Path, recipe: AnyRecipe, accelerator: Accelerator, started: dict[str, Record]) -> None:
     """Make a run's folder once all processes have seen what is there; `started`: file → what it holds at the start."""
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
@@ -143,7 +131,7 @@ class FirstWeights:
     record: Initial
 
     @classmethod
-    def of(cls, recipe: TrainingRecipe, num_classes: int) -> FirstWeights:
+    def of(cls, recipe: AnyFlowRecipe, num_classes: int) -> FirstWeights:
         """Load the recipe's initial pipeline; ValueError if it cannot be had or is no network of this recipe."""
         from mmmi_hf.flow.bundled import resolve
         from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -205,7 +193,7 @@ class Run(ABC):
 
     def __init__(
         self,
-        recipe: TrainingRecipe | DistillationRecipe,
+        recipe: AnyRecipe,
         out: Path,
         network: UNet2DModel,
         accelerator: Accelerator,
@@ -396,9 +384,9 @@ class Run(ABC):
         latents = torch.randn(count, *pipeline.latent_shape, generator=generator).to(device)
         labels = torch.arange(len(names), device=device).repeat_interleave(SAMPLES_PER_CLASS)
         given = None if pipeline.num_classes is None else labels
-        images = pipeline(latents, given, batch_size=len(names)).images.cpu()
+        shown = pictures(pipeline(latents, given, batch_size=len(names)).images.cpu(), pipeline.view)
         path.parent.mkdir(parents=True, exist_ok=True)
-        sample_sheet(images.reshape(len(names), SAMPLES_PER_CLASS, *pipeline.latent_shape), names, path)
+        sample_sheet(shown.reshape(len(names), SAMPLES_PER_CLASS, *shown.shape[1:]), names, path)
 
     def store(self) -> None:
         """Save the pipeline of the steps so far, and what its model card needs to know of the training.
@@ -436,32 +424,31 @@ class Run(ABC):
 
 
 class _Run(Run):
-    """A run that learns the velocity of the path to images."""
+    """A run that learns the velocity of the path to examples."""
 
-    recipe: TrainingRecipe
+    recipe: AnyFlowRecipe
 
     def __init__(
         self,
-        recipe: TrainingRecipe,
+        recipe: AnyFlowRecipe,
         out: Path,
-        images: LabelledImages,
+        examples: Examples,
         accelerator: Accelerator,
         initial: FirstWeights | None,
     ) -> None:
         self.initial = initial
-        device = accelerator.device
-        self.images = dataclasses.replace(images, pixels=images.pixels.to(device), labels=images.labels.to(device))
-        network = recipe.network(len(images.class_names))
+        self.examples = examples.on(accelerator.device)
+        network = recipe.network(len(examples.class_names))
         if initial is not None and initial.weights is not None:
             network.load_state_dict(initial.weights)
         super().__init__(recipe, out, network, accelerator)
 
     def draws(self, step: int) -> Draws:
         place = {"rank": self.accelerator.process_index, "world_size": self.accelerator.num_processes}
-        return draws_of_step(self.recipe, self.images, step, **place)
+        return draws_of_step(self.recipe, self.examples, step, **place)
 
     def loss(self, drawn: Draws) -> torch.Tensor:
-        x_t, t, labels, velocity = flow_matching_batch(self.recipe, self.images, drawn)
+        x_t, t, labels, velocity = flow_matching_batch(self.recipe, self.examples, drawn)
         with self.attention():
             predicted = self.trained(x_t, t * self.recipe.timestep_scale, class_labels=labels).sample
         return torch.nn.functional.mse_loss(predicted.float(), velocity)
@@ -471,15 +458,19 @@ class _Run(Run):
         from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
         with torch.random.fork_rng(devices=[]):
-            network = self.recipe.network(len(self.images.class_names))
+            network = self.recipe.network(len(self.examples.class_names))
         scheduler = FlowMatchODEScheduler(sigma_min=self.recipe.sigma_min, timestep_scale=self.recipe.timestep_scale)
         return FlowMatchingPipeline(
-            network, scheduler, patch_size=self.recipe.patch_size, class_names=list(self.images.class_names)
+            network,
+            scheduler,
+            patch_size=self.recipe.patch_size,
+            class_names=list(self.examples.class_names),
+            sound=self.recipe.sound,
         )
 
     def learned_from(self) -> dict[str, Any]:
         return {
-            "num_images": len(self.images),
+            "num_images": len(self.examples),
             "initial": None if self.initial is None else self.initial.record,
         }
 

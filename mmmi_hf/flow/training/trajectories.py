@@ -2,7 +2,7 @@
 
 Owns the files and how they are made; knows nothing of students. May import torch, safetensors and the flow's pipeline.
 
-A store is a folder of shards `trajectories-00000.safetensors`, each with `nodes` (n, K + 1, channels, height, width) in
+A store is a folder of shards `trajectories-00000.safetensors`, each with `nodes` (n, K + 1, *latent_shape) in
 float16 (x_0 … x_K: the latents, the states after each of the teacher's K steps, the last of them images) and `labels`
 (n,) int64. Shard i is a function of (teacher, seed, i) up to the rounding of the device, so an interrupted making goes
 on with the shard that is missing.
@@ -28,6 +28,33 @@ if TYPE_CHECKING:
 
 SHARD = 512
 DESCRIPTION = "trajectories.json"
+_PATH = ("sigma_min", "timestep_scale")
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A worse pipeline than the teacher, from which its journeys are led away.
+
+    Attributes:
+        pipeline: of the teacher's latents, classes and path, on its device and in its dtype.
+        guidance: the velocity is v_guide + guidance · (v_teacher − v_guide) (Karras et al., 2024, arXiv 2406.02507,
+            eq. 3); 1 is the teacher's own.
+    """
+
+    pipeline: FlowMatchingPipeline
+    guidance: float
+
+    def check(self, teacher: FlowMatchingPipeline) -> None:
+        """ValueError unless both pipelines go from the same latents to images of the same classes on the same path."""
+        told = [
+            (pipeline.latent_shape, pipeline.num_classes, *(pipeline.scheduler.config[key] for key in _PATH))
+            for pipeline in (teacher, self.pipeline)
+        ]
+        if told[0] != told[1]:
+            raise ValueError(
+                f"guide and teacher must have the same latents, number of classes and {', '.join(_PATH)}, got "
+                f"{told[1]} and {told[0]}"
+            )
 
 
 @dataclass(frozen=True)
@@ -35,7 +62,7 @@ class Trajectories:
     """All trajectories of a store, in memory.
 
     Attributes:
-        nodes: (n, K + 1, channels, height, width) float16.
+        nodes: (n, K + 1, *latent_shape) float16.
         labels: (n,) int64.
         times: K + 1 floats, when the nodes were passed.
     """
@@ -54,6 +81,7 @@ def make_trajectories(
     *,
     count: int,
     seed: int = 0,
+    guide: Guide | None = None,
     batch_size: int = 64,
     bf16: bool = False,
     progress: bool = True,
@@ -65,21 +93,28 @@ def make_trajectories(
         folder: of the store; new, or that of an earlier making with the same teacher, seed and precision.
         count: at least that many trajectories, in whole shards.
         seed: of the latents.
+        guide: what the journeys are led away from.
         batch_size: trajectories per evaluation of the network.
         bf16: evaluate the network in bfloat16 autocast; the steps themselves stay in float32.
         progress: show a progress bar.
 
     Raises:
-        ValueError: the folder holds trajectories of another teacher, seed or precision, or something else.
+        ValueError: the folder holds trajectories of another teacher, guide, seed or precision, or something else, or
+            the guide is of another kind than the teacher.
     """
     folder = Path(folder)
     teacher.scheduler.set_timesteps(device=teacher.device)
     times = teacher.scheduler.times
     wanted = {"teacher": teacher.digest, "times": list(times), "seed": seed, "bf16": bf16, "shard": SHARD}
+    if guide is not None:
+        guide.check(teacher)
+        wanted |= {"guide": guide.pipeline.digest, "guidance": guide.guidance}
     description = folder / DESCRIPTION
     if description.exists():
         if read_json(description) != wanted:
-            raise ValueError(f"{folder} holds trajectories of another teacher, seed or precision; give another folder")
+            raise ValueError(
+                f"{folder} holds trajectories of another teacher, guide, seed or precision; give another folder"
+            )
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} is not empty and holds no trajectories; give a new folder")
     else:
@@ -98,7 +133,7 @@ def make_trajectories(
             nodes, labels = [], []
             z, shard_labels = _latents(teacher, seed, index)
             for x, y in zip(z.split(batch_size), shard_labels.split(batch_size), strict=True):
-                nodes.append(_journey(teacher, x, y, bf16).to("cpu", torch.float16))
+                nodes.append(journey(teacher, x, y, guide=guide, bf16=bf16).to("cpu", torch.float16))
                 labels.append(y)
                 bar.update(len(y))
             path = _shard(folder, index)
@@ -142,16 +177,24 @@ def _latents(teacher: FlowMatchingPipeline, seed: int, index: int) -> tuple[torc
 
 
 @torch.no_grad()
-def _journey(teacher: FlowMatchingPipeline, z: torch.Tensor, labels: torch.Tensor, bf16: bool) -> torch.Tensor:
-    """(B, K + 1, …): the states that the teacher passes on its way from latents to images."""
+def journey(
+    teacher: FlowMatchingPipeline, z: torch.Tensor, labels: torch.Tensor, *, guide: Guide | None = None, bf16: bool
+) -> torch.Tensor:
+    """(B, K + 1, …), float32: the states that the teacher passes on its way from latents z (B, …) to images.
+
+    `labels` (B,) are ignored by a teacher without classes.
+    """
     device = teacher.device
-    x, y = z.to(device), labels.to(device)
-    field = teacher.velocity(None if teacher.num_classes is None else y)
+    x, y = z.to(device), None if teacher.num_classes is None else labels.to(device)
+    field = teacher.velocity(y)
+    away = None if guide is None else guide.pipeline.velocity(y)
 
     def velocity(x: torch.Tensor, t: float) -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
-            v = field(x, t)
-        return v.float()
+            v = field(x, t).float()
+            if guide is None or away is None:
+                return v
+            return torch.lerp(away(x, t).float(), v, guide.guidance)
 
     nodes = [x]
     for k in range(len(teacher.scheduler)):

@@ -1,14 +1,15 @@
 """Batches of rows as NumPy arrays or torch tensors, straight from Arrow buffers.
 
-Owns the way from a column's buffers to an array: no value passes through Python, and dtypes are those stored (the numpy
-and torch formats of `datasets` turn float64 into float32, and convert row by row). Imports torch only when asked for.
+Owns the way from a column's buffers to an array, and what is read as a file where nothing decodes it: no value passes
+through Python, and dtypes are those stored (the numpy and torch formats of `datasets` turn float64 into float32, and
+convert row by row). Imports torch only when asked for.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import datasets
@@ -16,15 +17,33 @@ import numpy as np
 import pyarrow as pa
 
 from mmmi_hf.common.numbers import is_whole
+from mmmi_hf.dataset.format.schema import view_column
 from mmmi_hf.hub.client.errors import HubRequestError
 
 if TYPE_CHECKING:
     import torch
 
+    from mmmi_hf.dataset.format.views import View
+
 Rows = Any
 """datasets.Dataset or datasets.IterableDataset."""
 
 Array = np.ndarray[Any, Any]
+
+
+def readable(data: Any, views: Mapping[str, View]) -> Any:
+    """Data (Dataset, DatasetDict or the iterable ones) whose rows can be read here: views as files if need be.
+
+    Args:
+        data: as it was loaded.
+        views: modality → its view.
+    """
+    for name, view in views.items():
+        column, feature = view_column(name, view), view.stored.without_decoder(view)
+        parts = data.values() if isinstance(data, dict) else [data]
+        if feature is not None and all(column in (part.column_names or ()) for part in parts):
+            data = data.cast_column(column, feature)
+    return data
 
 
 def numpy_batches(

@@ -260,7 +260,7 @@ def load(
             data = _mapped(found.folder, record, splits, columns, unpacked, verify=verify, progress=progress)
             data = data[splits[0]] if split is not None else data
     return Loaded(
-        data,
+        batches.readable(data, record.manifest.views),
         splits,
         record.model,
         record.ground_truth,

@@ -177,9 +177,12 @@ def test_the_standard_errors_are_those_of_repetitions():
         print(name, values.mean(), truth, values.std(), errors.mean())
         assert values.mean() == pytest.approx(truth, rel=0.01)
         assert errors.mean() == pytest.approx(values.std(), rel=0.05)
-    nothing = judged(y, y)
+    nothing = judged(y - y.mean(), y)
     assert nothing["r_squared"] == 0.0
     assert nothing["r_squared_error"] == pytest.approx(0.0, abs=1e-12), "predicting the mean is exactly R² = 0"
+    far = y + 100.0
+    assert judged(far - far.mean(), far)["r_squared"] == pytest.approx(0.0), "where the mean is, is no merit"
+    assert judged(far, far)["r_squared"] < -100.0
 
 
 def test_a_network_that_diverges_is_recorded_and_counted(source, tmp_path):

@@ -1,11 +1,7 @@
 """Nearest neighbours, canonical correlations, oracles, the adapter: against independent routes."""
 
-import sys
-import types
-
 import numpy as np
 import pytest
-import torch
 from scipy.special import digamma
 
 from mmmi_hf import CausalModel, common_cause
@@ -173,30 +169,3 @@ def test_an_order_of_their_own_needs_all_coordinates():
     pairs, order = Pairs(a, np.zeros(40)), generator.permutation(40)
     assert np.array_equal(pairs.shuffled(1).a, pairs.take(order).shuffled(1).a)
     assert not np.array_equal(pairs.shuffled(2).a, pairs.shuffled(1).a)
-
-
-def test_latentmi_is_adapted_if_it_is_there(monkeypatch):
-    generator = np.random.default_rng(0)
-    x = generator.standard_normal((900, 3))
-    pairs = Pairs(x, x[:, 0] + 0.5 * generator.standard_normal(900))
-    parts = [pairs.take(np.arange(300 * i, 300 * (i + 1))) for i in range(3)]
-    with pytest.raises(ValueError, match="pip install --no-deps latentmi"):
-        make_estimator("latentmi").fit(*parts[:2])
-
-    class Model:
-        def encode(self, a, b):
-            assert a.shape[1] >= 8, "narrow blocks are tiled"
-            return a[:, :1], b[:, :1]
-
-    def learn_representation(a, b, train, held_out, *, N_dims, epochs):
-        assert (len(train), len(held_out), N_dims, epochs) == (300, 300, 8, 300)
-        assert isinstance(a, torch.Tensor)
-        print("chatter")
-        return a, b, Model()
-
-    fake = types.ModuleType("latentmi.lmi")
-    fake.learn_representation = learn_representation
-    monkeypatch.setitem(sys.modules, "latentmi", types.ModuleType("latentmi"))
-    monkeypatch.setitem(sys.modules, "latentmi.lmi", fake)
-    found = make_estimator("latentmi").fit(*parts[:2]).estimate(parts[2])
-    assert found.value == pytest.approx(0.5 * np.log1p(4), abs=0.2)

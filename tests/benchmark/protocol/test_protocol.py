@@ -60,6 +60,69 @@ def test_seeds_get_disjoint_rows_and_a_null_goes_with_the_largest_truth(folder):
     assert [c.settings["rows"]["train"] for c in smaller[:4]] == [[0, 50], [200, 250], [0, 200], [200, 400]]
 
 
+def test_rows_may_be_cut_anew(folder):
+    """500 rows, two seeds: each has 250 of its own, whichever split they were stored in."""
+    cells = plan(folder, "cca", shares=(50, 10, 40), null=False, configs=["level-0.4"]).cells()
+    assert [cell.settings["rows"] for cell in cells] == [
+        {"train": [0, 125], "validation": [125, 150], "test": [150, 250]},
+        {"train": [250, 375], "validation": [375, 400], "test": [400, 500]},
+    ]
+    source = Source.open(str(folder))
+    pairs = pairs_of(source, cells[1], "test", exact=True)
+    tables = [pq.read_table(path) for split in ("train", "validation", "test")
+              for path in sorted((folder / "data" / "level-0.4").glob(f"{split}-*.parquet"))]  # fmt: skip
+    y = np.concatenate([table["y"].to_numpy() for table in tables])
+    assert pairs.b.tolist() == y[400:500].tolist(), "the train rows end at 400, the validation rows at 450"
+    assert pairs.exact.densities().shape == (100,)
+    with pytest.raises(ValueError, match="ends at row 500, asked for"):
+        source.rows("level-0.4", "all", ["y"], range(490, 501))
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"shares": (50, 10, 30)}, "split: 50/10/30 must be three shares of at least 1 with the sum 100"),
+        ({"shares": (100, 0, 0)}, "split: 100/0/0 must be"),
+        ({"shares": (90, 1, 9)}, "at least 20 are needed"),
+        ({"forms": ("pixels",)}, "forms: expected some of float, latents, views, got pixels"),
+        ({"forms": ()}, "forms: .* got none"),
+    ],
+)
+def test_wrong_cuts_and_forms_are_refused(folder, fields, says):
+    with pytest.raises(ValueError, match=says):
+        plan(folder, "cca", **fields).cells()
+
+
+def test_latents_stand_for_what_was_made_of_them(folder):
+    """Of the identity they are the stored numbers themselves; the cells have names of their own."""
+    cells = plan(folder, "cca", forms=("float", "latents"), null=False, configs=["level-1.2"], seeds=1).cells()
+    assert [cell.series for cell in cells] == ["identity, whiten", "identity, whiten, latents"]
+    assert len({cell.digest for cell in cells}) == 2
+    source = Source.open(str(folder))
+    stored, latents = (pairs_of(source, cell, "validation", exact=False) for cell in cells)
+    assert stored.a == pytest.approx(latents.a, abs=1e-6)
+    assert np.array_equal(stored.b, latents.b)
+
+
+def test_that_an_estimator_cannot_say_is_an_answer(folder, tmp_path, forgotten):
+    plugin = tmp_path / "shy.py"
+    plugin.write_text(
+        "from mmmi_hf.benchmark.estimator import CannotSayError, Estimator, register_estimator\n\n\n"
+        '@register_estimator("shy")\nclass Shy(Estimator):\n'
+        "    def learn(self, train, validation, seed):\n        return []\n\n"
+        '    def measure(self, test):\n        raise CannotSayError("too many coordinates")\n'
+    )
+    load_plugins([str(plugin)])
+    asked = plan(folder, "shy", configs=["level-1.2"], null=False, seeds=1, plugins=(str(plugin),))
+    (record,) = run_plan(asked, tmp_path, workers=1, progress=False)
+    assert record["result"] == {"value": None, "error": "too many coordinates", "abstained": True}
+    (kept,) = (tmp_path / "cells").glob("*.json")
+    time_of = kept.stat().st_mtime_ns
+    run_plan(asked, tmp_path, workers=1, progress=False)
+    assert kept.stat().st_mtime_ns == time_of, "it is not tried again, as what failed is"
+    assert write_report(asked, [record], tmp_path, command="c", plots=False)[0]["abstained"] == 1
+
+
 def test_rows_are_those_of_the_dataset(folder):
     cell = plan(folder).cells()[-1]
     assert cell.settings["null"]

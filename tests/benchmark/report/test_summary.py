@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from mmmi_hf.benchmark.estimators.variational import PAPER_TABLE_1 as EIGHT
-from mmmi_hf.benchmark.protocol.summary import PAPER_TABLE_1, beside_paper, curves_markdown, digits, markdown, summarize
+from mmmi_hf.benchmark.protocol.summary import (
+    PAPER_TABLE_1,
+    beside_paper,
+    curves_markdown,
+    digits,
+    markdown,
+    share,
+    summarize,
+)
 from mmmi_hf.benchmark.report.card import benchmark_card, card_of
 from mmmi_hf.benchmark.report.plots import bias_figure, curves_figure, truth_figure
 from mmmi_hf.cli.cards import main
@@ -24,6 +32,8 @@ def row(level, seed, value, *, null=False, estimator="dv", error=0.1):
         "seed": seed,
         "n": 100,
         "null": null,
+        "form": "float",
+        "abstained": False,
         "truth": 0.0 if null else level,
         "value": value,
         "low": None if value is None or error is None else value - 2 * error,
@@ -89,6 +99,42 @@ def test_what_cannot_be_had_is_none():
     assert "–" in markdown([nothing])
 
 
+def test_intervals_false_alarms_and_cannot_say_are_scored():
+    """Coverage and alarms by hand; who cannot say has the error of the mean level, which is 1 here."""
+    rows = [
+        row(0.5, 0, 0.55, error=0.05),
+        row(1.0, 0, 1.2, error=0.05),
+        {**row(1.5, 0, None), "abstained": True},
+        row(1.0, 1, None),
+        row(1.5, 0, 0.3, null=True, error=0.1),
+        row(1.5, 1, -0.1, null=True, error=0.01),
+    ]
+    (group,) = summarize(rows)
+    assert (group["cells"], group["abstained"], group["failed"]) == (2, 1, 1)
+    assert (group["coverage"]["value"], group["coverage"]["cells"]) == (0.5, 2)
+    assert (group["alarms"]["value"], group["alarms"]["cells"]) == (0.5, 2), "an interval below 0 is no alarm"
+    squares = [0.05**2, 0.2**2, 0.5**2, 0.0]
+    assert group["score"]["value"] == pytest.approx(np.sqrt(np.mean(squares)))
+    assert group["rmse"]["value"] == pytest.approx(np.sqrt(np.mean(squares[:2])))
+    text = markdown([group])
+    assert "2 (1 cannot say, 1 failed)" in text
+    assert "| 50 % of 2 |" in text
+    (silent,) = summarize([row(1.0, 0, None, error=None)])
+    assert silent["coverage"] is None
+    assert silent["alarms"] is None
+
+
+def test_shares_have_wilsons_interval():
+    found = share([True] * 8 + [False] * 2)
+    z, n, p = 1.959964, 10, 0.8
+    for end in ("low", "high"):
+        # its ends are where the normal approximation of a binomial share just reaches what was found
+        q = found[end]
+        assert abs(q - p) == pytest.approx(z * np.sqrt(q * (1 - q) / n), rel=1e-6)
+    assert share([True] * 3)["high"] == 1.0
+    assert share([]) is None
+
+
 def test_numbers_have_a_minus_where_they_are_negative():
     assert [digits(number) for number in (1.23456, -1.23456, -0.0004, 0.0)] == ["1.235", "−1.235", "0.000", "0.000"]
 
@@ -106,13 +152,21 @@ def test_the_papers_table_stands_beside():
     assert lines[2] == f"| dv | 0.995 / 0.1094 | {here} |"
     assert lines[3].startswith("| js | ")
     assert lines[3].endswith("| – |")
-    assert lines[-1] == "| correlation above 0.95 | 8 of 8 | 1 of 1 |"
-    assert lines[-2] == "| values of the null | – | 0.010 … 0.010 |"
+    assert lines[-3] == "| values of the null | – | 0.010 … 0.010 |"
+    assert lines[-2:] == ["| the exact critic (`oracle-dv`) | – | – |", "| ordered as well as that | – | – |"]
     lines = beside_paper([("one", False, summarize(ROWS)), ("two", True, summarize(small[:8]))]).splitlines()
     heads = "one, I(x1; y), identity, whiten, 100 rows | two, I(x1; y), identity, whiten, 50 rows that were seen"
     assert lines[0] == f"| estimator | the paper | {heads} |", "the same data of two commands"
     assert lines[2].startswith(f"| dv | 0.995 / 0.1094 | {here} | −0.9")
-    assert lines[-2].endswith(" | – |"), "without a null"
+    assert lines[-3].endswith(" | – |"), "without a null"
+    # the mark is what the exact critic reached on the same rows, and it reaches its own
+    noisy = [{**each, "estimator": "oracle-dv", "value": 2.0 - each["value"]} for each in ROWS[:2]]
+    exact = [{**each, "estimator": "oracle-dv"} for each in ROWS[2:]]
+    lines = beside_paper([("", False, summarize([*ROWS, *noisy, *exact]))]).splitlines()
+    oracle = summarize([*noisy, *exact])[0]
+    assert lines[-2].endswith(f"| {oracle['correlation']['value']:.3f} / {oracle['rmse']['value']:.3f} |")
+    assert oracle["correlation"]["value"] < group["correlation"]["value"]
+    assert lines[-1] == "| ordered as well as that | – | 1 of 1 |"
 
 
 def test_learning_curves_are_one_table():

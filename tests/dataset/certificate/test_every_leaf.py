@@ -119,6 +119,8 @@ def quick(monkeypatch):
         monkeypatch.setattr(measurement, name, memo(getattr(measurement, name)))
     for name in ("target_floor", "pair_floor"):
         monkeypatch.setattr(shares, name, memo(getattr(shares, name)))
+    for name in ("mutual_information", "canonical_correlations", "pointwise_variance"):
+        monkeypatch.setattr(CausalModel, name, memo(getattr(CausalModel, name)))
     monkeypatch.setattr(certification, "Measurement", functools.partial(measurement.Measurement, derived=False))
 
 

@@ -44,8 +44,8 @@ VIEW_OF_X2 = ("modalities", 1, "view", "half_range")
         (changed(0.0, "modalities", 1, "view", "half_range"), "half_range: input should be greater than 0, got 0.0"),
         (changed(float("inf"), "modalities", 1, "view", "half_range"), "half_range: input should be a finite number"),
         (
-            changed("sound", "modalities", 1, "view", "kind"),
-            "modalities[1].view.kind: 'sound' is no kind of view; known are image;",
+            changed("smell", "modalities", 1, "view", "kind"),
+            "modalities[1].view.kind: 'smell' is no kind of view; known are image, sound;",
         ),
         (changed("many", "splits", "train", "bytes"), "splits.train.bytes: input should be a valid integer"),
         (changed("so", "statements", "why"), "statements.why: unknown field"),

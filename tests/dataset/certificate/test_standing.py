@@ -149,7 +149,7 @@ def recovering(monkeypatch, change):
     original = measurement.recover
 
     def changed_ones(bijection, label, values, **options):
-        return change(original(bijection, label, values, **options), options.get("coarse", False))
+        return change(original(bijection, label, values, **options), "tolerance" in options)
 
     monkeypatch.setattr(measurement, "recover", changed_ones)
 

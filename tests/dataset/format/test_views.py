@@ -1,10 +1,9 @@
-"""Views: levels and files of images, columns that hold none, and a kind of output that is added by one class."""
+"""Views: levels and files of images and sounds, columns that hold none, and a data set of sounds."""
 
 import io
 import struct
 import wave
 import zlib
-from dataclasses import dataclass
 
 import datasets
 import numpy as np
@@ -17,13 +16,14 @@ from PIL.PngImagePlugin import PngInfo
 import mmmi_hf
 from mmmi_hf.causal import common_cause
 from mmmi_hf.dataset.certification import certify
-from mmmi_hf.dataset.format import views
 from mmmi_hf.dataset.format.reading import StoredDataError
-from mmmi_hf.dataset.format.views import StoredView, View
+from mmmi_hf.dataset.format.schema import to_table
+from mmmi_hf.dataset.format.views import View
 from mmmi_hf.dataset.generation.cost import Size
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
 from mmmi_hf.flow import bijection
 from mmmi_hf.flow.elementwise.asinh import AsinhBijection
+from mmmi_hf.hub.loading.batches import readable
 from tests.support import generate
 
 IMAGE = View(kind="image", half_range=1.0)
@@ -84,58 +84,79 @@ def test_columns_that_hold_no_images(column, words):
         IMAGE.stored.read(column, "x1_image", (1, 8, 8), IMAGE)
 
 
-@dataclass(frozen=True)
-class Heard(bijection.View):
-    """What the bijection of a sound says of its output."""
-
-    rate: int = 8000
+SOUND = View(kind="sound", half_range=4.0, rate=8000)
 
 
-class SoundView(StoredView):
-    """Sounds as WAV files of 16 bits."""
-
-    suffix = "_audio"
-    noun = "16-bit sound"
-    scaled = "scaled to −32767 … 32767 and clipped"
-    task = "audio-classification"
-
-    def fits(self, shape):
-        return len(shape) == 1
-
-    def feature(self, view):
-        return datasets.Audio(sampling_rate=view.rate, decode=False)
-
-    def levels(self, values, view):
-        return np.clip(np.rint(values / view.half_range * 32767), -32767, 32767).astype(np.int16)
-
-    def values(self, levels, view):
-        return (levels / 32767 * view.half_range).astype(np.float32)
-
-    def files(self, levels, view):
-        files = []
-        for sound in levels:
-            buffer = io.BytesIO()
-            with wave.open(buffer, "wb") as file:
-                file.setparams((1, 2, view.rate, len(sound), "NONE", "not compressed"))
-                file.writeframes(sound.astype("<i2").tobytes())
-            files.append(buffer.getvalue())
-        return files
-
-    def read(self, column, name, shape, view):
-        levels = np.empty((len(column), *shape), np.int16)
-        for row, content in enumerate(views.contents(column, name)):
-            with wave.open(io.BytesIO(content)) as file:
-                levels[row] = np.frombuffer(file.readframes(shape[0]), "<i2")
-        return levels
-
-    def file_bytes(self, shape):
-        return 44 + 2 * shape[0]
+def test_sounds_are_heard_in_a_fixed_range_and_clipped():
+    (content,) = SOUND.stored.shown(np.array([[-8.0, -4.0, 0.0, 2.0, 4.0]]), SOUND)
+    with wave.open(io.BytesIO(content)) as heard:
+        assert heard.getparams()[:4] == (1, 2, 8000, 5)
+        assert np.frombuffer(heard.readframes(5), "<i2").tolist() == [-32767, -32767, 0, 16384, 32767]
+    column = pa.array([{"bytes": content, "path": None}])
+    assert SOUND.stored.read(column, "x1_audio", (5,), SOUND).tolist() == [[-32767, -32767, 0, 16384, 32767]]
 
 
-def test_a_kind_of_output_is_added_by_what_its_bijection_says_and_one_class(tmp_path, monkeypatch):
+def test_a_level_of_a_sound_stands_for_the_middle_of_its_values():
+    values = np.random.default_rng(0).uniform(-4, 4, (3, 50)).astype(np.float32)
+    back = SOUND.stored.values(SOUND.stored.levels(values, SOUND), SOUND)
+    assert back.dtype == np.float32
+    assert np.abs(back - values).max() <= 0.5001 * 4 / 32767
+    assert len(SOUND.stored.shown(values, SOUND)[0]) == SOUND.stored.file_bytes((50,))
+
+
+def wav(samples=4, rate=8000, after=b""):
+    (content,) = SOUND.stored.shown(np.zeros((1, samples)), View(kind="sound", half_range=4.0, rate=rate))
+    return content + after
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"RIFF", "no WAV file of 4 samples at 8000 Hz"),
+        (None, "no WAV file of 4 samples at 8000 Hz"),
+        (wav(rate=8001), "no WAV file of 4 samples at 8000 Hz"),
+        (wav(samples=5), "no WAV file of 4 samples at 8000 Hz"),
+        (wav(after=b"y=0.5"), "more or fewer bytes than its samples have"),
+        (wav()[:-2], "more or fewer bytes than its samples have"),
+    ],
+)
+def test_columns_that_hold_no_sounds(content, words):
+    with pytest.raises(StoredDataError, match=words):
+        SOUND.stored.read(pa.array([{"bytes": content}]), "x1_audio", (4,), SOUND)
+
+
+def test_a_sound_has_a_rate():
+    silent = View(kind="sound", half_range=1.0)
+    with pytest.raises(ValueError, match="a sound must have a rate"):
+        silent.stored.shown(np.zeros((1, 4)), silent)
+
+
+@pytest.mark.parametrize(("shape", "fits"), [((64,), True), ((1, 64), False), ((1, 8, 8), False)])
+def test_which_shapes_a_sound_has(shape, fits):
+    assert SOUND.stored.fits(shape) == fits
+
+
+@pytest.mark.parametrize("decodes", [True, False])
+def test_sounds_are_read_as_files_where_nothing_decodes_them(monkeypatch, decodes):
+    monkeypatch.setattr(datasets.config, "TORCHCODEC_AVAILABLE", decodes)
+    heard = datasets.Audio(sampling_rate=8000)
+    as_files = datasets.Audio(sampling_rate=8000, decode=False)
+    assert SOUND.stored.feature(SOUND) == heard
+    assert SOUND.stored.without_decoder(SOUND) == (None if decodes else as_files)
+    features = datasets.Features({"x1_audio": heard, "x1": datasets.List(datasets.Value("float32"), length=4)})
+    table = datasets.Dataset(to_table({"x1_audio": [wav()], "x1": np.zeros((1, 4), np.float32)}, features))
+    wanted = heard if decodes else as_files
+    for data in (datasets.DatasetDict(train=table), table, table.to_iterable_dataset()):
+        part = readable(data, {"x1": SOUND})
+        part = part["train"] if isinstance(part, dict) else part
+        assert part.features["x1_audio"] == wanted
+    assert readable(table.select_columns(["x1"]), {"x1": SOUND}).column_names == ["x1"]
+
+
+def test_a_sound_is_stored_by_what_its_bijection_says(tmp_path, monkeypatch):
     """Columns, estimate, rows, manifest, certificate with its bounds, card and loading go by the kind, not by shape."""
-    monkeypatch.setitem(views.KINDS, "sound", SoundView())
-    monkeypatch.setattr(AsinhBijection, "view", Heard("sound", 4.0))
+    monkeypatch.setattr(datasets.config, "TORCHCODEC_AVAILABLE", False)
+    monkeypatch.setattr(AsinhBijection, "view", bijection.View("sound", 4.0, 8000))
     config = MMMIConfig(
         name="sounds",
         causal_model=common_cause((64,), mi=1.0),
@@ -153,6 +174,6 @@ def test_a_kind_of_output_is_added_by_what_its_bijection_says_and_one_class(tmp_
     with wave.open(io.BytesIO(loaded.dataset[0]["x1_audio"]["bytes"])) as heard:
         assert (heard.getframerate(), heard.getnframes()) == (8000, 64)
     card = (folder / "README.md").read_text()
-    assert "| `x1_audio` | 16-bit sound | the same for a viewer: ±4 scaled to" in card
+    assert "| `x1_audio` | 16-bit sound | the same for a viewer: ±4 scaled to −32,767" in card
     assert "audio-classification" in card
     assert Size.of(config).bytes == 64 * int(np.ceil(2 * 4.5 * 64 + 44 + 2 * 64 + 5 * 8))

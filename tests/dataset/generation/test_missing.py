@@ -14,7 +14,6 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.generation.rows import images_of, load_bijections, make_rows
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests.dataset.certificate.forgeries import forge
-from tests.support import generate
 
 MISSING = {"x1": 0.3, "x2": 0.5}
 TARGETS = {
@@ -22,6 +21,7 @@ TARGETS = {
     "number": {},
     "square": {"target": {"function": {"name": "square"}}},
 }
+DRAWN = "classes"
 
 
 def configuration(target, **changes):
@@ -37,20 +37,6 @@ def configuration(target, **changes):
         "store_posterior": target == "classes",
     }
     return MMMIConfig(**{**fields, **changes})
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Target → a certified folder, made once, to be left as it is."""
-    made = {}
-
-    def folder(target):
-        if target not in made:
-            made[target] = tmp_path_factory.mktemp(target) / "out"
-            generate(configuration(target), made[target], figures=target == "classes")
-        return made[target]
-
-    return folder
 
 
 @pytest.mark.parametrize("target", TARGETS)

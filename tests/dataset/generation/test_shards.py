@@ -144,8 +144,26 @@ def test_another_run_that_takes_the_folder(shards, small_config):
     with pytest.raises(FolderInUseError, match=r"another run makes other bytes of 'small' .*hardware an abacus, now"):
         shards.check()
     other.discard()
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(FileNotFoundError, match=r"\.shards/small/plan\.json was removed while 'small' was made"):
         shards.check()
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}"])
+def test_a_damaged_plan_is_no_plan_of_this_run(shards, tmp_path, content):
+    (tmp_path / ".shards/small/plan.json").write_text(content)
+    assert shards.differences() == ["its plan.json is damaged"]
+    with pytest.raises(FolderInUseError, match=r"its plan\.json is damaged"):
+        shards.check()
+    shards.begin(shards.draft)
+    assert shards.differences() == []
+
+
+def test_records_that_are_gone_before_the_merge(shards, small_config, tmp_path):
+    """As when another run has completed the configuration at this moment."""
+    for shard in shards.all[1:]:
+        put(shards, small_config, tmp_path, shard)
+    with pytest.raises(FileNotFoundError, match=r"\.shards/small/records/train-00000-of-0000\d\.json was removed"):
+        shards.merged()
 
 
 def test_mixtures_of_hardware_are_refused_with_the_list(shards, small_config, tmp_path):

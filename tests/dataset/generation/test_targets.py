@@ -17,7 +17,6 @@ from mmmi_hf.dataset.format.target_columns import target_values
 from mmmi_hf.dataset.generation.rows import load_bijections, make_rows
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from tests.dataset.certificate.forgeries import forge
-from tests.support import generate
 
 TWO_CAUSES = {
     "eta": [1.0, 0.5],
@@ -34,6 +33,7 @@ TARGETS = {
     "exponential": {"function": {"name": "exponential"}},
 }
 CLASSES = ("classes", "parity", "boolean")
+DRAWN = "parity"
 
 
 def configuration(target, **changes):
@@ -47,20 +47,6 @@ def configuration(target, **changes):
         "store_posterior": target in CLASSES,
     }
     return MMMIConfig(**{**fields, **changes})
-
-
-@pytest.fixture(scope="module")
-def folders(tmp_path_factory):
-    """Target → a certified folder, made once, to be left as it is."""
-    made = {}
-
-    def folder(target):
-        if target not in made:
-            made[target] = tmp_path_factory.mktemp(target) / "out"
-            generate(configuration(target), made[target], figures=target == "parity")
-        return made[target]
-
-    return folder
 
 
 @pytest.mark.parametrize("target", TARGETS)

@@ -12,22 +12,13 @@ from threadpoolctl import threadpool_info
 import mmmi_hf
 from mmmi_hf.dataset import assembly
 from mmmi_hf.dataset.assembly import expected
-from mmmi_hf.dataset.format import parquet
-from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.generation.launcher import Processes
-from mmmi_hf.dataset.generation.pieces import Pieces
+from mmmi_hf.dataset.generation.pieces import DamagedPieceError, Pieces
 from mmmi_hf.dataset.generation.rows import class_labels, images_of, load_bijections, make_rows, prepare
 from mmmi_hf.dataset.generation.shards import DamagedShardError, Shards
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
 from tests.dataset.generation.test_launcher import seen
 from tests.support import generate
-
-
-@pytest.fixture
-def many_files(monkeypatch):
-    """Files of a few rows each."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 40_000)
-    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
 
 
 def content(folder):
@@ -178,6 +169,21 @@ def test_pieces_that_are_damaged_every_time_are_an_error(small_config, tmp_path,
     monkeypatch.setattr(Pieces, "write", damage)
     with pytest.raises(DamagedShardError, match="are damaged each time they are made"):
         generate(small_config, tmp_path / "out", certify=False)
+
+
+@pytest.mark.parametrize("left", [0, 3, 4, 100])
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_piece_that_a_power_cut_has_shortened_is_none(tmp_path, caplog, number, left):
+    pieces = Pieces(tmp_path)
+    pieces.write(number, pa.table({"row": list(range(100))}))
+    assert pieces.read(number)["row"].to_pylist() == list(range(100))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:left])
+    with pytest.raises(DamagedPieceError):
+        pieces.read(number)
+    assert f"{path} is damaged; its rows are made again" in caplog.text
+    assert not path.exists()
+    assert pieces.numbers == set()
 
 
 def test_a_flipped_bit_in_any_file_is_found_and_only_that_file_made_again(small_config, tmp_path, caplog, many_files):

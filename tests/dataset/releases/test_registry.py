@@ -9,7 +9,7 @@ import datasets
 import numpy as np
 import pytest
 
-from mmmi_hf.dataset.format.ground_truth import quantities
+from mmmi_hf.causal.quantities import reported_values
 from mmmi_hf.dataset.releases import families
 from mmmi_hf.dataset.releases.configuration import ConfigurationError, MMMIConfig, Modality
 from mmmi_hf.dataset.releases.families.common_cause import COMMON_CAUSE_LEVELS
@@ -151,14 +151,14 @@ def test_ablation_changes_the_place_and_nothing_else():
     """Equal information and equal inner products to 1e-9, unlike templates and unlike information maps."""
     family = models("template-ablation")
     assert len(family) == len(ABLATION) >= 6
-    first = quantities(family[0])
+    first = reported_values(family[0])
     assert first["I(x1;y)"] == pytest.approx(1.0, abs=1e-9)
     assert first["I(x1;x2)"] == pytest.approx(1.5, abs=1e-9)
     induced = first["I(x1;x2)"] - first["I(x1;x2|y)"]
     assert first["I(x1;x2)"] > induced + 0.5
     assert family[0].eta.tolist() == [1.0, 0.0]
     for model in family:
-        for name, value in quantities(model).items():
+        for name, value in reported_values(model).items():
             assert abs(value - first[name]) <= 1e-9, name
         stacked = np.stack([model.template(i, k).ravel() for i in range(2) for k in range(2)])
         np.testing.assert_allclose(stacked @ stacked.T, np.tile(np.eye(2), (2, 2)), atol=1e-9)
@@ -186,8 +186,8 @@ def test_cifar10_families_tell_the_same_stories():
             assert set(other.model.shapes.values()) == {(3, 32, 32)}
             assert get_configuration(other.name, pipeline="fashion-mnist").model.digest == one.model.digest
             if family != "decaying-modalities":  # where sources are shared, information grows with the dimension
-                values = quantities(one.model)
-                assert quantities(other.model) == {key: pytest.approx(v, abs=1e-9) for key, v in values.items()}
+                values = reported_values(one.model)
+                assert reported_values(other.model) == {key: pytest.approx(v, abs=1e-9) for key, v in values.items()}
 
 
 def test_unlike_modalities():
@@ -211,8 +211,8 @@ def test_models_follow_the_shape_of_a_pipeline(shape, tmp_path):
         assert config.model.shapes["x1"] == shape
         assert config.modalities[0] == Modality(pipeline, released.modalities[0].class_label)
         if not name.startswith("decaying"):  # where sources are shared, information grows with the dimension
-            values = quantities(released.model)
-            assert quantities(config.model) == {key: pytest.approx(v, abs=1e-9) for key, v in values.items()}
+            values = reported_values(released.model)
+            assert reported_values(config.model) == {key: pytest.approx(v, abs=1e-9) for key, v in values.items()}
     mixed = get_configuration("image-and-time-series", pipeline=pipeline)
     assert mixed.model.shapes["x2"] == (128,)
     assert mixed.modalities[1] == Modality("asinh")
@@ -247,7 +247,7 @@ def loads(name, folder):
     assert {x: row[x].shape for x in config.model.modalities} == dict(config.model.shapes)
     truth = datasets.load_dataset(str(folder), "ground_truth", split="train").to_pandas()
     own = truth[truth.config == name]
-    assert dict(zip(own.quantity, own.value, strict=True)) == quantities(config.model)
+    assert dict(zip(own.quantity, own.value, strict=True)) == reported_values(config.model)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -1,4 +1,4 @@
-"""Stores at addresses: the same contract as the local one, patience, and what is refused."""
+"""What stores at addresses have of their own: patience, and what is refused. The rest: test_contract.py."""
 
 import sys
 
@@ -36,48 +36,18 @@ def failing(monkeypatch, name, errors):
     monkeypatch.setattr(kind, name, call)
 
 
-def test_the_first_one_wins(store):
-    assert store.read("a/b.json") is None
-    assert store.sha256("a/b.json") is None
-    assert store.put_if_absent("a/b.json", b"first")
-    assert not store.put_if_absent("a/b.json", b"second")
-    assert store.read("a/b.json") == b"first"
-    assert store.sha256("a/b.json") == "a7937b64b8caa58f03721bb6bacf5c78cb235febe0e70b1b84cd99541461a08e"
-    assert store.list("a") == {"a/b.json": 5}
+def test_a_small_file_is_replaced(store):
+    store.put_if_absent("a/b.json", b"first")
     store.replace("a/b.json", b"third")
     assert store.read("a/b.json") == b"third"
 
 
-def test_a_local_file_moves_there_and_back(store, tmp_path):
-    for content, put in ((b"whole", True), (b"late", False)):
-        path = tmp_path / "x"
-        path.write_bytes(content)
-        assert store.put_if_absent("data/x", path) is put
-        assert not path.exists()
+def test_a_file_comes_back(store, tmp_path):
+    store.put_if_absent("data/x", b"whole")
     assert store.fetch("data/x", tmp_path / "back") == store.sha256("data/x")
     assert (tmp_path / "back").read_bytes() == b"whole"
     with pytest.raises(FileNotFoundError):
         store.fetch("data/y", tmp_path / "back")
-
-
-def test_removal_and_listing(store):
-    for name in ("d/1", "d/e/2", "f/3"):
-        store.put_if_absent(name, b"..")
-    store.remove("d/1")
-    store.remove("d/1")
-    assert store.list("d") == {"d/e/2": 2}
-    assert store.list("") == {"d/e/2": 2, "f/3": 2}
-    assert store.list("nowhere") == {}
-
-
-def test_parts_of_a_file_are_read(store):
-    store.put_if_absent("x", bytes(range(256)) * 1000)
-    with store.open("x") as stream:
-        assert stream.seek(-3, 2) == 255_997
-        assert stream.read() == bytes([253, 254, 255])
-        stream.seek(256)
-        assert stream.read(3) == bytes([0, 1, 2])
-        assert stream.tell() == 259
 
 
 @pytest.mark.parametrize("error", [OSError("reset"), TimeoutError(), ConnectionError("503 Slow Down"), EOFError()])

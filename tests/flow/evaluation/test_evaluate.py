@@ -12,10 +12,12 @@ from mmmi_hf.flow.evaluation import evaluate as evaluation
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
 from mmmi_hf.flow.evaluation.evaluate import evaluate_flow
 from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
-from mmmi_hf.flow.evaluation.record import Evaluation, Parts
+from mmmi_hf.flow.evaluation.record import BandLevels, Evaluation, Parts
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 from mmmi_hf.flow.training.recipe import TrainingRecipe
+from tests.flow.training.recipes import signals_of
+from tests.networks import tiny_sounds
 
 QUICK = ClassifierSettings(widths=(4, 4, 8), epochs=1, batch_size=16, max_shift=1, mixed_precision=False)
 SKIP = {"samples_per_class": 0, "round_trip_per_class": 0, "certificate_per_class": 0, "storage_per_class": 0}
@@ -94,6 +96,55 @@ def test_colour_pipelines_are_evaluated_too(data, tmp_path):
     assert set(report.parts.measured) == {"Quality of the samples"}
     assert not (tmp_path / "out/cache").exists()
     assert list((tmp_path / "elsewhere").glob("classifier-*.safetensors"))
+
+
+@pytest.fixture(scope="module")
+def notes(tmp_path_factory):
+    """A dataset folder of sounds of two classes: tones of 1 and of 3 kHz, as numbers of 16 bits."""
+    folder = tmp_path_factory.mktemp("notes")
+    rng, time = np.random.default_rng(0), np.arange(512) / 8000
+    for split, n in (("train", 40), ("test", 20)):
+        hertz = np.array([1000, 3000])[np.arange(n) % 2] + rng.uniform(-50, 50, n)
+        rows = (2000 * np.sin(2 * np.pi * hertz[:, None] * time)).astype(np.int16)
+        signals_of(list(rows), names=("cat", "dog")).to_parquet(folder / f"{split}.parquet")
+    return str(folder)
+
+
+def test_sounds_are_judged_by_their_spectrograms(notes, tmp_path):
+    pipeline = tiny_sounds(512, num_inference_steps=2)
+    data = EvaluationDataset(notes, signal_column="signal", gain=1 / 1000)
+    report = _evaluate(pipeline, data, tmp_path / "out", cas=True)
+    assert report.pipeline.kind == "sound"
+    found = report.parts.samples.results
+    assert found.accuracy.test_images.overall.images == 20
+    assert found.pixels.share_clipped == pytest.approx(0.0, abs=0.01)
+    assert found.sheets.spectra == "spectra.png"
+    assert {"samples.png", "neighbours.png", "spectra.png"} <= {path.name for path in (tmp_path / "out").iterdir()}
+    assert report.parts.samples.command.split()[5:9] == ["--signal-column", "signal", "--gain", "0.001"]
+    low, high = (found.spectra.per_class[name] for name in ("cat", "dog"))
+    bands = found.spectra.bands_to
+    assert (len(bands), bands[0], bands[-1]) == (16, 250.0, 4000.0)
+    for levels, band in ((low, 4), (high, 12)):  # 1 and 3 kHz lie at the ends of bands
+        around = 10 * np.log10(np.sum(10 ** (np.array(levels.test_sounds[band - 1 : band + 1]) / 10)))
+        assert around == pytest.approx(10 * np.log10(2**2 / 2), abs=0.2), "a sine of amplitude 2"
+        assert levels.difference(levels.test_sounds) == 0.0
+    assert low.difference(high.test_sounds) > 10
+
+
+def test_a_band_without_sounds_has_no_difference():
+    assert BandLevels(samples=(), training_sounds=(), test_sounds=(1.0,)).difference(()) is None
+
+
+@pytest.mark.parametrize(
+    ("makes_sounds", "column", "says"),
+    [(True, None, "signal_column must name the column of the signals for a pipeline that makes .* 'sound', got None"),
+     (False, "signal", "signal_column must be left out for a pipeline that makes .* 'image', got 'signal'")],
+)  # fmt: skip
+def test_the_column_of_signals_goes_with_sounds(pipeline, notes, tmp_path, makes_sounds, column, says):
+    made = tiny_sounds(512, num_inference_steps=1) if makes_sounds else pipeline
+    data = EvaluationDataset(notes, signal_column=column)
+    with pytest.raises(ValueError, match=says):
+        _evaluate(made, data, tmp_path, round_trip_per_class=0, certificate_per_class=0, storage_per_class=0)
 
 
 def test_what_is_there_with_the_same_settings_is_kept(pipeline, data, tmp_path, monkeypatch):

@@ -206,6 +206,24 @@ def test_the_legs_of_a_distillation(student):
     assert "mmmi-hf distill model_cards/pictures-2/distillation-1.yaml --out runs/first\n" in text
 
 
+def test_a_student_of_a_guided_teacher_without_a_card(student):
+    """The teacher's record lies in the student's folder; the card names the guide."""
+    training = json.loads((student / "training.json").read_text())
+    stated = yaml.safe_load((student / "distillation.yaml").read_text())
+    led = {"guide": "runs/guide/pipeline", "guidance": 1.75}
+    training["teacher"] |= {
+        "pipeline": "runs/pictures/pipeline",
+        "guide": {"pipeline": led["guide"], "digest": "9" * 64},
+    }
+    training["recipe"] |= led | {"teacher": "runs/pictures/pipeline"}
+    (student / "training.json").write_text(json.dumps(training))
+    (student / "distillation.yaml").write_text(yaml.safe_dump(stated | led | {"teacher": "runs/pictures/pipeline"}))
+    (student.parent / "pictures").rename(student / "teacher")
+    text = model_card(student)
+    assert "`999999999999`: v_guide + 1.75 (v_teacher − v_guide) (autoguidance" in text
+    assert "no guidance" not in text
+
+
 def test_a_student_beside_another_teacher(student):
     record = student.parent / "pictures/training.json"
     record.write_text(json.dumps(TRAINING | {"digest": "e" * 64}))

@@ -1,6 +1,8 @@
-"""The recipe of a run of no time."""
+"""Recipes of runs of no time, and signals to run on."""
 
-from mmmi_hf.flow.training.recipe import TrainingRecipe
+import datasets
+
+from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe
 
 
 def tiny(data, **changes):
@@ -18,3 +20,20 @@ def tiny(data, **changes):
         "mixed_precision": "no",
     }
     return TrainingRecipe(**{**fields, **changes})
+
+
+def tiny_signals(data, **changes):
+    fields = vars(tiny(data)).copy()
+    for name in ("image_column", "image_size", "channels", "fit", "horizontal_flips"):
+        del fields[name]
+    sound = {"signal_column": "signal", "rate": 8000, "length": 64, "gain": 0.5, "half_range": 4.0, "bins": 8}
+    return SignalRecipe(**{**fields, **sound, **changes})
+
+
+def signals_of(rows, names=("a", "b", "c"), dtype=None, **columns):
+    """A `datasets.Dataset` of signals, labels in turn."""
+    length = len(rows[0]) if len({len(row) for row in rows}) == 1 else -1
+    value = datasets.Value(dtype or str(rows[0].dtype))
+    features = {"signal": datasets.List(value, length=length), "label": datasets.ClassLabel(names=list(names))}
+    content = {"signal": [row.tolist() for row in rows], "label": [i % len(names) for i in range(len(rows))]}
+    return datasets.Dataset.from_dict({**content, **columns}, features=datasets.Features(features))

@@ -15,7 +15,7 @@ from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.training import distillation, trajectories
 from mmmi_hf.flow.training.distillation import distill
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, draws_of_step
-from mmmi_hf.flow.training.trajectories import load_trajectories, make_trajectories
+from mmmi_hf.flow.training.trajectories import Guide, journey, load_trajectories, make_trajectories
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 
@@ -188,7 +188,7 @@ def test_trajectories_in_bfloat16_are_near_those_in_float32(teacher, tmp_path):
 def test_other_stores_are_refused(teacher, tmp_path):
     master = FlowMatchingPipeline.from_pretrained(teacher)
     make_trajectories(master, tmp_path / "store", count=8, progress=False)
-    with pytest.raises(ValueError, match="holds trajectories of another teacher, seed or precision"):
+    with pytest.raises(ValueError, match="holds trajectories of another teacher, guide, seed or precision"):
         make_trajectories(master, tmp_path / "store", count=8, seed=1, progress=False)
     with pytest.raises(ValueError, match="holds 8 trajectories, not 9"):
         load_trajectories(tmp_path / "store", 9)
@@ -198,6 +198,57 @@ def test_other_stores_are_refused(teacher, tmp_path):
     (tmp_path / "other/file").write_text("mine")
     with pytest.raises(ValueError, match="is not empty and holds no trajectories"):
         make_trajectories(master, tmp_path / "other", count=8, progress=False)
+
+
+@pytest.fixture(scope="session")
+def guide(tiny_pipeline, tmp_path_factory):
+    """The folder of another pipeline than the teacher, of the same kind."""
+    folder = tmp_path_factory.mktemp("guide")
+    worse = copy.deepcopy(tiny_pipeline)
+    worse.unet.conv_out.weight.data *= -1
+    worse.save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_guided_journey_is_led_away_from_the_guide(teacher, guide, tmp_path):
+    """One midpoint step, written out, of v_guide + w (v_teacher - v_guide); w = 1 is the teacher's own journey."""
+    master, worse = (FlowMatchingPipeline.from_pretrained(folder) for folder in (teacher, guide))
+    z, labels = torch.randn(3, *master.latent_shape, generator=torch.Generator().manual_seed(0)), torch.arange(3)
+    master.scheduler.set_timesteps()
+    t, end = master.scheduler.times[:2]
+
+    def velocity(x, time):
+        with torch.no_grad():
+            good, bad = (pipeline.velocity(labels)(x, time) for pipeline in (master, worse))
+        return bad + 1.5 * (good - bad)
+
+    half = z + (end - t) / 2 * velocity(z, t)
+    expected = z + (end - t) * velocity(half, (t + end) / 2)
+    led = journey(master, z, labels, guide=Guide(worse, 1.5), bf16=False)
+    torch.testing.assert_close(led[:, 1], expected, rtol=1e-5, atol=1e-5)
+    own = journey(master, z, labels, bf16=False)
+    torch.testing.assert_close(journey(master, z, labels, guide=Guide(worse, 1.0), bf16=False), own)
+    assert float((led[:, -1] - own[:, -1]).norm() / own[:, -1].norm()) > 0.01
+
+
+def test_a_student_of_guided_journeys_names_the_guide(teacher, guide, tmp_path):
+    recipe = tiny(teacher, guide=guide, guidance=2.0)
+    run(recipe, tmp_path / "run")
+    facts = json.loads((tmp_path / "run/training.json").read_text())
+    digest = FlowMatchingPipeline.from_pretrained(guide).digest
+    assert facts["teacher"]["guide"] == {"pipeline": guide, "digest": digest}
+    assert facts["recipe"]["guidance"] == 2.0
+    with pytest.raises(ValueError, match="holds trajectories of another teacher, guide"):
+        run(tiny(teacher), tmp_path / "other", trajectories=tmp_path / "run/trajectories")
+    with pytest.raises(ValueError, match="holds trajectories of another teacher, guide"):
+        run(dataclasses.replace(recipe, guidance=3.0), tmp_path / "third", trajectories=tmp_path / "run/trajectories")
+    with pytest.raises(ValueError, match="guide 'nobody/nothing' cannot be loaded"):
+        run(dataclasses.replace(recipe, guide="nobody/nothing"), tmp_path / "new")
+    with pytest.raises(
+        ValueError, match="guide and teacher must have the same latents, number of classes and sigma_min"
+    ):
+        run(dataclasses.replace(recipe, guide="fashion-mnist"), tmp_path / "new")
+    assert not (tmp_path / "new").exists()
 
 
 def test_draws_do_not_depend_on_the_number_of_processes(teacher):
@@ -260,6 +311,9 @@ def test_a_teacher_that_was_exchanged_is_noticed(tiny_pipeline, tmp_path):
         ({"nodes": (0, 0.5)}, r"nodes\[1\]: input should be a valid integer"),
         ({"nodes": 4}, "nodes: input should be a valid tuple"),
         ({"trajectories": 7}, "trajectories must fill one batch of 8, got 7"),
+        ({"guide": "folder"}, r"guide and guidance go together.*got guide 'folder' and guidance 1"),
+        ({"guidance": 1.5}, r"guide and guidance go together.*got guide None and guidance 1\.5"),
+        ({"guidance": -1.0}, "guidance: input should be greater than or equal to 0"),
         ({"teacher": 4}, "teacher: input should be a valid string"),
         ({"initial_pipeline": 4}, "initial_pipeline: input should be a valid string"),
         ({"mixed_precision": "float32"}, "mixed_precision: input should be"),
@@ -285,13 +339,17 @@ def test_recipe_files(tmp_path):
         DistillationRecipe.from_yaml(path)
 
 
-@pytest.mark.parametrize("path", sorted(Path("model_cards").glob("*/distillation*.yaml")), ids=str)
+@pytest.mark.parametrize(
+    "path", sorted(path for name in ("distillation*", "student") for path in Path("model_cards").glob(f"*/{name}.yaml"))
+)
 def test_committed_recipes(path, tmp_path, monkeypatch, any_precision):
     """One step of each kind by every recipe of the repository, on a single batch of two trajectories."""
     monkeypatch.setattr(trajectories, "SHARD", 2)
     monkeypatch.setattr(distillation._Distillation, "draw", lambda run, path: None)
     recipe = DistillationRecipe.from_yaml(path)
     few = {"trajectories": 2, "batch_size": 2, "steps": 2, "journey_steps": 1, "compile": False, "sample_every": 100}
+    if path.name == "student.yaml":  # its teacher and guide are not trained yet
+        few |= {"teacher": path.parent.name, "guide": path.parent.name}
     folder = run(dataclasses.replace(recipe, initial_pipeline=None, **few), tmp_path / "run")
     assert len(FlowMatchingPipeline.from_pretrained(folder).scheduler.config.grid) == len(recipe.nodes)
     with safe_open(tmp_path / "run/checkpoint.safetensors", framework="pt") as stored:

@@ -1,4 +1,4 @@
-"""The script of the second leg of CIFAR-10: stages, budgets, results; and all of it for a few steps."""
+"""The script of what CIFAR-10 needs a GPU for: stages, budgets, results; and all of it for a few steps."""
 
 import importlib.util
 import io
@@ -8,10 +8,12 @@ import subprocess
 import sys
 import tarfile
 import time
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import yaml
 from pyarrow import parquet
 
 from mmmi_hf.flow.training.record import TrainingRecord
@@ -27,6 +29,7 @@ def script(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("gpu_run", SCRIPT)
     module = importlib.util.module_from_spec(spec)
     monkeypatch.setitem(sys.modules, "gpu_run", module)
+    monkeypatch.syspath_prepend(str(SCRIPT.parent))
     spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "out").mkdir()
@@ -34,7 +37,7 @@ def script(tmp_path, monkeypatch):
 
 
 def run_of(script, seconds=60.0):
-    return script.Run(Path("out").resolve(), time.monotonic() + seconds)
+    return script.Run(Path("out").resolve(), time.monotonic() + seconds, (script.LEG, script.STUDENT))
 
 
 def states(run):
@@ -66,7 +69,7 @@ def test_an_error_in_a_stage_does_not_stop_the_next(script, capsys):
     assert Path("out/answer.txt").read_text() == "42\n"
     assert json.loads(Path("out/stages.json").read_text()) == run.stages
     assert "42" in capsys.readouterr().out
-    assert "no such thing" in Path("out/log.txt").read_text()
+    assert "no such thing" in Path("out/output.txt").read_text()
 
 
 def test_a_program_is_killed_with_its_children_when_its_time_is_over(script):
@@ -77,9 +80,9 @@ def test_a_program_is_killed_with_its_children_when_its_time_is_over(script):
     )
     run = run_of(script)
     ways = [["-c", code], ["-c", "print('never')"]]
-    assert not run.make([script.Stage("long", 5, 0, lambda run: run.programs(ways))])
+    assert not run.make([script.Stage("long", 5, 0, lambda run: run.programs(ways, into="said.txt"))])
     assert states(run)["long"][1].startswith("StageError: time is over: python -c ")
-    assert "never" not in Path("out/log.txt").read_text().replace("print('never')", "")
+    assert "never" not in Path("out/said.txt").read_text()
     deadline = time.monotonic() + 10
     while _runs(int(Path("child").read_text())) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -102,10 +105,35 @@ def test_all_programs_of_a_stage_are_tried(script):
     assert Path("out/said.txt").read_text() == "second\n"
 
 
+def test_programs_at_the_same_time(script):
+    """Each waits for the other; an error in one does not stop the other, and both are told."""
+    code = """
+import pathlib, sys, time
+pathlib.Path(sys.argv[1]).touch()
+while not pathlib.Path(sys.argv[2]).exists():
+    time.sleep(0.05)
+sys.exit(f"{sys.argv[1]} is wrong")
+"""
+    run = run_of(script)
+    works = [partial(run.program, ["-c", code, *names], into=f"{names[0]}.txt") for names in (("a", "b"), ("b", "a"))]
+    assert not run.make([script.Stage("both", 60, 0, lambda run: run.together(works))])
+    reason = states(run)["both"][1]
+    assert "a is wrong" in reason
+    assert "b is wrong" in reason
+
+
+def test_a_program_may_have_less_time_than_its_stage(script):
+    run = run_of(script)
+    sleeping = partial(run.program, ["-c", "import time; time.sleep(600)"], seconds=1)
+    assert not run.make([script.Stage("short", 60, 0, lambda run: run.together([sleeping]))])
+    assert states(run)["short"][1].startswith("StageError: time is over: python -c ")
+
+
 def test_an_average_is_kept_while_the_training_goes_on(script, monkeypatch, capsys):
     """In parts, without checkpoints and half-written files; the last line of the training's log is shown."""
-    monkeypatch.setattr(script, "NEWS", 0.2)
-    monkeypatch.setattr(script, "KEPT", 10_000)
+    stages = sys.modules["stages"]
+    monkeypatch.setattr(stages, "NEWS", 0.2)
+    monkeypatch.setattr(stages, "KEPT", 10_000)
     code = """
 import pathlib, time
 run = pathlib.Path("runs/cifar10")
@@ -116,26 +144,25 @@ for name in ("checkpoint.safetensors", "checkpoint.partial"):
     (run / name).write_bytes(bytes(1_000_000))
 (run / "log.jsonl").write_text("first\\nsecond\\n")
 (run / "training.json").write_text("{}")
-while not pathlib.Path("out/results.tar.02").exists():
+while not pathlib.Path("out/cifar10.tar.02").exists():
     time.sleep(0.05)
 """
     run = run_of(script)
     script.LEG.mkdir(parents=True)
+    Path("runs/cifar10.yaml").write_text("steps: 1\n")
     log = script.LEG / "log.jsonl"
-    assert run.make(
-        [script.Stage("leg-2", 60, 0, lambda run: run.program(["-c", code.replace("\\\\", "\\")], news=log))]
-    )
-    parts = sorted(Path("out").glob("results.tar.*"))
+    assert run.make([script.Stage("leg-2", 60, 0, lambda run: run.program(["-c", code], news=log))])
+    parts = sorted(Path("out").glob("cifar10.tar.*"))
     assert len(parts) > 3
+    assert not list(Path("out").glob("student.tar.*"))
     assert all(part.stat().st_size <= 10_000 for part in parts)
     with tarfile.open(fileobj=io.BytesIO(b"".join(part.read_bytes() for part in parts))) as tar:
-        assert set(tar.getnames()) == {
-            f"runs/cifar10/{name}" for name in ("pipeline/weights", "samples/weights", "log.jsonl", "training.json")
-        }
+        files = ("pipeline/weights", "samples/weights", "log.jsonl", "training.json")
+        assert set(tar.getnames()) == {"runs/cifar10.yaml", *(f"runs/cifar10/{name}" for name in files)}
     assert "second" in capsys.readouterr().out
     (script.LEG / "pipeline/weights").unlink()
     run.store()
-    assert len(list(Path("out").glob("results.tar.*"))) < len(parts)
+    assert len(list(Path("out").glob("cifar10.tar.*"))) < len(parts)
 
 
 def test_the_released_weights_are_where_the_recipe_looks_for_them(script):
@@ -144,7 +171,7 @@ def test_the_released_weights_are_where_the_recipe_looks_for_them(script):
     for shard in range(2):
         parquet.write_table(pa.table({"label": list(range(5))}), f"data/train-{shard:05d}-of-00002.parquet")
     run = run_of(script)
-    work = script.stages_of("data", None, None)[1].work
+    work = script.stages_of(script.Plan("data", SCRIPT.parent, few=False))[1].work
     with pytest.raises(script.StageError, match="data has 10 training images, not 50000; a shard is missing"):
         work(run)
     script.data("data", 10)(run)
@@ -157,13 +184,37 @@ def test_the_released_weights_are_where_the_recipe_looks_for_them(script):
     assert recipe.steps * recipe.batch_size >= 4_000_000
 
 
-def test_the_student_is_off_unless_it_is_told_how(script):
-    off, on = (script.stages_of("data", given, None)[3] for given in (None, "-c 'print(1)'"))
-    assert off.work is None
-    assert "no distiller" in off.why
-    run = run_of(script, 300)
-    assert run.make([off, on])
-    assert "1" in Path("out/log.txt").read_text().splitlines()
+def test_steps_follow_from_the_speed_and_the_time_left(script, monkeypatch):
+    """15,360 images/s, twenty steps a second: as many steps as fit, in recipes that stand beside the runs."""
+    plan, run, told = script.Plan("data", SCRIPT.parent, few=False), run_of(script, 500.0), []
+    monkeypatch.setattr(script.Run, "program", lambda run, arguments, **options: told.append(arguments))
+    for folder in (script.WARM / "leg-2", script.LEG):
+        folder.mkdir(parents=True)
+        log = [json.dumps({"step": step, "seconds": step / 20, "loss": 1.0}) for step in (25, 50, 75, 100)]
+        (folder / "log.jsonl").write_text("\n".join(log))
+        (folder / "recipe.json").write_text(json.dumps({"batch_size": 768}))
+    plan.teachers(run)
+    assert script.images_per_second(script.LEG) == pytest.approx(15_360)
+    recipe = yaml.safe_load(Path("runs/cifar10.yaml").read_text())
+    assert recipe["steps"] == int(20 * script.LEG_SECONDS)
+    assert recipe["compile"]
+    assert len(told) == 3
+    Path("runs/distillation.yaml").write_text("batch_size: 768\ntrajectories: 1000\n")
+    script.EVALUATION.mkdir()
+    (script.EVALUATION / "guidance.json").write_text('{"seconds_per_journey": 0.1}')
+    plan.student(run)
+    steps = yaml.safe_load(Path("runs/student.yaml").read_text())["steps"]
+    left = 500 - script.SPEED_SECONDS - script.START_SECONDS - 100
+    assert steps == pytest.approx(20 * left, rel=0.02)
+
+
+def test_nothing_is_compiled_where_the_warm_up_could_not(script, monkeypatch):
+    plan, run, told = script.Plan("data", SCRIPT.parent, few=False), run_of(script), []
+    monkeypatch.setattr(script.Run, "program", lambda run, arguments, **options: told.append(arguments))
+    plan.teachers(run)
+    for name in ("cifar10", "cifar10-guide", "drawn-up"):
+        assert yaml.safe_load(Path(f"runs/{name}.yaml").read_text())["compile"] is False
+    assert yaml.safe_load(Path("runs/cifar10.yaml").read_text())["steps"] == int(plan.speed * script.LEG_SECONDS / 768)
 
 
 def test_what_is_asked_for_must_be_a_stage(tmp_path):
@@ -174,7 +225,7 @@ def test_what_is_asked_for_must_be_a_stage(tmp_path):
         check=False,
     )
     assert found.returncode == 2
-    assert "no stages ['nothing']; give some of ['check', 'data', 'leg-2'" in found.stderr
+    assert "no stages ['nothing']; give some of ['check', 'data', 'warm-up'" in found.stderr
 
 
 @pytest.mark.slow
@@ -184,17 +235,22 @@ def test_the_rehearsal(tmp_path):
     program = [sys.executable, SCRIPT, "--rehearse", "--out", out, "--minutes", "60"]
     assert subprocess.run(program, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)}).returncode == 0
     found = {stage["stage"]: stage["state"] for stage in json.loads((out / "stages.json").read_text())}
-    assert found == dict.fromkeys(("check", "data", "leg-2", "judge", "speed"), "done") | {"student": "off"}
+    assert found == dict.fromkeys(("check", "data", "warm-up", "teachers", "student", "speed"), "done")
     speed = (out / "speed-gpu.txt").read_text()
     assert "files identical to those of one" in speed
     assert "strict float32: " in speed
-    whole = b"".join(part.read_bytes() for part in sorted(out.glob("results.tar.*")))
-    with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
-        tar.extractall(tmp_path, filter="data")
-    record = json.loads((tmp_path / "runs/cifar10/training.json").read_text())
-    evaluation = json.loads((tmp_path / "runs/evaluation/evaluation.json").read_text())
-    assert record["steps"] == 4
-    assert record["initial"]["training"]["steps"] == 7300
-    assert record["digest"] == evaluation["pipeline"]["digest"]
+    for name in ("cifar10", "student", "evaluation"):
+        whole = b"".join(part.read_bytes() for part in sorted(out.glob(f"{name}.tar.*")))
+        with tarfile.open(fileobj=io.BytesIO(whole)) as tar:
+            tar.extractall(tmp_path, filter="data")
+    teacher, student = (
+        json.loads((tmp_path / f"runs/{name}/training.json").read_text()) for name in ("cifar10", "student")
+    )
+    assert teacher["steps"] == student["steps"] == 4
+    assert teacher["initial"]["training"]["steps"] == 7300
+    assert student["teacher"]["digest"] == teacher["digest"]
+    table = json.loads((tmp_path / "runs/evaluation/guidance.json").read_text())
+    assert student["recipe"]["guidance"] == table["guidance"]
+    assert table["guidance"] == min(table["table"], key=lambda row: row["frechet_distance"])["guidance"]
+    assert list((tmp_path / "runs/evaluation").glob("classifier-*.safetensors"))
     assert all(path.stat().st_size <= 15 * 2**20 for path in out.glob("*.*"))
-    assert len([path for path in out.iterdir() if path.is_file()]) <= 8

@@ -16,9 +16,9 @@ from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.training import trainer as training
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 from mmmi_hf.flow.training.images import LabelledImages, load_images
-from mmmi_hf.flow.training.recipe import TrainingRecipe, draws_of_step, flow_matching_batch
+from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe, draws_of_step, flow_matching_batch, read_recipe
 from mmmi_hf.flow.training.trainer import train
-from tests.flow.training.recipes import tiny
+from tests.flow.training.recipes import signals_of, tiny
 
 
 def images_of(count=32):
@@ -45,7 +45,7 @@ def test_the_velocity_leads_from_the_latent_to_the_image(data):
 
 def test_an_epoch_sees_every_image_once(data):
     recipe, images = tiny(data), images_of()
-    images = LabelledImages(images.pixels, torch.arange(32), tuple(map(str, range(32))))
+    images = LabelledImages(images.values, torch.arange(32), tuple(map(str, range(32))))
     seen = torch.cat([batch_of(recipe, images, step)[2] for step in range(4)])
     assert sorted(seen.tolist()) == list(range(32))
 
@@ -152,12 +152,14 @@ RECIPES = {
     "fashion-mnist/recipe.yaml": 3_870_820,
     "cifar10/recipe.yaml": 11_532_748,
     "cifar10/leg-2.yaml": 11_532_748,
+    "cifar10/guide.yaml": 3_022_092,
+    "instruments/recipe.yaml": 3_430_369,
 }
-"""Every recipe's number of parameters; `leg-*.yaml` are legs that are not trained yet."""
+"""Every recipe's number of parameters; `leg-*.yaml` and `guide.yaml` are not trained yet."""
 
 
 def test_no_committed_recipe_is_left_out():
-    files = [path for name in ("recipe*", "leg-*") for path in Path("model_cards").glob(f"*/{name}.yaml")]
+    files = [path for name in ("recipe*", "leg-*", "guide") for path in Path("model_cards").glob(f"*/{name}.yaml")]
     assert set(RECIPES) == {f"{path.parent.name}/{path.name}" for path in files}
 
 
@@ -184,20 +186,26 @@ def test_the_bundled_recipe_is_readable():
     assert (recipe.steps, recipe.batch_size, recipe.latent_shape) == (5, 128, (1, 32, 32))
 
 
+def few_rows_for(recipe):
+    """Eight random rows of the data set that a recipe wants."""
+    rng, names = np.random.default_rng(0), list("abcdefghij")
+    if isinstance(recipe, SignalRecipe):
+        return signals_of(rng.integers(-100, 100, (8, recipe.length), dtype=np.int16), names=names)
+    column, size = ("img", (32, 32)) if recipe.channels == 3 else ("image", (28, 28))
+    pixels = rng.integers(0, 255, (8, *size, recipe.channels), dtype=np.uint8)
+    features = datasets.Features({column: datasets.Image(), "label": datasets.ClassLabel(names=names)})
+    columns = {column: [Image.fromarray(image.squeeze()) for image in pixels], "label": list(range(8))}
+    return datasets.Dataset.from_dict(columns, features=features)
+
+
 @pytest.mark.parametrize(("file", "parameters"), RECIPES.items())
 def test_every_committed_recipe_trains(file, parameters, tmp_path, monkeypatch):
     """Two steps with the recipe's own network, data schema and schedule; its weights fit into 32 MB of float16.
 
     A leg goes on from the released weights of its name.
     """
-    recipe = TrainingRecipe.from_yaml(Path("model_cards", file))
-    column, size = ("img", (32, 32)) if recipe.channels == 3 else ("image", (28, 28))
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 255, (8, *size, recipe.channels), dtype=np.uint8)
-    features = datasets.Features({column: datasets.Image(), "label": datasets.ClassLabel(names=list("abcdefghij"))})
-    datasets.Dataset.from_dict(
-        {column: [Image.fromarray(image.squeeze()) for image in pixels], "label": list(range(8))}, features=features
-    ).to_parquet(tmp_path / "data.parquet")
+    recipe = read_recipe(Path("model_cards", file))
+    few_rows_for(recipe).to_parquet(tmp_path / "data.parquet")
     few = {"dataset": str(tmp_path), "steps": 2, "batch_size": 4, "mixed_precision": "no", "compile": False}
     few["initial_pipeline"] = None if recipe.initial_pipeline is None else Path(file).parent.name
     monkeypatch.setattr(training._Run, "draw", lambda run, path: None)
@@ -212,10 +220,10 @@ def test_every_committed_recipe_trains(file, parameters, tmp_path, monkeypatch):
 
 def test_images_are_padded_cropped_and_named(data, tmp_path):
     padded = load_images(data, size=8, progress=False)
-    assert padded.pixels.shape == (24, 1, 8, 8)
-    assert int(padded.pixels[:, :, 0].sum()) == 0
+    assert padded.values.shape == (24, 1, 8, 8)
+    assert int(padded.values[:, :, 0].sum()) == 0
     assert padded.class_names == ("a", "b", "c")
-    assert load_images(data, size=4, channels=3, fit="crop", progress=False).pixels.shape == (24, 3, 4, 4)
+    assert load_images(data, size=4, channels=3, fit="crop", progress=False).values.shape == (24, 3, 4, 4)
     with pytest.raises(ValueError, match="does not fit into 4×4"):
         load_images(data, size=4, progress=False)
     with pytest.raises(ValueError, match="channels must be 1 or 3"):

@@ -18,7 +18,7 @@ from functools import cached_property
 from itertools import combinations
 
 import numpy as np
-from scipy.special import ndtr, softmax
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import NotExactError
@@ -106,7 +106,8 @@ class Evidence:
 
     def _posterior(self, v: Array) -> Array:
         centres = self.axes @ self.means
-        return np.asarray(softmax(np.log(self.probabilities) + v @ centres - 0.5 * np.square(centres).sum(axis=0), 1))
+        logs = np.log(self.probabilities) + v @ centres - 0.5 * np.square(centres).sum(axis=0)
+        return np.asarray(scipy.special.softmax(logs, 1))
 
     def _over(self, function: Callable[[Array], Array]) -> Exact:
         if not len(self.axes):
@@ -205,4 +206,5 @@ def _best(centres: Array, logs: Array, heights: Array) -> float:
 
 
 def _between(low: float, high: float) -> float:
-    return float(ndtr(high) - ndtr(low)) if low < 0.0 else float(ndtr(-low) - ndtr(-high))
+    below, above = (low, high) if low < 0.0 else (-high, -low)
+    return float(scipy.special.ndtr(above) - scipy.special.ndtr(below))

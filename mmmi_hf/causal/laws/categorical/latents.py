@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.latents import Normals
@@ -71,7 +71,7 @@ class CategoricalSampler:
         """Fill the latents and y of some rows."""
         own = np.empty((len(rows), 1))
         normals.fill(0, rows, own)
-        category = (ndtr(own) >= self._steps).sum(axis=1)
+        category = (scipy.special.ndtr(own) >= self._steps).sum(axis=1)
         target[:] = category - self._mean
         for i, (name, standard) in enumerate(self._standardizers.items()):
             latent = out[name]

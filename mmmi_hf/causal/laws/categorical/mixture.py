@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 
@@ -26,12 +26,12 @@ class Mixture:
     def normal(self, t: Array) -> Array:
         """Φ⁻¹(F(t)) of (n,) points, by the smaller tail."""
         below, above = self._tails(t)
-        return np.asarray(np.where(below < above, ndtri(below), -ndtri(above)))
+        return np.asarray(np.where(below < above, scipy.special.ndtri(below), -scipy.special.ndtri(above)))
 
     def undo(self, u: Array) -> Array:
         """The t with Φ⁻¹(F(t)) = u: in [u + min m, u + max m], because F is a mixture of shifts of Φ."""
         low, high = u + self.means.min(), u + self.means.max()
-        lower, wanted = u < 0.0, ndtr(-np.abs(u))
+        lower, wanted = u < 0.0, scipy.special.ndtr(-np.abs(u))
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
             below, above = self._tails(middle)
@@ -42,6 +42,6 @@ class Mixture:
     def _tails(self, t: Array) -> tuple[Array, Array]:
         scores = t[:, None] - self.means
         return (
-            np.add.reduce(ndtr(scores) * self.probabilities, axis=1),
-            np.add.reduce(ndtr(-scores) * self.probabilities, axis=1),
+            np.add.reduce(scipy.special.ndtr(scores) * self.probabilities, axis=1),
+            np.add.reduce(scipy.special.ndtr(-scores) * self.probabilities, axis=1),
         )

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 import numpy as np
-from scipy.special import ndtr
+import scipy
 
 from mmmi_hf.causal.arguments import Array, read_number, shown
 from mmmi_hf.causal.errors import InvalidModelError, InvalidQueryError, NotExactError
@@ -230,7 +230,7 @@ class MissingSampler:
         self._sampler.draw(normals, rows, out, target)
         numbers = np.empty((len(rows), len(self._chances)))
         normals.fill(ABSENCE_STREAM, rows, numbers)
-        for latent, absent in zip(out.values(), (ndtr(numbers) < self._chances).T, strict=True):
+        for latent, absent in zip(out.values(), (scipy.special.ndtr(numbers) < self._chances).T, strict=True):
             latent[absent] = np.nan
 
 

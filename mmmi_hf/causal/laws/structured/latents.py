@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.latents import Normals
@@ -97,9 +98,9 @@ def _graded_svd(matrix: Array) -> tuple[Array, Array, Array]:
     One-sided Jacobi rotations after a pivoted QR (Drmač and Veselić, 2008), where the ordinary SVD loses all values
     below ε times the largest.
     """
-    from scipy.linalg import lapack
-
-    lengths, right, directions, work, _, failed = lapack.dgejsv(matrix.T, joba=2, jobu=0, jobv=0, jobr=0, jobp=0)
+    lengths, right, directions, work, _, failed = scipy.linalg.lapack.dgejsv(
+        matrix.T, joba=2, jobu=0, jobv=0, jobr=0, jobp=0
+    )
     if failed:
         raise ArithmeticError(f"dgejsv failed with {failed} on loadings of shape {matrix.shape}")
     return directions, lengths * (work[0] / work[1]), np.ascontiguousarray(right.T)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import gammaln, psi
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import NotExactError
@@ -41,7 +41,8 @@ class StudentForm:
         total = np.full(len(target), self._gaussian)
         for sign, blocks in self._signed:
             half = 0.5 * (self._dof + self._size(blocks))
-            total += sign * (gammaln(half) - half * np.log1p(self._quadratic(blocks, values, target) / self._dof))
+            logs = np.log1p(self._quadratic(blocks, values, target) / self._dof)
+            total += sign * (scipy.special.gammaln(half) - half * logs)
         return total
 
     def _size(self, blocks: tuple[str, ...]) -> int:
@@ -61,4 +62,4 @@ class ScaledPosterior:
 
 def _entropic(x: float) -> float:
     """lnΓ(x/2) - (x/2) ψ(x/2)."""
-    return float(gammaln(0.5 * x) - 0.5 * x * psi(0.5 * x))
+    return float(scipy.special.gammaln(0.5 * x) - 0.5 * x * scipy.special.psi(0.5 * x))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import betainc, betaincinv, gammainc, gammaincc, gammainccinv, gammaincinv
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 
@@ -29,16 +29,17 @@ class Radial:
         """The factor r'/r of rows with these r² of a Student vector, (n,)."""
         half, rest = 0.5 * self.dimensions, 0.5 * self.dof
         share = squared / (squared + self.dof)
-        below = betainc(half, rest, share)
-        above = betainc(rest, half, self.dof / (squared + self.dof))
-        wanted = 2.0 * np.where(below < above, gammaincinv(half, below), gammainccinv(half, above))
+        below = scipy.special.betainc(half, rest, share)
+        above = scipy.special.betainc(rest, half, self.dof / (squared + self.dof))
+        small, large = scipy.special.gammaincinv(half, below), scipy.special.gammainccinv(half, above)
+        wanted = 2.0 * np.where(below < above, small, large)
         return np.asarray(np.sqrt(wanted / squared))
 
     def to_student(self, squared: Array) -> Array:
         """The factor r/r' of rows with these r'² of a normal vector, (n,); finite for any finite r'²."""
         half, rest = 0.5 * self.dimensions, 0.5 * self.dof
-        below, above = gammainc(half, 0.5 * squared), gammaincc(half, 0.5 * squared)
-        share, other = betaincinv(half, rest, below), betaincinv(rest, half, above)
+        below, above = scipy.special.gammainc(half, 0.5 * squared), scipy.special.gammaincc(half, 0.5 * squared)
+        share, other = scipy.special.betaincinv(half, rest, below), scipy.special.betaincinv(rest, half, above)
         near = below < above
         odds = np.where(near, share, 1.0 - other) / np.where(near, 1.0 - share, np.maximum(other, _LEAST))
         wanted = self.dof * odds
@@ -47,8 +48,6 @@ class Radial:
 
 def scales(normals: Array, dof: float) -> Array:
     """√(ν/χ²) of rows by one standard normal number each, (n,)."""
-    from scipy.special import ndtr
-
-    half, low = 0.5 * dof, ndtr(-np.abs(normals))
-    chi = 2.0 * np.where(normals < 0.0, gammaincinv(half, low), gammainccinv(half, low))
+    half, low = 0.5 * dof, scipy.special.ndtr(-np.abs(normals))
+    chi = 2.0 * np.where(normals < 0.0, scipy.special.gammaincinv(half, low), scipy.special.gammainccinv(half, low))
     return np.asarray(np.sqrt(dof / chi))

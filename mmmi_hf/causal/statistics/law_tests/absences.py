@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.laws.missing.patterns import Names, Rows, lacking, parts_of_rows
@@ -81,7 +81,7 @@ def absence_test(missing: Mapping[str, float], z: Mapping[str, Array]) -> Test:
 
 
 def _binomial(rows: np.ndarray, chance: float) -> float:
-    return float(stats.binomtest(int(rows.sum()), len(rows), chance).pvalue)
+    return float(scipy.stats.binomtest(int(rows.sum()), len(rows), chance).pvalue)
 
 
 def _multinomial(absent: np.ndarray, chances: Sequence[float]) -> float:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from itertools import combinations
 
 import numpy as np
-from scipy import linalg, stats
+import scipy
 
 from mmmi_hf.causal.arguments import Array, Shape
 from mmmi_hf.causal.latents import Latents
@@ -116,8 +116,8 @@ def _of_features(model: CausalModel, latents: Latents, generator: np.random.Gene
     scale = np.sqrt(np.diagonal(covariance))
     noise = SMALLEST_DEVIATION * generator.standard_normal(features.shape)
     correlations = covariance / np.multiply.outer(scale, scale) + SMALLEST_DEVIATION**2 * np.eye(len(scale))
-    factor = linalg.cholesky(correlations, lower=True)
-    normals = linalg.solve_triangular(factor, (features / scale + noise).T, lower=True).T
+    factor = scipy.linalg.cholesky(correlations, lower=True)
+    normals = scipy.linalg.solve_triangular(factor, (features / scale + noise).T, lower=True).T
     blocks = (*z, *([] if y is None else [TARGET]))
     return [*_moments(normals, labels), *information_tests(model, latents, list(combinations(blocks, 2)))]
 
@@ -145,13 +145,13 @@ def refused(tests: list[Test], level: float = FAMILY_WISE_LEVEL) -> list[Test]:
 def _moments(normals: Array, labels: list[str]) -> list[Test]:
     """Features made independent N(0, 1) by the declared covariance: means, variances, and products of all pairs."""
     n = len(normals)
-    means = 2.0 * stats.norm.sf(np.abs(normals.sum(axis=0)) / math.sqrt(n))
+    means = 2.0 * scipy.stats.norm.sf(np.abs(normals.sum(axis=0)) / math.sqrt(n))
     squares = np.square(normals).sum(axis=0)
     variances = two_sided(squares, n)
     products = ratio(normals.T @ normals, np.sqrt(squares)[:, None])
     first, second = np.triu_indices(len(labels), 1)
     # Given the first column, the product over its length is N(0, 1).
-    cross = 2.0 * stats.norm.sf(np.abs(products[first, second]))
+    cross = 2.0 * scipy.stats.norm.sf(np.abs(products[first, second]))
     pairs = [f"{labels[i]} and {labels[j]}" for i, j in zip(first, second, strict=True)]
     return [
         smallest("means", means, labels),
@@ -194,8 +194,8 @@ def _whitened(whole: Mapping[str, Array]) -> list[Test]:
         squares = np.square(w).sum(axis=1)
         lengths += [two_sided(squares, d), two_sided(squares.sum(keepdims=True), n * d)]
         rows += [f"{name}, sampled row {r}" for r in range(n)] + [f"{name}, all"]
-        values.append(stats.kstest(w.ravel(), "norm").pvalue)
-        below = w.size * float(stats.halfnorm.logcdf(np.abs(w).max()))
+        values.append(scipy.stats.kstest(w.ravel(), "norm").pvalue)
+        below = w.size * float(scipy.stats.halfnorm.logcdf(np.abs(w).max()))
         largest.append(2.0 * min(math.exp(below), -math.expm1(below)))
     return [
         smallest("lengths", np.concatenate(lengths), rows),

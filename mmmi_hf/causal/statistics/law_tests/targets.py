@@ -15,8 +15,7 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from scipy import optimize
-from scipy.special import logsumexp
+import scipy
 
 from mmmi_hf.causal.arguments import Array
 from mmmi_hf.causal.errors import NotExactError
@@ -119,9 +118,9 @@ def _two_sided(logs: Array, weights: Array, excess: float) -> float:
     """2 min_t exp(Σ_r ln Σ_k p_rk e^{t w_rk} - t x), at most 1."""
 
     def exponent(t: float) -> float:
-        return float(logsumexp(logs + t * weights, axis=1).sum()) - t * excess
+        return float(scipy.special.logsumexp(logs + t * weights, axis=1).sum()) - t * excess
 
-    best = optimize.minimize_scalar(exponent, bounds=(0.0, _STEEPEST), method="bounded")
+    best = scipy.optimize.minimize_scalar(exponent, bounds=(0.0, _STEEPEST), method="bounded")
     return min(1.0, 2.0 * math.exp(min(0.0, float(best.fun))))
 
 

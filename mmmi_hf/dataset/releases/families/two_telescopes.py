@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import scipy
 
 from mmmi_hf.causal import templates
 from mmmi_hf.dataset.releases.family import FASHION_MNIST, Family, Images, Model, Release, Shape
@@ -81,8 +82,6 @@ def _telescopes(target: str, place: str) -> Model:
 
 def _wider(shape: Shape, width: float, cosine: float) -> float:
     """The width above `width` at which a centred Gaussian has that cosine with the one of `width`, to 12 digits."""
-    from scipy.optimize import brentq
-
     narrow = templates.gaussian(shape, width=width)
 
     def excess(log_width: float) -> float:
@@ -94,4 +93,4 @@ def _wider(shape: Shape, width: float, cosine: float) -> float:
         raise ConfigurationError(
             f"images of shape {shape} are too small for the templates of two telescopes; give a pipeline of larger ones"
         )
-    return float(f"{math.exp(brentq(excess, low, high, xtol=1e-15, rtol=1e-14)):.12g}")
+    return float(f"{math.exp(scipy.optimize.brentq(excess, low, high, xtol=1e-15, rtol=1e-14)):.12g}")

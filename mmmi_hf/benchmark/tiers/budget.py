@@ -1,0 +1,60 @@
+"""What a tier costs, before it is run.
+
+Owns the table of cells × seconds. Nothing is read but the tier's own files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from mmmi_hf.benchmark.protocol.plan import read_pairs
+from mmmi_hf.benchmark.tiers.tier import Group, Tier, costs
+
+IMAGES_A_SECOND = {"fashion-mnist-2": 20.0, "cifar10": 2.0}
+"""Images that one core makes, as measured; of maps that are not named here the time is not counted."""
+
+
+def cells_of(tier: Tier, group: Group) -> int:
+    """Cells of one estimator in a group: configurations × pairs × seeds × forms, and the nulls."""
+    configs = [name for name in tier.configurations if any(fnmatchcase(name, pattern) for pattern in group.configs)]
+    series = {
+        (tier.configuration(name).standardize, tier.configuration(name).modalities[0].pipeline) for name in configs
+    }
+    kinds = len(configs) + (len(series) if group.with_null else 0)
+    return kinds * len(read_pairs(group.pairs)) * group.seeds * len(group.forms)
+
+
+def image_seconds(tier: Tier) -> float:
+    """Seconds of one core that the tier's images take."""
+    total = 0.0
+    for name in tier.configurations:
+        config = tier.configuration(name)
+        for modality in config.modalities:
+            if modality.pipeline in IMAGES_A_SECOND:
+                total += config.rows / IMAGES_A_SECOND[modality.pipeline]
+    return total
+
+
+def budget_lines(tier: Tier, estimators: Sequence[str] | None = None) -> list[str]:
+    """The table, at most 80 characters wide: "–" where nobody measured."""
+    known = costs(tier)
+    lines = [f"{tier.name}: cells × seconds of one core, as measured once", ""]
+    total = made = image_seconds(tier)
+    lines.append(f"{'data':<34}{'':>7}{'':>10}{made / 3600:>10.2f} h")
+    for group in tier.groups:
+        cells, hours, missing = cells_of(tier, group), 0.0, []
+        for name in group.estimators if estimators is None else estimators:
+            seconds = known.get(group.name, {}).get(name)
+            told = "–" if seconds is None else f"{seconds:.1f} s"
+            if seconds is None:
+                missing.append(name)
+            else:
+                hours += cells * seconds / 3600
+            lines.append(f"{group.name:<12}{name:<22}{cells:>7}{told:>10}")
+        total += 3600 * hours
+        lines.append(f"{group.name:<34}{'':>7}{'':>10}{hours:>10.2f} h")
+        if missing:
+            lines.append(f"{'':<12}without {len(missing)} that nobody measured")
+    lines.append(f"{'in all':<34}{'':>7}{'':>10}{total / 3600:>10.2f} h")
+    return lines

@@ -1,0 +1,1 @@
+"""`benchmark --tier`: benchmarks of a fixed size."""
