@@ -6,6 +6,7 @@ import pytest
 from mmmi_hf.dataset import make_rows
 from mmmi_hf.explorer.design.panel import starting
 from mmmi_hf.explorer.tuples import offered as offers
+from mmmi_hf.explorer.tuples.answers import rows_shown
 from mmmi_hf.explorer.tuples.offered import DESIGN, configuration, offered, read_row, read_seed
 from mmmi_hf.explorer.tuples.requests import Asked, Requests
 from mmmi_hf.explorer.tuples.samples import Workshop, posterior
@@ -134,3 +135,27 @@ def test_numbers_that_are_written():
     assert read_seed("seed", str(offers.MOST_SEED)) == offers.MOST_SEED
     with pytest.raises(ValueError, match="first row is '1000000001'"):
         read_row("1000000001")
+
+
+def test_sounds_are_played(quick, monkeypatch):
+    from mmmi_hf.dataset.generation import rows
+    from mmmi_hf.flow.bijection import View
+
+    known = rows.load_bijections
+
+    def heard(config, **options):
+        bijections = known(config, **options)
+        for bijection in bijections.values():
+            monkeypatch.setattr(type(bijection), "view", View("sound", 4.0, 8000), raising=False)
+        return bijections
+
+    monkeypatch.setattr(rows, "load_bijections", heard)
+    config = configuration("image-and-time-series", starting(), 0).with_pipeline("asinh")
+    model = {"story": "common_cause", "shape": [64], "mi": 1.0}
+    config = config.replace(causal_model=model)
+    sample = Workshop().rows(config, 0, 2, {}, Ticks())
+    assert [len(files) for files in sample.sounds.values()] == [2, 2]
+    assert sample.sounds["x1"][0].startswith(b"RIFF")
+    said = rows_shown(sample, "sounds")
+    assert said.count("<audio controls") == 4
+    assert 'aria-label="x2 of row 1"' in said
