@@ -16,7 +16,7 @@ from mmmi_hf.explorer.tuples.samples import RoundTrip, Sample, posterior
 
 def rows_shown(sample: Sample, title: str) -> str:
     """A grid of tuples, and a table of their numbers."""
-    return html.heading(title) + html.pictures(_grid(sample)) + _table(sample)
+    return html.heading(title) + html.pictures(_grid(sample)) + _heard(sample, "") + _table(sample)
 
 
 def changed(before: Sample, after: Sample, title: str, what: str) -> str:
@@ -32,6 +32,8 @@ def changed(before: Sample, after: Sample, title: str, what: str) -> str:
         + html.note(what)
         + html.listed(told)
         + html.pictures(_grid(before), _grid(after), _difference_grid(before, differences))
+        + _heard(before, ", before")
+        + _heard(after, ", after")
         + _table(after)
     )
 
@@ -60,6 +62,17 @@ def inverted(trip: RoundTrip, sample: Sample, modality: str, row: int) -> str:
         f"{modality} made of them differs from the first by at most {back:.1e}.",
     ]
     return html.heading(f"{modality} of row {row} inverted") + html.listed(said) + html.pictures(picture)
+
+
+def _heard(sample: Sample, when: str) -> str:
+    """The sounds of rows, to be played."""
+    return html.sounds(
+        [
+            (f"{name} of row {sample.first + n}{when}", content)
+            for name, files in sample.sounds.items()
+            for n, content in enumerate(files)
+        ]
+    )
 
 
 def _grid(sample: Sample) -> str:
