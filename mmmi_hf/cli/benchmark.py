@@ -30,8 +30,8 @@ def benchmark(
     tier: Annotated[
         str | None,
         typer.Option(
-            help="A benchmark of fixed size: lite (10 minutes), realism, paper, full. Makes its data in OUT/data, "
-            "unless DIR_OR_REPO has them."
+            help="A benchmark of fixed size: lite (10 minutes), realism, levels, paper, full. Makes its data in "
+            "OUT/data, unless DIR_OR_REPO has them."
         ),
     ] = None,
     results: Annotated[
@@ -80,7 +80,7 @@ def benchmark(
         bool, typer.Option("--paper", help="The paper's original recipe: no early stopping, values of training rows.")
     ] = False,
     critic: Annotated[str | None, typer.Option(help="separable or joint.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="auto (convolutions for images), mlp or conv.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="auto (convolutions for images and sounds), mlp or conv.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, at most.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per training step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
@@ -353,7 +353,7 @@ def _named_estimators(text: str) -> list[str]:
 def _print_list(form: Format) -> None:
     """The estimators and their settings with defaults; those of networks once for all."""
     from mmmi_hf.benchmark.networks.training import Training
-    from mmmi_hf.benchmark.registry import list_estimators, make_estimator
+    from mmmi_hf.benchmark.registry import estimator_class, list_estimators, make_estimator
     from mmmi_hf.benchmark.settings import told_settings
 
     found = {name: make_estimator(name).settings for name in list_estimators()}
@@ -363,8 +363,9 @@ def _print_list(form: Format) -> None:
     rows = []
     for name, settings in found.items():
         own = told_settings({setting: value for setting, value in settings.items() if setting != "training"})
-        rows.append((name, ", ".join([*own, *(["training.…"] if "training" in settings else [])]) or "–"))
-    print_table(("estimator", "settings with defaults"), rows)
+        told = ", ".join([*own, *(["training.…"] if "training" in settings else [])]) or "–"
+        rows.append((name, estimator_class(name).bound or "–", told))
+    print_table(("estimator", "bound", "settings with defaults"), rows)
     networks = ", ".join(told_settings(dataclasses.asdict(Training())))
     typer.echo("\nOf training.…, by options such as --steps for all networks alike:")
     typer.echo(textwrap.fill(networks, 80, initial_indent="  ", subsequent_indent="  "))

@@ -134,7 +134,7 @@ def test_settings_of_an_estimator_are_computed_anew_and_told(run, folder, tmp_pa
 def test_what_there_is_to_set(run):
     code, out, err = run("benchmark", "--list")
     assert (code, err) == (0, "")
-    assert re.search(r"^pca-ksg +components=4, neighbours=3$", out, re.MULTILINE)
+    assert re.search(r"^pca-ksg +– +components=4, neighbours=3$", out, re.MULTILINE)
     assert "steps=2000" in out
     assert max(map(len, out.splitlines())) <= 80
     code, out, _ = run("benchmark", "--list", "--format", "json")
@@ -238,7 +238,7 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--set", "dv.training.critic=both"), "critic must be one of separable, joint, got 'both'"),
         (("--set", "dv.training=5"), "set: dv.training: input should be"),
         (("--set", "ksg.neighbours=5", "--task", "ssl"), "--set is of estimators"),
-        (("--estimators", "latentmi"), "needs the package"),
+        (("--estimators", "latentmi"), "runs in an environment of its own"),
     ],
 )
 def test_wrong_requests_are_one_line(run, folder, tmp_path, arguments, words):

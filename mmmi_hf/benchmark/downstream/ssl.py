@@ -1,10 +1,14 @@
 """Self-supervised learning, a first cut: encoders that see modalities and never y, then a linear probe of y.
 
-Owns the two ways of learning and the probe.
+Owns the ways of learning, their controls and the probe.
 
 contrastive: InfoNCE between the embedding of one modality and those of the others, pair by pair, averaged over pairs.
+vicreg: the same pairs without negatives (Bardes, Ponce and LeCun 2022): embeddings of a row agree, every coordinate
+keeps a standard deviation of 1 or more, and coordinates of one embedding are uncorrelated; weights 25, 25 and 1.
 masked: every modality is hidden in turn, and its latent content is predicted from the embeddings of the rest by mean
 squared error on its standardised coordinates.
+Controls, which say what rows, networks and probe allow: untrained encoders; raw, no encoder at all, the probe sees the
+standardised coordinates of x1; supervised, the network of the regression, which is told y.
 
 What an encoder keeps about y is judged by a ridge regression of y on the frozen embedding of x1: its R² on test rows
 is at most that of E[y | x1], which the causal model knows.
@@ -23,14 +27,15 @@ import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mmmi_hf.benchmark.downstream.regression import Task, judged, limits, read_task
+from mmmi_hf.benchmark.downstream.regression import Task, judged, limits, read_task, run_task
 from mmmi_hf.benchmark.networks.critics import Standardize, encoder, perceptron
 from mmmi_hf.benchmark.networks.training import fit_network, seeded
 from mmmi_hf.benchmark.protocol.data import SPLITS, Source
 
-METHODS = ("contrastive", "masked", "untrained")
-_RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
+METHODS = ("contrastive", "vicreg", "masked", "untrained", "raw", "supervised")
+_RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _PAIRS_PER_STEP = 3
+_INVARIANCE, _VARIANCE, _COVARIANCE = 25.0, 25.0, 1.0
 
 
 class Encoders(nn.Module):
@@ -53,27 +58,57 @@ class Encoders(nn.Module):
         return embedded
 
 
-class Contrastive(Encoders):
-    """Symmetric InfoNCE of normalised embeddings with a learned temperature."""
+class Paired(Encoders):
+    """A loss of pairs of modalities, a few of them at a time."""
 
     def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
         super().__init__(train, task)
-        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
         self.every = list(combinations(range(len(train)), 2))
         self.turns = -(-len(self.every) // _PAIRS_PER_STEP)
+
+    def of_pair(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """The loss of two embeddings of the same rows, (n, embedding) each."""
+        raise NotImplementedError
 
     def loss(self, blocks: Sequence[torch.Tensor], turn: int) -> torch.Tensor:
         """The mean over a few pairs of modalities; `turn` says which."""
         count = len(self.every)
         chosen = [self.every[(turn * _PAIRS_PER_STEP + k) % count] for k in range(min(_PAIRS_PER_STEP, count))]
         needed = sorted({index for pair in chosen for index in pair})
-        embedded = {index: normalize(self.embed(index, blocks[index])) for index in needed}
-        wanted = torch.arange(len(blocks[0]))
-        losses = []
-        for i, j in chosen:
-            scores = self.log_scale.exp() * embedded[i] @ embedded[j].T
-            losses += [cross_entropy(scores, wanted), cross_entropy(scores.T, wanted)]
-        return torch.stack(losses).mean()
+        embedded = {index: self.embed(index, blocks[index]) for index in needed}
+        return torch.stack([self.of_pair(embedded[i], embedded[j]) for i, j in chosen]).mean()
+
+
+class Contrastive(Paired):
+    """Symmetric InfoNCE of normalised embeddings with a learned temperature."""
+
+    def __init__(self, train: Sequence[torch.Tensor], task: Task) -> None:
+        super().__init__(train, task)
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def of_pair(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        scores = self.log_scale.exp() * normalize(first) @ normalize(second).T
+        wanted = torch.arange(len(scores))
+        return 0.5 * (cross_entropy(scores, wanted) + cross_entropy(scores.T, wanted))
+
+
+class VICReg(Paired):
+    """Invariance, variance and covariance of embeddings."""
+
+    def of_pair(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        return vicreg(first, second)
+
+
+def vicreg(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+    """25 · mean (z − z')² + 25 · mean max(0, 1 − deviation) + Σ covariance² / d beside the diagonal, of both (n, d)."""
+    total = _INVARIANCE * (first - second).square().mean()
+    for side in (first, second):
+        apart = side - side.mean(dim=0)
+        covariance = apart.T @ apart / (len(side) - 1)
+        deviations = (covariance.diagonal() + 1e-4).sqrt()
+        off = covariance - torch.diag(covariance.diagonal())
+        total = total + _VARIANCE * (1.0 - deviations).relu().mean() / 2 + _COVARIANCE * off.square().sum() / len(off)
+    return total
 
 
 class Masked(Encoders):
@@ -98,8 +133,11 @@ class Masked(Encoders):
         return loss
 
 
+_KINDS: dict[str, type[Paired | Masked]] = {"vicreg": VICReg, "masked": Masked}
+
+
 def learn(
-    encoders: Contrastive | Masked, train: Sequence[torch.Tensor], validation: Sequence[torch.Tensor], task: Task
+    encoders: Paired | Masked, train: Sequence[torch.Tensor], validation: Sequence[torch.Tensor], task: Task
 ) -> list[dict[str, float]]:
     """Train encoders on blocks of training rows, and stop by the validation rows; see `fit_network`."""
     turns = iter(range(task.training.steps + 1))
@@ -128,13 +166,22 @@ def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
         raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
     if len(task.inputs) < 2:
         raise ValueError(f"self-supervised learning needs two modalities or more, got {', '.join(task.inputs)}")
+    if method == "supervised":
+        found = run_task(source, dataclasses.replace(task, inputs=task.inputs[:1]))
+        del found["histogram"]
+        return {**found, **probe_limits(source, task)}
     parts = read_task(source, task)
     train, validation = parts["train"][0], parts["validation"][0]
-    with seeded(task.seed):
-        network = Masked(train, task) if method == "masked" else Contrastive(train, task)
-    history = [] if method == "untrained" else learn(network, train, validation, task)
-    with torch.no_grad():
-        embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
+    history: list[dict[str, float]] = []
+    if method == "raw":
+        embedded = [parts[split][0][0].flatten(1).double().numpy() for split in SPLITS]
+    else:
+        with seeded(task.seed):
+            network = _KINDS.get(method, Contrastive)(train, task)
+        if method != "untrained":
+            history = learn(network, train, validation, task)
+        with torch.no_grad():
+            embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
     targets = [parts[split][1].double().numpy()[:, 0] for split in SPLITS]
     return {**probe_limits(source, task), **judged(probe(embedded, targets), targets[-1]), "history": history}
 

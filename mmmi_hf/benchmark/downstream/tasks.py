@@ -31,7 +31,7 @@ from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
 TASKS = ("regression", "ssl", "classification")
-_FORMATS = {"regression": 5, "ssl": 4, "classification": 1}  # of the records of finished cells
+_FORMATS = {"regression": 5, "ssl": 5, "classification": 1}  # of the records of finished cells
 _ERRORS = 3.0
 _OF_NUMBERS = ("information", "sigma", "floor", "ceiling")
 _LIMITS = {"classification": ("information", "bayes_accuracy", "bayes_log_loss")}
@@ -70,10 +70,10 @@ def downstream_cells(
 ) -> list[Cell]:
     """The cells of one kind of task.
 
-    regression: y from each of the first two modalities and from all together. ssl: contrastive and masked encoders, and
-    untrained ones for comparison, of all modalities. classification: a network of each of the first two modalities, and
-    of all together the ways of `classification`. With `null`, the configuration with the most information is done
-    once more with y of other rows.
+    regression: y from each of the first two modalities and from all together. ssl: contrastive, non-contrastive and
+    masked encoders of all modalities, and their controls: untrained ones, the raw rows, and a network that is told y.
+    classification: a network of each of the first two modalities, and of all together the ways of `classification`.
+    With `null`, the configuration with the most information is done once more with y of other rows.
 
     Raises:
         ValueError: an unknown kind or configuration, a y that the task is not for, too few rows, or a single modality

@@ -10,19 +10,19 @@ is drawn once; the levels' errors are not normal. A single level has its seeds r
 cannot be had of so few members is None.
 
 Coverage is the share of stated intervals that hold the truth, and a false alarm an interval of a null that lies above
-0; both have Wilson's interval. That an estimator cannot say is an answer: in the score, an RMSE of all cells, it has
+0; both have exact intervals. That an estimator cannot say is an answer: in the score, an RMSE of all cells, it has
 the error of who knows only which levels there are and says their mean; so has a failure. A wild value costs more.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from scipy.special import betaincinv
 
 RESAMPLES = 2000
 Record = dict[str, Any]
@@ -130,15 +130,18 @@ def _covers(row: Record) -> bool:
     return (low is None or low <= row["truth"]) and (high is None or row["truth"] <= high)
 
 
-def share(found: Sequence[bool]) -> Record | None:
-    """The share of true ones, with Wilson's interval of 95 %; None of nothing."""
-    count = len(found)
+def share(found: Sequence[bool], *, error: float = 0.05) -> Record | None:
+    """The share of true ones with its exact interval (Clopper and Pearson 1934); None of nothing.
+
+    Args:
+        error: the chance that the interval misses, at most.
+    """
+    count, true = len(found), sum(found)
     if not count:
         return None
-    part, z = sum(found) / count, 1.959964
-    middle = (part + z * z / (2 * count)) / (1 + z * z / count)
-    reach = z / (1 + z * z / count) * math.sqrt(part * (1 - part) / count + z * z / (4 * count * count))
-    return {"value": part, "low": max(0.0, middle - reach), "high": min(1.0, middle + reach), "cells": count}
+    low = float(betaincinv(true, count - true + 1, error / 2)) if true else 0.0
+    high = float(betaincinv(true + 1, count - true, 1 - error / 2)) if true < count else 1.0
+    return {"value": true / count, "low": low, "high": high, "cells": count}
 
 
 def _score(asked: Sequence[Record]) -> Record | None:

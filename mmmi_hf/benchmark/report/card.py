@@ -1,9 +1,10 @@
 """Cards of benchmark results: README.md rendered from the results files below the same folder.
 
-Owns the text of the card. Every folder that `mmmi-hf benchmark` wrote, the card's
-own or one below it, is a section: `results.json`, `summary.json`, `benchmark.json`, `seconds.json`, and `plots/`, which
-are shown. `remarks.md`, if it is there, is what somebody read off them, and the only text that is typed. Sections stand
-in the order of their paths. `make.sh`, if it is there, is named as the command that made everything.
+Owns the text of the card. Every folder that `mmmi-hf benchmark` wrote, the card's own or one below it, is a section:
+`results.json`, `summary.json`, `benchmark.json`, `seconds.json`, and `plots/`, which are shown. At the top stand
+findings, made by rules, and three figures of all sections. `remarks.md`, if it is there, is what somebody adds, and the
+only text that is typed. Sections stand in the order of their paths. `make.sh`, if it is there, is named as the command
+that made everything.
 """
 
 from __future__ import annotations
@@ -16,11 +17,16 @@ from typing import Any
 
 from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summarize_downstream
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
+from mmmi_hf.benchmark.registry import estimator_class
+from mmmi_hf.benchmark.report.findings import findings
+from mmmi_hf.benchmark.report.overview import errors_figure, forms_figure, intervals_figure
 from mmmi_hf.benchmark.report.report import versions_of
 from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.common.files import read_json
+from mmmi_hf.figures.style import save
 
 CARD = "README.md"
+PICTURES = "overview"
 _KINDS = {
     "estimators": "estimators of mutual information",
     "regression": "regression of y",
@@ -35,27 +41,37 @@ def benchmark_card(folder: Path) -> str:
     Raises:
         ValueError: files are missing, or the summaries are not those of the results.
     """
-    found = (path.parent for path in folder.rglob("benchmark.json"))
-    places = sorted(place for place in found if not any(p.startswith(".") for p in place.relative_to(folder).parts))
-    if not places:
-        raise ValueError(f"{folder}: no benchmark.json here or below; give a folder that `mmmi-hf benchmark` wrote")
-    sections = []
-    for place in places:
-        try:
-            sections.append(_section(place, folder))
-        except KeyError as error:
-            raise ValueError(f"{place}: the results have no {error}; run the benchmark command again") from error
+    sections = _sections(folder)
     return (
         environment(__package__)
         .get_template("benchmark_card.md.j2")
         .render(
             sections=sections,
+            findings={kind: told for each in sections for kind, told in _findings(each).items() if told},
+            figures=[(str(path.relative_to(folder)), caption) for path, caption in _figures(folder, sections).items()],
+            reads=_reads(sections),
+            remarks=remarks.read_text().strip() if (remarks := folder / "remarks.md").is_file() else "",
             beside_paper=beside_paper([(each["part"], each["seen"], each["estimates"]) for each in sections]),
             hours=sum(section["seconds"] for section in sections) / 3600.0,
             versions=versions_of([section["about"]["versions"] for section in sections]),
             script=(folder / "make.sh").is_file(),
         )
     )
+
+
+def _sections(folder: Path) -> list[dict[str, Any]]:
+    """Every results folder, the card's own or one below it."""
+    found = (path.parent for path in folder.rglob("benchmark.json"))
+    places = sorted(place for place in found if not any(p.startswith(".") for p in place.relative_to(folder).parts))
+    if not places:
+        raise ValueError(f"{folder}: no benchmark.json here or below; give a folder that `mmmi-hf benchmark` wrote")
+    sections: list[dict[str, Any]] = []
+    for place in places:
+        try:
+            sections.append(_section(place, folder))
+        except KeyError as error:
+            raise ValueError(f"{place}: the results have no {error}; run the benchmark command again") from error
+    return sections
 
 
 def _agree(found: Any, stored: Any) -> bool:
@@ -94,10 +110,13 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "seen": training is not None and not training["split"],
         "table": table.strip(),
         "estimates": summary if kind == "estimators" else [],
+        "rows": rows if kind == "estimators" else [],
         "sizes": _sizes(rows),
         "seconds": sum(entry["total"] for entry in _read(place / "seconds.json").values()),
         "plots": _plots(place, folder),
-        "remarks": remarks.read_text().strip() if (remarks := place / "remarks.md").is_file() else "",
+        "remarks": remarks.read_text().strip()
+        if place != folder and (remarks := place / "remarks.md").is_file()
+        else "",
     }
 
 
@@ -130,8 +149,60 @@ def _span(names: Sequence[str]) -> str:
 
 
 def card_of(folder: Path) -> Card:
-    """The card of a folder, `README.md`."""
-    return Card(folder / CARD, lambda: benchmark_card(folder))
+    """The card of a folder, `README.md`, and its figures."""
+    return Card(folder / CARD, lambda: benchmark_card(folder), draw=lambda: draw_overview(folder))
+
+
+def draw_overview(folder: Path) -> list[Path]:
+    """Draw the figures of the top of the card; returns their files."""
+    sections = [each for each in _sections(folder) if each["rows"]]
+    plain = {each["part"] or "here": [row for row in each["rows"] if row["form"] == "float"] for each in sections}
+    plain = {name: rows for name, rows in plain.items() if rows}
+    written = []
+    if plain:
+        everything = [row for rows in plain.values() for row in rows]
+        together = summarize([{**row, "series": "", "n": 0} for row in everything])
+        written += save(errors_figure(plain), folder / PICTURES / "errors")
+        written += save(intervals_figure(together), folder / PICTURES / "intervals")
+    for each in sections:
+        if len({row["form"] for row in each["rows"]}) > 1:
+            written += save(forms_figure(each["rows"]), folder / PICTURES / "forms")
+    return written
+
+
+_CAPTIONS = {
+    "errors": "Estimate − truth of every cell: blue, darker where there is more to find; red of the null.",
+    "intervals": "What stated intervals hold, all kinds of data together, with exact intervals of 95 %.",
+    "forms": "The same rows as latents, as the images made of them, and as the 8-bit pictures of these.",
+}
+
+
+def _figures(folder: Path, sections: Sequence[dict[str, Any]]) -> dict[Path, str]:
+    """Path → caption of the figures that were drawn; none of results without estimators."""
+    paths = {folder / PICTURES / f"{name}.png": caption for name, caption in _CAPTIONS.items()}
+    return {path: caption for path, caption in paths.items() if path.is_file() and any(s["rows"] for s in sections)}
+
+
+def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
+    names = {row["estimator"] for row in section["estimates"]}
+    bounds = {name: _class_of(name)[0] for name in names}
+    return findings(section["part"], section["estimates"], section["rows"], bounds, seen=section["seen"])
+
+
+def _reads(sections: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """What estimators of the sections read at their best, where that is not the information or a bound above it."""
+    names = dict.fromkeys(row["estimator"] for each in sections for row in each["estimates"])
+    told = [dict(zip(("name", "bound", "reads"), (name, *_class_of(name)), strict=True)) for name in names]
+    return [row for row in told if row["reads"]]
+
+
+def _class_of(name: str) -> tuple[str, str]:
+    """Bound and best reading of an estimator; nothing of one that is not installed here."""
+    try:
+        kind = estimator_class(name)
+    except ValueError:
+        return "", ""
+    return kind.bound, kind.reads
 
 
 def _read(path: Path) -> Any:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
+from mmmi_hf.benchmark.estimator import setting_types
+from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.plan import read_pairs
-from mmmi_hf.benchmark.tiers.tier import Group, Tier, costs
+from mmmi_hf.benchmark.registry import estimator_class
+from mmmi_hf.benchmark.tiers.tier import Group, Tier, costs, read_tier
 
 IMAGES_A_SECOND = {"fashion-mnist-2": 20.0, "cifar10": 2.0}
 """Images that one core makes, as measured; of maps that are not named here the time is not counted."""
@@ -36,17 +39,39 @@ def image_seconds(tier: Tier) -> float:
     return total
 
 
+def seconds_of(tier: Tier, group: Group) -> tuple[dict[str, float], bool]:
+    """Estimator → seconds of one core for a cell, and whether they were measured here, or are those of another group.
+
+    Those of another group are carried over by the number of steps of networks; what is no network is taken as it is.
+    """
+    here = costs(tier).get(group.name)
+    if here is not None or group.costs_like is None:
+        return here or {}, True
+    name, _, other = group.costs_like.partition("/")
+    like = read_tier(name)
+    (measured,) = [each for each in like.groups if each.name == other]
+    factor = _steps(group) / _steps(measured)
+    return {
+        estimator: seconds * (factor if "training" in setting_types(estimator_class(estimator)) else 1.0)
+        for estimator, seconds in costs(like).get(other, {}).items()
+    }, False
+
+
+def _steps(group: Group) -> int:
+    return (Training.paper(**group.training) if group.paper else Training(**group.training)).steps
+
+
 def budget_lines(tier: Tier, estimators: Sequence[str] | None = None) -> list[str]:
     """The table, at most 80 characters wide: "–" where nobody measured."""
-    known = costs(tier)
-    lines = [f"{tier.name}: cells × seconds of one core, as measured once", ""]
+    lines = [f"{tier.name}: cells × seconds of one core, measured once; ≈: carried over by steps", ""]
     total = made = image_seconds(tier)
     lines.append(f"{'data':<34}{'':>7}{'':>10}{made / 3600:>10.2f} h")
     for group in tier.groups:
         cells, hours, missing = cells_of(tier, group), 0.0, []
+        known, measured = seconds_of(tier, group)
         for name in group.estimators if estimators is None else estimators:
-            seconds = known.get(group.name, {}).get(name)
-            told = "–" if seconds is None else f"{seconds:.1f} s"
+            seconds = known.get(name)
+            told = "–" if seconds is None else f"{'' if measured else '≈ '}{seconds:.1f} s"
             if seconds is None:
                 missing.append(name)
             else:

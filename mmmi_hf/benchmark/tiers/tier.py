@@ -36,9 +36,11 @@ class Group(Record):
 
     Attributes:
         name: of its folder. title: what it asks.
-        configs: names or patterns. pairs: such as "x1:y". seeds, split, forms, with_null: as in `Plan`.
+        configs: names or patterns. pairs: such as "x1:y". seeds, split, forms, with_null, train_rows: as in
+            `Plan`.
+        costs_like: "TIER/GROUP" of the same kind of data whose measured costs, by the number of steps, stand for this
+            one's until somebody runs it.
         estimators: names. training: fields of the networks' recipe; paper: they change the paper's.
-        plots: whether a run draws it.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
@@ -52,6 +54,8 @@ class Group(Record):
     split: str | None = None
     forms: Annotated[list[str], Field(default_factory=lambda: ["float"])]
     with_null: bool = True
+    train_rows: Annotated[list[int], Field(default_factory=list)]
+    costs_like: str | None = None
 
 
 class Tier(Record):
@@ -98,6 +102,7 @@ class Tier(Record):
             settings,
             seeds=group.seeds,
             null=group.with_null,
+            train_rows=group.train_rows,
             plugins=plugins,
             shares=None if group.split is None else read_split(group.split),
             forms=tuple(group.forms),

@@ -118,7 +118,7 @@ def _table(sample: Sample) -> str:
         cells = [str(sample.first + n), *(_number(sample.columns[name][n]) for name in targets)]
         cells += [known[n]] if known else []
         rows.append([*cells, *(_number(sample.columns[column][n]) for column in pairs)])
-    caption = "Rows: y, what is known of it given all modalities, and pointwise information in nats"
+    caption = "Rows; pointwise information in nats"
     return html.table(header, rows, caption=caption, right=range(len(header)))
 
 

@@ -5,12 +5,13 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
 from mmmi_hf import common_cause
 from mmmi_hf.benchmark import Training
 from mmmi_hf.benchmark.downstream.plots import histogram_density, regression_figure, write_downstream_plots
 from mmmi_hf.benchmark.downstream.regression import BINS, Task, judged, limits
-from mmmi_hf.benchmark.downstream.ssl import probe, run_ssl
+from mmmi_hf.benchmark.downstream.ssl import METHODS, probe, run_ssl, vicreg
 from mmmi_hf.benchmark.downstream.tasks import (
     downstream_cells,
     downstream_markdown,
@@ -70,8 +71,11 @@ def test_probes_of_encoders_stay_below_the_ceiling(learned):
     assert impossible(summary) == []
     found = {row["method"]: row for row in summary if row["config"] == "level-1.2" and not row["null"]}
     print({method: (row["r_squared"], row["r_squared_error"]) for method, row in found.items()})
-    assert set(found) == {"contrastive", "masked", "untrained"}
+    assert set(found) == set(METHODS)
     assert found["contrastive"]["r_squared"] > 0.5
+    assert found["vicreg"]["r_squared"] > 0.3
+    assert found["raw"]["r_squared"] > 0.8, "one direction of nine, and 400 rows: the data allow it"
+    assert found["supervised"]["r_squared"] > 0.6
     assert found["masked"]["r_squared"] > 0.3
     for row in (row for row in summary if row["null"]):
         assert abs(row["r_squared"]) < 3 * row["r_squared_error"]
@@ -214,6 +218,16 @@ def test_the_probe_is_a_ridge_regression():
     embedded = [generator.standard_normal((n, 3)) for n in (400, 100, 50)]
     targets = [rows @ [1.0, -2.0, 0.5] + 3.0 for rows in embedded]
     assert np.abs(probe(embedded, targets)).max() < 1e-2
+
+
+def test_vicreg_is_its_three_terms():
+    """Two embeddings of four rows, by hand: they differ by 1 in one coordinate, which varies by less than 1."""
+    first = torch.tensor([[3.0, 0.0], [-3.0, 0.0], [3.0, 0.6], [-3.0, 0.6]])
+    second = first + torch.tensor([0.0, 1.0])
+    deviation = math.sqrt(4 * 0.09 / 3 + 1e-4)
+    assert float(vicreg(first, second)) == pytest.approx(25 * 0.5 + 2 * 25 / 2 * (1 - deviation) / 2, rel=1e-6)
+    twice = torch.stack([first[:, 0], first[:, 0]], dim=1)  # one number twice: covariance 12 on both places beside
+    assert float(vicreg(twice, twice)) == pytest.approx(2 * 2 * 12.0**2 / 2)
 
 
 def test_wrong_requests_are_refused(source):

@@ -1,4 +1,4 @@
-"""The script that makes the committed card: what it refuses."""
+"""The script that makes the committed card: what it refuses, and the budget that it prints."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ SCRIPT = ROOT / "model_cards" / "benchmark" / "make.sh"
 
 
 def make(*arguments, **variables):
-    environment = {**os.environ, "PYTHON": sys.executable, **variables}
+    environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT), **variables}
     command = ["bash", str(SCRIPT), *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
 
@@ -20,21 +20,28 @@ def make(*arguments, **variables):
 @pytest.mark.parametrize(
     ("parts", "variables", "said"),
     [
-        (["pictures"], {}, "no part pictures; give latents, the-papers-recipe,"),
-        ([], {"TIMES": "2.5"}, "TIMES must be a whole number of at least 1, got 2.5"),
+        (["pictures"], {}, "no part pictures; give lite, realism, levels, paper or full"),
+        (["--budget", "pictures"], {}, "no part pictures; give lite, realism, levels, paper or full"),
+        ([], {"WORKERS": "2.5"}, "WORKERS must be a whole number of at least 1, got 2.5"),
         ([], {"PYTHON": "no-such-python"}, "no no-such-python is there; PYTHON names the interpreter"),
-        (["latents"], {"TIMES": "3"}, "was made with TIMES=1; give that, or another folder"),
     ],
 )
 def test_wrong_requests_are_refused(parts, variables, said, tmp_path):
-    (tmp_path / "times").write_text("1\n")
-    shown = make(tmp_path, *(parts or ["latents"]), **variables, CARD=str(tmp_path / "card"))
+    shown = make(tmp_path / "out", *parts, **variables, CARD=str(tmp_path / "card"))
     assert shown.returncode == 2
     assert said in shown.stderr
-    assert [path.name for path in tmp_path.iterdir() if path.name not in ("results", "card")] == ["times"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_is_needed():
     shown = make()
     assert shown.returncode == 2
     assert "give a folder for data and results" in shown.stderr
+
+
+def test_what_it_would_cost_is_printed_and_nothing_made(tmp_path):
+    shown = make(tmp_path / "out", "--budget", "full", CARD=str(tmp_path / "card"))
+    assert shown.returncode == 0, shown.stderr
+    assert "full: cells × seconds of one core" in shown.stdout
+    assert shown.stdout.splitlines()[-1].startswith("in all")
+    assert list(tmp_path.iterdir()) == []

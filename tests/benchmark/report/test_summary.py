@@ -1,6 +1,7 @@
 """Summaries against plain formulas, tables and pictures of awkward results, cards."""
 
 import json
+import math
 
 import numpy as np
 import pytest
@@ -124,14 +125,18 @@ def test_intervals_false_alarms_and_cannot_say_are_scored():
     assert silent["alarms"] is None
 
 
-def test_shares_have_wilsons_interval():
+def test_shares_have_exact_intervals():
+    """At its ends, what was found is just as unlikely as the interval says: by the sums of the binomial law."""
     found = share([True] * 8 + [False] * 2)
-    z, n, p = 1.959964, 10, 0.8
-    for end in ("low", "high"):
-        # its ends are where the normal approximation of a binomial share just reaches what was found
-        q = found[end]
-        assert abs(q - p) == pytest.approx(z * np.sqrt(q * (1 - q) / n), rel=1e-6)
-    assert share([True] * 3)["high"] == 1.0
+    assert sum(math.comb(10, k) * found["low"] ** k * (1 - found["low"]) ** (10 - k) for k in range(8, 11)) == (
+        pytest.approx(0.025)
+    )
+    assert sum(math.comb(10, k) * found["high"] ** k * (1 - found["high"]) ** (10 - k) for k in range(9)) == (
+        pytest.approx(0.025)
+    )
+    wider = share([True] * 8 + [False] * 2, error=0.01)
+    assert wider["low"] < found["low"] < 0.8 < found["high"] < wider["high"]
+    assert (share([True] * 3)["high"], share([False] * 3)["low"]) == (1.0, 0.0)
     assert share([]) is None
 
 
@@ -251,7 +256,7 @@ def test_a_card_is_rendered_from_its_files_and_goes_stale_with_them(tmp_path, ca
     assert f"- Data: `level-0.5` … `level-2.0`: {data}.\n" in text
     assert "- Rows of a cell: 100 to train, 20 to stop or to choose, 20 to judge.\n" in text
     assert "Note: something about the data." in text
-    assert "took 0.5 hours in sum" in text
+    assert "took 0.5 hours of one core" in text
     assert card_of(tmp_path).stale_lines() == []
     assert main([str(tmp_path), "--check"]) == 0
     (tmp_path / "README.md").write_text(text.replace("| dv | 8 |", "| dv | 9 |"))
@@ -294,12 +299,15 @@ def test_a_card_has_a_section_for_every_results_folder(tmp_path):
     assert text.count("\n\nMore rows help.\n\n") == 1
     heads = [line for line in text.splitlines() if line.startswith("## ")]
     assert heads == [
+        "## Findings",
+        "## Contents",
         "## Beside the paper's Table 1",
         "## Bare latents: estimators of mutual information",
         "## Curves: estimators of mutual information",
+        "## How it was done",
     ]
-    assert "took 1.0 hours in sum" in text
-    assert "\ntorch 2 or 3.\n" in text
+    assert "took 1.0 hours of one core" in text
+    assert "  torch 2 or 3.\n" in text
     assert "| estimator | the paper | bare latents, I(x1; y), identity, whiten, 100 rows | curves, I(x1; y)," in text
     assert "(1-bare-latents/plots/truth-a.png)" in text
     assert text.count("bias (sd between seeds) by training rows") == 1

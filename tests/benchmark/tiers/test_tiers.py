@@ -11,6 +11,7 @@ import mmmi_hf
 from mmmi_hf.benchmark import list_tiers
 from mmmi_hf.benchmark.protocol.summary import summarize
 from mmmi_hf.benchmark.tiers import tier as tiers
+from mmmi_hf.benchmark.tiers.adopt import adopt
 from mmmi_hf.benchmark.tiers.budget import budget_lines, cells_of, image_seconds
 from mmmi_hf.benchmark.tiers.results import read_results, reference_results, table, write_results
 from mmmi_hf.benchmark.tiers.tier import read_split, read_tier
@@ -62,7 +63,7 @@ def run(*arguments):
 
 
 def test_the_tiers_of_the_package_can_be_made():
-    assert list_tiers() == ["full", "lite", "paper", "realism"]
+    assert list_tiers() == ["full", "levels", "lite", "paper", "realism"]
     for name in list_tiers():
         tier = read_tier(name)
         assert tier.name == name
@@ -204,6 +205,23 @@ def test_a_budget_is_printed_before_anything_is_made(tiny, tmp_path, capsys):
     assert budget_lines(read_tier("tiny"), ["cca"])[-1].split() == ["in", "all", "1.00", "h"]
 
 
+def test_costs_are_carried_over_by_steps_until_a_group_is_run(tiny):
+    (tiny / "costs.json").write_text('{"numbers": {"cca": 2.0, "ba": 3.0}}')
+    more = tiny.parent / "more"
+    more.mkdir()
+    group = "    costs_like: tiny/numbers\n    training: {steps: 4000}\n    estimators: [cca, ba]"
+    (more / "tier.yaml").write_text(
+        TINY.replace("name: tiny", "name: more").replace("    estimators: [cca, oracle-club, oracle-dv]", group)
+    )
+    lines = budget_lines(read_tier("more"))
+    told = {line.split()[1]: line.split()[-3:] for line in lines if line.startswith("numbers     ")}
+    assert told["cca"] == ["≈", "2.0", "s"], "it has no steps"
+    assert told["ba"] == ["≈", "6.0", "s"], "twice the default's 2,000"
+    (more / "costs.json").write_text('{"numbers": {"cca": 7.0}}')
+    lines = budget_lines(read_tier("more"))
+    assert any(line.split()[1:] == ["cca", "6", "7.0", "s"] for line in lines)
+
+
 def test_the_committed_results_are_of_the_tier():
     """Every row of a committed file answers a problem of today's tier, and every estimator of the tier is there."""
     for name in list_tiers():
@@ -223,3 +241,15 @@ def test_the_table_is_narrow_whatever_stands_in_it():
     wild = {**row, "estimator": "a-very-long-name-of-an-estimator", "value": -1234.5, "low": -2000.0, "high": 0.0}
     lines = table("T", summarize([wild]), summarize([wild]), {}, {})
     assert max(map(len, lines)) <= 80
+
+
+def test_the_results_of_a_run_become_the_committed_ones(tiny, tmp_path):
+    out = tmp_path / "out"
+    with pytest.raises(ValueError, match=r"has no results\.parquet; run mmmi-hf benchmark --tier tiny --out"):
+        adopt("tiny", out)
+    assert run("--tier", "tiny", "--out", out) == 0
+    assert [path.name for path in adopt("tiny", out)] == ["reference.csv", "costs.json"]
+    rows = pq.read_table(out / "results.parquet").to_pylist()
+    found = reference_results(read_tier("tiny"))
+    assert [each["value"] for each in found] == [each["value"] for each in rows]
+    assert set(tiers.costs(read_tier("tiny"))["numbers"]) == {"cca", "oracle-club", "oracle-dv"}

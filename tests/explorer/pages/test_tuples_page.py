@@ -13,7 +13,7 @@ def test_rows_of_the_design_and_what_can_be_done_with_them(visit):
     visitor.page.get_by_role("tab", name="Tuples").click()
     visitor.pick("tuples-rows", "2")
     visitor.press("tuples-make")
-    visitor.wait_for("tuples-shown", "what is known of it given all modalities", SLOW)
+    visitor.wait_for("tuples-shown", "pointwise information in nats", SLOW)
     first = visitor.picture("tuples-shown")
     assert visitor.at("tuples-shown").locator("tbody tr").count() == 2
     visitor.press("tuples-compare")
