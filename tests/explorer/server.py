@@ -80,8 +80,9 @@ def serving(folder, command, environment, *more):
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
         assert "Traceback" not in Path(log.name).read_text(), Path(log.name).read_text()
-        assert sorted(map(str, folder.rglob("*"))) == []
-        assert served.asked() == []
+        left = sorted(map(str, folder.rglob("*")))
+        assert left == [], left
+        assert served.asked() == [], served.asked()
     finally:
         process.kill()
         process.wait()
