@@ -4,6 +4,7 @@ Temporary folders lie in memory where there is enough of it: every file of ours 
 milliseconds each time.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -22,6 +23,12 @@ os.environ["HF_DATASETS_OFFLINE"] = "1"
 os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of containers: each process that a test starts would compile us again
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks of the tests are too small to share
+
+
+def pytest_collection_finish():
+    """What is imported and collected stays to the end: the garbage collector need not walk through it each time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def benchmark(
         bool, typer.Option("--paper", help="The paper's original recipe: no early stopping, values of training rows.")
     ] = False,
     critic: Annotated[str | None, typer.Option(help="separable or joint.")] = None,
-    encoder: Annotated[str | None, typer.Option(help="auto (convolutions for images), mlp or conv.")] = None,
+    encoder: Annotated[str | None, typer.Option(help="auto (convolutions for images and sounds), mlp or conv.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, at most.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Rows per training step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,

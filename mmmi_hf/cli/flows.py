@@ -12,7 +12,9 @@ from mmmi_hf.cli.application import AsFormat, Format, Quiet, app, print_table, q
 
 @app.command()
 def train(
-    recipe: Annotated[Path, typer.Argument(help="A recipe (YAML), or a bundled one: cifar10, fashion-mnist.")],
+    recipe: Annotated[
+        Path, typer.Argument(help="A recipe (YAML), or a bundled one: cifar10, fashion-mnist, instruments.")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of the run; give the same one to continue a killed run.")],
     dataset: Annotated[str | None, typer.Option(help="Dataset folder or Hub id, instead of the recipe's.")] = None,
     steps: Annotated[int | None, typer.Option(help="Training steps, instead of the recipe's.")] = None,
@@ -72,7 +74,7 @@ def evaluate_flow(
         bool, typer.Option("--cas", help="Also train the classifier on samples, test on real images.")
     ] = False,
     classifier: Annotated[
-        Path | None, typer.Option(help="Settings of the classifier (YAML), or the bundled cifar10.")
+        Path | None, typer.Option(help="Settings of the classifier (YAML), or the bundled cifar10, instruments.")
     ] = None,
     cas_classifier: Annotated[
         Path | None,
@@ -89,6 +91,8 @@ def evaluate_flow(
     from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
 
     quieten_libraries(quiet)
+    if dataset is None and (signal_column is not None or gain != 1.0):
+        raise ValueError("--signal-column and --gain say how a --dataset is read, got none; add it, or leave them out")
     real = None if dataset is None else EvaluationDataset(dataset, signal_column=signal_column, gain=gain)
     report = run(
         pipeline,

@@ -34,7 +34,7 @@ def verify(
         list[str] | None, typer.Option("--config", help="A configuration of the folder; may be repeated. Default: all.")
     ] = None,
     rows: Annotated[
-        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 64.")
+        int | None, typer.Option(help="Rows to invert. Default: as many as the certificate there, or 32 or 64.")
     ] = None,
     rows_float64: Annotated[
         int | None, typer.Option("--rows-float64", help="How many of them in float64 too (slow). Default: 2.")

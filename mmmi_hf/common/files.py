@@ -148,12 +148,6 @@ def write_json(path: Path, content: object) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def as_json(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as they will be read back from JSON; ValueError for NaN or infinity, which JSON does not have."""
-    read: dict[str, Any] = json.loads(json.dumps(values, allow_nan=False))
-    return read
-
-
 def sync(path: Path) -> None:
     """Make a file's content durable, or the renames in a folder."""
     descriptor = os.open(path, os.O_RDONLY)

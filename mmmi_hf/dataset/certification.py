@@ -55,7 +55,8 @@ def certify(
             asked for, only the row groups of sampled rows are read, and sizes stand for digests.
         configs: names of configurations; default: all of the folder.
         rows: rows to invert in float32 and, where there are views, from these; at most all. Default: as many as the
-            certificate that is there, or 64. With fewer nothing is written.
+            certificate that is there, or 32 where floors of float columns rest on rows that are made again here and
+            on counts of maps that come with the package, or 64. With fewer nothing is written.
         rows_float64: how many of these are inverted in float64 too; default likewise, or 2.
         replays: how many rows are made again from (seed, row) and compared; whole micro-batches, at most all. Default:
             as many as the certificate that is there, or 1,408. With fewer nothing is written.
@@ -145,7 +146,6 @@ def certify(
                 name,
                 place.known_manifest(name),
                 rows=rows,
-                standing_rows=len(standing.sample.rows) if standing else 0,
                 rows_float64=(
                     rows_float64
                     if rows_float64 is not None
@@ -161,6 +161,7 @@ def certify(
                 device=device,
                 progress=progress,
                 transforms=_transforms(transform, place.known_manifest(name)),
+                writes=bool(write),
             )
             result = run.measure(standing)
             if transform is not None:
@@ -168,7 +169,7 @@ def certify(
                 continue
             record = result.record
             if result.valid and record is not None:
-                if run.is_worthy and (write or (write is None and standing is None and place.writable)):
+                if run.is_worthy(record) and (write or (write is None and standing is None and place.writable)):
                     _put(place, run.config, record)
                     result = dataclasses.replace(result, written=True)
                 elif standing is not None and _is_same(record, standing):

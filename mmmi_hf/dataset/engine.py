@@ -29,7 +29,7 @@ from mmmi_hf.dataset.format.folder import WORK, DatasetFolder
 from mmmi_hf.dataset.format.remote import opened
 from mmmi_hf.dataset.generation.cost import planned
 from mmmi_hf.dataset.generation.launcher import start
-from mmmi_hf.dataset.generation.shards import Shard, Task
+from mmmi_hf.dataset.generation.shards import Shard, Task, recorded
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.run import Run
@@ -195,20 +195,16 @@ def _class_of(executor: str) -> Callable[..., PipelineExecutor]:
 
 def _rows_there(store: Store, config: str, shards: list[Shard]) -> int:
     """Rows of the files that have a record."""
-    there = {name.rpartition("/")[2] for name in store.list(f"{WORK}/{config}/records")}
-    return sum(len(shard.rows) for shard in shards if _record_of(shard) in there)
-
-
-def _record_of(shard: Shard) -> str:
-    return shard.name.rpartition("/")[2].replace(".parquet", ".json")
+    there = recorded(store, config)
+    return sum(len(shard.rows) for shard in shards if shard.name in there)
 
 
 def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: int) -> None:
     """Make the engine do those tasks again that it has noted as done and whose files are not there."""
-    there = {name.rpartition("/")[2] for name in store.list(f"{WORK}/{config}/records")}
+    there = recorded(store, config)
     for marker in store.list(f"{logs}/completions"):
         number = int(marker.rpartition("/")[2]) + 1
-        if number > tasks or any(_record_of(shard) not in there for shard in Task(number, tasks).of(shards)):
+        if number > tasks or any(shard.name not in there for shard in Task(number, tasks).of(shards)):
             store.remove(marker)
 
 

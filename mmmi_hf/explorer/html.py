@@ -52,6 +52,15 @@ def picture(png: bytes, alt: str) -> str:
     return f'<img class="mmmi-picture" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
 
 
+def sounds(wav: Sequence[tuple[str, bytes]]) -> str:
+    """Sounds that play within the page: what each is, and its WAV file."""
+    return "".join(
+        f'<p class="mmmi-sound"><span>{escape(label)}</span><audio controls preload="metadata" aria-label="'
+        f'{escape(label)}" src="data:audio/wav;base64,{base64.b64encode(content).decode()}"></audio></p>'
+        for label, content in wav
+    )
+
+
 def pictures(*parts: str) -> str:
     """Pictures that stand side by side where there is room."""
     return f'<div class="mmmi-pictures">{"".join(parts)}</div>'

@@ -1,4 +1,4 @@
-"""Arrays of one modality as small pictures: images as images, time series as curves.
+"""Arrays of one modality as small pictures: images as images, time series as curves, sounds as they are heard.
 
 Owns how a template, a map or a datum is shown inside an Axes. Imports matplotlib and this room only.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from matplotlib import mlab
 from matplotlib.axes import Axes
 from matplotlib.image import AxesImage
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 from mmmi_hf.figures import style
 
 Array = NDArray[np.float64]
+
+_WINDOW = 256  # samples of a frame of a spectrogram
 
 
 def bare(axes: Axes, *, frame: bool = True) -> None:
@@ -50,16 +53,19 @@ def show_pattern(
     return axes.imshow(plane(values), cmap=colours, vmin=low, vmax=top, interpolation="nearest")
 
 
-def show_datum(axes: Axes, values: Array, half_range: float) -> None:
-    """One datum: an image from −half_range to half_range, clipped for the picture, or a series as a curve.
+def show_datum(axes: Axes, values: Array, half_range: float, kind: str | None = None) -> None:
+    """One datum: an image from −half_range to half_range, clipped for the picture, a sound, or a series as a curve.
 
-    What is missing is NaN, and drawn as an empty frame that says so.
+    What is missing is NaN, and drawn as an empty frame that says so. A sound, by its kind "sound", is its wave form, a
+    third of the range, over its spectrogram, the highest frequency on top.
     """
     bare(axes)
     if np.isnan(values).all():
         axes.text(
             0.5, 0.5, "missing", ha="center", va="center", fontsize=7.5, color=style.GREY, transform=axes.transAxes
         )
+    elif kind == "sound":
+        _show_sound(axes, values, half_range)
     elif values.ndim == 1:
         axes.plot(np.arange(len(values)), values, color=style.BLUE, linewidth=0.7)
         axes.set_ylim(-1.05 * half_range, 1.05 * half_range)
@@ -68,3 +74,26 @@ def show_datum(axes: Axes, values: Array, half_range: float) -> None:
         axes.imshow(pixels, interpolation="nearest")
     else:
         axes.imshow(plane(values), cmap="gray", vmin=-half_range, vmax=half_range, interpolation="nearest")
+
+
+def _show_sound(axes: Axes, values: Array, half_range: float) -> None:
+    """The wave form in the upper third of the axes, the spectrogram below it."""
+    window = max(2, min(_WINDOW, len(values) // 4))
+    power, _, _ = mlab.specgram(
+        values, NFFT=window, noverlap=window - max(1, window // 8), mode="psd", scale_by_freq=False
+    )
+    loudest = 20.0 * np.log10(half_range)
+    levels = 10.0 * np.log10(np.maximum(power, 10.0 ** (loudest / 10.0 - 12.0)))
+    axes.imshow(
+        levels,
+        origin="lower",
+        extent=(0.0, 1.0, 0.0, 0.66),
+        aspect="auto",
+        cmap="gray",
+        vmin=loudest - 60.0,
+        vmax=loudest,
+    )
+    shown = np.clip(3.0 * values / half_range, -1.0, 1.0)
+    axes.plot(np.linspace(0.0, 1.0, len(values)), 0.83 + 0.16 * shown, color=style.BLUE, linewidth=0.3)
+    axes.set_xlim(0.0, 1.0)
+    axes.set_ylim(0.0, 1.0)

@@ -22,6 +22,7 @@ def tuple_grid(
     numbers: Mapping[str, Array | Sequence[str]],
     *,
     half_ranges: Mapping[str, float],
+    kinds: Mapping[str, str] | None = None,
     captions: Mapping[str, str] | None = None,
     title: str | None = None,
 ) -> Figure:
@@ -31,6 +32,7 @@ def tuple_grid(
         data: modality → (n, *shape) with shape (C, H, W), (H, W) or (T,), NaN in rows that lack it.
         numbers: heading → (n,) numbers, written with three digits, or texts.
         half_ranges: modality → h; values from -h to h are shown, what lies outside is clipped, for the picture.
+        kinds: modality → "sound" of those that are sounds; the others are shown by their shape.
         captions: modality → a line under its name.
         title: over the figure.
 
@@ -69,7 +71,7 @@ def tuple_grid(
                 (place[0] / total_width, place[1] / total_height, place[2] / total_width, place[3] / total_height),
                 gid=f"datum:{row},{name}",
             )
-            show_datum(axes, np.asarray(values[row], dtype=np.float64), half_ranges[name])
+            show_datum(axes, np.asarray(values[row], dtype=np.float64), half_ranges[name], (kinds or {}).get(name))
     for column, (name, written) in enumerate(numbers.items()):
         x = left + _CELL * len(data) + (column + 0.5) * 0.85
         heading(x, name, 8.5)

@@ -8,6 +8,7 @@ import pytest
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.flow.evaluation import evaluate as evaluation
 from mmmi_hf.flow.evaluation.map_share import MapShare
+from mmmi_hf.flow.evaluation.real_images import EvaluationDataset
 from mmmi_hf.flow.evaluation.record import Evaluation
 from tests.networks import smaller_flow
 
@@ -23,13 +24,14 @@ def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
     numbers = ("--samples-per-class", 1, "--round-trip-per-class", 2, "--certificate-per-class", 3)
     files = ("--classifier", "judge.yaml", "--cas-classifier", "pupil.yaml")
     others = ("--storage-per-class", 4, "--cas", "--device", "cpu", "--seed", 5, "--batch-size", 6, "--quiet")
-    code, out, _ = run("evaluate-flow", "pipe", "--dataset", "data", "--out", tmp_path, *numbers, *files, *others)
+    data = ("--dataset", "data", "--signal-column", "sound", "--gain", 0.5)
+    code, out, _ = run("evaluate-flow", "pipe", *data, "--out", tmp_path, *numbers, *files, *others)
     assert code == 0
     assert "storage: formats.float32.relative error" in out
     assert "samples: accuracy.samples.overall.value" in out
     assert seen == {
         "pipeline": "pipe",
-        "dataset": "data",
+        "dataset": EvaluationDataset("data", signal_column="sound", gain=0.5),
         "out": tmp_path,
         "samples_per_class": 1,
         "round_trip_per_class": 2,
@@ -52,6 +54,12 @@ def test_every_option_of_the_evaluation_arrives(run, tmp_path, monkeypatch):
         (("--samples-per-class", 0, "--cas"), "cas needs samples"),
         (("--samples-per-class", 0, "--cas-classifier", "pupil.yaml"), "cas_classifier needs cas"),
         (("--dataset", "data", "--classifier", "nowhere.yaml"), "there is no file nowhere.yaml"),
+        (
+            ("--signal-column", "sound", "--samples-per-class", 0),
+            "--signal-column and --gain say how a --dataset is read",
+        ),
+        (("--gain", 2.0, "--samples-per-class", 0), "--signal-column and --gain say how a --dataset is read, got none"),
+        (("--dataset", "data", "--gain", 0.0), "gain: input should be greater than 0"),
     ],
 )
 def test_wrong_requests_are_one_line(run, tmp_path, options, says):

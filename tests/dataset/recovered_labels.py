@@ -22,12 +22,16 @@ from mmmi_hf.causal import Latents
 from mmmi_hf.common.files import write_bytes
 from mmmi_hf.dataset.certificate.inversion import recover
 from mmmi_hf.dataset.format.reading import as_array
+from mmmi_hf.dataset.format.schema import missing_column
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH, class_labels, load_bijections, make_rows
 from mmmi_hf.dataset.releases.registry import get_configuration
 
 
-def recovered(name: str, rows: int, kept: Path | None = None) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Latents (rows, *shape) of every modality from the stored float images of a configuration, and the labels.
+def recovered(
+    name: str, rows: int, kept: Path | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], np.ndarray]:
+    """Latents (rows, *shape) of every modality from the stored float images of a configuration, which rows (rows,) lack
+    it by their flags, and the labels. Latents are NaN in rows that lack a modality, and where an inverse failed.
 
     Args:
         name: the configuration. rows: how many. kept: a file of what was inverted, which is read and written.
@@ -44,13 +48,19 @@ def recovered(name: str, rows: int, kept: Path | None = None) -> tuple[dict[str,
         part = {"y": as_array(table["y"].chunk(0), "y", (), np.int64)}
         for modality, shape in config.model.shapes.items():
             stored = as_array(table[modality].chunk(0), modality, shape, np.float32)
-            part[modality] = recover(bijections[modality], labels[modality], stored)
+            gone = np.zeros(len(stored), dtype=np.bool_)
+            if modality in config.model.law.missing:
+                flag = missing_column(modality)
+                gone = part[flag] = as_array(table[flag].chunk(0), flag, (), np.bool_)
+            part[modality] = recover(bijections[modality], labels[modality], stored, missing=gone)
         found = {key: np.concatenate([found[key], values]) if key in found else values for key, values in part.items()}
         if kept is not None:
             buffer = io.BytesIO()
             np.savez(buffer, **found)
             write_bytes(kept, buffer.getvalue())
-    return {modality: found[modality][:rows] for modality in config.model.modalities}, found["y"][:rows]
+    none = np.zeros(rows, dtype=np.bool_)
+    gone = {modality: found.get(missing_column(modality), none)[:rows] for modality in config.model.modalities}
+    return {modality: found[modality][:rows] for modality in config.model.modalities}, gone, found["y"][:rows]
 
 
 def read_back(table: pa.Table) -> pa.Table:
@@ -66,9 +76,13 @@ def judged(name: str, rows: int, kept: Path | None = None) -> tuple[float, float
     A row whose inverse failed counts as one that says nothing: its latents are zeros.
     """
     model = get_configuration(name).model
-    latents, labels = recovered(name, rows, kept)
-    failed = sum(int(np.isnan(values).reshape(len(values), -1).any(axis=1).sum()) for values in latents.values())
-    whole = Latents({key: np.nan_to_num(values) for key, values in latents.items()}, labels)
+    latents, gone, labels = recovered(name, rows, kept)
+    failed = 0
+    for modality, values in latents.items():
+        lost = np.isnan(values).reshape(len(values), -1).any(axis=1) & ~gone[modality]
+        values[lost] = 0.0
+        failed += int(lost.sum())
+    whole = Latents(latents, labels)
     right = float((model.class_posterior(whole, model.modalities).argmax(axis=1) == labels).mean())
     expected = model.bayes_accuracy(model.modalities).value
     return right, expected, (right - expected) / math.sqrt(expected * (1.0 - expected) / len(labels)), failed

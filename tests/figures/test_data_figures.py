@@ -54,6 +54,19 @@ def test_images_are_shown_on_the_fixed_range_and_series_as_curves():
     assert len(by_gid["datum:0,x3"].lines) == 1
 
 
+def test_sounds_are_shown_by_their_kind_as_wave_form_and_spectrogram():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(2048) / 8000)
+    figure = grid(1, data={"x1": tone[None]}, half_ranges={"x1": 2.0}, kinds={"x1": "sound"})
+    (axes,) = figure.axes
+    (spectrum,) = axes.get_images()
+    levels = spectrum.get_array()
+    assert np.argmax(levels, axis=0).tolist() == [1000 * 256 // 8000] * levels.shape[1]
+    assert len(axes.lines) == 1
+    assert axes.lines[0].get_ydata().min() > 0.66, "the wave form is clipped, and stays above the spectrogram"
+    silent = grid(1, data={"x1": np.zeros((1, 64))}, half_ranges={"x1": 2.0}, kinds={"x1": "sound"})
+    assert np.isfinite(silent.axes[0].get_images()[0].get_array()).all()
+
+
 def test_colour_images_are_clipped_for_the_picture():
     figure = grid(1, data={"x1": np.linspace(-9, 9, 48).reshape(1, 3, 4, 4)}, half_ranges={"x1": 1.0})
     pixels = figure.axes[0].get_images()[0].get_array()

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmmi_hf.dataset.certificate.recording import step_certificates
-from mmmi_hf.dataset.releases.pipelines import CIFAR10_PIPELINE, DEFAULT_PIPELINE
+from mmmi_hf.dataset.releases.pipelines import CIFAR10_PIPELINE, DEFAULT_PIPELINE, SOUND_PIPELINE
 from mmmi_hf.flow import FlowMatchingPipeline, bundled_pipelines, round_trip
 from mmmi_hf.flow.bundled import RELEASED
 
@@ -31,7 +31,9 @@ def evaluation_of(name):
 
 def test_what_is_released_is_bundled_and_used():
     assert bundled_pipelines() == RELEASED
-    assert set(RELEASED) - {DEFAULT_PIPELINE, CIFAR10_PIPELINE} == {"fashion-mnist"}  # what version 1.0.0 was made by
+    assert set(RELEASED) - {DEFAULT_PIPELINE, CIFAR10_PIPELINE, SOUND_PIPELINE} == {
+        "fashion-mnist"
+    }  # what version 1.0.0 was made by
 
 
 def test_they_are_small_and_have_ten_classes(name):
@@ -39,8 +41,9 @@ def test_they_are_small_and_have_ten_classes(name):
     assert sum(path.stat().st_size for path in files) <= (24_000_000 if name == "cifar10" else 10_000_000)
     assert {path.suffix for path in files} == {".json", ".safetensors"}
     pipe = FlowMatchingPipeline.from_pretrained(name)
-    channels = 3 if name == "cifar10" else 1
-    assert (pipe.latent_shape, pipe.num_classes) == ((channels, 32, 32), 10)
+    shape = {"cifar10": (3, 32, 32), "instruments": (2048,)}.get(name, (1, 32, 32))
+    assert (pipe.latent_shape, pipe.num_classes) == (shape, 10)
+    assert pipe.view.kind == ("sound" if name == "instruments" else "image")
 
 
 def test_the_card_measures_these_weights(name):

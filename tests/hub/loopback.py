@@ -1,8 +1,8 @@
 """A loopback Hub: the endpoints that the real clients call, over HTTP on 127.0.0.1, with faults on demand.
 
-Owns routes, wire formats and fault injection; `loopback_store` owns the repositories. Parquet and safetensors are large
-files (LFS); everything else is a regular file of the commit. A request to an unknown endpoint is answered 501 and kept
-in `unknown`, which tests assert to be empty.
+Owns routes, wire formats and fault injection; `loopback_store` owns the repositories. Parquet, safetensors and wheels
+are large files (LFS); everything else is a regular file of the commit. A request to an unknown endpoint is answered 501
+and kept in `unknown`, which tests assert to be empty.
 """
 
 import base64
@@ -19,8 +19,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from tests.hub.loopback_store import Refused, Store
 
-LARGE = (".parquet", ".safetensors", ".arrow", ".bin")
-KINDS = {"models": "model", "datasets": "dataset"}
+LARGE = (".parquet", ".safetensors", ".arrow", ".bin", ".whl")
+KINDS = {"models": "model", "datasets": "dataset", "spaces": "space"}
+PREFIXES = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 
 
 @dataclass
@@ -229,7 +230,9 @@ class _Handler(BaseHTTPRequestHandler):
         kind = wanted.get("type") or "model"
         name = f"{wanted.get('organization') or 'tester'}/{wanted['name']}"
         private = bool(wanted.get("private")) or wanted.get("visibility") == "private"
-        answer = {"url": f"{self.hub.url}/{'datasets/' if kind == 'dataset' else ''}{name}", "name": name, "id": "1"}
+        answer = {"url": f"{self.hub.url}/{PREFIXES[kind]}{name}", "name": name, "id": "1"}
+        if kind == "space" and not wanted.get("sdk"):
+            raise Refused(400, "A Space needs an sdk.")
         try:
             self.hub.store.create(kind, name, private=private)
         except Refused as refusal:
@@ -303,7 +306,7 @@ class _Handler(BaseHTTPRequestHandler):
             parent=header.get("parentCommit"),
             pull="create_pr" in self.query,
         )
-        prefix = f"{self.hub.url}/{'datasets/' if repo.kind == 'dataset' else ''}{name}"
+        prefix = f"{self.hub.url}/{PREFIXES[repo.kind]}{name}"
         answer = {"success": True, "commitOid": made.sha, "commitUrl": f"{prefix}/commit/{made.sha}", "hookOutput": ""}
         if pull:
             answer["pullRequestUrl"] = f"{prefix}/discussions/{pull.rsplit('/', 1)[1]}"
@@ -419,8 +422,8 @@ def _info(path, entry):
     return described
 
 
-_API = r"/api/(?P<kinds>models|datasets)/(?P<name>[^/]+/[^/]+)"
-_GIT = r"/(?P<kinds>datasets/)?(?P<name>[^/]+/[^/]+)"
+_API = r"/api/(?P<kinds>models|datasets|spaces)/(?P<name>[^/]+/[^/]+)"
+_GIT = r"/(?P<kinds>datasets/|spaces/)?(?P<name>[^/]+/[^/]+)"
 _TO = r"/(?P<revision>refs/pr/\d+|[^/]+)"
 _ROUTES = (
     ("GET", r"/api/whoami-v2", _Handler.whoami),

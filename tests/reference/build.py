@@ -29,6 +29,7 @@ PUBLIC = (
     "mmmi_hf.dataset",
     "mmmi_hf.hub",
     "mmmi_hf.benchmark",
+    "mmmi_hf.explorer",
     "mmmi_hf.figures",
     "mmmi_hf.testing",
     "mmmi_hf.testing.bijections",

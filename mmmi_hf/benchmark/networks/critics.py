@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ENCODERS = ("auto", "mlp", "conv")
 CRITICS = ("separable", "joint")
+LONG = 512
+"""Numbers of a line that is convolved: sounds, and no short series."""
 _NOTHING = 1e-10
 
 
@@ -88,18 +90,34 @@ def convolutions(shape: Sequence[int], width: int, outputs: int) -> nn.Sequentia
     return nn.Sequential(*modules, nn.Flatten(), nn.Linear(flat, width), nn.ReLU(), nn.Linear(width, outputs))
 
 
+def line_convolutions(length: int, width: int, outputs: int) -> nn.Sequential:
+    """The same along a line, for series and sounds: kernels of 9, strides of 4."""
+    channels, modules = 1, list[nn.Module]()
+    for more in (16, 32, 64):
+        modules += [nn.Conv1d(channels, more, 9, stride=4, padding=4), nn.ReLU()]
+        channels, length = more, -(-length // 4)
+    hidden = [nn.Linear(channels * length, width), nn.ReLU(), nn.Linear(width, outputs)]
+    return nn.Sequential(nn.Unflatten(1, (1, -1)), *modules, nn.Flatten(), *hidden)
+
+
+def is_convolved(shape: Sequence[int], kind: str) -> bool:
+    """Whether rows of a shape meet convolutions: images ("auto": from 8 × 8 on), and lines of at least LONG numbers."""
+    if len(shape) == 3:
+        return kind == "conv" or (kind == "auto" and min(shape[1:]) >= 8)
+    return len(shape) == 1 and shape[0] >= LONG and kind != "mlp"
+
+
 def encoder(shape: Sequence[int], kind: str, *, width: int, layers: int, outputs: int) -> nn.Module:
-    """An encoder of rows of a shape: convolutions for images ("conv": all; "auto": from 8 × 8 on), else a perceptron.
+    """An encoder of rows of a shape: convolutions where `is_convolved`, else a perceptron.
 
     Raises:
         ValueError: an unknown kind.
     """
-    image = len(shape) == 3
     if kind not in ENCODERS:
         raise ValueError(f"encoder must be one of {', '.join(ENCODERS)}, got {kind!r}")
-    if image and (kind == "conv" or (kind == "auto" and min(shape[1:]) >= 8)):
-        return convolutions(shape, width, outputs)
-    return nn.Sequential(nn.Flatten(), perceptron(math.prod(shape), width, layers, outputs))
+    if not is_convolved(shape, kind):
+        return nn.Sequential(nn.Flatten(), perceptron(math.prod(shape), width, layers, outputs))
+    return convolutions(shape, width, outputs) if len(shape) == 3 else line_convolutions(shape[0], width, outputs)
 
 
 class SeparableCritic(nn.Module):
@@ -179,7 +197,7 @@ def critic(
     """A critic for blocks of two shapes; () is the shape of a single number.
 
     separable: two encoders to `embedding` numbers. joint: a perceptron on the concatenation, of flattened rows where
-    they are perceptron inputs and of `embedding` features where they are images.
+    they are perceptron inputs and of `embedding` features where they are images or long lines.
 
     Raises:
         ValueError: an unknown kind.
@@ -191,7 +209,7 @@ def critic(
     if kind == "joint":
         parts = [
             encoder(shape, encoder_kind, width=width, layers=layers, outputs=embedding)
-            if len(shape) == 3 and encoder_kind != "mlp"
+            if (len(shape) == 3 and encoder_kind != "mlp") or is_convolved(shape, encoder_kind)
             else nn.Flatten()
             for shape in shapes
         ]

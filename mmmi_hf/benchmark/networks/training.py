@@ -29,8 +29,8 @@ class Training:
 
     Attributes:
         critic: "separable" or "joint".
-        encoder: "conv": convolutions for images; "auto": for images of at least 8 × 8; "mlp": perceptrons for all. What
-            is no image meets a perceptron.
+        encoder: "conv": convolutions for images; "auto": for images of at least 8 × 8; both: for sounds and other lines
+            of at least 512 numbers; "mlp": perceptrons for all. What is none of these meets a perceptron.
         width, layers: of hidden layers. embedding: numbers per row that encoders end in.
         batch_size: K; all K² pairs of a batch are scored.
         steps: at most. learning_rate, weight_decay: of AdamW.

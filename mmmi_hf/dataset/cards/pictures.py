@@ -190,6 +190,7 @@ def tuples_figure(
             else entry.view.half_range
             for one, entry in shown.items()
         },
+        kinds={one: entry.view.kind for one, entry in shown.items() if entry.view is not None},
         captions={one: class_name(entry.pipeline, entry.class_label) or entry.pipeline for one, entry in shown.items()},
         title=f"{name}{part}\n{exact} nats",
     )

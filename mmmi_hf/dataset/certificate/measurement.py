@@ -5,8 +5,8 @@ Owns the order of the measurement and the verdict. Reads stored files alone, wri
 What a valid certificate says. (1) Every file is the manifest's; every row's target, pointwise information and
 view are what the causal model, the seed and the float column give. (2) A random sample of rows was inverted through the
 pipeline and gave the latents of (seed, row) again: images that were shuffled, clipped, rescaled, altered or made by
-another model or checkpoint are found with probability 1 - (1 - s)^n where a share s of n sampled rows is bad – 99.9 %
-for one row in ten and 64 rows; many more were made again and are the same, bit for bit where hardware and software are
+another model or checkpoint are found with probability 1 - (1 - s)^n where a share s of n sampled rows is bad – 96.6 %
+for one row in ten and 32 rows; many more were made again and are the same, bit for bit where hardware and software are
 those of the maker. (3) With the stated confidence, all floors together hold whatever the unseen rows are, and all
 measured bounds together if the other rows err as the sampled ones do. Elsewhere than on the maker's hardware it is
 blind to what is hidden below the tolerances of round trip and replays.
@@ -56,6 +56,7 @@ from mmmi_hf.dataset.certificate.replays import (
 )
 from mmmi_hf.dataset.certificate.sampled_rows import StoredRows, read_rows, true_latents
 from mmmi_hf.dataset.certificate.standing import (
+    by_maps,
     certificate_sample,
     claim_reasons,
     least_replays,
@@ -65,6 +66,7 @@ from mmmi_hf.dataset.certificate.standing import (
 from mmmi_hf.dataset.format.certificate_record import (
     CertificateRecord,
     FloorEvidence,
+    MapEvidence,
     QuantityBounds,
     Replays,
     RoundTrip,
@@ -92,11 +94,6 @@ BY_ROW_GROUPS = (
     "of the data files their sizes and numbers of rows were compared, and the row groups of the sampled rows read; "
     "digests, and what the other rows hold, were not (--all reads everything)"
 )
-
-
-def _by_replays(record: CertificateRecord | None) -> bool:
-    """Whether floors of float columns rest on rows that were made again."""
-    return record is not None and record.evidence is not None and record.evidence.differing is not None
 
 
 @dataclass(frozen=True)
@@ -151,13 +148,19 @@ class Certificate:
 
 @dataclass
 class Measurement:
-    """The measurement of one configuration."""
+    """The measurement of one configuration.
+
+    Attributes:
+        writes: whether a certificate is to be put in place of what is there.
+        exact: whether rows that are made again here have the bits of those that are stored; known once measured.
+        maps: what floors of float columns rest on then, if counts of all maps come with the package.
+        Others: as in `certify`.
+    """
 
     folder: DatasetFolder
     name: str
     manifest: Manifest
     rows: int | None = None
-    standing_rows: int = 0
     rows_float64: int = ROWS_FLOAT64
     replays: int = REPLAYS
     confidence: float = CONFIDENCE
@@ -168,7 +171,10 @@ class Measurement:
     progress: bool = True
     derived: bool = True
     transforms: Mapping[str, Transform] = field(default_factory=dict)
+    writes: bool = False
     seconds: dict[str, float] = field(default_factory=dict)
+    exact: bool = field(init=False, default=False)
+    maps: dict[str, MapEvidence] | None = field(init=False, default=None)
 
     @cached_property
     def config(self) -> MMMIConfig:
@@ -183,22 +189,25 @@ class Measurement:
     def replay(self) -> bool:
         return self.use_seed and self.manifest.seed is not None
 
-    @cached_property
-    def rows_inverted(self) -> int:
+    def rows_inverted(self, claimed: CertificateRecord | None) -> int:
         """How many rows are inverted: those asked for, or of the certificate that is there, or of the rules."""
         if self.rows is not None:
             return self.rows
-        return max(self.standing_rows, least_rows(self.config))
+        standing = 0 if claimed is None else len(claimed.sample.rows)
+        # Elsewhere rows that are made again may differ by rounding: fewer rows do there for looking, not for writing.
+        counted = self.maps is not None or (by_maps(claimed) and not self.writes)
+        return max(standing, least_rows(self.config, by_maps=counted))
 
     @cached_property
     def rests_on_replays(self) -> bool:
         """Whether floors of float columns can rest on rows that were made again; see `floors.rests_on_replays`."""
         return rests_on_replays(self.config)
 
-    @property
-    def is_worthy(self) -> bool:
+    def is_worthy(self, record: CertificateRecord) -> bool:
         """Whether a valid certificate is as strong as the rules ask for; a weaker one is shown and not written."""
-        if self.rows_inverted < least_rows(self.config) or self.chosen_seed is not None:
+        if len(record.sample.rows) < least_rows(self.config, by_maps=by_maps(record)):
+            return False
+        if self.chosen_seed is not None:
             return False
         if self.replay != (self.manifest.seed is not None):
             return False
@@ -209,15 +218,6 @@ class Measurement:
         problems = problems_of(self.folder, self.name, self.manifest, derived=self.derived, whole=self.whole)
         if problems:
             return self._refused(problems)
-        sample = certificate_sample(
-            self.config,
-            self.manifest,
-            self.rows_inverted,
-            self.rows_float64,
-            self.confidence,
-            self.chosen_seed,
-            replays=self.replays if self.replay else 0,
-        )
         try:
             bijections = self._bijections()
         except FieldError as error:
@@ -225,6 +225,9 @@ class Measurement:
                 return self._refused([str(error)])
             where = "" if self.pipeline else "; if it is elsewhere, say where (--pipeline)"
             raise FieldError(error.path, error.message + where) from error
+        makers = self._makers(bijections)
+        self.exact = self.replay and self.replays > 0 and computed_here(self.config, self.manifest, makers)
+        self.maps = known_maps(self.manifest) if self.exact and self.rests_on_replays else None
         made = views_of(bijections)
         problems = [
             f"{entry.name} was made by the pipeline {entry.pipeline_digest[:12]}, {entry.pipeline!r} is "
@@ -238,6 +241,15 @@ class Measurement:
         ]
         if problems:
             return self._refused(problems)
+        sample = certificate_sample(
+            self.config,
+            self.manifest,
+            self.rows_inverted(claimed),
+            self.rows_float64,
+            self.confidence,
+            self.chosen_seed,
+            replays=self.replays if self.replay else 0,
+        )
         bar_of_rows = progress_bar(f"reading {self.name}", self.config.rows, shown=self.progress)
         with self._timed("reading"), bar_of_rows as bar:
             stored = read_rows(
@@ -254,20 +266,32 @@ class Measurement:
             problems = sample_reasons(claimed, self.config, self.manifest)
         if problems:
             return self._refused(problems)
-        return self._judge(stored, bijections, sample, claimed)
+        return self._judge(stored, bijections, makers, sample, claimed)
 
     def _bijections(self) -> dict[str, Any]:
         wanted = self.config.with_pipeline(self.pipeline)
         return dict(load_bijections(wanted, device=self.device))
 
+    def _makers(self, bijections: dict[str, Any]) -> dict[str, Any]:
+        """The bijections, computing as the manifest says that rows were made."""
+        computing = how_computed(self.manifest)
+        if not any(computing.values()):
+            return bijections
+        return dict(load_bijections(self.config.with_pipeline(self.pipeline), device=self.device, **computing))
+
     def _judge(
-        self, stored: StoredRows, bijections: dict[str, Any], sample: Sample, claimed: CertificateRecord | None
+        self,
+        stored: StoredRows,
+        bijections: dict[str, Any],
+        makers: dict[str, Any],
+        sample: Sample,
+        claimed: CertificateRecord | None,
     ) -> Certificate:
         config, model = self.config, self.config.model
         changed = self._changed(stored, bijections)
         true = true_latents(config, stored.rows) if self.replay else None
         few = np.searchsorted(stored.rows, sample.rows_float64)
-        exact, replayed, reasons = self._replayed(bijections, sample)
+        replayed, reasons = self._replayed(makers, sample)
         found, found64, coarse = self._recovered(stored, bijections, few)
         round_trip: dict[str, dict[str, RoundTrip]] = {name: {} for name in model.modalities}
         everything = np.arange(len(stored.rows))
@@ -307,7 +331,7 @@ class Measurement:
                         )
         evidence = None
         if measured and true is not None and replayed is not None:
-            maps = known_maps(self.manifest) if exact and self.rests_on_replays else None
+            maps = self.maps
             counted = {
                 kind: level_counts(model, plan, kind, of_kind, true)
                 for kind, of_kind in (("float32", found), ("view", coarse))
@@ -348,7 +372,7 @@ class Measurement:
             return self._refused(reasons, record)
         differs = tuple(release_differences(config, self.manifest))
         left = self._left(stored, bijections, changed, found, true)
-        elsewhere = _by_replays(claimed) and not _by_replays(record)
+        elsewhere = by_maps(claimed) and not by_maps(record)
         said = ((ELSEWHERE, elsewhere), (BY_ROW_GROUPS, not self.whole))
         remarks = tuple(remark for remark, holds in said if holds)
         return Certificate(
@@ -414,21 +438,16 @@ class Measurement:
             bounds = lower_bounds(model, recovered, stored.y, self.config.standardize, plan, true, stored.missing)
         return {quantity: each["bound"] for quantity, each in bounds.items()}
 
-    def _replayed(self, bijections: dict[str, Any], sample: Sample) -> tuple[bool, Replayed | None, list[str]]:
-        """Whether bits are those of here, what making rows again found, and which of them are false."""
+    def _replayed(self, makers: dict[str, Any], sample: Sample) -> tuple[Replayed | None, list[str]]:
+        """What making rows again found, and which of them are false."""
         if not sample.rows_replayed:
-            return False, None, []
-        computing = how_computed(self.manifest)
-        if any(computing.values()):
-            wanted = self.config.with_pipeline(self.pipeline)
-            bijections = load_bijections(wanted, device=self.device, **computing)
-        exact = computed_here(self.config, self.manifest, bijections)
-        on_cpu = all(bijection.device.type == "cpu" for bijection in bijections.values())
+            return None, []
+        on_cpu = all(bijection.device.type == "cpu" for bijection in makers.values())
         groups = replay_groups(self.config.rows, sample.rows_replayed, int(sample.seed))
         with self._timed("replays"):
-            found = replay(self.folder, self.config, self.manifest, bijections, groups, progress=self.progress)
+            found = replay(self.folder, self.config, self.manifest, makers, groups, progress=self.progress)
         # An accelerator may choose another kernel: rows that differ by rounding count as bad there, and are not false.
-        return exact, found, found.problems(exact=exact and on_cpu)
+        return found, found.problems(exact=self.exact and on_cpu)
 
     @contextmanager
     def _timed(self, what: str) -> Iterator[None]:

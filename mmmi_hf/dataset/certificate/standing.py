@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
-from mmmi_hf.dataset.certificate.bounds import Plan, published
+from mmmi_hf.dataset.certificate.bounds import FEWEST_ROWS, Plan, published
 from mmmi_hf.dataset.certificate.floors import floor_values, map_evidence
 from mmmi_hf.dataset.certificate.replays import CLOSE, REPLAYS, replay_count
 from mmmi_hf.dataset.certificate.sampled_rows import sample_seed, sampled_rows
@@ -105,9 +105,18 @@ def certificate_sample(
     )
 
 
-def least_rows(config: MMMIConfig) -> int:
-    """How many rows a certificate that is written has inverted: as many as the measured bounds of views need."""
-    return min(ROWS, config.rows)
+def least_rows(config: MMMIConfig, *, by_maps: bool) -> int:
+    """How many rows a certificate that is written has inverted.
+
+    Where the floors of float columns rest on rows that were made again and on counts of maps (`by_maps`), as few as
+    measured bounds can be stated of; otherwise floors rest on them.
+    """
+    return min(FEWEST_ROWS if by_maps else ROWS, config.rows)
+
+
+def by_maps(record: CertificateRecord | None) -> bool:
+    """Whether floors of float columns rest on rows that were made again and on counts of maps."""
+    return record is not None and record.evidence is not None and record.evidence.differing is not None
 
 
 def least_replays(config: MMMIConfig, manifest: Manifest) -> int:
@@ -118,8 +127,9 @@ def least_replays(config: MMMIConfig, manifest: Manifest) -> int:
 def sample_reasons(claimed: CertificateRecord, config: MMMIConfig, manifest: Manifest) -> list[str]:
     """Whether a standing certificate was measured on the rows that the rules ask for, whatever is measured now."""
     sample = claimed.sample
-    if len(sample.rows) < least_rows(config):
-        return [f"the certificate was measured on {len(sample.rows)} rows, the rules ask for {least_rows(config)}"]
+    least = least_rows(config, by_maps=by_maps(claimed))
+    if len(sample.rows) < least:
+        return [f"the certificate was measured on {len(sample.rows)} rows, the rules ask for {least}"]
     if sample.chosen_seed is not None:
         return [f"whoever made the certificate picked its sample, with the number {sample.chosen_seed}"]
     if claimed.replayed and claimed.format != 2 and sample.rows_replayed < least_replays(config, manifest):

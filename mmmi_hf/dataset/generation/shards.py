@@ -118,6 +118,11 @@ class Task:
         return f"{self.number}/{self.count}"
 
 
+def recorded(store: Store, config: str) -> set[str]:
+    """The names of the shards of a configuration that have a record."""
+    return {f"data/{config}/{Path(name).stem}.parquet" for name in store.list(f"{WORK}/{config}/records")}
+
+
 def _aligned(row: int, start: int) -> int:
     """The row, or the beginning of its micro-batch if that lies behind `start`."""
     before = row // MICRO_BATCH * MICRO_BATCH
@@ -194,7 +199,7 @@ class Shards:
 
     def recorded(self) -> set[str]:
         """The names of the shards that have a record."""
-        return {_shard_name(self.data, name) for name in self.store.list(f"{self.work}/records")}
+        return recorded(self.store, self.config.name)
 
     def record(self, shard: Shard) -> dict[str, Any] | None:
         """What is recorded of a shard of this plan, or None."""
@@ -327,10 +332,6 @@ class Shards:
             f"{self.work}/{name} was removed while {self.config.name!r} was made, by somebody or by another run; run "
             "the same again"
         )
-
-
-def _shard_name(data: str, record: str) -> str:
-    return f"{data}/{Path(record).stem}.parquet"
 
 
 def _differences(content: bytes, wanted: Mapping[str, Any]) -> list[str]:

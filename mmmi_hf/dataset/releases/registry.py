@@ -124,6 +124,13 @@ def pipeline_shape(pipeline: str) -> Shape | None:
         raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
 
 
+def is_here(pipeline: str) -> bool:
+    """Whether a pipeline comes with this package, weights included, or needs none."""
+    from mmmi_hf.flow.bundled import bundled_pipelines
+
+    return has_no_classes(pipeline) or pipeline in bundled_pipelines()
+
+
 def class_name(pipeline: str, label: int | None) -> str:
     """What people call a class: its name where the pipeline is here and has one, "class 7" otherwise, nothing for None.
 

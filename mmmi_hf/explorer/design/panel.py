@@ -5,6 +5,7 @@ Owns layout and events. Gradio is given by the page.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from mmmi_hf.explorer import html
@@ -36,7 +37,7 @@ def add(gr: Any) -> gradio.State:
                 [(each.label, each.name) for each in known.values()], value=FIRST, label="Story", elem_id="design-kind"
             )
             for each in known.values():
-                with gr.Group(visible=each.name == FIRST, elem_id=f"design-{each.name}") as group:
+                with gr.Group(visible=each.name == FIRST) as group:
                     gr.HTML(html.note(each.about), padding=True)
                     for control in each.controls:
                         controls[each.name, control.name] = _component(gr, each, control)
@@ -66,8 +67,10 @@ def add(gr: Any) -> gradio.State:
         return [values.get(key, gr.skip()) if owner == name and key in values else gr.skip() for owner, key in controls]
 
     inputs = [kind, *controls.values()]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([each.change for each in inputs], draw, inputs, outputs, trigger_mode="always_last", **quiet)
+    # Values are read as they come (`preprocess`): of a wrong one Gradio would tell the visitor in its own way.
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "preprocess": False}
+    changes = [each.change for each in inputs]
+    gr.on(changes, draw, inputs, outputs, trigger_mode="always_last", **quiet)
     kind.change(choose, kind, groups, **quiet)
     nearer.click(move, [kind, nearest], list(controls.values()), **quiet)
     return last
@@ -77,8 +80,13 @@ def _chosen(known: dict[str, Kind], name: object) -> Kind:
     return known[name] if isinstance(name, str) and name in known else known[FIRST]
 
 
+def place_of(kind: Kind, control: Control) -> str:
+    """What a control is called on the page."""
+    return f"design-{kind.name}-{re.sub('[^A-Za-z0-9]+', '-', control.name).strip('-')}"
+
+
 def _component(gr: Any, kind: Kind, control: Control) -> Any:
-    place = f"design-{kind.name}-{''.join(c if c.isalnum() else '-' for c in control.name)}".rstrip("-")
+    place = place_of(kind, control)
     if isinstance(control, Choice):
         return gr.Radio(list(control.options), value=control.start, label=control.label, elem_id=place)
     return gr.Slider(

@@ -34,11 +34,11 @@ def compared(
     Raises:
         ValueError: no such benchmark, kind of data, or order.
     """
-    if name not in committed():
+    if not isinstance(name, str) or name not in committed():
         raise ValueError(f"benchmark must be one of {', '.join(committed())}")
     benchmark = committed()[name]
     known = groups([*benchmark.rows, *own])
-    if group not in known:
+    if not isinstance(group, str) or group not in known:
         raise ValueError("there is no such kind of data in this benchmark; choose one of the list")
     if sort not in SORTS:
         raise ValueError(f"the order must be by one of {', '.join(SORTS)}")

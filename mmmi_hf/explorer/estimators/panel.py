@@ -48,14 +48,16 @@ def add(gr: Any, tab: Any) -> None:
             return [html.wrong(str(error)), gr.skip(), gr.skip()]
 
     def choose(name: str, own: Any) -> list[Any]:
-        if name not in known:
+        if not _is(name, known):
             return [gr.skip()] * 2
         choices = list(groups([*known[name].rows, *own]))
         return [gr.update(choices=choices, value=choices[0]), html.prose(known[name].remarks)]
 
-    def read(path: Any, name: str) -> list[Any]:
+    def read(file: Any, name: str) -> list[Any]:
+        if not isinstance(file, dict) or not _is(name, known):
+            return [gr.skip()] * 4
         try:
-            rows = read_results(Path(path))
+            rows = read_results(Path(file["path"]))
         except ResultsError as error:
             return [html.wrong(str(error)), *[gr.skip()] * 3]
         choices = list(groups([*known[name].rows, *rows]))
@@ -63,14 +65,22 @@ def add(gr: Any, tab: Any) -> None:
         return ["", rows, gr.update(choices=choices, value=mine), gr.update(visible=True)]
 
     def remove(name: str) -> list[Any]:
+        if not _is(name, known):
+            return [gr.skip()] * 4
         choices = list(groups(known[name].rows))
         return ["", (), gr.update(choices=choices, value=choices[0]), gr.update(visible=False)]
 
     asked = [name, group, sort, direction, own]
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    # Values are read as they come (`preprocess`), as everywhere on the page. Of a file Gradio has looked that it is one
+    # that was uploaded; its own preparation would leave an empty one behind.
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "preprocess": False}
     name.change(choose, [name, own], [group, remarks], **quiet)
     changes = [tab.select, *(each.change for each in (group, sort, direction, own))]
     gr.on(changes, draw, asked, [problem, shown, drawn], trigger_mode="always_last", **quiet)
     changed = [problem, own, group, forget]
     upload.upload(read, [upload, name], changed, **quiet)
     forget.click(remove, name, changed, **quiet)
+
+
+def _is(name: object, known: Any) -> bool:
+    return isinstance(name, str) and name in known

@@ -85,16 +85,15 @@ def _truth(told: dict[str, Any]) -> str:
 
 
 def _certificate(folder: Any, name: str, model: Any) -> str:
-    from mmmi_hf.dataset.cards.text import bound_sentences, certificate_line
+    from mmmi_hf.dataset.cards.text import certificate_line
     from mmmi_hf.dataset.certificate.bounds import without_floor
     from mmmi_hf.dataset.format.certificate_record import bound_certificate
 
     found = bound_certificate(folder, name)
     if found is None:
         return html.note("No certificate: nothing was measured on these files. `mmmi-hf verify` measures it.")
-    without = without_floor(model, found)
-    sentences = [certificate_line(found, without), *bound_sentences(found, without)]
-    return html.listed([sentence[:1].upper() + sentence[1:] for sentence in sentences])
+    sentences = certificate_line(found, without_floor(model, found)).split("; ")
+    return html.listed([f"{sentence[:1].upper()}{sentence[1:]}." for sentence in sentences])
 
 
 def _plain(where: Place, name: str) -> tuple[dict[str, list[Any]], str]:
@@ -109,17 +108,20 @@ def _plain(where: Place, name: str) -> tuple[dict[str, list[Any]], str]:
     opened = datasets.load_dataset(where.name, name, revision=where.revision, streaming=True)
     split = next(iter(opened))
     features = opened[split].features
+    heard = [column for column, feature in features.items() if isinstance(feature, datasets.Audio)]
     kept = [column for column, feature in features.items() if not isinstance(feature, datasets.Image)]
     rows: dict[str, list[Any]] = {column: [] for column in kept}
-    for row in islice(opened[split].select_columns(kept), MOST_ROWS - 2):
+    chosen = opened[split].select_columns(kept)
+    for column in heard:  # as files: to decode them takes another package
+        chosen = chosen.cast_column(column, datasets.Audio(decode=False))
+    for row in islice(chosen, MOST_ROWS - 2):
         for column in kept:
             rows[column].append(row[column])
-    entries = [
-        (column, _short(feature), _short(rows.get(column, ["a picture"])[0])) for column, feature in features.items()
-    ]
-    return rows, html.code(program) + html.table(
-        ("column", "feature", "first row"), entries, caption=f"Columns of the split {split}"
-    )
+    first = {column: "a sound" if column in heard else _short(values[0]) for column, values in rows.items() if values}
+    entries = [(column, _short(feature), first.get(column, "a picture")) for column, feature in features.items()]
+    wav = [(f"{column} of row {n}", each["bytes"]) for column in heard for n, each in enumerate(rows.pop(column))]
+    columns = html.table(("column", "feature", "first row"), entries, caption=f"Columns of the split {split}")
+    return rows, html.code(program) + columns + html.sounds(wav)
 
 
 def _short(value: Any) -> str:

@@ -47,8 +47,8 @@ def add(gr: Any, where: Surroundings) -> None:
             config = gr.Dropdown([], label="Configuration", visible=False, elem_id="dataset-config", filterable=False)
             source = gr.HTML("", elem_id="dataset-source")
             certificate = gr.HTML("", elem_id="dataset-certificate")
-            truth = gr.HTML("", elem_id="dataset-truth")
         with gr.Column(scale=3, min_width=300):
+            truth = gr.HTML("", elem_id="dataset-truth")
             pictures = gr.HTML("", elem_id="dataset-pictures")
             plain = gr.HTML("", elem_id="dataset-plain")
     parts = [truth, certificate, pictures, plain]
@@ -75,7 +75,12 @@ def add(gr: Any, where: Surroundings) -> None:
         except Exception as error:
             return [html.wrong(in_a_line(error)), *[""] * 4]
 
-    busy: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": problem, "api_visibility": "private"}
+    busy: dict[str, Any] = {
+        "show_progress": "minimal",
+        "show_progress_on": problem,
+        "api_visibility": "private",
+        "preprocess": False,
+    }
     opening = [button.click] if where.public else [button.click, name.submit, revision.submit]
     gr.on(opening, open_it, [name, revision], [problem, found, config, source, *parts], **busy)
     config.input(choose, [found, config], [problem, *parts], **busy)
@@ -84,7 +89,7 @@ def add(gr: Any, where: Surroundings) -> None:
 def _shown(where: Place, root: Any, name: str) -> list[str]:
     told = described(where, root, name)
     return [
-        html.heading("Ground truth") + told.truth,
+        html.heading(name) + told.truth,
         html.heading("Certificate") + told.certificate,
         html.heading("Pictures") + told.pictures,
         html.heading("What plain load_dataset gives") + told.plain,

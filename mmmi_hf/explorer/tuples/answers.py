@@ -16,7 +16,7 @@ from mmmi_hf.explorer.tuples.samples import RoundTrip, Sample, posterior
 
 def rows_shown(sample: Sample, title: str) -> str:
     """A grid of tuples, and a table of their numbers."""
-    return html.heading(title) + html.pictures(_grid(sample)) + _table(sample)
+    return html.heading(title) + html.pictures(_grid(sample)) + _heard(sample, "") + _table(sample)
 
 
 def changed(before: Sample, after: Sample, title: str, what: str) -> str:
@@ -32,6 +32,8 @@ def changed(before: Sample, after: Sample, title: str, what: str) -> str:
         + html.note(what)
         + html.listed(told)
         + html.pictures(_grid(before), _grid(after), _difference_grid(before, differences))
+        + _heard(before, ", before")
+        + _heard(after, ", after")
         + _table(after)
     )
 
@@ -51,8 +53,10 @@ def inverted(trip: RoundTrip, sample: Sample, modality: str, row: int) -> str:
     }
     captions = {modality: "made", latent: "drawn", f"{latent}'": "inverted", f"{modality}'": "made again"}
     half = {name: float(np.abs(values).max()) or 1.0 for name, values in data.items()}
+    view = next(entry.view for entry in sample.entries if entry.name == modality)
+    kinds = {} if view is None else dict.fromkeys((modality, f"{modality}'"), view.kind)
     picture = shown(
-        lambda: tuple_grid(data, {"row": [str(row)]}, half_ranges=half, captions=captions),
+        lambda: tuple_grid(data, {"row": [str(row)]}, half_ranges=half, kinds=kinds, captions=captions),
         f"{modality} of row {row}, the latents it was made of, those its inverse gives, and {modality} made of these.",
     )
     said = [
@@ -60,6 +64,17 @@ def inverted(trip: RoundTrip, sample: Sample, modality: str, row: int) -> str:
         f"{modality} made of them differs from the first by at most {back:.1e}.",
     ]
     return html.heading(f"{modality} of row {row} inverted") + html.listed(said) + html.pictures(picture)
+
+
+def _heard(sample: Sample, when: str) -> str:
+    """The sounds of rows, to be played."""
+    return html.sounds(
+        [
+            (f"{name} of row {sample.first + n}{when}", content)
+            for name, files in sample.sounds.items()
+            for n, content in enumerate(files)
+        ]
+    )
 
 
 def _grid(sample: Sample) -> str:
@@ -105,7 +120,7 @@ def _table(sample: Sample) -> str:
         cells = [str(sample.first + n), *(_number(sample.columns[name][n]) for name in targets)]
         cells += [known[n]] if known else []
         rows.append([*cells, *(_number(sample.columns[column][n]) for column in pairs)])
-    caption = "Rows: y, what is known of it given all modalities, and pointwise information in nats"
+    caption = "Rows; pointwise information in nats"
     return html.table(header, rows, caption=caption, right=range(len(header)))
 
 

@@ -1,7 +1,7 @@
 """Which configurations have rows that are made here, and the reading of what a visitor asks of them.
 
-Owns that choice: images of the quickest bundled pipeline and element-wise maps, few modalities. Imports what dataset/
-offers.
+Owns that choice: the quickest pipelines that come with the package, element-wise maps, few modalities. Imports
+what dataset/ offers.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from mmmi_hf.dataset.releases.configuration import MMMIConfig, has_no_classes
+from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality, has_no_classes
 from mmmi_hf.dataset.releases.designed import designed
-from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE
-from mmmi_hf.dataset.releases.registry import get_configuration, get_family, list_families
+from mmmi_hf.dataset.releases.pipelines import DEFAULT_PIPELINE, SOUND_PIPELINE
+from mmmi_hf.dataset.releases.registry import get_configuration, get_family, is_here, list_families
 from mmmi_hf.explorer.design.kinds import kinds
 from mmmi_hf.explorer.surroundings import MOST_MODALITIES, MOST_ROW_NUMBER, MOST_TEXT
 
@@ -31,10 +31,14 @@ def offered() -> tuple[str, ...]:
         *(
             release.name
             for release in releases
-            if len(release.modalities) <= MOST_MODALITIES
-            and all(each.pipeline == DEFAULT_PIPELINE or has_no_classes(each.pipeline) for each in release.modalities)
+            if len(release.modalities) <= MOST_MODALITIES and all(map(_is_quick, release.modalities))
         ),
     )
+
+
+def _is_quick(modality: Modality) -> bool:
+    name = modality.pipeline
+    return is_here(name) and (name in (DEFAULT_PIPELINE, SOUND_PIPELINE) or has_no_classes(name))
 
 
 def configuration(name: object, design: tuple[str, Mapping[str, Any]], seed: int) -> MMMIConfig:
@@ -43,7 +47,7 @@ def configuration(name: object, design: tuple[str, Mapping[str, Any]], seed: int
     Raises:
         ValueError: it is not offered.
     """
-    if name not in offered():
+    if not isinstance(name, str) or name not in offered():
         raise ValueError("there is no such data here; choose one of the list")
     if name == DESIGN:
         kind, values = design

@@ -26,7 +26,7 @@ def add(gr: Any, design: Any) -> None:
             name = gr.Dropdown(names, value=DESIGN, label="Data", elem_id="tuples-data")
             seed = gr.Textbox("0", label="Seed", max_lines=1, elem_id="tuples-seed")
             first = gr.Textbox("0", label="First row", max_lines=1, elem_id="tuples-first")
-            count = gr.Slider(1, MOST_ROWS, value=4, step=1, label="Rows", elem_id="tuples-rows")
+            count = gr.Radio([1, 2, 4, MOST_ROWS], value=4, label="Rows", elem_id="tuples-rows")
             problem = gr.HTML("", elem_id="tuples-problem")
             make = gr.Button("Make the rows", variant="primary", elem_id="tuples-make")
             with gr.Group():
@@ -35,11 +35,13 @@ def add(gr: Any, design: Any) -> None:
                 )
                 compare = gr.Button("Compare", elem_id="tuples-compare")
             with gr.Group():
-                cause = gr.Slider(1, MOST_CAUSES, value=1, step=1, label="Cause ũ", elem_id="tuples-cause")
+                causes = [(f"ũ{k}", k) for k in range(1, MOST_CAUSES + 1)]
+                cause = gr.Dropdown(causes, value=1, label="Cause", elem_id="tuples-cause", filterable=False)
                 anew = gr.Textbox("1", label="Seed of that cause", max_lines=1, elem_id="tuples-cause-seed")
                 resample = gr.Button("Draw it anew, all else stays", elem_id="tuples-resample")
             with gr.Group():
-                modality = gr.Slider(1, MOST_MODALITIES, value=1, step=1, label="Modality x", elem_id="tuples-modality")
+                blocks = [(f"x{i}", i) for i in range(1, MOST_MODALITIES + 1)]
+                modality = gr.Dropdown(blocks, value=1, label="Modality", elem_id="tuples-modality", filterable=False)
                 invert = gr.Button("Invert the first row", elem_id="tuples-invert")
         with gr.Column(scale=3, min_width=300):
             shown = gr.HTML(html.note(_BEFORE), elem_id="tuples-shown")
@@ -50,6 +52,7 @@ def add(gr: Any, design: Any) -> None:
         "show_progress": "full",
         "show_progress_on": shown,
         "api_visibility": "private",
+        "preprocess": False,
         "concurrency_id": "rows",
         "concurrency_limit": 2,
     }

@@ -74,7 +74,7 @@ class Requests:
 
 
 def read_number(what: str, given: object, most: int) -> int:
-    """A whole number of a slider, 1 … most. Raises ValueError for anything else."""
+    """A whole number of a list, 1 … most. Raises ValueError for anything else."""
     if isinstance(given, bool) or not isinstance(given, int | float) or not 1 <= given <= most or given != int(given):
         raise ValueError(f"{what} is empty or no whole number; give one from 1 to {most}")
     return int(given)

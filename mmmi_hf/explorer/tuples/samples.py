@@ -35,6 +35,7 @@ class Sample:
         columns: column → values, those of modalities (n, *shape).
         latents: that they were made of.
         entries: the modalities as a manifest lists them.
+        sounds: modality → WAV files, of those that are listened to.
     """
 
     config: MMMIConfig
@@ -42,6 +43,7 @@ class Sample:
     columns: Mapping[str, Any]
     latents: Latents
     entries: tuple[ModalityEntry, ...]
+    sounds: Mapping[str, list[bytes]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +119,8 @@ class Workshop:
             if causes
             else config.model.sample(count, **addressed)
         )
-        return Sample(config, first, _columns(config, table), latents, modality_entries(config, bijections))
+        entries = modality_entries(config, bijections)
+        return Sample(config, first, _columns(config, table), latents, entries, _sounds(table, entries))
 
     def _bijections(self, config: MMMIConfig, tick: Tick) -> dict[str, Bijection]:
         from mmmi_hf.dataset.generation.rows import load_bijections
@@ -143,6 +146,15 @@ def _columns(config: MMMIConfig, table: Any) -> dict[str, Any]:
         values = (column.storage if hasattr(column, "storage") else column).to_pylist()
         columns[name] = np.asarray(values, dtype=np.float32) if name in shapes else values
     return columns
+
+
+def _sounds(table: Any, entries: tuple[ModalityEntry, ...]) -> dict[str, list[bytes]]:
+    """Modality → the files of its views, where these are sounds."""
+    from mmmi_hf.dataset.format.schema import view_column
+    from mmmi_hf.dataset.format.views import contents
+
+    columns = {one.name: view_column(one.name, one.view) for one in entries if one.view and one.view.kind == "sound"}
+    return {name: contents(table.column(column).combine_chunks(), column) for name, column in columns.items()}
 
 
 def posterior(sample: Sample) -> list[str]:

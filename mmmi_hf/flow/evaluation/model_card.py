@@ -18,9 +18,10 @@ from mmmi_hf.common.places import is_repository
 from mmmi_hf.common.records import Record, RecordError
 from mmmi_hf.common.yaml_files import front_matter
 from mmmi_hf.flow.bundled import bundled_pipelines
+from mmmi_hf.flow.computing.spectrogram import RANGE
 from mmmi_hf.flow.evaluation.record import EVALUATION, Accuracy, Evaluation, Parts
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
-from mmmi_hf.flow.training.recipe import TrainingRecipe
+from mmmi_hf.flow.training.recipe import FlowRecipe, SignalRecipe, read_recipe
 from mmmi_hf.flow.training.record import TRAINING, TrainingRecord
 
 if TYPE_CHECKING:
@@ -67,19 +68,22 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
     _check_consistent(folder, file, stated, training, evaluation)
     made_from = stated if teacher is None else _recipe(teacher / RECIPE)
     network = training.recipe if teacher is None else _read(TrainingRecord, teacher / TRAINING).recipe
-    assert isinstance(made_from, TrainingRecipe)
-    assert isinstance(network, TrainingRecipe)
+    assert isinstance(made_from, FlowRecipe)
+    assert isinstance(network, FlowRecipe)
     parts, scheduler = evaluation.parts, evaluation.pipeline.scheduler
     name = folder.resolve().name
     return (
         environment(__package__, _FILTERS)
         .get_template(TEMPLATE)
         .render(
-            front_matter=_front_matter(made_from.dataset, name),
+            front_matter=_front_matter(made_from, name),
+            thing="sound" if isinstance(network, SignalRecipe) else "image",
+            is_sound=isinstance(network, SignalRecipe),
+            decibels=f"{RANGE:g}",
             title=name,
             load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
             pinned=f', revision="{revision}"' if revision else "",
-            dataset_name=made_from.dataset,
+            dataset_name=made_from.dataset.removeprefix("./"),
             recipe=training.recipe,
             network=network,
             training=training,
@@ -100,6 +104,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             round_trips=[part for part in (parts.round_trip_float32, parts.round_trip_float64) if part is not None],
             certificate=parts.certificate,
             storage=parts.storage,
+            spectra_text=_spectra_text(parts),
             commands=_commands(folder, file, stated, training, parts),
             measured=parts.measured,
         )
@@ -121,8 +126,9 @@ def _read(kind: type[R], path: Path) -> R:
 
 def _recipe(path: Path) -> AnyRecipe:
     _check_there(path)
-    kind = DistillationRecipe if path.name.startswith(Path(DISTILLATION).stem) else TrainingRecipe
-    return kind.from_yaml(path)
+    if path.name.startswith(Path(DISTILLATION).stem):
+        return DistillationRecipe.from_yaml(path)
+    return read_recipe(path)
 
 
 def _check_there(path: Path) -> None:
@@ -165,12 +171,14 @@ def _check_consistent(
         )
 
 
-def _front_matter(dataset: str, name: str) -> str:
+def _front_matter(made_from: FlowRecipe, name: str) -> str:
+    is_sound = isinstance(made_from, SignalRecipe)
     data: dict[str, Any] = {
         "license": "apache-2.0",
         "library_name": "diffusers",
-        "pipeline_tag": "unconditional-image-generation",
+        **({} if is_sound else {"pipeline_tag": "unconditional-image-generation"}),
         "tags": [
+            *(["audio"] if is_sound else []),
             "flow-matching",
             "class-conditional",
             "invertible",
@@ -179,8 +187,8 @@ def _front_matter(dataset: str, name: str) -> str:
             "arxiv:2510.21686",
         ],
     }
-    if is_repository(dataset):
-        data["datasets"] = [dataset]
+    if is_repository(made_from.dataset):
+        data["datasets"] = [made_from.dataset]
     data["model_name"] = name
     return front_matter(data)
 
@@ -189,6 +197,24 @@ def _far_from_real(found: JudgedSamples) -> bool:
     """Whether the classifier recognises far fewer samples than real images, so that a card says so in words."""
     of_samples, of_real = (each.overall.value or 0.0 for each in (found.accuracy.samples, found.accuracy.test_images))
     return of_samples < FAR_FROM_REAL * of_real
+
+
+def _spectra_text(parts: Parts) -> str:
+    """How far the mean spectra of samples are from those of real sounds, beside those of other real sounds."""
+    if parts.samples is None or parts.samples.results.spectra is None:
+        return ""
+    levels = parts.samples.results.spectra.per_class.values()
+    far, near = (
+        [value for one in levels if (value := one.difference(getattr(one, kind))) is not None]
+        for kind in ("samples", "training_sounds")
+    )
+    if not far or not near:
+        return ""
+    return (
+        f"The mean levels of frequency bands of a class differ from those of the test sounds by {min(far):.1f} to "
+        f"{max(far):.1f} dB (root mean square over bands), those of the training sounds by {min(near):.1f} to "
+        f"{max(near):.1f} dB."
+    )
 
 
 def _pupil(parts: Parts) -> str:
@@ -211,10 +237,10 @@ def _trained_on(training: TrainingRecord) -> str:
     return "GPUs" if training.device_name is None else f"GPUs ({training.device_name})"
 
 
-def _attention(recipe: TrainingRecipe) -> str:
-    finest = recipe.image_size // recipe.patch_size
-    sides = [finest // 2**level for level, here in enumerate(recipe.attention) if here]
-    return ", ".join(f"{side}×{side}" for side in sides) or "no level"
+def _attention(recipe: FlowRecipe) -> str:
+    _, height, width = recipe.layout.network_shape(recipe.latent_shape)
+    places = [f"{height // 2**level}×{width // 2**level}" for level, here in enumerate(recipe.attention) if here]
+    return ", ".join(places) or "no level"
 
 
 def _commands(folder: Path, file: str, stated: AnyRecipe, training: TrainingRecord, parts: Parts) -> list[str]:
@@ -241,8 +267,8 @@ def _train_command(
     out: str,
 ) -> str:
     what, other = "distill", list[str]()
-    if isinstance(made_with, TrainingRecipe):
-        assert isinstance(stated, TrainingRecipe)
+    if isinstance(made_with, FlowRecipe):
+        assert isinstance(stated, FlowRecipe)
         what, other = "train", ["--dataset", made_with.dataset] if made_with.dataset != stated.dataset else []
     return shlex.join(["mmmi-hf", what, f"model_cards/{name}/{file}", *other, "--out", out])
 

@@ -16,7 +16,9 @@ SIZES = {"width": 16, "layers": 2, "embedding": 5}
 
 @pytest.mark.parametrize("kind", ["separable", "joint"])
 @pytest.mark.parametrize("encoder_kind", ["auto", "mlp", "conv"])
-@pytest.mark.parametrize("shapes", [((3, 9, 8), (1,)), ((1, 8, 8), (1, 8, 8)), ((4,), (2, 2, 2)), ((7,), (1,))])
+@pytest.mark.parametrize(
+    "shapes", [((3, 9, 8), (1,)), ((1, 8, 8), (1, 8, 8)), ((4,), (2, 2, 2)), ((7,), (1,)), ((600,), (1,))]
+)
 def test_every_pair_is_scored(kind, encoder_kind, shapes):
     network = critic(kind, shapes, encoder_kind=encoder_kind, **SIZES)
     a, b = (torch.randn(n, *shape) for n, shape in zip((4, 6), shapes, strict=True))
@@ -49,6 +51,24 @@ def test_whitening_gives_unit_covariance_and_leaves_out_what_does_not_vary():
     white = Whiten(rows)(rows)
     assert white.shape == (500, 2)
     assert torch.allclose(torch.cov(white.T), torch.eye(2), atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind", "convolved"),
+    [
+        ((2048,), "auto", True),
+        ((2048,), "conv", True),
+        ((2048,), "mlp", False),
+        ((128,), "conv", False),
+        ((1,), "auto", False),
+        ((1, 8, 8), "auto", True),
+        ((1, 7, 8), "auto", False),
+    ],
+)
+def test_sounds_and_images_are_convolved(shape, kind, convolved):
+    network = encoder(shape, kind, width=4, layers=1, outputs=3)
+    assert any(isinstance(part, nn.Conv1d | nn.Conv2d) for part in network.modules()) == convolved
+    assert network(torch.randn(2, *shape)).shape == (2, 3)
 
 
 def test_unknown_kinds_are_refused():

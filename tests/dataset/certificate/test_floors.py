@@ -8,10 +8,12 @@ import pytest
 
 from mmmi_hf.cli.verify import print_certificate
 from mmmi_hf.dataset.certificate import floors, measurement, replays
+from mmmi_hf.dataset.certificate.bounds import FEWEST_ROWS
 from mmmi_hf.dataset.certificate.floors import floor_values, map_shares, rests_on_replays
 from mmmi_hf.dataset.certificate.replays import least_share, replay_count, replay_groups
 from mmmi_hf.dataset.certificate.sampled_rows import sampled_rows
 from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.derived import write_derived
 from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample, bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH
@@ -321,6 +323,37 @@ def test_a_certificate_of_the_maker_is_right_elsewhere(place, measured_map, monk
     capsys.readouterr()
     print_certificate(result)
     assert "Not compared: the floors of float columns" in capsys.readouterr().out
+
+
+def test_fewer_rows_are_inverted_where_the_map_was_measured(place, measured_map, monkeypatch):
+    """Floors of floats do not rest on them then; where they do, as many as before, also in place of such a one."""
+    place.certificate_path("small").unlink()
+    with place.locked():
+        write_derived(place)
+    few = one(place.path, write=None)
+    assert few.written
+    assert len(few.record.sample.rows) == FEWEST_ROWS == 32
+    assert one(place.path).valid
+    monkeypatch.setattr(measurement, "computed_here", lambda *of: False)
+    seen = one(place.path)
+    assert seen.valid
+    assert seen.record.sample == few.record.sample
+    many = one(place.path, write=True)
+    assert many.written
+    assert len(many.record.sample.rows) == 64
+
+
+def test_few_rows_without_counts_of_the_map_are_refused(place, measured_map, monkeypatch):
+    assert one(place.path, rows=32, write=True).written
+    monkeypatch.setattr(measurement, "computed_here", lambda *of: False)
+    weak = one(place.path, rows=32, write=True)
+    assert not weak.written
+
+    def rests_on_inverses(record):
+        record["evidence"] = weak.record.evidence.model_dump(mode="json", exclude_none=True)
+
+    rewritten(place, certificate=rests_on_inverses)
+    assert "was measured on 32 rows, the rules ask for 64" in reasons_of(place, rows_float64=None)
 
 
 @pytest.mark.parametrize(

@@ -175,6 +175,54 @@ def student(folder):
     return place
 
 
+def test_the_card_of_sounds(folder):
+    recipe = {name: value for name, value in RECIPE.items() if name not in NOT_OF_SOUNDS}
+    recipe |= {"dataset": "./data/notes", "signal_column": "signal", "rate": 8000, "length": 2048, "gain": 0.5}
+    recipe |= {"half_range": 6.0, "bins": 128, "patch_size": 1}
+    stated = recipe | {"block_out_channels": [24, 40], "attention": [False, True]}
+    (folder / "recipe.yaml").write_text(yaml.safe_dump(stated))
+    evaluation = copy.deepcopy(EVALUATION)
+    evaluation["pipeline"] |= {"latent_shape": [2048], "kind": "sound"}
+    results = evaluation["parts"]["samples"]["results"]
+    levels = {"samples": [-20.0, -40.0], "training_sounds": [-22.0, -43.0], "test_sounds": [-23.0, -44.0]}
+    results["spectra"] = {"bands_to": [2000.0, 4000.0], "per_class": {"cat": levels}}
+    results["sheets"]["spectra"] = "spectra.png"
+    _write(folder, TRAINING | {"recipe": stated}, evaluation)
+    text = model_card(folder)
+    for wanted in (
+        "2048 latents\nz ~ N(0, I) become sounds of one of",
+        "Each is its wave form, over the spectrogram",
+        "upwards to 4,000 Hz",
+        "sounds = pipe(latents, class_labels=0).images  # (4, 2048), 8,000 samples a second, unclamped",
+        "| UNet2DModel behind an orthonormal lapped transform, frames of 128 samples; widths 24, 40;",
+        "attention at 8×64",
+        "6,543 steps of 96 sounds (628,128 sounds",
+        "bf16 autocast, seed 13",
+        "convolutional classifier of spectrograms",
+        "(test sounds) |",
+        "3.2 % of the samples' values lie outside ±6 by more than half a 16-bit level;",
+        "differ from those of the test sounds by 3.5 to 3.5 dB (root mean square over bands), those of the training "
+        "sounds by 1.0 to 1.0 dB.",
+        "![Spectra of samples and of real sounds](spectra.png)",
+        "a WAV file is for listening to",
+        "classes of data/notes of 2,048 samples at 8,000 Hz and nothing else",
+    ):
+        assert wanted in text, wanted
+    assert "image" not in text.partition("## Citation")[0].replace("images  # (4", "").replace("images_seen", "")
+    assert "\n\n\n" not in text
+    assert ModelCard(text).data.datasets is None
+    assert "pipeline_tag" not in text
+    del results["spectra"]
+    _write(folder, TRAINING | {"recipe": stated}, evaluation)
+    assert "mean levels of frequency bands" not in model_card(folder)
+    results["spectra"] = {"bands_to": [4000.0], "per_class": {"cat": {key: [] for key in levels}}}
+    _write(folder, TRAINING | {"recipe": stated}, evaluation)
+    assert "mean levels of frequency bands" not in model_card(folder)
+
+
+NOT_OF_SOUNDS = ("image_column", "image_size", "channels", "fit", "horizontal_flips")
+
+
 def test_the_card_of_a_student_tells_of_its_teacher(student):
     text = model_card(student)
     for wanted in (

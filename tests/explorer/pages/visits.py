@@ -1,0 +1,120 @@
+"""One visitor: what they do on the page, and everything that goes wrong in their browser meanwhile."""
+
+import re
+
+PATIENCE = 30_000
+LEFT = re.compile(r"error: (AbortError: signal is aborted|Unexpected error Connection errored out)")
+CHANGE = """([place, kind, value]) => new Promise(done => {
+    const picture = () => document.querySelector('#design-pictures img').src;
+    const before = picture(), began = performance.now();
+    const input = document.querySelector(`#${place} input[type=${kind}]`);
+    input.value = value;
+    input.dispatchEvent(new Event('input', {bubbles: true}));
+    const look = () => {
+        if (picture() !== before) requestAnimationFrame(() => done(performance.now() - began));
+        else if (performance.now() - began > 20000) done(-1);
+        else setTimeout(look, 2);
+    };
+    look();
+})"""
+
+SETTLED = """() => new Promise(done => {
+    const root = document.querySelector('.gradio-container');
+    let timer = setTimeout(done, 600);
+    new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 600); }).observe(
+        root, {subtree: true, childList: true, attributes: true, characterData: true});
+})"""
+
+
+class Visit:
+    """A page in a context of its own."""
+
+    def __init__(self, context, served):
+        self.context, self.served, self.wrong = context, served, []
+        context.grant_permissions(["clipboard-read", "clipboard-write"], origin=served.url)
+        self.page = context.new_page()
+        self.page.set_default_timeout(PATIENCE)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.wrong.append(f"page: {error}"))
+        self.page.on("request", self._asked)
+
+    def _said(self, message):
+        if message.type in ("error", "warning"):
+            self.wrong.append(f"{message.type}: {message.text}")
+
+    def _asked(self, request):
+        if not request.url.startswith((self.served.url, "data:", "blob:")):
+            self.wrong.append(f"asked for {request.url}")
+
+    def reload(self):
+        """Load the page anew, whatever is on its way. What Gradio's client says of connections of the page that is
+        left, nobody sees."""
+        before = len(self.wrong)
+        self.page.reload()
+        self.page.wait_for_selector("#design-pictures img")
+        self.wrong[before:] = [said for said in self.wrong[before:] if not LEFT.match(said)]
+
+    def opened(self, tab="Design"):
+        self.page.goto(self.served.url)
+        self.page.wait_for_selector("#design-pictures img")
+        self.page.get_by_role("tab", name=tab).click()
+        return self
+
+    def at(self, place):
+        return self.page.locator(f"#{place}")
+
+    def slide(self, place, value):
+        """Write a slider's number, as a visitor does in its field."""
+        field = self.at(place).locator("input[type=number]")
+        field.fill(str(value))
+        field.press("Enter")
+
+    def pick(self, place, label):
+        """Choose one of some radio buttons."""
+        self.at(place).get_by_label(label, exact=True).check()
+
+    def choose(self, place, label):
+        """Choose from a drop-down list."""
+        self.at(place).locator("input").click()
+        self.page.get_by_role("option", name=label, exact=True).click()
+
+    def write(self, place, text):
+        self.at(place).locator("input, textarea").first.fill(text)
+
+    def press(self, place):
+        self.page.locator(f"button#{place}, #{place} button").first.click()
+
+    def wait_for(self, place, text, timeout=PATIENCE):
+        """Until a place of the page says something, a text or a pattern."""
+        pattern = text if isinstance(text, re.Pattern) else re.compile(re.escape(text))
+        self.at(place).filter(has_text=pattern).first.wait_for(timeout=timeout)
+
+    def wait_gone(self, place):
+        """Until a place says nothing."""
+        self.page.wait_for_function("place => !document.querySelector(`#${place} p`)", arg=place)
+
+    def text(self, place):
+        return self.at(place).text_content().strip()
+
+    def problem(self, place):
+        """What is said to be wrong there; empty if nothing is."""
+        return " ".join(self.at(place).locator(".mmmi-wrong").all_text_contents())
+
+    def value(self, place):
+        return self.at(place).locator("textarea, input").first.input_value()
+
+    def picture(self, place):
+        return self.at(place).locator("img").first.get_attribute("src")
+
+    def wait_for_value(self, place, text):
+        """Until a text field holds something."""
+        script = "([place, text]) => document.querySelector(`#${place} textarea`).value.includes(text)"
+        self.page.wait_for_function(script, arg=[place, text])
+
+    def change(self, place, value):
+        """Milliseconds from a change of a slider to another picture."""
+        return self.page.evaluate(CHANGE, [place, "range", value])
+
+    def settled(self):
+        """Wait until the page has stayed the same for a while; it always has a connection open."""
+        self.page.evaluate(SETTLED)
