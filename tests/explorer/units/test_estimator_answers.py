@@ -14,7 +14,7 @@ from mmmi_hf.explorer.estimators.committed import COLUMNS, committed
 from mmmi_hf.explorer.estimators.own import ResultsError, read_results
 from tests.support import ROOT
 
-BARE = "bare latents"
+BARE = "ten levels of latents"
 KIND = next(iter(groups(committed()[BARE].rows)))
 
 
