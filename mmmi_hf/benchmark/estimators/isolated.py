@@ -93,7 +93,7 @@ class TorchMist(Isolated):
     """An estimator of the package torch-mist, by default its SMILE, trained as the package does."""
 
     order = 402
-    environment = Environment("torch-mist", "torch-mist==0.2.17", "torch_mist")
+    environment = Environment("torch-mist", "torch-mist==0.2.17 pandas", "torch_mist")
     method: str = "smile"
     epochs: Positive = 100
     timeout: Positive = 3600

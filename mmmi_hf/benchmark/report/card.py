@@ -156,17 +156,16 @@ def card_of(folder: Path) -> Card:
 def draw_overview(folder: Path) -> list[Path]:
     """Draw the figures of the top of the card; returns their files."""
     sections = [each for each in _sections(folder) if each["rows"]]
-    plain = {each["part"] or "here": [row for row in each["rows"] if row["form"] == "float"] for each in sections}
-    plain = {name: rows for name, rows in plain.items() if rows}
+    several = [each for each in sections if len({row["form"] for row in each["rows"]}) > 1]
+    plain = {each["part"] or "here": each["rows"] for each in sections if each not in several and not each["seen"]}
     written = []
     if plain:
         everything = [row for rows in plain.values() for row in rows]
         together = summarize([{**row, "series": "", "n": 0} for row in everything])
         written += save(errors_figure(plain), folder / PICTURES / "errors")
         written += save(intervals_figure(together), folder / PICTURES / "intervals")
-    for each in sections:
-        if len({row["form"] for row in each["rows"]}) > 1:
-            written += save(forms_figure(each["rows"]), folder / PICTURES / "forms")
+    for each in several:
+        written += save(forms_figure(each["rows"]), folder / PICTURES / "forms")
     return written
 
 

@@ -36,7 +36,12 @@ def findings(
     Args:
         part: its name. summary, rows: as the folder has them. bounds: estimator → "upper", "lower" or "".
         seen: whether values are of training rows; of these only the null is told.
+
+    Of rows in several forms, what changes between them is told and nothing else.
     """
+    changed = _of_forms(rows)
+    if changed:
+        return {f"{part.capitalize()}, the same rows in several forms": changed}
     found: dict[str, list[str]] = {}
     for series, pair in dict.fromkeys((row["series"], row["pair"]) for row in summary):
         mine = [row for row in summary if (row["series"], row["pair"]) == (series, pair)]
@@ -55,8 +60,7 @@ def findings(
                 *_of_coverage(mine),
                 *_of_alarms(mine),
             ]
-    changed = _of_forms(rows)
-    return {**found, f"{part.capitalize()}, the same rows in several forms": changed} if changed else found
+    return found
 
 
 def _of_seen_nulls(of_cells: Sequence[Record]) -> list[str]:

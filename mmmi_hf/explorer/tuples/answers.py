@@ -53,8 +53,10 @@ def inverted(trip: RoundTrip, sample: Sample, modality: str, row: int) -> str:
     }
     captions = {modality: "made", latent: "drawn", f"{latent}'": "inverted", f"{modality}'": "made again"}
     half = {name: float(np.abs(values).max()) or 1.0 for name, values in data.items()}
+    view = next(entry.view for entry in sample.entries if entry.name == modality)
+    kinds = {} if view is None else dict.fromkeys((modality, f"{modality}'"), view.kind)
     picture = shown(
-        lambda: tuple_grid(data, {"row": [str(row)]}, half_ranges=half, captions=captions),
+        lambda: tuple_grid(data, {"row": [str(row)]}, half_ranges=half, kinds=kinds, captions=captions),
         f"{modality} of row {row}, the latents it was made of, those its inverse gives, and {modality} made of these.",
     )
     said = [

@@ -83,7 +83,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             title=name,
             load_name=location or (name if name in bundled_pipelines() else "PATH_OR_REPOSITORY"),
             pinned=f', revision="{revision}"' if revision else "",
-            dataset_name=made_from.dataset,
+            dataset_name=made_from.dataset.removeprefix("./"),
             recipe=training.recipe,
             network=network,
             training=training,

@@ -75,7 +75,7 @@ def test_the_tiers_of_the_package_can_be_made():
             assert "oracle-dv" in group.estimators, "the oracle is in every group"
             assert group.split is None or sum(read_split(group.split)) == 100
     lite = read_tier("lite")
-    assert image_seconds(lite) == pytest.approx(3 * 2000 / 20)
+    assert image_seconds(lite) == pytest.approx(3 * 2000 / 44)
 
 
 def test_wrong_tiers_are_refused(tiny, tmp_path):
