@@ -12,9 +12,11 @@ from safetensors import safe_open
 
 from mmmi_hf.flow.diagnostics import step_certificate
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 from mmmi_hf.flow.training import distillation, trajectories
 from mmmi_hf.flow.training.distillation import distill
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, draws_of_step
+from mmmi_hf.flow.training.recipe import TrainingRecipe
 from mmmi_hf.flow.training.trajectories import Guide, journey, load_trajectories, make_trajectories
 
 pytestmark = pytest.mark.usefixtures("few_samples")
@@ -339,6 +341,16 @@ def test_recipe_files(tmp_path):
         DistillationRecipe.from_yaml(path)
 
 
+def untrained(recipe, folder):
+    """The folder of a pipeline of a recipe's network, path and outputs."""
+    made = TrainingRecipe.from_yaml(recipe)
+    scheduler = FlowMatchODEScheduler(sigma_min=made.sigma_min, timestep_scale=made.timestep_scale)
+    FlowMatchingPipeline(
+        made.network(10), scheduler, patch_size=made.patch_size, class_names=list("abcdefghij"), sound=made.sound
+    ).save_pretrained(folder)
+    return str(folder)
+
+
 @pytest.mark.parametrize(
     "path", sorted(path for name in ("distillation*", "student") for path in Path("model_cards").glob(f"*/{name}.yaml"))
 )
@@ -349,7 +361,8 @@ def test_committed_recipes(path, tmp_path, monkeypatch, any_precision):
     recipe = DistillationRecipe.from_yaml(path)
     few = {"trajectories": 2, "batch_size": 2, "steps": 2, "journey_steps": 1, "compile": False, "sample_every": 100}
     if path.name == "student.yaml":  # its teacher and guide are not trained yet
-        few |= {"teacher": path.parent.name, "guide": path.parent.name}
+        few["teacher"] = untrained(path.with_name("recipe.yaml"), tmp_path / "teacher")
+        few["guide"] = few["teacher"] if recipe.guide else None
     folder = run(dataclasses.replace(recipe, initial_pipeline=None, **few), tmp_path / "run")
     assert len(FlowMatchingPipeline.from_pretrained(folder).scheduler.config.grid) == len(recipe.nodes)
     with safe_open(tmp_path / "run/checkpoint.safetensors", framework="pt") as stored:
