@@ -76,6 +76,9 @@ def test_shifts_are_of_the_size_that_interventions_have():
         plain.shift_divergence("x1")
     with pytest.raises(InvalidModelError, match="cause is 1"):
         plain.with_shift(1, 2.0)
+    for wrong, says in ((0, "divergence_of_value"), (0.0, "divergence_of_value"), (-1.0, "above 0")):
+        with pytest.raises(InvalidModelError, match=says):
+            plain.with_shift(0, wrong)
     with pytest.raises(NotExactError, match="shifted model has no cause to shift"):
         shifted.with_shift(0, 2.0)
 
