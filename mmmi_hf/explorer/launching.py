@@ -53,6 +53,7 @@ def launch(
     with tempfile.TemporaryDirectory(prefix="mmmi-hf-explorer-", ignore_cleanup_errors=True) as work:
         os.environ |= _OFF | {"GRADIO_TEMP_DIR": work, "HF_HUB_CACHE": f"{work}/hub", "HF_XET_CACHE": f"{work}/xet"}
         os.environ |= {"HF_DATASETS_CACHE": f"{work}/datasets", "HF_MODULES_CACHE": f"{work}/modules"}
+        os.environ |= {"TORCHINDUCTOR_CACHE_DIR": f"{work}/inductor"}
         served = _served(Surroundings(public, tuple(datasets)), port, open_browser)
         try:
             ready(served.local_url)

@@ -106,7 +106,7 @@ def test_a_dry_run_counts(run, folder, tmp_path):
     out_folder = tmp_path / "none"
     code, out, _ = run("benchmark", folder, "--out", out_folder, "--task", "estimators,ssl", "--dry-run", "--seeds", 1)
     assert code == 0
-    assert out.split() == ["estimators:", "33", "cells", "ssl:", "9", "cells"]
+    assert out.split() == ["estimators:", "33", "cells", "ssl:", "18", "cells"]
     assert not (tmp_path / "none").exists()
 
 

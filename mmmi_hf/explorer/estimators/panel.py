@@ -74,7 +74,9 @@ def add(gr: Any, tab: Any) -> None:
     # Values are read as they come (`preprocess`), as everywhere on the page. Of a file Gradio has looked that it is one
     # that was uploaded; its own preparation would leave an empty one behind.
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private", "preprocess": False}
-    name.change(choose, [name, own], [group, remarks], **quiet)
+    chosen = name.change(choose, [name, own], [group, remarks], **quiet)
+    # Two benchmarks may have the same kind of data: then its field does not change.
+    chosen.then(draw, asked, [problem, shown, drawn], **quiet)
     changes = [tab.select, *(each.change for each in (group, sort, direction, own))]
     gr.on(changes, draw, asked, [problem, shown, drawn], trigger_mode="always_last", **quiet)
     changed = [problem, own, group, forget]

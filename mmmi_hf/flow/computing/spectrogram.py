@@ -28,12 +28,13 @@ def spectrogram(
     both ends. The number of frames is made even.
 
     Args:
-        sounds: at least 2 hop samples each.
+        sounds: at least two samples each.
         half_range: of their view.
-        hop: between frames, in samples.
+        hop: between frames, in samples; less if there are not two frames otherwise.
     """
     import torch
 
+    hop = min(hop, sounds.shape[-1] // 2)
     frames = sounds.shape[-1] // (2 * hop) * 2
     before = (WINDOW - hop) // 2
     after = (frames - 1) * hop + WINDOW - before - sounds.shape[-1]

@@ -34,9 +34,10 @@ def test_every_control(visit):
         visitor.page.wait_for_function(
             "before => document.querySelector('#estimators-pictures img').src !== before", arg=before, timeout=SLOW
         )
-    visitor.pick("estimators-benchmark", "images")
+    several = next(name for name, each in committed().items() if len(groups(each.rows)) > 1)
+    visitor.pick("estimators-benchmark", several)
     visitor.settled()
-    kind = list(groups(committed()["images"].rows))[1]
+    kind = list(groups(committed()[several].rows))[1]
     before = visitor.picture("estimators-pictures")
     visitor.choose("estimators-data", kind)
     visitor.page.wait_for_function(
@@ -46,7 +47,7 @@ def test_every_control(visit):
 
 
 def test_results_of_ones_own_stand_beside_them_and_leave_no_file(visit, tmp_path):
-    rows = [row for row in committed()["bare latents"].rows if row["estimator"] == "dv"]
+    rows = [row for row in next(iter(committed().values())).rows if row["estimator"] == "dv"]
     mine = [dict(row, estimator="mine") for row in rows]
     path = tmp_path / "results.json"
     path.write_text(json.dumps([{name: row[name] for name in COLUMNS} for row in mine]))
