@@ -91,7 +91,7 @@ def info(
         label += f" ({named})" if named and not named.startswith("class ") else ""
         gone = chosen.model.law.missing.get(name)
         missing = f", missing from a row with probability {gone:g}" if gone else ""
-        typer.echo(f"  {name}: {shape}, pipeline {modality.pipeline}{label}{missing}")
+        print_text(f"  {name}: {shape}, pipeline {modality.pipeline}{label}{missing}", indent="    ")
     typer.echo(f"  seed {chosen.seed}, latents {chosen.standardize}")
     typer.echo(f"  {size_line(size.rows, size.bytes, size.files)}\n")
     print_quantities(values)

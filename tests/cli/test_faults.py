@@ -194,6 +194,7 @@ TEN = ("--story", "decaying_modalities", "--solve-for", "beta", "--set", "alpha=
         ("info", "decaying-modalities-alpha1.4-beta1.4"),
         ("design", "--want", "I(x5;y)=0.5", *TEN),
         ("design", "--want", "I(x1;y)=1", "--want", "I(x1;x2)=0.1", "--shape", "1,4,4", "--modalities", "9"),
+        ("info", "sometimes-missing-classes-0.3"),
         ("figures", "common-cause-1.0", "--out", "a-folder-with-a-long-name/and-another-one", "-q"),
     ],
 )

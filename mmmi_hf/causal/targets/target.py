@@ -88,6 +88,7 @@ class Target(ABC):
     Attributes:
         kind: its name in JSON and YAML. example: one in YAML.
         decomposes: whether the minimum-MI decomposition is exact for it.
+        scale_free: whether it is the same function of the causes where one of them is scaled.
         shape, dtype: of y of one row. classes: how many there are; None where y is no class.
         names: of the classes, where they have names of their own. prior: p(class), (classes,).
     """
@@ -95,6 +96,7 @@ class Target(ABC):
     kind: ClassVar[str]
     example: ClassVar[str]
     decomposes: bool = False
+    scale_free: bool = False
     shape: Shape = ()
     dtype: DTypeLike = np.float64
     classes: int | None = None

@@ -34,6 +34,7 @@ class TargetLaw(Law):
 
     Raises:
         InvalidModelError: the law has not what the target is made of.
+        NotExactError: the law is of an intervention that would make y another function of the causes.
     """
 
     kind = "target"
@@ -43,6 +44,12 @@ class TargetLaw(Law):
 
     def __init__(self, base: Law, target: Target) -> None:
         target.check(base.whole)
+        if not base.is_standard and not target.scale_free:
+            raise NotExactError(
+                f"a target of kind {target.kind} is made of y or causes over their own standard deviations, which the "
+                "intervention changes: y would be another function of the causes than without it; take a target of "
+                "signs (parity, boolean), or none"
+            )
         self.base, self.target = base, target
         self.shapes, self.structure, self.matrix, self.remark = base.shapes, base.structure, base.matrix, base.remark
         self.target_shape, self.target_type, self.decomposes = target.shape, target.dtype, target.decomposes

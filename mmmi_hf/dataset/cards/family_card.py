@@ -122,12 +122,15 @@ def _tuples(config: MMMIConfig) -> Figure:
 def _information(configs: Sequence[MMMIConfig]) -> Table:
     """I(xi; y) of up to three modalities, of all together, and I(x1; xi) of the first two others.
 
-    Of a target that is made, also what a predictor reaches at best: of classes their accuracy, of numbers R².
+    Of a target that is made, also what a predictor reaches at best: of classes their accuracy, of numbers R²; of an
+    intervention, how far it moves them.
     """
     sets = list(dict.fromkeys(names for config in configs for names in _sets(config)))
     pairs = list(dict.fromkeys(f"I(x1;{one})" for config in configs for one in config.model.modalities[1:3]))
     words = dict.fromkeys(word for config in configs for word in _ceilings(config))
     names = [*(f"I({one};y)" for one in sets), *pairs, *(f"{word}({one};y)" for word in words for one in sets)]
+    if any(not config.model.law.is_standard for config in configs):
+        names += [f"KL({one})" for one in sets]
     rows = ((f"`{one.name}`", *(_exact(name, one) for name in names)) for one in configs)
     return Table("", "", ("configuration", *map(_short_name, names)), tuple(rows))
 
@@ -145,7 +148,7 @@ def _ceilings(config: MMMIConfig) -> tuple[str, ...]:
 
 def _short_name(name: str) -> str:
     """A quantity of many modalities with the first and the last of them."""
-    blocks = name[name.index("(") + 1 : name.index(";")].split(",")
+    blocks = name[name.index("(") + 1 :].rstrip(")").partition(";")[0].split(",")
     return name if len(blocks) <= 3 else name.replace(",".join(blocks), f"{blocks[0]},…,{blocks[-1]}")
 
 

@@ -76,5 +76,26 @@ def test_shifts_are_of_the_size_that_interventions_have():
         plain.shift_divergence("x1")
     with pytest.raises(InvalidModelError, match="cause is 1"):
         plain.with_shift(1, 2.0)
+    for wrong, says in ((0, "divergence_of_value"), (0.0, "divergence_of_value"), (-1.0, "above 0")):
+        with pytest.raises(InvalidModelError, match=says):
+            plain.with_shift(0, wrong)
     with pytest.raises(NotExactError, match="shifted model has no cause to shift"):
         shifted.with_shift(0, 2.0)
+
+
+def test_an_intervention_leaves_the_making_of_labels_alone():
+    """Signs of a scaled cause are what they were; bins over the standard deviation of y would not be."""
+    plain = common_cause((1, 4, 4), mi=1.0)
+    shifted = plain.with_shift(0, 2.0)
+    for signs in ({"parity": {"causes": [0]}}, {"boolean": {"causes": [0], "table": [1, 0]}}):
+        before, after = (m.with_target(signs) for m in (plain, shifted))
+        np.testing.assert_array_equal(after.sample(50, seed=1).y, before.sample(50, seed=1).y)
+        assert after.mutual_information("x1", "y") > before.mutual_information("x1", "y")
+    for model in (shifted, shifted.with_missing({"x1": 0.3})):
+        for other in (
+            {"classes": {"edges": [1.0]}},
+            {"function": {"name": "square"}},
+            {"several": {"coefficients": [[1]]}},
+        ):
+            with pytest.raises(NotExactError, match="another function of the causes"):
+                model.with_target(other)

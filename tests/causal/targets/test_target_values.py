@@ -246,6 +246,25 @@ def test_one_number_of_several_is_the_gaussian_target():
     assert other.pointwise_variance("x1", "y") == pytest.approx(model.pointwise_variance("x1", "y"), abs=1e-12)
 
 
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9])
+def test_numbers_that_nearly_fix_each_other_state_what_rounding_costs(apart):
+    """Two numbers and their difference over its size have the same span: an exact route that rounds nothing."""
+    near = oracles.mixing_model(7, 3, {"several": {"coefficients": [[1.0, 0.25, 0.5], [1.0, 0.25 + apart, 0.5]]}})
+    same = near.with_target({"several": {"coefficients": [[1.0, 0.0, 0.5], [0.0, 1.0, 0.0]]}})
+    true, value = (m.mutual_information(["x1", "x2"], "y") for m in (same, near))
+    stated = near.information_error(["x1", "x2"], "y")
+    assert abs(value - true) <= stated <= 1e4 * 2e-16 / apart
+    assert same.information_error(["x1", "x2"], "y") < 1e-13
+
+
+def test_the_size_of_numbers_matters_to_nothing():
+    plain, tiny = (
+        oracles.mixing_model(8, 2, {"several": {"coefficients": [[size, 2.0 * size]]}}) for size in (1.0, 1e-300)
+    )
+    assert tiny.r2_ceiling("x1").value == pytest.approx(plain.r2_ceiling("x1").value, abs=1e-14)
+    assert tiny.mutual_information("x1", "y") == pytest.approx(plain.mutual_information("x1", "y"), abs=1e-14)
+
+
 def test_margins_change_no_information():
     model = oracles.mixing_model(6, 2)
     for fields in ({"name": "uniform"}, {"name": "exponential"}, {"name": "student", "dof": 4}, {"name": "log_normal"}):

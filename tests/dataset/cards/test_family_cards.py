@@ -1,5 +1,6 @@
 """Cards of the released families: rendered from configurations, checked, and the paper's tables in them."""
 
+import math
 import re
 
 import pytest
@@ -132,3 +133,17 @@ def test_writing_and_checking(without_networks, tmp_path, capsys):
 def test_an_unknown_family_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="unknown family 'common-caus'"):
         card_of(tmp_path, "common-caus")
+
+
+@pytest.mark.parametrize("images", ["", "-cifar10"])
+def test_the_card_of_shifts_says_how_large_they_are(images):
+    """By a route of its own: with e^(-2 I(x_S;y)) unheard, the variance along the template is λ times the observed."""
+    table = cells(family_card(f"shifted{images}"), "## Information")
+    observed = get_configuration(f"shifted-observed{images}").model
+    for scale in (0.5, 1.5, 2.0):
+        for names in (["x1"], ["x1", "x2"]):
+            unheard = math.exp(-2.0 * observed.mutual_information(names, "y"))
+            ratio = unheard + scale**2 * (1.0 - unheard)
+            said = table[f"`shifted-{scale}{images}`"][f"KL({','.join(names)})"]
+            assert float(said) == pytest.approx(0.5 * (ratio - 1.0 - math.log(ratio)), abs=5.1e-5)
+    assert table[f"`shifted-observed{images}`"]["KL(x1,x2)"] == "–"

@@ -16,12 +16,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mmmi_hf.causal.arguments import Array, read_positive, read_whole
-from mmmi_hf.causal.errors import NotExactError
+from mmmi_hf.causal.errors import InvalidModelError, NotExactError
 from mmmi_hf.causal.latents import Normals, Sampler
 from mmmi_hf.causal.laws.law import CausesPosterior, Form, Law, Posterior, Standardizer
 from mmmi_hf.causal.laws.moments import Moments
 from mmmi_hf.causal.laws.structured.structured_law import StructuredLaw
 from mmmi_hf.causal.queries import TARGET, Query
+from mmmi_hf.common.numbers import is_finite
 
 
 class ShiftedLaw(Law):
@@ -42,6 +43,11 @@ class ShiftedLaw(Law):
     def __init__(self, observed: StructuredLaw, cause: Any, scale: Any) -> None:
         self._observed, parts = observed, observed.structure
         self.cause = read_whole("cause", cause, 0, len(parts.eta) - 1)
+        if is_finite(scale) and scale == 0:
+            raise InvalidModelError(
+                "scale is 0, expected a number above 0: a cause held at its mean is do(ũ = 0), whose divergence is "
+                "shifts.divergence_of_value"
+            )
         self.scale = read_positive("scale", scale)
         stretch = np.ones(len(parts.eta))
         stretch[self.cause] = self.scale

@@ -50,6 +50,7 @@ class Boolean(Target):
     kind = "boolean"
     example = "boolean: {causes: [0, 1], table: [0, 1, 1, 2]}"
     dtype = np.int64
+    scale_free = True
 
     def __init__(self, *, causes: Any, table: Any, flip: Any = None, noise: Any = None, names: Any = None) -> None:
         self.causes = read_causes(causes, MOST_CAUSES)

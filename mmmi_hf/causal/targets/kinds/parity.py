@@ -50,6 +50,7 @@ class Parity(Target):
     kind = "parity"
     example = "parity: {causes: [0, 1]}"
     dtype = np.int64
+    scale_free = True
     classes = 2
     prior = np.array([0.5, 0.5])
     names = ("even", "odd")

@@ -106,16 +106,20 @@ class SeveralView(View):
             self._sines = np.ones(len(coefficients))
         self._of_causes = turn.T @ basis.T
         self._of_target = np.linalg.solve(triangle, turn).T
-        residual = np.square(coefficients @ self._posterior.factor).sum(axis=1)
-        self._r2 = float(np.mean(1.0 - residual / np.square(coefficients).sum(axis=1)))
+        rows = coefficients / np.abs(coefficients).max(axis=1, keepdims=True)  # squares of 1e-300 would vanish
+        sizes = np.square(rows).sum(axis=1)
+        self._r2 = float(np.mean(1.0 - np.square(rows @ self._posterior.factor).sum(axis=1) / sizes))
+        turning = np.finfo(np.float64).eps * float(np.linalg.cond(rows / np.sqrt(sizes)[:, None]))
+        self._error = _ROUNDING * len(rows) + turning * float((1.0 / self._sines).sum())
+        """Of Σ ln S: rows that nearly depend on each other turn their basis by rounding."""
 
     def information(self) -> Exact:
         """-Σ ln S."""
-        return Exact(float(-np.log(self._sines).sum()), _ROUNDING * len(self._sines))
+        return Exact(float(-np.log(self._sines).sum()), self._error)
 
     def variance(self) -> Exact:
         """Σ ρ² = Σ (1 - S²)."""
-        return Exact(float((1.0 - self._sines**2).sum()), _ROUNDING * len(self._sines))
+        return Exact(float((1.0 - self._sines**2).sum()), 2.0 * self._error)
 
     def correlations(self) -> Array:
         """√(1 - S²), in descending order."""
