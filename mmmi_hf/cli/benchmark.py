@@ -36,7 +36,9 @@ def benchmark(
     ] = None,
     results: Annotated[
         list[Path] | None,
-        typer.Option(help="With --tier: a CSV of results of one's own, to stand in the table; may be repeated."),
+        typer.Option(
+            metavar="FILE", help="With --tier: a CSV of results of one's own, to stand in the table; may be repeated."
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder of the results; give the same one to continue a killed run.")

@@ -28,7 +28,7 @@ def test_what_was_inverted_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(recovered_labels, "make_rows", lambda *a, **more: calls.append(a[1:]) or real_rows(*a, **more))
     again = recovered_labels.recovered("parity-2-2.5", 70, kept)
     assert calls == [(32, 64), (64, 70)]
-    for one, other in zip((*whole[0].values(), whole[1]), (*again[0].values(), again[1]), strict=True):
+    for one, other in zip((*whole[0].values(), whole[2]), (*again[0].values(), again[2]), strict=True):
         assert one.tobytes() == other.tobytes()
     right, expected, score, failed = recovered_labels.judged("parity-2-2.5", 2048)
     print(f"{right:.4f} of {expected:.4f}, z = {score:+.2f}")

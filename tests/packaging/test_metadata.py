@@ -29,7 +29,9 @@ def imported(tree):
 
 def test_every_dependency_is_declared_used_and_pinned():
     declared = {Requirement(line).name for line in PROJECT["dependencies"]}
-    trees = (ast.parse(path.read_text()) for path in (ROOT / "mmmi_hf").rglob("*.py"))
+    # What a bridge imports is in an environment of its own, which pins it.
+    files = [path for path in (ROOT / "mmmi_hf").rglob("*.py") if path.parent.name != "bridges"]
+    trees = (ast.parse(path.read_text()) for path in files)
     tops = {name.partition(".")[0] for tree in trees for name in imported(tree)}
     used = {DISTRIBUTIONS.get(name, name) for name in tops - sys.stdlib_module_names - {"mmmi_hf"}}
     extras = [line for name, lines in PROJECT["optional-dependencies"].items() if name != "dev" for line in lines]

@@ -109,7 +109,7 @@ def test_what_makes_a_pair(folder):
     manifests = {name: folder.known_manifest(name) for name in folder.configurations()}
     models = {name: folder.model(name) for name in manifests}
     assert pairs(manifests, models) == [Pair("seen", "moved")]
-    targets = {name: model.with_target({"classes": {"quantiles": 2}}) for name, model in models.items()}
+    targets = {name: model.with_target({"parity": {"causes": [0]}}) for name, model in models.items()}
     absent = {name: model.with_missing({"x1": 0.2}) for name, model in targets.items()}
     assert pairs(manifests, targets) == pairs(manifests, absent) == [Pair("seen", "moved")]
     assert pairs(manifests, {**models, "seen": targets["seen"]}) == []

@@ -16,7 +16,7 @@ from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 from mmmi_hf.flow.training import distillation, trajectories
 from mmmi_hf.flow.training.distillation import distill
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, draws_of_step
-from mmmi_hf.flow.training.recipe import TrainingRecipe
+from mmmi_hf.flow.training.recipe import read_recipe
 from mmmi_hf.flow.training.trajectories import Guide, journey, load_trajectories, make_trajectories
 
 pytestmark = pytest.mark.usefixtures("few_samples")
@@ -343,7 +343,7 @@ def test_recipe_files(tmp_path):
 
 def untrained(recipe, folder):
     """The folder of a pipeline of a recipe's network, path and outputs."""
-    made = TrainingRecipe.from_yaml(recipe)
+    made = read_recipe(recipe)
     scheduler = FlowMatchODEScheduler(sigma_min=made.sigma_min, timestep_scale=made.timestep_scale)
     FlowMatchingPipeline(
         made.network(10), scheduler, patch_size=made.patch_size, class_names=list("abcdefghij"), sound=made.sound
