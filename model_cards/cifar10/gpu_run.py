@@ -186,6 +186,8 @@ class Plan:
             choose += ["--compile-with", str(WARM / "leg-2"), str(WARM / "guide")]
         choose += ["--samples", "20", "--batch-size", "10", "--cpu"] if self.few else []
 
+        ENDED.unlink(missing_ok=True)  # of an earlier call
+
         def leg_2() -> None:
             try:
                 run.program(leg, into="leg-2.txt", news=leg_log, seconds=LEG_SECONDS + OTHERS + 2 * START_SECONDS)
@@ -212,6 +214,8 @@ class Plan:
                 "compile": self.compiled,
                 "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"]),
             }
+        if not (STUDENT / "pipeline").exists():  # begun by an earlier call, with another number of steps
+            shutil.rmtree(STUDENT, ignore_errors=True)
         path = _changed_recipe(DISTILLATION, STUDENT, changes)
         arguments = ["-m", "mmmi_hf", "distill", str(path), "--out", str(STUDENT), "--trajectories", str(TRAJECTORIES)]
         arguments += ["--quiet", *(["--cpu"] if self.few else [])]

@@ -74,6 +74,7 @@ class Run:
     until: float = 0.0
     stages: list[dict[str, object]] = field(default_factory=list)
     storing: threading.Lock = field(default_factory=threading.Lock)
+    living: set[subprocess.Popen[bytes]] = field(default_factory=set)
 
     def say(self, text: str) -> None:
         """To the screen and into the log."""
@@ -151,6 +152,7 @@ class Run:
             process = subprocess.Popen(
                 [sys.executable, *arguments], stdout=output, stderr=log, env=environment, start_new_session=True
             )
+            self.living.add(process)
             last, stored = "", 0.0
             try:
                 while True:
@@ -170,6 +172,7 @@ class Run:
                             self.store()
                             stored = changed
             finally:
+                self.living.discard(process)
                 _end(process)
                 written = target.read_bytes()[begin:].decode(errors="replace").splitlines()
                 print("\n".join(written[-SHOWN:]), flush=True)
@@ -192,7 +195,13 @@ class Run:
     def together(self, works: Sequence[Callable[[], None]]) -> None:
         """All at the same time; an error in one does not stop the others."""
         with ThreadPoolExecutor(len(works)) as pool:
-            wrong = [str(error) for done in [pool.submit(work) for work in works] if (error := done.exception())]
+            running = [pool.submit(work) for work in works]
+            try:
+                wrong = [str(error) for done in running if (error := done.exception())]
+            except BaseException:  # the run itself is ended: the pool would wait for what it began
+                for process in list(self.living):
+                    _end(process)
+                raise
         if wrong:
             raise StageError("; ".join(wrong))
 

@@ -178,13 +178,14 @@ def bounds_without_failures(
 ) -> dict[str, float]:
     """Quantity → what `lower_bounds` publishes of the rows that could be inverted in all modalities of the quantity.
 
-    Quantities of which all rows could be, or fewer than FEWEST_ROWS, are left out.
+    Quantities of which all rows could be are left out, and those of fewer than half of FEWEST_ROWS: what is found gives
+    room to a comparison, and states nothing by itself.
     """
     found = {}
     whole = {name: could_be_inverted(values) | missing[name] for name, values in recovered.items()}
     for quantity, names in plan.among(recovered).items():
         rows = np.logical_and.reduce([whole[name] for name in names])
-        if rows.all() or np.count_nonzero(rows) < FEWEST_ROWS:
+        if rows.all() or np.count_nonzero(rows) < FEWEST_ROWS // 2:
             continue
         have = Latents({name: recovered[name][rows] for name in names}, y[rows], standardize)
         known = true and Latents({name: true.z[name][rows] for name in names}, true.y[rows], true.standardize)

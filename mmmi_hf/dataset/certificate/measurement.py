@@ -195,7 +195,8 @@ class Measurement:
             return self.rows
         standing = 0 if claimed is None else len(claimed.sample.rows)
         # Elsewhere rows that are made again may differ by rounding: fewer rows do there for looking, not for writing.
-        counted = self.maps is not None or (by_maps(claimed) and not self.writes)
+        again = self.replay and self.replays > 0
+        counted = self.maps is not None or (by_maps(claimed) and again and not self.writes)
         return max(standing, least_rows(self.config, by_maps=counted))
 
     @cached_property
@@ -225,9 +226,6 @@ class Measurement:
                 return self._refused([str(error)])
             where = "" if self.pipeline else "; if it is elsewhere, say where (--pipeline)"
             raise FieldError(error.path, error.message + where) from error
-        makers = self._makers(bijections)
-        self.exact = self.replay and self.replays > 0 and computed_here(self.config, self.manifest, makers)
-        self.maps = known_maps(self.manifest) if self.exact and self.rests_on_replays else None
         made = views_of(bijections)
         problems = [
             f"{entry.name} was made by the pipeline {entry.pipeline_digest[:12]}, {entry.pipeline!r} is "
@@ -241,6 +239,10 @@ class Measurement:
         ]
         if problems:
             return self._refused(problems)
+        again = self.replay and self.replays > 0
+        makers = self._makers(bijections) if again else bijections
+        self.exact = again and computed_here(self.config, self.manifest, makers)
+        self.maps = known_maps(self.manifest) if self.exact and self.rests_on_replays else None
         sample = certificate_sample(
             self.config,
             self.manifest,

@@ -10,9 +10,9 @@ what a check gives: exactly where it follows from folder and rules, as far as ot
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from mmmi_hf.causal.statistics.confidence import unseen_share
 from mmmi_hf.common.files import sha256_of
@@ -223,6 +223,12 @@ class CertificateRecord(Record):
     tests_level: Share
     step_certificates: dict[str, StepCertificate | None]
     statements: CertificateStatements
+
+    @model_validator(mode="after")
+    def _states_what_its_format_knew(self) -> Self:
+        if self.format == 2 and (self.evidence or self.replays or self.sample.rows_replayed):
+            raise ValueError("format 2 knew no rows that were made again and no evidence of floors; measure again")
+        return self
 
     def without_floors(self) -> CertificateRecord:
         """What format 2 says of it, which knew neither floors nor rows that were made again, nor that nothing is unseen

@@ -47,12 +47,17 @@ class Guide:
     def check(self, teacher: FlowMatchingPipeline) -> None:
         """ValueError unless both pipelines go from the same latents to images of the same classes on the same path."""
         told = [
-            (pipeline.latent_shape, pipeline.num_classes, *(pipeline.scheduler.config[key] for key in _PATH))
+            (
+                pipeline.latent_shape,
+                pipeline.num_classes,
+                pipeline.class_names and tuple(pipeline.class_names),
+                *(pipeline.scheduler.config[key] for key in _PATH),
+            )
             for pipeline in (teacher, self.pipeline)
         ]
         if told[0] != told[1]:
             raise ValueError(
-                f"guide and teacher must have the same latents, number of classes and {', '.join(_PATH)}, got "
+                f"guide and teacher must have the same latents, classes and {', '.join(_PATH)}, got "
                 f"{told[1]} and {told[0]}"
             )
 

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from mmmi_hf.cli.verify import print_certificate
 from mmmi_hf.dataset.certificate import floors, measurement, replays
@@ -14,7 +15,14 @@ from mmmi_hf.dataset.certificate.replays import least_share, replay_count, repla
 from mmmi_hf.dataset.certificate.sampled_rows import sampled_rows
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.derived import write_derived
-from mmmi_hf.dataset.format.certificate_record import FloorEvidence, LevelCounts, MapEvidence, Sample, bound_certificate
+from mmmi_hf.dataset.format.certificate_record import (
+    CertificateRecord,
+    FloorEvidence,
+    LevelCounts,
+    MapEvidence,
+    Sample,
+    bound_certificate,
+)
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.generation.rows import MICRO_BATCH
 from mmmi_hf.dataset.releases.configuration import ConfigurationError
@@ -338,6 +346,8 @@ def test_fewer_rows_are_inverted_where_the_map_was_measured(place, measured_map,
     seen = one(place.path)
     assert seen.valid
     assert seen.record.sample == few.record.sample
+    for nothing_again in ({"use_seed": False}, {"replays": 0}):
+        assert len(one(place.path, **nothing_again).record.sample.rows) == 64
     many = one(place.path, write=True)
     assert many.written
     assert len(many.record.sample.rows) == 64
@@ -354,6 +364,12 @@ def test_few_rows_without_counts_of_the_map_are_refused(place, measured_map, mon
 
     rewritten(place, certificate=rests_on_inverses)
     assert "was measured on 32 rows, the rules ask for 64" in reasons_of(place, rows_float64=None)
+
+
+def test_format_2_states_no_floors_that_it_did_not_know(honest):
+    fields = one(honest).record.model_dump(mode="json")
+    with pytest.raises(ValidationError, match="format 2 knew no rows that were made again"):
+        CertificateRecord.model_validate_json(json.dumps(fields | {"format": 2}))
 
 
 @pytest.mark.parametrize(
