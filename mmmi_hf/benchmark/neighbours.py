@@ -59,10 +59,10 @@ def subsample_error(measure: Callable[[slice], float], rows: int) -> float | Non
     return math.sqrt(over / under) if under else None
 
 
-def measured_ksg(a: Array, b: Array, neighbours: int) -> Measured:
-    """KSG with its standard error."""
-    error = subsample_error(lambda rows: ksg(a[rows], b[rows], neighbours), len(a))
-    return Measured(ksg(a, b, neighbours), error, {"dimensions": [a.shape[1], b.shape[1]]})
+def measured_ksg(a: Array, b: Array, neighbours: int, estimate: Callable[[Array, Array, int], float] = ksg) -> Measured:
+    """KSG, or another estimate from neighbours, with its standard error."""
+    error = subsample_error(lambda rows: estimate(a[rows], b[rows], neighbours), len(a))
+    return Measured(estimate(a, b, neighbours), error, {"dimensions": [a.shape[1], b.shape[1]]})
 
 
 def flat(block: Array) -> np.ndarray:

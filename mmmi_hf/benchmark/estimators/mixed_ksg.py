@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 from scipy.special import digamma
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
-from mmmi_hf.benchmark.neighbours import Scaling, flat, subsample_error
+from mmmi_hf.benchmark.neighbours import Scaling, flat, measured_ksg
 from mmmi_hf.benchmark.pairs import Pairs
 from mmmi_hf.common.records import Positive
 
@@ -62,5 +62,4 @@ class MixedKSG(Estimator):
 
     def measure(self, test: Pairs) -> Measured:
         a, b = (scaling(flat(block)) for scaling, block in zip(self._scalings, (test.a, test.b), strict=True))
-        error = subsample_error(lambda rows: mixed_ksg(a[rows], b[rows], self.neighbours), len(a))
-        return Measured(mixed_ksg(a, b, self.neighbours), error, {"dimensions": [a.shape[1], b.shape[1]]})
+        return measured_ksg(a, b, self.neighbours, mixed_ksg)

@@ -189,14 +189,18 @@ class Measurement:
     def replay(self) -> bool:
         return self.use_seed and self.manifest.seed is not None
 
+    @property
+    def again(self) -> bool:
+        """Whether any row is made again."""
+        return self.replay and self.replays > 0
+
     def rows_inverted(self, claimed: CertificateRecord | None) -> int:
         """How many rows are inverted: those asked for, or of the certificate that is there, or of the rules."""
         if self.rows is not None:
             return self.rows
         standing = 0 if claimed is None else len(claimed.sample.rows)
         # Elsewhere rows that are made again may differ by rounding: fewer rows do there for looking, not for writing.
-        again = self.replay and self.replays > 0
-        counted = self.maps is not None or (by_maps(claimed) and again and not self.writes)
+        counted = self.maps is not None or (by_maps(claimed) and self.again and not self.writes)
         return max(standing, least_rows(self.config, by_maps=counted))
 
     @cached_property
@@ -239,9 +243,8 @@ class Measurement:
         ]
         if problems:
             return self._refused(problems)
-        again = self.replay and self.replays > 0
-        makers = self._makers(bijections) if again else bijections
-        self.exact = again and computed_here(self.config, self.manifest, makers)
+        makers = self._makers(bijections) if self.again else bijections
+        self.exact = self.again and computed_here(self.config, self.manifest, makers)
         self.maps = known_maps(self.manifest) if self.exact and self.rests_on_replays else None
         sample = certificate_sample(
             self.config,
