@@ -43,7 +43,8 @@ def check_causes(law: Law, causes: tuple[int, ...]) -> None:
     """Raises InvalidModelError where the law has not these causes, NotExactError where it has none at all."""
     if law.structure is None or not law.is_gaussian:
         raise NotExactError(
-            f"a model of a {law.kind} has no causes that a target could be made of; give eta, weights, mixing"
+            f"y can be made of causes that are Gaussian numbers, which a {law.kind} model has not; give eta, weights, "
+            "mixing"
         )
     count = len(law.structure.eta)
     if max(causes) >= count:

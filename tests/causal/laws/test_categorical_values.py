@@ -144,7 +144,7 @@ def test_what_is_refused():
         THREE.with_target({"category": {"categories": 2}})
     with pytest.raises(NotExactError, match="which this categorical model has not"):
         THREE.with_target({"classes": {"quantiles": 2}})
-    with pytest.raises(NotExactError, match="a model of a categorical has no causes"):
+    with pytest.raises(NotExactError, match="which a categorical model has not"):
         THREE.with_target({"parity": {"causes": [0]}})
     with pytest.raises(NotExactError, match="no categorical cause"):
         common_cause((2,), mi=1.0).with_target({"category": {"categories": 2}})
