@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from mmmi_hf.common.files import replacing
-from mmmi_hf.common.places import PlaceError, is_address
+from mmmi_hf.common.places import PlaceError, is_address, own_temporary_folder
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -86,12 +87,22 @@ class RemoteFolder(DatasetFolder):
     def _place(self, name: str) -> Path | Store:
         return self.remote
 
+    def kept(self, config: str) -> Path:
+        """With the user's temporary files, by address: the next run at it on this machine goes on from there."""
+        if self.remote.scheme == "memory":  # which ends with this process
+            return super().kept(config)
+        name = hashlib.sha256(self.remote.address.encode()).hexdigest()[:32]
+        return own_temporary_folder() / name / config
+
     def listed(self, config: str) -> set[str]:
         return set(self.remote.list(f"data/{config}"))
 
     def begun(self) -> list[str]:
         names = [name.split("/") for name in self.remote.list(WORK)]
         return sorted(parts[1] for parts in names if parts[2:] == ["plan.json"])
+
+    def names_begun(self, config: str) -> list[str]:
+        return super().names_begun(config) + [path.name for path in self.kept(config).rglob("*")]
 
     @property
     def writable(self) -> bool:
@@ -127,6 +138,9 @@ class RemoteFolder(DatasetFolder):
 
     def remove_work(self, config: str) -> None:
         super().remove_work(config)
+        shutil.rmtree(self.kept(config), ignore_errors=True)
+        with suppress(OSError):  # another configuration is being made
+            self.kept(config).parent.rmdir()
         names = sorted(self.remote.list(f"{WORK}/{config}"), key=lambda name: name.endswith("/plan.json"))
         for name in names:
             self.remote.remove(name)

@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pyarrow as pa
@@ -39,6 +39,7 @@ from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.store import Store
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 FILES = 32
 SMALLEST_BYTES, LARGEST_BYTES = 16_000_000, 500_000_000
@@ -109,10 +110,10 @@ class Task:
             raise ConfigurationError(f"shard is {text[:40]!r}, expected i/n with 1 ≤ i ≤ n, such as 2/7")
         return cls(int(number), int(count))
 
-    def of(self, shards: Sequence[Shard]) -> list[Shard]:
-        """Its shards: neighbours, and none where there are fewer shards than tasks."""
-        edges = [len(shards) * number // self.count for number in (self.number - 1, self.number)]
-        return list(shards[slice(*edges)])
+    def of(self, items: Sequence[Item]) -> list[Item]:
+        """Its shards, or whatever is shared out: neighbours, and none where there are fewer than tasks."""
+        edges = [len(items) * number // self.count for number in (self.number - 1, self.number)]
+        return list(items[slice(*edges)])
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
