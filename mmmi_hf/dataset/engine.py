@@ -102,11 +102,14 @@ class Engine:
 
     def executor_of(self, step: object, config: MMMIConfig, logs: str, **more: Any) -> PipelineExecutor:
         """What has the tasks do a step. Raises ConfigurationError for options that it does not take."""
-        make, settings = _class_of(self.executor), {"tasks": self.tasks} | self._settings(config) | more
+        make, given = _class_of(self.executor), {"tasks": self.tasks} | more
         try:
-            return make(pipeline=[step], logging_dir=logs, **settings)
+            made = make(pipeline=[step], logging_dir=logs, **given, **self._settings(config))
         except (TypeError, ValueError) as error:
             raise ConfigurationError(f"executor {self.executor}: {' '.join(str(error).split())}") from error
+        if self.executor == "slurm" and shutil.which("sbatch") is None:
+            raise ConfigurationError("executor slurm: there is no sbatch here; call it where jobs are submitted")
+        return made
 
     def carry_out(
         self, run: PipelineExecutor, what: str, rows: int, count: Callable[[], int], *, progress: bool
@@ -114,7 +117,8 @@ class Engine:
         """Wait until all tasks are done, with their progress, which `count` gives in rows. Raises Failure."""
         with progress_bar(f"{what} ({self.tasks} tasks)", rows, shown=progress) as bar:
             method = self.options.get("start_method", "spawn")
-            _carried_out(run, lambda: bar.update(max(0, count() - bar.n)), method)
+            threads = max(1, (os.cpu_count() or 1) // run.workers) if self.executor == "local" else None
+            _carried_out(run, lambda: bar.update(max(0, count() - bar.n)), method, threads)
 
     def _settings(self, config: MMMIConfig) -> dict[str, Any]:
         """What an executor is given: what the user says goes first."""
@@ -379,7 +383,7 @@ def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: in
             store.remove(marker)
 
 
-def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str) -> None:
+def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str, threads: int | None) -> None:
     """Run an executor that waits for its tasks, in a process of its own; again if one of its processes was killed."""
     import dill
     import multiprocess
@@ -387,7 +391,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str)
     context, carried = multiprocess.get_context(method), dill.dumps(run)
     for _ in range(ATTEMPTS):
         reader, writer = context.Pipe(duplex=False)
-        child = context.Process(target=_run, args=(carried, writer))
+        child = context.Process(target=_run, args=(carried, writer, threads))
         child.start()
         writer.close()
         try:
@@ -406,23 +410,27 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str)
                 "same again"
             )
         run.logging_dir.fs.invalidate_cache()
-        if child.exitcode == 0 and not run.get_incomplete_ranks():
+        missing = run.get_incomplete_ranks(skip_completed=True)
+        if child.exitcode == 0 and not missing:
             return
     raise Failure(
-        f"{len(run.get_incomplete_ranks())} tasks are not done after {ATTEMPTS} attempts; the logs are in "
+        f"{len(missing)} tasks are not done after {ATTEMPTS} attempts; the logs are in "
         f"{run.logging_dir.path}: run the same again"
     )
 
 
-def _run(carried: bytes, failed: Any) -> None:
+def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     """Run an executor in a group of processes of its own, all of which end when one of them is killed.
 
-    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held.
+    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held. Each of
+    its processes has so many threads, unless the user has said how many: together they are as many as the cores.
     """
     import dill
     import multiprocess
 
     os.setsid()
+    if threads is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     run: PipelineExecutor = dill.loads(carried)  # noqa: S301 – our own; connections do not survive a fork
     known: dict[int, Any] = {}
 

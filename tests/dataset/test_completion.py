@@ -1,6 +1,7 @@
 """Shares of a configuration made apart, in any order, and merged: the bytes of `generate` in a folder."""
 
 import contextlib
+import os
 import random
 
 import fsspec
@@ -228,3 +229,24 @@ def test_rows_that_wait_for_an_address_have_a_place_of_their_own(tmp_path, monke
     own_temporary_folder().chmod(0o777)
     with pytest.raises(PlaceError, match="is not a folder that is this user's alone; remove it, or set TMPDIR"):
         own_temporary_folder()
+
+
+def test_copies_that_killed_processes_left_go_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with remote.opened(f"memory://{tmp_path.name}-copies") as folder:
+        (left := folder.path.parent / "left").mkdir()
+        (fresh := folder.path.parent / "fresh").mkdir()
+        for path in (folder.path, left):
+            os.utime(path, (0, 0))
+        with remote.opened(f"memory://{tmp_path.name}-copies") as other:
+            assert sorted(folder.path.parent.iterdir()) == sorted([folder.path, fresh, other.path])
+
+
+def test_a_merge_says_how_far_it_has_read(small_config, out, capsys, monkeypatch):
+    generate(small_config, out, shard="1/1")
+    seen = []
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda self, n=1: seen.append(n))
+    merged(out, certify=False, progress=True)
+    assert "comparing the files of small: 0 of 150 rows" in capsys.readouterr().err
+    assert len(seen) > 3
+    assert sum(seen) == 150

@@ -100,6 +100,24 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
     assert tree(tmp_path / "out") == whole
 
 
+@pytest.mark.parametrize(("said", "workers", "wanted"), [(None, 2, "2"), (None, 9, "1"), ("3", 2, "3")])
+def test_workers_share_the_cores(small_config, tmp_path, monkeypatch, said, workers, wanted):
+    """Each runs as many networks at a time as it has threads."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+
+    def noted(self, *arguments):
+        (tmp_path / "threads").write_text(os.environ["OMP_NUM_THREADS"])
+        raise ArithmeticError("enough")
+
+    monkeypatch.setattr(engine.Making, "__call__", noted)
+    with pytest.raises(Failure, match="enough"):
+        made(small_config, tmp_path / "out", workers=workers)
+    assert (tmp_path / "threads").read_text() == wanted
+
+
 def test_progress_of_all_tasks_is_shown(small_config, tmp_path, capsys, monkeypatch):
     seen = []
     monkeypatch.setattr("tqdm.std.tqdm.update", lambda self, n=1: (seen.append(n), setattr(self, "n", self.n + n)))
@@ -317,6 +335,11 @@ def test_memory_of_one_process_is_not_for_tasks(small_config):
         ({"executor": "slurm", "executor_options": {}}, "executor slurm: .*time"),
         ({"executor": "jobs", "executor_options": {}}, "executor jobs: .* requires a remote logging_dir"),
         ({"executor_options": {"queue": "fast"}}, "executor local: .*queue"),
+        ({"executor_options": {"tasks": 5}}, "executor local: .*multiple values for keyword argument 'tasks'"),
+        (
+            {"executor": "slurm", "executor_options": {"time": "1:00:00", "partition": "x"}},
+            "executor slurm: there is no sbatch here",
+        ),
     ],
 )
 def test_requests_that_cannot_be_met(small_config, tmp_path, options, says):

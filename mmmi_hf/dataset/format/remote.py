@@ -10,11 +10,14 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Container, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmmi_hf.common.failures import FolderInUseError
 from mmmi_hf.common.files import replacing
+from mmmi_hf.common.locks import locked_folder
 from mmmi_hf.common.places import PlaceError, is_address, own_temporary_folder
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
@@ -24,6 +27,8 @@ from mmmi_hf.dataset.stores.store import Store
 
 _SMALL = ("causal_models", "manifests", "certificates", GROUND_TRUTH, "README.md", "figures")
 """In the order in which they are put; they are taken away in the opposite order."""
+SETTLED = 60.0
+"""Seconds after which a copy has been locked by whoever made it."""
 
 
 @contextmanager
@@ -53,8 +58,22 @@ def opened(given: str | os.PathLike[str] | DatasetFolder, *, reading: bool = Fal
     if store is None:
         yield DatasetFolder(here or text, reading=reading)
         return
-    with tempfile.TemporaryDirectory(prefix="mmmi-hf-") as copy:
-        yield RemoteFolder(store, Path(copy), reading=reading)
+    with _copy() as copy:
+        yield RemoteFolder(store, copy, reading=reading)
+
+
+@contextmanager
+def _copy() -> Iterator[Path]:
+    """An own folder for small files and what is on its way; those that killed processes left go away."""
+    folder = own_temporary_folder() / "copies"
+    folder.mkdir(exist_ok=True)
+    for left in folder.iterdir():
+        with suppress(FileNotFoundError, FolderInUseError):
+            if time.time() - left.stat().st_mtime > SETTLED:
+                with locked_folder(left, refusal="in use"):
+                    shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder) as copy, locked_folder(Path(copy)):
+        yield Path(copy)
 
 
 class RemoteFolder(DatasetFolder):

@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -211,15 +211,22 @@ class Shards:
             return None
         return record if isinstance(record, dict) and record.get("plan") == self._digest else None
 
-    def missing(self, among: Iterable[Shard], *, reading: bool) -> list[Shard]:
+    def missing(
+        self, among: Iterable[Shard], *, reading: bool, tick: Callable[[int], object] = lambda rows: None
+    ) -> list[Shard]:
         """Those that are not finished; what is damaged of them is named and removed.
 
         Args:
             among: which to look at.
             reading: read all of each file and compare its digest, once; otherwise its size is enough.
+            tick: called with the rows of each when it was looked at.
         """
-        sizes = self.store.list(self.data)
-        return [shard for shard in among if not self._is_there(shard, sizes, reading=reading)]
+        sizes, found = self.store.list(self.data), []
+        for shard in among:
+            if not self._is_there(shard, sizes, reading=reading):
+                found.append(shard)
+            tick(len(shard.rows))
+        return found
 
     def _is_there(self, shard: Shard, sizes: Mapping[str, int], *, reading: bool) -> bool:
         record = self.record(shard)
