@@ -87,6 +87,31 @@ def test_parities_of_two_and_three(seed):
     assert model.mutual_information(names[-1], "y") == 0.0
 
 
+@pytest.mark.parametrize("levels", [[2.5, 2.5, 2.5], [5.0, 0.01, 5.0], [1.0, 2.0]])
+def test_the_law_of_the_pointwise_information_of_parities(levels):
+    """Floors of certificates rest on it, also where three modalities tell much of a cause each."""
+    model = separate_causes(levels, {"parity": {"causes": list(range(len(levels))), "flip": 0.05}})
+    names = list(model.modalities)
+    weights, values = model.pointwise_law(names)
+    mean = float(weights @ values)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert mean == pytest.approx(model.mutual_information(names, "y"), abs=1e-9)
+    assert weights @ values**2 - mean**2 == pytest.approx(model.pointwise_variance(names, "y"), abs=1e-9)
+    latents = model.sample(8192, seed=3)
+    found = model.pointwise_mutual_information(latents, names, "y")
+    for level in np.quantile(found, [0.05, 0.3, 0.6]):
+        expected = float(weights[values <= level].sum())
+        score = (np.mean(found <= level) - expected) / math.sqrt(expected * (1.0 - expected) / len(found))
+        print(f"{levels}: P(i <= {level:.3f}) = {expected:.4f}, z = {score:+.2f}")
+        assert abs(score) < 4.0
+
+
+def test_two_causes_that_modalities_mix_have_a_law_too():
+    model = mixing_model(3, 2).with_target({"parity": {"causes": [0, 1]}})
+    weights, values = model.pointwise_law(["x1", "x2"])
+    assert weights @ values == pytest.approx(model.mutual_information(["x1", "x2"], "y"), abs=1e-9)
+
+
 @pytest.mark.parametrize("seed", seeds(2, 20))
 def test_parities_of_four(seed):
     """By its series, whose terms fall fast where labels are often wrong."""

@@ -120,12 +120,12 @@ class ParityView(View):
         return np.asarray(np.log(2.0 * self.posterior(values)[np.arange(len(labels)), labels]))
 
     def pointwise_law(self) -> tuple[Array, Array]:
-        """Over the groups' posterior means and y."""
+        """Over the groups' posterior means and y; it is that of A and of -A."""
         groups, gain = self._signs.groups, self._target.gain
         if gain == 0.0 or not all(group.heard for group in groups):
             return np.ones(1), np.zeros(1)
         mass, product = np.ones(1), np.full(1, gain)
-        for group_mass, patterns in fine_rules(groups):
+        for group_mass, patterns in fine_rules(groups, folded=True):
             odd = patterns @ _ODD[int(math.log2(patterns.shape[1]))]
             product = np.multiply.outer(product, 1.0 - 2.0 * odd).ravel()
             mass = np.multiply.outer(mass, group_mass).ravel()
