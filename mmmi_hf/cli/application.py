@@ -80,6 +80,67 @@ AsFormat = Annotated[Format, typer.Option("--format", help="Print a table, or JS
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
 
 
+class Engine(StrEnum):
+    """What carries out tasks."""
+
+    datatrove = "datatrove"
+
+
+UseEngine = Annotated[
+    Engine | None, typer.Option("--engine", help="Let tasks of an engine do it; needs mmmi-hf[datatrove].")
+]
+Tasks = Annotated[
+    int | None, typer.Option("--tasks", help="With --engine: how many tasks. The same again to continue.")
+]
+Workers = Annotated[
+    int | None,
+    typer.Option("--workers", help="With --engine: how many tasks at the same time. Default: of local, the cores."),
+]
+ExecutorOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--executor-option",
+        metavar="NAME=VALUE",
+        help="With --engine: an option of datatrove's executor, such as partition=gpu; may be repeated.",
+    ),
+]
+
+
+def by_engine(
+    engine: Engine | None, tasks: int | None, executor: str, workers: int | None, options: Sequence[str] | None
+) -> dict[str, Any]:
+    """What a call by an engine is given; empty without one.
+
+    Raises:
+        typer.BadParameter: options that go with an engine alone, or an engine without tasks.
+    """
+    if engine is None:
+        given = {"--tasks": tasks, "--executor": None if executor == "local" else executor, "--workers": workers}
+        for name, value in (given | {"--executor-option": options or None}).items():
+            if value is not None:
+                raise typer.BadParameter("needs --engine datatrove", param_hint=name)
+        return {}
+    if tasks is None:
+        raise typer.BadParameter("needs --tasks N", param_hint="--engine")
+    chosen = _executor_options(options or ())
+    return {"tasks": tasks, "executor": executor, "workers": workers, "executor_options": chosen}
+
+
+def _executor_options(given: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE, as YAML reads the values; times such as 02:00:00 stay text."""
+    from mmmi_hf.common.yaml_files import parse
+
+    options = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not (equals and name.isidentifier()):
+            raise typer.BadParameter(
+                f"{each!r} is not NAME=VALUE, such as partition=gpu", param_hint="--executor-option"
+            )
+        options[name] = value if re.fullmatch(r"[0-9]+(:[0-9]+)+", value) else parse(value).data
+    return options
+
+
 @app.callback(invoke_without_command=True)
 def _options(
     context: typer.Context,

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import re
 import textwrap
-from collections.abc import Sequence
-from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,9 +11,14 @@ import typer
 from mmmi_hf.cli.application import (
     AsFormat,
     Config,
+    ExecutorOption,
     Format,
     Quiet,
+    Tasks,
+    UseEngine,
+    Workers,
     app,
+    by_engine,
     duration,
     print_quantities,
     print_text,
@@ -28,12 +30,6 @@ from mmmi_hf.common.places import is_address
 
 if TYPE_CHECKING:
     from mmmi_hf.dataset.assembly import Expected, Generated
-
-
-class Engine(StrEnum):
-    """What carries out tasks."""
-
-    datatrove = "datatrove"
 
 
 @app.command()
@@ -73,25 +69,13 @@ def generate(
         str | None,
         typer.Option(metavar="I/N", help="Make the I-th of N shares of the files alone; `merge` then completes them."),
     ] = None,
-    engine: Annotated[
-        Engine | None, typer.Option(help="Let tasks of an engine do it; needs mmmi-hf[datatrove].")
-    ] = None,
-    tasks: Annotated[
-        int | None, typer.Option(help="With --engine: how many tasks. The same again to continue.")
-    ] = None,
+    engine: UseEngine = None,
+    tasks: Tasks = None,
     executor: Annotated[
         str, typer.Option(help="With --engine: where the tasks run, local, slurm, ray or jobs.")
     ] = "local",
-    workers: Annotated[
-        int | None, typer.Option(help="With --engine: how many tasks at the same time. Default: of local, the cores.")
-    ] = None,
-    executor_option: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=VALUE",
-            help="With --engine: an option of datatrove's executor, such as partition=gpu; may be repeated.",
-        ),
-    ] = None,
+    workers: Workers = None,
+    executor_option: ExecutorOption = None,
     certify: Annotated[
         bool, typer.Option("--certify/--no-certify", help="Then measure on the files that the information is there.")
     ] = True,
@@ -146,9 +130,7 @@ def generate(
         "overwrite": overwrite,
         "shard": shard,
     }
-    of_engine = {"--tasks": tasks, "--workers": workers, "--executor-option": executor_option}
-    if engine is None and (given := [name for name, value in of_engine.items() if value is not None]):
-        raise typer.BadParameter("needs --engine datatrove", param_hint=given[0])
+    of_engine = by_engine(engine, tasks, executor, workers, executor_option)
     if dry_run:
         _show_expected(assembly.expected(config, out, **request), form)
         return
@@ -157,20 +139,11 @@ def generate(
     else:
         from mmmi_hf.dataset.engine import generate_by_engine
 
-        if tasks is None or shard is not None:
-            raise typer.BadParameter("needs --tasks N, and no --shard", param_hint="--engine")
+        if shard is not None:
+            raise typer.BadParameter("takes no --shard: its tasks are the shards", param_hint="--engine")
         del request["shard"]
         result = generate_by_engine(
-            config,
-            out,
-            tasks=tasks,
-            executor=executor,
-            workers=workers,
-            executor_options=_options(executor_option or ()),
-            certify=certify,
-            figures=figures,
-            progress=not quiet,
-            **request,
+            config, out, certify=certify, figures=figures, progress=not quiet, **of_engine, **request
         )
         if not result.complete:
             print_text(f"{result.config.name}: {tasks} tasks and the merge after them are in the queue of {executor}")
@@ -218,21 +191,6 @@ def generate(
     _show_how_to_load(result.folder, chosen.name)
     typer.echo("\nNext:\n" if certificate else f"\nNext:\n\n    mmmi-hf verify {result.folder}")
     typer.echo(f"    mmmi-hf publish {result.folder} OWNER/NAME")
-
-
-def _options(given: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE, as YAML reads the values; times such as 02:00:00 stay text."""
-    from mmmi_hf.common.yaml_files import parse
-
-    options = {}
-    for each in given:
-        name, equals, value = each.partition("=")
-        if not (equals and name.isidentifier()):
-            raise typer.BadParameter(
-                f"{each!r} is not NAME=VALUE, such as partition=gpu", param_hint="--executor-option"
-            )
-        options[name] = value if re.fullmatch(r"[0-9]+(:[0-9]+)+", value) else parse(value).data
-    return options
 
 
 def _show_task(made: Generated, shard: str, form: Format) -> None:

@@ -11,10 +11,15 @@ import typer
 from mmmi_hf.cli.application import (
     BOUNDS,
     AsFormat,
+    ExecutorOption,
     Format,
     Quiet,
+    Tasks,
+    UseEngine,
+    Workers,
     app,
     bound_texts,
+    by_engine,
     print_table,
     print_text,
     quieten_libraries,
@@ -22,7 +27,7 @@ from mmmi_hf.cli.application import (
 )
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certificate.measurement import Certificate
+    from mmmi_hf.dataset.certificate.outcome import Certificate
 
 
 @app.command()
@@ -62,27 +67,42 @@ def verify(
         typer.Option("--write/--no-write", help="Write the certificate. Default: only where there is none."),
     ] = None,
     device: Annotated[str | None, typer.Option(help="torch device; default: a GPU if there is one.")] = None,
+    engine: UseEngine = None,
+    tasks: Tasks = None,
+    executor: Annotated[str, typer.Option(help="With --engine: where the tasks run, local or ray.")] = "local",
+    workers: Workers = None,
+    executor_option: ExecutorOption = None,
     quiet: Quiet = False,
     form: AsFormat = Format.table,
 ) -> None:
-    """Measure whether the claimed information is there. Looks at the stored bytes; exit 1: refused, with reasons."""
+    """Measure whether the claimed information is there. Looks at the stored bytes; exit 1: refused, with reasons.
+
+    --all --engine datatrove --tasks N makes the rows again in N tasks, here (--executor local) or on Ray (ray), which
+    all reach the folder or address; the result is that of one process. The same command goes on where one was killed.
+    """
     from mmmi_hf.dataset.certification import certify
 
     quieten_libraries(quiet)
-    results = certify(
-        folder,
-        config or None,
-        rows=rows,
-        rows_float64=rows_float64,
-        replays=replays,
-        all_rows=all_rows,
-        sample_seed=sample_seed,
-        use_seed=not without_seed,
-        pipeline=pipeline,
-        write=write,
-        device=device,
-        progress=not quiet,
-    )
+    request: dict[str, Any] = {
+        "rows": rows,
+        "rows_float64": rows_float64,
+        "replays": replays,
+        "sample_seed": sample_seed,
+        "use_seed": not without_seed,
+        "pipeline": pipeline,
+        "write": write,
+        "device": device,
+        "progress": not quiet,
+    }
+    of_engine = by_engine(engine, tasks, executor, workers, executor_option)
+    if engine is None:
+        results = certify(folder, config or None, all_rows=all_rows, **request)
+    else:
+        from mmmi_hf.dataset.engine import certify_by_engine
+
+        if not all_rows:
+            raise typer.BadParameter("needs --all: a sample is made again here", param_hint="--engine")
+        results = certify_by_engine(folder, config or None, **of_engine, **request)
     if form is Format.json:
         typer.echo(json.dumps({name: each.to_dict() for name, each in results.items()}, indent=2))
     else:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 
@@ -108,6 +109,20 @@ def _takes_files(folder: Path) -> bool:
             return True
     except OSError:
         return False
+
+
+def own_temporary_folder() -> Path:
+    """A folder of this user's own among the temporary files of this machine; it stays when the process has ended.
+
+    Raises:
+        PlaceError: something else has its name.
+    """
+    path = Path(tempfile.gettempdir()) / f"mmmi-hf-{os.getuid()}"
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = path.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
+        raise PlaceError(f"{path} is not a folder that is this user's alone; remove it, or set TMPDIR to another place")
+    return path
 
 
 def is_repository(name: str) -> bool:

@@ -21,7 +21,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
-from mmmi_hf.dataset.certificate.measurement import Certificate
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.completion import certified, derive
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.remote import opened
@@ -118,7 +118,7 @@ def generate(
     task = Task.read(shard) if isinstance(shard, str) else shard
     computing = {"channels_last": channels_last, "compiled": compiled}
     with opened(out) as folder:
-        before = folder.store(config.name).list(folder.work(config.name).relative_to(folder.path).as_posix())
+        before = folder.names_begun(config.name)
         processes = start(device)
         run = Run(config, folder, processes, before, device, computing, task)
         # Linear algebra of several threads sums in another order, and launchers set the number of threads.

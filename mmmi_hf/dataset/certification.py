@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmmi_hf.common.numbers import is_finite, is_whole
 from mmmi_hf.dataset.certificate.inversion import Transform
-from mmmi_hf.dataset.certificate.measurement import CONFIDENCE, ROWS_FLOAT64, Certificate, Measurement
-from mmmi_hf.dataset.certificate.replays import REPLAYS
+from mmmi_hf.dataset.certificate.measurement import CONFIDENCE, ROWS_FLOAT64, Measurement
+from mmmi_hf.dataset.certificate.outcome import Certificate
+from mmmi_hf.dataset.certificate.replays import REPLAYS, Replayer
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (
     CERTIFICATE_FORMAT,
@@ -46,6 +47,7 @@ def certify(
     device: str | None = None,
     write: bool | None = None,
     transform: Transform | Mapping[str, Transform] | None = None,
+    replayer: Replayer | None = None,
     progress: bool = True,
 ) -> dict[str, Certificate]:
     """Measure on the stored bytes whether a dataset folder carries the information that it claims.
@@ -73,6 +75,7 @@ def certify(
         transform: a preprocessing, from the stored values of the sampled rows, float32 (n, *shape), to what becomes of
             them, each row by itself: of all images, or one for each modality that is named. `Certificate.transformed`
             says how much is left at least; see below. Nothing is written then.
+        replayer: who makes rows again; None for this process. See `certify_by_engine`.
         progress: show progress bars.
 
     Returns:
@@ -162,6 +165,7 @@ def certify(
                 progress=progress,
                 transforms=_transforms(transform, place.known_manifest(name)),
                 writes=bool(write),
+                replayer=replayer,
             )
             result = run.measure(standing)
             if transform is not None:

@@ -19,9 +19,10 @@ from threadpoolctl import threadpool_limits
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.files import partial_files_in, write_text
+from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.cards.pictures import draw_for_card
-from mmmi_hf.dataset.certificate.measurement import Certificate
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.certification import CertificateRefusedError, certify_new
 from mmmi_hf.dataset.derived import write_derived
 from mmmi_hf.dataset.format.certificate_record import bound_certificate
@@ -110,7 +111,7 @@ def _merged(
     if (manifest := folder.manifest(name)) is None:
         try:
             with partial_files_in(scratch):
-                manifest = _from_records(folder, name)
+                manifest = _from_records(folder, name, progress=progress)
         except (ConfigurationError, Failure, FileNotFoundError):
             manifest = folder.refreshed().manifest(name)
             if manifest is None:  # else another call has just completed it, and what was begun is gone
@@ -128,10 +129,12 @@ def _merged(
     return Merged(folder.where, config, len(manifest.data), certificate, time.monotonic() - started)
 
 
-def _from_records(folder: DatasetFolder, name: str) -> Manifest:
+def _from_records(folder: DatasetFolder, name: str, *, progress: bool) -> Manifest:
     """The manifest of what was begun, once all its files are there and sound."""
     draft, shards = _begun(folder, name)
-    if missing := shards.missing(shards.all, reading=True):
+    with progress_bar(f"comparing the files of {name}", shards.config.rows, shown=progress) as bar:
+        missing = shards.missing(shards.all, reading=True, tick=bar.update)
+    if missing:
         raise Failure(_missing(len(shards.all), [shard.name for shard in missing]))
     return put_together(folder, shards, draft)
 

@@ -1,9 +1,10 @@
-"""Generation by an engine: datatrove's tasks on this machine, a Slurm cluster, Ray, or Hugging Face Jobs.
+"""Work by an engine: datatrove's tasks on this machine, a Slurm cluster, Ray, or Hugging Face Jobs.
 
-Owns what a task is – one share of the files, made by `generate` – and what surrounds the tasks: which are still to be
-done, how far all of them are, the merge at the end. Tasks, their logs, which of them are done and where they run are
-the engine's. Whatever dies, the same call goes on: what is finished lies where the dataset is, and a task whose files
-are not there is done again, whatever the engine has noted.
+Owns what a task is – one share of the files, made by `generate`, or of the rows that `certify` makes again – and what
+surrounds the tasks: which are still to be done, how far all of them are, the merge at the end. Tasks, their logs, which
+of them are done and where they run are the engine's. Whatever dies, the same call goes on: what is finished lies where
+the dataset is, what was found with the user, and a task that lacks some of it is done again, whatever the engine has
+noted.
 """
 
 from __future__ import annotations
@@ -11,24 +12,39 @@ from __future__ import annotations
 import functools
 import importlib
 import os
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.places import is_address, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.assembly import Generated, generate, requested
+from mmmi_hf.dataset.certificate.outcome import Certificate
+from mmmi_hf.dataset.certificate.replays import (
+    Replayed,
+    how_computed,
+    kept_at,
+    read_kept,
+    replay,
+    replay_groups,
+)
+from mmmi_hf.dataset.certification import certify as certify_here
 from mmmi_hf.dataset.completion import merge
+from mmmi_hf.dataset.format.configurations import rebuilt_configuration
 from mmmi_hf.dataset.format.folder import WORK, DatasetFolder
+from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.remote import opened
 from mmmi_hf.dataset.generation.cost import planned
 from mmmi_hf.dataset.generation.launcher import start
+from mmmi_hf.dataset.generation.rows import load_bijections
 from mmmi_hf.dataset.generation.shards import Shard, Task, recorded
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -39,6 +55,8 @@ if TYPE_CHECKING:
     from datatrove.executor.base import PipelineExecutor
 
 EXECUTORS = ("local", "slurm", "ray", "jobs")
+WAITING = ("local", "ray")
+"""Those whose tasks share this machine's folders, or those of a cluster, and are waited for."""
 ATTEMPTS = 5
 LOOK_SECONDS = 1.0
 WATCH_SECONDS = 0.05
@@ -56,6 +74,60 @@ class Work:
     config: MMMIConfig
     out: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """Where tasks run.
+
+    Args:
+        executor, tasks, workers, options: as in `generate_by_engine`.
+
+    Raises:
+        ConfigurationError: no such executor, or numbers that make no sense.
+    """
+
+    executor: str
+    tasks: int
+    workers: int | None
+    options: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.executor not in EXECUTORS:
+            raise ConfigurationError(f"executor is {self.executor!r}, expected one of {', '.join(EXECUTORS)}")
+        if self.tasks < 1:
+            raise ConfigurationError(f"tasks is {self.tasks}, expected a whole number of at least 1")
+        if self.workers is not None and self.workers < 1:
+            raise ConfigurationError(f"workers is {self.workers}, expected a whole number of at least 1")
+
+    def executor_of(self, step: object, config: MMMIConfig, logs: str, **more: Any) -> PipelineExecutor:
+        """What has the tasks do a step. Raises ConfigurationError for options that it does not take."""
+        make, given = _class_of(self.executor), {"tasks": self.tasks} | more
+        try:
+            made = make(pipeline=[step], logging_dir=logs, **given, **self._settings(config))
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"executor {self.executor}: {' '.join(str(error).split())}") from error
+        if self.executor == "slurm" and shutil.which("sbatch") is None:
+            raise ConfigurationError("executor slurm: there is no sbatch here; call it where jobs are submitted")
+        return made
+
+    def carry_out(
+        self, run: PipelineExecutor, what: str, rows: int, count: Callable[[], int], *, progress: bool
+    ) -> None:
+        """Wait until all tasks are done, with their progress, which `count` gives in rows. Raises Failure."""
+        with progress_bar(f"{what} ({self.tasks} tasks)", rows, shown=progress) as bar:
+            method = self.options.get("start_method", "spawn")
+            threads = max(1, (os.cpu_count() or 1) // run.workers) if self.executor == "local" else None
+            _carried_out(run, lambda: bar.update(max(0, count() - bar.n)), method, threads)
+
+    def _settings(self, config: MMMIConfig) -> dict[str, Any]:
+        """What an executor is given: what the user says goes first."""
+        settings: dict[str, Any] = {} if self.workers is None else {"workers": self.workers}
+        if self.executor == "local" and self.workers is None:
+            settings["workers"] = min(self.tasks, os.cpu_count() or 1)
+        if self.executor in ("slurm", "jobs"):
+            settings["job_name"] = f"mmmi-hf-{config.name}"
+        return settings | dict(self.options)
 
 
 @dataclass(frozen=True)
@@ -85,6 +157,129 @@ class Merging:
 
     def __repr__(self) -> str:
         return f"complete {self.work.config.name} in {self.work.out}"
+
+
+@dataclass(frozen=True)
+class Replaying:
+    """A step of the engine: makes the task's share of all rows again, and keeps what it found.
+
+    Attributes:
+        place, name: the configuration.
+        kept: a folder for what is found; named after data, hardware and software.
+        pipeline, device: as in `certify`.
+    """
+
+    place: str
+    name: str
+    kept: Path
+    pipeline: str | None
+    device: str | None
+
+    def __call__(self, data: object, rank: int, world_size: int) -> None:
+        with opened(self.place, reading=True) as folder:
+            manifest = folder.known_manifest(self.name)
+            config = rebuilt_configuration(folder, self.name, manifest)
+            wanted = config.with_pipeline(self.pipeline)
+            makers = dict(load_bijections(wanted, device=self.device, **how_computed(manifest)))
+            if kept_at(folder, config, makers).stem != self.kept.parent.name:
+                raise Failure(
+                    f"{self.name} has changed meanwhile, or this machine has other hardware or software than the one "
+                    "that asked; let all tasks run on one kind"
+                )
+            if groups := Task(rank + 1, world_size).of(_all_rows(config)):
+                replay(folder, config, manifest, makers, groups, progress=False, kept=self.of(rank))
+
+    def of(self, rank: int) -> Path:
+        """Where it is kept what a task found."""
+        return self.kept / f"{rank:05d}.json"
+
+    def __repr__(self) -> str:
+        return f"make a share of the rows of {self.name} in {self.place} again"
+
+
+def certify_by_engine(
+    folder: str | os.PathLike[str],
+    configs: str | Sequence[str] | None = None,
+    *,
+    tasks: int,
+    executor: str = "local",
+    workers: int | None = None,
+    executor_options: Mapping[str, Any] | None = None,
+    pipeline: str | None = None,
+    device: str | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> dict[str, Certificate]:
+    """`certify` with `all_rows`, which are made again by tasks of datatrove; digests and inverses are this process's.
+
+    Args:
+        folder, configs, pipeline, device, progress: as in `certify`. All tasks must reach the folder.
+        tasks, workers, executor_options: as in `generate_by_engine`.
+        executor: "local" or "ray"; its tasks keep what they find where this process does, with the user.
+        options: further ones of `certify`.
+
+    Raises:
+        ConfigurationError: a request that cannot be met.
+        Failure: tasks failed, with what the first one said; the same call goes on.
+    """
+    if executor in EXECUTORS and executor not in WAITING:
+        raise ConfigurationError(
+            f"executor is {executor!r}, and rows are made again by {' or '.join(WAITING)}, whose tasks are waited for; "
+            "elsewhere, let one job verify"
+        )
+    engine, where = Engine(executor, tasks, workers, executor_options or {}), _reached(folder, "folder")
+
+    def by_tasks(
+        place: DatasetFolder, config: MMMIConfig, manifest: Manifest, makers: Any, groups: Any, *, progress: bool
+    ) -> Replayed:
+        kept = kept_at(place, config, makers).with_suffix("") / f"tasks-{tasks}"
+        step = Replaying(where, manifest.config, kept, pipeline, device)
+        kept.mkdir(parents=True, exist_ok=True)
+
+        def found() -> list[Replayed]:
+            return [read_kept(step.of(rank)) for rank in range(tasks)]
+
+        for rank, part in enumerate(found()):
+            if part.rows < sum(map(len, Task(rank + 1, tasks).of(groups))):
+                (kept / f"completions/{rank:05d}").unlink(missing_ok=True)
+        run = engine.executor_of(step, config, str(kept))
+        rows = config.rows
+        engine.carry_out(
+            run, f"making again {config.name}", rows, lambda: sum(part.rows for part in found()), progress=progress
+        )
+        together = Replayed()
+        for part in found():
+            together.add(part)
+        shutil.rmtree(kept.parent)
+        return together
+
+    return certify_here(
+        where,
+        configs,
+        all_rows=True,
+        pipeline=pipeline,
+        device=device,
+        replayer=by_tasks,
+        progress=progress,
+        **options,
+    )
+
+
+def _all_rows(config: MMMIConfig) -> list[Any]:
+    """The micro-batches of all rows, in order."""
+    return replay_groups(config.rows, config.rows, 0)
+
+
+def _reached(given: str | os.PathLike[str], what: str) -> str:
+    """A whole path or an address, as every task understands it. Raises ConfigurationError for memory of one process."""
+    if not is_address(given):
+        return str(place(given, what).absolute())
+    if str(given).startswith("memory:"):
+        raise ConfigurationError(
+            f"{given} is in the memory of one process, and every task is another one; give a folder, or an address of "
+            "object storage"
+        )
+    return str(given)
 
 
 def generate_by_engine(
@@ -117,32 +312,22 @@ def generate_by_engine(
         Failure: tasks failed, with what the first one said; the same call goes on.
     """
     started = time.monotonic()
-    if executor not in EXECUTORS:
-        raise ConfigurationError(f"executor is {executor!r}, expected one of {', '.join(EXECUTORS)}")
-    if tasks < 1:
-        raise ConfigurationError(f"tasks is {tasks}, expected a whole number of at least 1")
+    engine = Engine(executor, tasks, workers, executor_options or {})
     config, options = requested(config, options)
-    work = Work(config, out if is_address(out) else str(place(out, "out").absolute()), options)  # type: ignore[arg-type]
+    work = Work(config, _reached(out, "out"), options)
     shards = planned(config)
-    make = _class_of(executor)
     with opened(work.out) as folder:
         store, made = folder.store(config.name), 0
         if not _is_complete(work, folder, checked=executor == "local"):
             count = functools.partial(_rows_there, store, config.name, shards)
             logs, before = f"{WORK}/{config.name}/tasks-{tasks}", count()
             _forget(store, logs, config.name, shards, tasks)
-            settings = _settings(config, executor, tasks, workers) | dict(executor_options or {})
-            try:
-                run = make(pipeline=[Making(work)], tasks=tasks, logging_dir=f"{work.out}/{logs}", **settings)
-            except (TypeError, ValueError) as error:
-                raise ConfigurationError(f"executor {executor}: {' '.join(str(error).split())}") from error
+            run = engine.executor_of(Making(work), config, f"{work.out}/{logs}")
             if executor == "slurm":
                 finish = Merging(work, certify, figures)
-                make(pipeline=[finish], tasks=1, logging_dir=f"{work.out}/{logs}/merge", depends=run, **settings).run()
+                engine.executor_of(finish, config, f"{work.out}/{logs}/merge", tasks=1, depends=run).run()
                 return Generated(folder.where, config, 0, time.monotonic() - started, complete=False)
-            with progress_bar(f"generating {config.name} ({tasks} tasks)", config.rows, shown=progress) as bar:
-                method = settings.get("start_method", "spawn")
-                _carried_out(run, lambda: bar.update(max(0, count() - bar.n)), method)
+            engine.carry_out(run, f"generating {config.name}", config.rows, count, progress=progress)
             made = config.rows - before
     (merged,) = merge(work.out, config.name, certify=certify, figures=figures, progress=progress)
     seconds = time.monotonic() - started
@@ -165,16 +350,6 @@ def _is_complete(work: Work, folder: DatasetFolder, *, checked: bool) -> bool:
     computing = {name: work.options.get(name, False) for name in ("channels_last", "compiled")}
     run = Run(work.config, folder, start(device), (), device, computing)
     return run.standing(overwrite=work.options.get("overwrite", False)).complete
-
-
-def _settings(config: MMMIConfig, executor: str, tasks: int, workers: int | None) -> dict[str, Any]:
-    """What an executor is given unless the user says otherwise."""
-    settings: dict[str, Any] = {} if workers is None else {"workers": workers}
-    if executor == "local" and workers is None:
-        settings["workers"] = min(tasks, os.cpu_count() or 1)
-    if executor in ("slurm", "jobs"):
-        settings["job_name"] = f"mmmi-hf-{config.name}"
-    return settings
 
 
 def _class_of(executor: str) -> Callable[..., PipelineExecutor]:
@@ -208,7 +383,7 @@ def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: in
             store.remove(marker)
 
 
-def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str) -> None:
+def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str, threads: int | None) -> None:
     """Run an executor that waits for its tasks, in a process of its own; again if one of its processes was killed."""
     import dill
     import multiprocess
@@ -216,7 +391,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str)
     context, carried = multiprocess.get_context(method), dill.dumps(run)
     for _ in range(ATTEMPTS):
         reader, writer = context.Pipe(duplex=False)
-        child = context.Process(target=_run, args=(carried, writer))
+        child = context.Process(target=_run, args=(carried, writer, threads))
         child.start()
         writer.close()
         try:
@@ -235,23 +410,27 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str)
                 "same again"
             )
         run.logging_dir.fs.invalidate_cache()
-        if child.exitcode == 0 and not run.get_incomplete_ranks():
+        missing = run.get_incomplete_ranks(skip_completed=True)
+        if child.exitcode == 0 and not missing:
             return
     raise Failure(
-        f"{len(run.get_incomplete_ranks())} tasks are not done after {ATTEMPTS} attempts; the logs are in "
+        f"{len(missing)} tasks are not done after {ATTEMPTS} attempts; the logs are in "
         f"{run.logging_dir.path}: run the same again"
     )
 
 
-def _run(carried: bytes, failed: Any) -> None:
+def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     """Run an executor in a group of processes of its own, all of which end when one of them is killed.
 
-    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held.
+    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held. Each of
+    its processes has so many threads, unless the user has said how many: together they are as many as the cores.
     """
     import dill
     import multiprocess
 
     os.setsid()
+    if threads is not None:
+        os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     run: PipelineExecutor = dill.loads(carried)  # noqa: S301 – our own; connections do not survive a fork
     known: dict[int, Any] = {}
 

@@ -83,9 +83,10 @@ class Run:
         self._check_room(standing.rows_missing)
         scratch = self.folder.work(name) / "scratch"
         made_as = json.dumps([self.key, self.shards.piece_rows], sort_keys=True)
-        pieces_folder = scratch / hashlib.sha256(made_as.encode()).hexdigest()[:16]
+        pieces_folder = self.folder.kept(name) / hashlib.sha256(made_as.encode()).hexdigest()[:16]
         rows_made = 0
         try:
+            scratch.mkdir(parents=True, exist_ok=True)
             pieces_folder.mkdir(parents=True, exist_ok=True)
             kept = self._begin(standing)
             maker = Maker(

@@ -1,21 +1,24 @@
 """Shares of a configuration made apart, in any order, and merged: the bytes of `generate` in a folder."""
 
 import contextlib
+import os
 import random
 
 import fsspec
 import pytest
 
 from mmmi_hf.common.failures import Failure
+from mmmi_hf.common.places import PlaceError, own_temporary_folder
 from mmmi_hf.dataset import completion
 from mmmi_hf.dataset.assembly import expected
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.completion import merge
-from mmmi_hf.dataset.format import parquet
+from mmmi_hf.dataset.format import parquet, remote
 from mmmi_hf.dataset.generation import shards
 from mmmi_hf.dataset.generation.shards import Task
+from mmmi_hf.dataset.generation.worker import Maker
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
-from mmmi_hf.dataset.stores.addresses import AddressStore
+from mmmi_hf.dataset.stores.addresses import AddressStore, StoreUnavailableError
 from tests.support import change, generate, tree
 
 pytestmark = pytest.mark.usefixtures("many_files")
@@ -178,3 +181,72 @@ def test_more_tasks_than_files(small_config, out, whole):
         generate(small_config, out, shard=f"{number}/30")
     merged(out)
     assert tree(out) == whole
+
+
+def test_a_run_at_an_address_that_was_killed_goes_on_from_its_rows(small_config, tmp_path, whole, monkeypatch):
+    """What was made of unfinished files is kept on this machine, under a name that follows from the address."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(remote.RemoteFolder, "kept", kept := lambda self, config: tmp_path / "kept" / config)
+    address, made, original = f"memory://{tmp_path.name}-killed", [], Maker._image
+
+    def counted(self, name, latents):
+        made.append(name)
+        return original(self, name, latents)
+
+    def cut(self, *of):
+        raise StoreUnavailableError("it did not answer")
+
+    monkeypatch.setattr(Maker, "_image", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr(shards.Shards, "put", cut)
+        with pytest.raises(StoreUnavailableError):
+            generate(small_config, address, shard="1/1")
+    before = len(made)
+    left = sum(1 for _ in kept(None, "small").rglob("*.rows"))
+    assert 0 < left <= before // 2
+    found = generate(small_config, address, shard="1/1")
+    print(f"{before} images were made before, {len(made) - before} after; {left} pieces were left")
+    assert len(made) - before == 2 * (5 - left)
+    assert found.rows_made == 150 - min(150, 32 * left)
+    merged(address)
+    assert tree(address) == whole
+    assert not kept(None, "small").exists()
+
+
+def test_rows_that_wait_for_an_address_have_a_place_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr(AddressStore, "list", lambda self, prefix: {})
+    monkeypatch.setattr(
+        AddressStore, "__init__", lambda self, address: self.__dict__.update(address=address, scheme="s3")
+    )
+    one, same, other = (
+        remote.RemoteFolder(AddressStore(address), tmp_path / str(number)).kept("small")
+        for number, address in enumerate(("s3://bucket/x", "s3://bucket/x", "s3://bucket/y"))
+    )
+    assert one == same != other
+    assert one.parents[1] == own_temporary_folder()
+    assert own_temporary_folder().stat().st_mode & 0o777 == 0o700
+    own_temporary_folder().chmod(0o777)
+    with pytest.raises(PlaceError, match="is not a folder that is this user's alone; remove it, or set TMPDIR"):
+        own_temporary_folder()
+
+
+def test_copies_that_killed_processes_left_go_away(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with remote.opened(f"memory://{tmp_path.name}-copies") as folder:
+        (left := folder.path.parent / "left").mkdir()
+        (fresh := folder.path.parent / "fresh").mkdir()
+        for path in (folder.path, left):
+            os.utime(path, (0, 0))
+        with remote.opened(f"memory://{tmp_path.name}-copies") as other:
+            assert sorted(folder.path.parent.iterdir()) == sorted([folder.path, fresh, other.path])
+
+
+def test_a_merge_says_how_far_it_has_read(small_config, out, capsys, monkeypatch):
+    generate(small_config, out, shard="1/1")
+    seen = []
+    monkeypatch.setattr("tqdm.std.tqdm.update", lambda self, n=1: seen.append(n))
+    merged(out, certify=False, progress=True)
+    assert "comparing the files of small: 0 of 150 rows" in capsys.readouterr().err
+    assert len(seen) > 3
+    assert sum(seen) == 150

@@ -1,4 +1,7 @@
-"""Generation by datatrove's tasks. Marked `engine`: it needs that package, and with S3 moto[server] and s3fs."""
+"""Generation and verification by datatrove's tasks.
+
+Marked `engine`: it needs that package, and with S3 moto[server] and s3fs.
+"""
 
 import json
 import os
@@ -7,14 +10,18 @@ import stat
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.dataset import engine
+from mmmi_hf.dataset.certificate import replays
+from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.completion import merge
-from mmmi_hf.dataset.engine import generate_by_engine
+from mmmi_hf.dataset.engine import certify_by_engine, generate_by_engine
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore
+from tests.dataset.certificate import forgeries
 from tests.support import ROOT, change, generate, tree
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("many_files")]
@@ -91,6 +98,24 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
             made(small_config, tmp_path / "out")
     assert made(small_config, tmp_path / "out").complete
     assert tree(tmp_path / "out") == whole
+
+
+@pytest.mark.parametrize(("said", "workers", "wanted"), [(None, 2, "2"), (None, 9, "1"), ("3", 2, "3")])
+def test_workers_share_the_cores(small_config, tmp_path, monkeypatch, said, workers, wanted):
+    """Each runs as many networks at a time as it has threads."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 5)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    if said:
+        monkeypatch.setenv("OMP_NUM_THREADS", said)
+
+    def noted(self, *arguments):
+        (tmp_path / "threads").write_text(os.environ["OMP_NUM_THREADS"])
+        raise ArithmeticError("enough")
+
+    monkeypatch.setattr(engine.Making, "__call__", noted)
+    with pytest.raises(Failure, match="enough"):
+        made(small_config, tmp_path / "out", workers=workers)
+    assert (tmp_path / "threads").read_text() == wanted
 
 
 def test_progress_of_all_tasks_is_shown(small_config, tmp_path, capsys, monkeypatch):
@@ -201,6 +226,107 @@ def test_ray_if_it_is_here(small_config, tmp_path, whole):
     assert len(tree(tmp_path / "out")) > 0
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache/mmmi_hf/replays"
+
+
+@pytest.fixture
+def forged(honest, tmp_path):
+    """A folder of which four rows, in two modalities and several tasks, are not the images of their latents."""
+
+    def alter(columns):
+        columns["x2"][[20, 70]] += np.float32(0.5)
+        columns["x1"][[140, 100]] += np.float32(0.25)
+
+    return forgeries.forge(honest, tmp_path / "forged", "small", alter)
+
+
+def verified(folder, how=certify, **options):
+    """What a verification of all rows gives, without its times."""
+    given = {"tasks": 3, "workers": 2, "executor_options": FORKED} if how is certify_by_engine else {"all_rows": True}
+    (found,) = how(folder, progress=False, **(given | {"write": False} | options)).values()
+    return {name: value for name, value in found.to_dict().items() if name != "seconds"}
+
+
+@pytest.mark.parametrize("tasks", [1, 2, 7])
+def test_tasks_verify_as_one_process_does(honest, forged, cache, tasks):
+    for folder in (honest, forged):
+        assert verified(folder, certify_by_engine, tasks=tasks) == verified(folder)
+        assert not list(cache.glob("*"))
+    assert "x2: 2 of 150 rows that were made again are not the images of their latents (row 20 is off by" in " ".join(
+        verified(forged, certify_by_engine, tasks=tasks)["reasons"]
+    )
+
+
+def test_tasks_verify_at_s3_and_a_certificate_is_put_there(small_config, bucket, tmp_path, whole, cache):
+    out = f"{bucket}/{tmp_path.name}"
+    generate(small_config, out, certify=False)
+    assert verified(out, certify_by_engine, write=True)["written"]
+    certify(tmp_path / "whole", all_rows=True, write=True, progress=False)
+    assert tree(out) == tree(tmp_path / "whole")
+    name = next(name for name in whole if name.startswith("data/small/test"))
+    change(out, name, lambda old: old[:-9])
+    assert "differs from the manifest" in " ".join(verified(out, certify_by_engine)["reasons"])
+
+
+def test_a_verification_that_was_killed_goes_on(tmp_path, whole, cache, monkeypatch):
+    """What finished tasks found is kept; a task of which less is there is done again, whatever the engine noted."""
+    folder, counts = tmp_path / "whole", tmp_path / "counts"
+    original = replays.images_of
+
+    def counted(*of):
+        with counts.open("a") as stream:
+            stream.write(".")
+        if patch and len(counts.read_text()) == 7:
+            raise ArithmeticError("not now")
+        return original(*of)
+
+    monkeypatch.setattr(replays, "AT_A_TIME", 1)
+    monkeypatch.setattr(replays, "images_of", counted)
+    patch = True
+    with pytest.raises(Failure, match="a task failed: not now"):
+        verified(folder, certify_by_engine, workers=1)
+    kept = sorted(cache.glob("*/tasks-3/*.json"))
+    done = sum(json.loads(each.read_text())["rows"] for each in kept if each.stem.isdecimal())
+    assert 64 <= done <= 96
+    for rank in range(3):
+        path = kept[0].parent / f"completions/{rank:05d}"
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+    patch = False
+    before = len(counts.read_text())
+    found = verified(folder, certify_by_engine, workers=1)
+    assert (found["valid"], found["replays"]["equal"]) == (True, 150)
+    assert len(counts.read_text()) - before == 2 * (5 - done // 32)
+    assert not list(cache.glob("*"))
+
+
+def test_tasks_on_other_hardware_are_refused(tmp_path, whole, cache, monkeypatch):
+    monkeypatch.setattr(engine, "kept_at", lambda *of, at=engine.kept_at: at(*of).with_stem(str(os.getpid())))
+    with pytest.raises(Failure, match="this machine has other hardware or software than the one that asked"):
+        verified(tmp_path / "whole", certify_by_engine)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"executor": "slurm"}, "executor is 'slurm', and rows are made again by local or ray"),
+        ({"executor": "cron"}, "executor is 'cron', expected one of local"),
+        ({"workers": 0}, "workers is 0, expected a whole number of at least 1"),
+    ],
+)
+def test_verifications_that_cannot_be_asked_for(tmp_path, whole, options, says):
+    with pytest.raises(ConfigurationError, match=says):
+        verified(tmp_path / "whole", certify_by_engine, **options)
+
+
+def test_memory_of_one_process_is_not_for_tasks(small_config):
+    with pytest.raises(ConfigurationError, match="is in the memory of one process, and every task is another one"):
+        made(small_config, "memory://out")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
@@ -209,6 +335,11 @@ def test_ray_if_it_is_here(small_config, tmp_path, whole):
         ({"executor": "slurm", "executor_options": {}}, "executor slurm: .*time"),
         ({"executor": "jobs", "executor_options": {}}, "executor jobs: .* requires a remote logging_dir"),
         ({"executor_options": {"queue": "fast"}}, "executor local: .*queue"),
+        ({"executor_options": {"tasks": 5}}, "executor local: .*multiple values for keyword argument 'tasks'"),
+        (
+            {"executor": "slurm", "executor_options": {"time": "1:00:00", "partition": "x"}},
+            "executor slurm: there is no sbatch here",
+        ),
     ],
 )
 def test_requests_that_cannot_be_met(small_config, tmp_path, options, says):

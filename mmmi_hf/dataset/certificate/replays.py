@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -81,6 +81,15 @@ class Replayed:
                     self.first.setdefault(f"{name} {what}", (int(rows[at]), float(error[at])))
             self.largest = max(self.largest, float(np.max(error[~same & ~far], initial=0.0)))
 
+    def add(self, later: Replayed) -> None:
+        """Count what was found of later rows too."""
+        self.rows, self.equal = self.rows + later.rows, self.equal + later.equal
+        self.largest = max(self.largest, later.largest)
+        for counts, more in ((self.far, later.far), (self.differing, later.differing)):
+            for name, count in more.items():
+                counts[name] = counts.get(name, 0) + count
+        self.first = later.first | self.first
+
     def problems(self, *, exact: bool) -> list[str]:
         """Rows that are false; with `exact` those too that differ in their last bits."""
         found = []
@@ -97,6 +106,10 @@ class Replayed:
                 "), though the manifest states the processor and the software of here"
             )
         return found
+
+
+Replayer = Callable[..., Replayed]
+"""What `replay` is, or does the same elsewhere."""
 
 
 def replay_count(rows: int, wanted: int) -> int:
@@ -147,6 +160,7 @@ def replay(
     groups: list[np.ndarray],
     *,
     progress: bool = True,
+    kept: Path | None = None,
 ) -> Replayed:
     """Make rows again and compare them.
 
@@ -158,13 +172,13 @@ def replay(
         bijections: of its modalities, set up as the rows were made.
         groups: of `replay_groups`.
         progress: show a progress bar.
+        kept: of a part of all rows, in order: where it is kept how far it came; the file stays.
     """
-    total, everything = sum(map(len, groups)), groups[-1][-1] - groups[0][0] + 1 == sum(map(len, groups))
-    kept = _kept(folder, config, bijections) if everything else None
-    found, labels = _read(kept), class_labels(config)
-    done = next((index for index, group in enumerate(groups) if everything and group[0] >= found.rows), 0)
-    if found.rows >= total:
-        done = len(groups)
+    total, part = sum(map(len, groups)), kept is not None
+    if total == config.rows and not part:
+        kept = kept_at(folder, config, bijections)
+    found, labels = read_kept(kept), class_labels(config)
+    done = -(-found.rows // MICRO_BATCH)
 
     def compared(group: np.ndarray, stored: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
         latents = config.model.sample_rows(group.tolist(), seed=config.seed, standardize=config.standardize)
@@ -190,7 +204,7 @@ def replay(
                 bar.update(len(group))
             if kept is not None:
                 write_json(kept, asdict(found))
-    if kept is not None:
+    if kept is not None and not part:
         kept.unlink(missing_ok=True)
     return found
 
@@ -240,7 +254,7 @@ def _stored(
         yield together
 
 
-def _kept(folder: DatasetFolder, config: MMMIConfig, bijections: dict[str, Bijection]) -> Path:
+def kept_at(folder: DatasetFolder, config: MMMIConfig, bijections: dict[str, Bijection]) -> Path:
     """Where it is kept how far a run over all rows of these files came, with this software."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mmmi_hf" / "replays"
     key: dict[str, Any] = row_key(config, bijections) | {"close": CLOSE}
@@ -248,7 +262,7 @@ def _kept(folder: DatasetFolder, config: MMMIConfig, bijections: dict[str, Bijec
     return cache / f"{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
 
 
-def _read(kept: Path | None) -> Replayed:
+def read_kept(kept: Path | None) -> Replayed:
     """How far a run came; nothing where that is not told."""
     if kept is not None:
         with suppress(OSError, ValueError, TypeError):

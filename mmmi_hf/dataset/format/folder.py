@@ -113,6 +113,14 @@ class DatasetFolder:
         """Where the data files of a configuration are, and what making it leaves."""
         return LocalStore(self.path, self.work(config) / "scratch")
 
+    def kept(self, config: str) -> Path:
+        """A folder of this machine for rows of unfinished files, from which a killed run goes on."""
+        return self.work(config) / "scratch"
+
+    def names_begun(self, config: str) -> list[str]:
+        """The names of all that making a configuration has left so far."""
+        return [*self.store(config).list(f"{WORK}/{config}")]
+
     def data_files(self, manifest: Manifest, split: str | None = None) -> list[DataFile]:
         """The data files of a configuration, or of one of its splits, in order, to be read."""
         rows = {entry.path: entry.rows and entry.rows[1] - entry.rows[0] for entry in manifest.data}

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import tempfile
+import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mmmi_hf.common.failures import FolderInUseError
 from mmmi_hf.common.files import replacing
-from mmmi_hf.common.places import PlaceError, is_address
+from mmmi_hf.common.locks import locked_folder
+from mmmi_hf.common.places import PlaceError, is_address, own_temporary_folder
 from mmmi_hf.dataset.format.folder import GROUND_TRUTH, WORK, DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
@@ -23,6 +27,8 @@ from mmmi_hf.dataset.stores.store import Store
 
 _SMALL = ("causal_models", "manifests", "certificates", GROUND_TRUTH, "README.md", "figures")
 """In the order in which they are put; they are taken away in the opposite order."""
+SETTLED = 60.0
+"""Seconds after which a copy has been locked by whoever made it."""
 
 
 @contextmanager
@@ -52,8 +58,22 @@ def opened(given: str | os.PathLike[str] | DatasetFolder, *, reading: bool = Fal
     if store is None:
         yield DatasetFolder(here or text, reading=reading)
         return
-    with tempfile.TemporaryDirectory(prefix="mmmi-hf-") as copy:
-        yield RemoteFolder(store, Path(copy), reading=reading)
+    with _copy() as copy:
+        yield RemoteFolder(store, copy, reading=reading)
+
+
+@contextmanager
+def _copy() -> Iterator[Path]:
+    """An own folder for small files and what is on its way; those that killed processes left go away."""
+    folder = own_temporary_folder() / "copies"
+    folder.mkdir(exist_ok=True)
+    for left in folder.iterdir():
+        with suppress(FileNotFoundError, FolderInUseError):
+            if time.time() - left.stat().st_mtime > SETTLED:
+                with locked_folder(left, refusal="in use"):
+                    shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder) as copy, locked_folder(Path(copy)):
+        yield Path(copy)
 
 
 class RemoteFolder(DatasetFolder):
@@ -86,12 +106,22 @@ class RemoteFolder(DatasetFolder):
     def _place(self, name: str) -> Path | Store:
         return self.remote
 
+    def kept(self, config: str) -> Path:
+        """With the user's temporary files, by address: the next run at it on this machine goes on from there."""
+        if self.remote.scheme == "memory":  # which ends with this process
+            return super().kept(config)
+        name = hashlib.sha256(self.remote.address.encode()).hexdigest()[:32]
+        return own_temporary_folder() / name / config
+
     def listed(self, config: str) -> set[str]:
         return set(self.remote.list(f"data/{config}"))
 
     def begun(self) -> list[str]:
         names = [name.split("/") for name in self.remote.list(WORK)]
         return sorted(parts[1] for parts in names if parts[2:] == ["plan.json"])
+
+    def names_begun(self, config: str) -> list[str]:
+        return super().names_begun(config) + [path.name for path in self.kept(config).rglob("*")]
 
     @property
     def writable(self) -> bool:
@@ -127,6 +157,9 @@ class RemoteFolder(DatasetFolder):
 
     def remove_work(self, config: str) -> None:
         super().remove_work(config)
+        shutil.rmtree(self.kept(config), ignore_errors=True)
+        with suppress(OSError):  # another configuration is being made
+            self.kept(config).parent.rmdir()
         names = sorted(self.remote.list(f"{WORK}/{config}"), key=lambda name: name.endswith("/plan.json"))
         for name in names:
             self.remote.remove(name)

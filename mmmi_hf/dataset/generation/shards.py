@@ -17,11 +17,11 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import datasets
 import pyarrow as pa
@@ -39,6 +39,7 @@ from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.store import Store
 
 logger = logging.getLogger(__name__)
+Item = TypeVar("Item")
 
 FILES = 32
 SMALLEST_BYTES, LARGEST_BYTES = 16_000_000, 500_000_000
@@ -109,10 +110,10 @@ class Task:
             raise ConfigurationError(f"shard is {text[:40]!r}, expected i/n with 1 ≤ i ≤ n, such as 2/7")
         return cls(int(number), int(count))
 
-    def of(self, shards: Sequence[Shard]) -> list[Shard]:
-        """Its shards: neighbours, and none where there are fewer shards than tasks."""
-        edges = [len(shards) * number // self.count for number in (self.number - 1, self.number)]
-        return list(shards[slice(*edges)])
+    def of(self, items: Sequence[Item]) -> list[Item]:
+        """Its shards, or whatever is shared out: neighbours, and none where there are fewer than tasks."""
+        edges = [len(items) * number // self.count for number in (self.number - 1, self.number)]
+        return list(items[slice(*edges)])
 
     def __str__(self) -> str:
         return f"{self.number}/{self.count}"
@@ -210,15 +211,22 @@ class Shards:
             return None
         return record if isinstance(record, dict) and record.get("plan") == self._digest else None
 
-    def missing(self, among: Iterable[Shard], *, reading: bool) -> list[Shard]:
+    def missing(
+        self, among: Iterable[Shard], *, reading: bool, tick: Callable[[int], object] = lambda rows: None
+    ) -> list[Shard]:
         """Those that are not finished; what is damaged of them is named and removed.
 
         Args:
             among: which to look at.
             reading: read all of each file and compare its digest, once; otherwise its size is enough.
+            tick: called with the rows of each when it was looked at.
         """
-        sizes = self.store.list(self.data)
-        return [shard for shard in among if not self._is_there(shard, sizes, reading=reading)]
+        sizes, found = self.store.list(self.data), []
+        for shard in among:
+            if not self._is_there(shard, sizes, reading=reading):
+                found.append(shard)
+            tick(len(shard.rows))
+        return found
 
     def _is_there(self, shard: Shard, sizes: Mapping[str, int], *, reading: bool) -> bool:
         record = self.record(shard)

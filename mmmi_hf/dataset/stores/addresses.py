@@ -40,12 +40,29 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _PUT_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"chunksize": 16 << 20, "max_concurrency": 2}}
 """So that a large file does not lie in memory."""
 _EXCLUSIVE = ("s3", "gs", "memory")
-_FINAL = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+_FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
+_REFUSALS = {
+    "PermissionError",
+    "NoCredentialsError",
+    "PartialCredentialsError",
+    "ProfileNotFound",
+    "SSOTokenLoadError",
+    "UnauthorizedSSOTokenError",
+    "InvalidRegionError",
+    "ParamValidationError",
+    "DefaultCredentialsError",
+    "RefreshError",
+    "LocalTokenNotFoundError",
+    "OfflineModeIsEnabled",
+    "RepositoryNotFoundError",
+    "BucketNotFoundError",
+}
+"""What no patience helps, by the names of classes, whose packages need not be there."""
 _CLIENTS = {"aiohttp", "aiobotocore", "botocore", "gcsfs", "google", "huggingface_hub", "httpx", "httpx2", "requests"}
 
 
 class StoreUnavailableError(Failure):
-    """Object storage did not answer as it should, several times; what is finished is kept."""
+    """Object storage did not answer as it should, several times, or refuses us; what is finished is kept."""
 
 
 def local_path(address: str) -> Path | None:
@@ -85,6 +102,14 @@ class AddressStore(Store):
                 f"{address} is not taken; give a folder, or an address with a bucket and a name: s3://…, gs://…, "
                 "hf://buckets/… (memory://… within one process)"
             )
+        parts = path.split("/")
+        if scheme == "hf" and len(parts) < 3:
+            raise PlaceError(f"{address} names no bucket; one of the Hub is hf://buckets/OWNER/NAME")
+        if wrong := sorted({"", ".", ".."}.intersection(parts) | set('*?[]"#$').intersection(path)):
+            raise PlaceError(
+                f"{address}: names there have no parts {' '.join(map(repr, wrong))}, which stores and readers take for "
+                "something else; give another name"
+            )
         import fsspec
 
         try:
@@ -121,7 +146,7 @@ class AddressStore(Store):
         return True
 
     def replace(self, name: str, content: bytes) -> None:
-        """Put bytes in place of whatever has the name."""
+        """Put bytes in place of whatever has the name. Raises StoreUnavailableError."""
         self._patiently(lambda: self._put(self._path(name), content))
 
     def list(self, prefix: str) -> dict[str, int]:
@@ -177,10 +202,17 @@ class AddressStore(Store):
         return self._patiently(found)
 
     def _put(self, path: str, content: bytes | Path, **options: Any) -> None:
-        if isinstance(content, Path):
-            self.files.put_file(str(content), path, **options)
-        else:
-            self.files.pipe_file(path, content, **options)
+        try:
+            if isinstance(content, Path):
+                self.files.put_file(str(content), path, **options)
+            else:
+                self.files.pipe_file(path, content, **options)
+        except FileNotFoundError as error:
+            if isinstance(content, Path) and not content.exists():
+                raise
+            raise StoreUnavailableError(
+                f"nothing can be put at {self.address}: {_said(error)}; make the bucket, or give another address"
+            ) from error
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}".rstrip("/")
@@ -195,7 +227,12 @@ class AddressStore(Store):
             except Exception as error:
                 if not (isinstance(error, OSError | EOFError) or _is_of_a_client(error)):
                     raise
-                said = f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+                said = f"{type(error).__name__}: {_said(error)}"
+                if _REFUSALS.intersection(kind.__name__ for kind in type(error).__mro__):
+                    raise StoreUnavailableError(
+                        f"{self.address} cannot be used ({said}); see to the account, its rights and the network, as "
+                        "the store's own tools are told of them"
+                    ) from error
                 if attempt == ATTEMPTS - 1:
                     raise StoreUnavailableError(
                         f"{self.address} did not answer as it should, {ATTEMPTS} times ({said}); what is finished is "
@@ -204,6 +241,10 @@ class AddressStore(Store):
                 logger.info("%s: %s; trying again", self.address, said)
                 time.sleep(FIRST_WAIT * 2**attempt)
         raise AssertionError("a step was tried no time")
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
 
 
 def _is_of_a_client(error: Exception) -> bool:

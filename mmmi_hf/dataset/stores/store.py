@@ -26,7 +26,7 @@ class Store(ABC):
     def put_if_absent(self, name: str, content: bytes | Path) -> bool:
         """Put bytes, or the content of a local file, which goes away; whether it was put: False if the name is taken.
 
-        Raises FileNotFoundError where the store itself is gone.
+        Raises FileNotFoundError where the store itself is gone, of an address StoreUnavailableError.
         """
 
     @abstractmethod

@@ -1,12 +1,14 @@
-"""Kills the launcher and the workers of `generate_by_engine` at random moments, runs again, and compares the result.
+"""Kills the launcher and the workers of an engine at random moments, runs again, and compares the result.
 
 A program of its own, which imports everything once and forks for every run (see `faults.py`):
 
     python -m tests.dataset.generation.engine_faults folder --count 30
     python -m tests.dataset.generation.engine_faults s3 --count 30 --share 0.02
+    python -m tests.dataset.generation.engine_faults folder --verify --count 30
 
-It prints one JSON object. With `s3` the place is a server on the loopback interface, of whose answers the given share
-is a 503, late, cut or lost.
+It prints one JSON object, and how far it is on stderr. With `s3` the place is a server on the loopback interface, of
+whose answers the given share is a 503, late, cut or lost. What is killed is `generate_by_engine`, or with `--verify`
+`certify_by_engine` of a folder with some false rows, which must be counted once each.
 """
 
 import argparse
@@ -16,7 +18,9 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
+import sys
 import tempfile
 import time
 import traceback
@@ -26,11 +30,15 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", OMP_NUM_THREADS="
 
 import datasets
 import fsspec
+import numpy as np
 
 from mmmi_hf.dataset import assembly
-from mmmi_hf.dataset.engine import generate_by_engine
+from mmmi_hf.dataset.certificate import replays
+from mmmi_hf.dataset.certification import certify
+from mmmi_hf.dataset.engine import certify_by_engine, generate_by_engine
 from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.generation import shards
+from tests.dataset.certificate import forgeries
 from tests.dataset.generation.faults import config, started
 from tests.dataset.stores.loopback_s3 import running
 from tests.support import generate
@@ -38,7 +46,78 @@ from tests.support import generate
 ROWS, TASKS, WORKERS = 1500, 5, 2
 
 
-def start(out):
+BY_ENGINE = {"tasks": TASKS, "workers": WORKERS, "executor_options": {"start_method": "fork"}, "progress": False}
+
+
+class Generating:
+    """Runs that generate into folders or addresses of their own below a place."""
+
+    def __init__(self, place):
+        self.place = place
+        with tempfile.TemporaryDirectory() as folder:
+            generate(config(ROWS), Path(folder) / "whole", certify=False)
+            self.wanted = files_of(Path(folder) / "whole")
+
+    def run(self, number):
+        generate_by_engine(config(ROWS), f"{self.place}/{number}", certify=False, figures=False, **BY_ENGINE)
+
+    def has_begun(self, number):
+        files, root = fsspec.url_to_fs(f"{self.place}/{number}")
+        files.invalidate_cache()
+        return files.exists(f"{root}/.shards/small/plan.json") or files.exists(f"{root}/manifests/small.json")
+
+    def found(self, number):
+        return files_of(f"{self.place}/{number}")
+
+    def clear(self, number):
+        files, root = fsspec.url_to_fs(f"{self.place}/{number}")
+        with contextlib.suppress(FileNotFoundError):
+            files.rm(root, recursive=True)
+
+
+class Verifying:
+    """Runs that verify all rows of one place, three of which are false, each with a cache of its own."""
+
+    def __init__(self, place, here):
+        def alter(columns):
+            columns["x1"][[5, 777]] += np.float32(0.5)
+            columns["x2"][1400] += np.float32(0.25)
+
+        replays.AT_A_TIME = 2
+        self.here = Path(here) / "verified"
+        generate(config(ROWS), self.here / "whole", certify=False)
+        forgeries.forge(self.here / "whole", self.here / "forged", "small", alter)
+        self.place = f"{place}/forged"
+        files, root = fsspec.url_to_fs(self.place)
+        files.put(f"{self.here}/forged/", f"{root}/", recursive=True)
+        os.environ["XDG_CACHE_HOME"] = str(self.here / "cache")
+        (found,) = certify(self.here / "forged", all_rows=True, write=False, progress=False).values()
+        self.wanted = self.said(found)
+        assert "2 of 1500 rows" in self.wanted["reasons"]
+
+    @staticmethod
+    def said(found):
+        return {name: str(value) for name, value in found.to_dict().items() if name != "seconds"}
+
+    def run(self, number):
+        os.environ["XDG_CACHE_HOME"] = str(self.here / f"cache-{number}")
+        (found,) = certify_by_engine(self.place, write=False, **BY_ENGINE).values()
+        (self.here / f"{number}.json").write_text(json.dumps(self.said(found)))
+
+    def has_begun(self, number):
+        return (self.here / f"{number}.json").exists() or any((self.here / f"cache-{number}").glob("*/*/*/tasks-*"))
+
+    def found(self, number):
+        path = self.here / f"{number}.json"
+        left = [str(each) for each in (self.here / f"cache-{number}").rglob("*.json")]
+        return (json.loads(path.read_text()) if path.exists() else {}) | ({"left": left} if left else {})
+
+    def clear(self, number):
+        (self.here / f"{number}.json").unlink(missing_ok=True)
+        shutil.rmtree(self.here / f"cache-{number}")
+
+
+def start(work, number):
     """Fork the launcher of a run."""
     child = os.fork()
     if child:
@@ -47,16 +126,7 @@ def start(out):
     try:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), 2)
-        generate_by_engine(
-            config(ROWS),
-            out,
-            tasks=TASKS,
-            workers=WORKERS,
-            executor_options={"start_method": "fork"},
-            certify=False,
-            figures=False,
-            progress=False,
-        )
+        work.run(number)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -108,34 +178,27 @@ def files_of(place):
     }
 
 
-def begun(out):
-    """Wait until a run has entered its plan."""
-    files, root = fsspec.url_to_fs(str(out))
+def begun(work, number):
+    """Wait until a run has something to do again."""
     limit = time.monotonic() + 30
-    while time.monotonic() < limit:
-        files.invalidate_cache()
-        if files.exists(f"{root}/.shards/small/plan.json") or files.exists(f"{root}/manifests/small.json"):
-            return
-        time.sleep(0.1)
+    while time.monotonic() < limit and not work.has_begun(number):
+        time.sleep(0.05)
 
 
-def kills(place, count, seed):
+def kills(work, count, seed):
     """`count` runs, of each of which something is killed at a random moment."""
-    generator = random.Random(seed)
-    with tempfile.TemporaryDirectory() as folder:
-        generate(config(ROWS), Path(folder) / "whole", certify=False)
-        wanted = files_of(Path(folder) / "whole")
-    child = start(f"{place}/reference")
-    begun(f"{place}/reference")
+    generator, wanted = random.Random(seed), work.wanted
+    child = start(work, "reference")
+    begun(work, "reference")
     begin = time.monotonic()
     status = ended(child)
     span = time.monotonic() - begin
-    assert (status, files_of(f"{place}/reference")) == (0, wanted), status
+    assert (status, work.found("reference")) == (0, wanted), status
     victims, wrong, alone = {"launcher": 0, "worker": 0, "all": 0, "nobody": 0}, [], 0
     for number in range(count):
-        out, victim = f"{place}/{number}", generator.choice(["launcher", "worker", "all"])
-        child = start(out)
-        begun(out)
+        victim = generator.choice(["launcher", "worker", "all"])
+        child = start(work, number)
+        begun(work, number)
         time.sleep(generator.uniform(0, span))
         members = [pid for pid in group(child) if pid != child]
         chosen = {"launcher": [child], "worker": members and [generator.choice(members)], "all": [*members, child]}
@@ -152,15 +215,15 @@ def kills(place, count, seed):
             wrong.append(f"{number}: after the death of {victim} it did not end")
         if generator.random() < 0.5:
             clear(members)  # otherwise workers without a launcher go on beside the next run
-        again = start(out)
+        again = start(work, number)
         status = ended(again)
         clear(members)
-        found = files_of(out)
+        found = work.found(number)
         if status != 0 or found != wanted:
-            wrong.append(f"{number}, {victim}: {status}, {sorted(set(found.items()) ^ set(wanted.items()))[:4]}")
-        with contextlib.suppress(FileNotFoundError):
-            files, root = fsspec.url_to_fs(out)
-            files.rm(root, recursive=True)
+            differing = [name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)]
+            wrong.append(f"{number}, {victim}: {status}, {sorted(differing)[:4]}")
+        work.clear(number)
+        print(f"{number + 1} of {count}: {victims}, wrong: {wrong}", file=sys.stderr, flush=True)
     return {"span": round(span, 2), "victims": victims, "completed without a rerun": alone, "wrong": wrong}
 
 
@@ -170,15 +233,19 @@ def main():
     parser.add_argument("--count", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--share", type=float, default=0.0)
+    parser.add_argument("--verify", action="store_true")
     chosen = parser.parse_args()
     datasets.disable_progress_bars()
-    few = 16_000 if chosen.where == "folder" else 150_000  # each file is several requests
-    parquet.ROW_GROUP_BYTES, shards.SMALLEST_BYTES = 8_000, few  # so that a few rows are several files
+    if not chosen.verify:  # a few rows are several files, each of which is several requests
+        few = 16_000 if chosen.where == "folder" else 150_000
+        parquet.ROW_GROUP_BYTES, shards.SMALLEST_BYTES = 8_000, few
     assembly.start = functools.partial(started, 0, 1)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         generate(config(1), Path(folder) / "first")  # imports what the forks would import each time
         place = folder if chosen.where == "folder" else stack.enter_context(running(chosen.share, seed=chosen.seed))
-        print(json.dumps({"where": chosen.where, "share": chosen.share} | kills(place, chosen.count, chosen.seed)))
+        work = Verifying(place, folder) if chosen.verify else Generating(place)
+        what = {"what": type(work).__name__, "where": chosen.where, "share": chosen.share, "seed": chosen.seed}
+        print(json.dumps(what | kills(work, chosen.count, chosen.seed)))
 
 
 if __name__ == "__main__":

@@ -83,11 +83,42 @@ def test_patience_ends_with_one_line(store, patient, monkeypatch):
     assert len(patient) == addresses.ATTEMPTS - 1
 
 
-@pytest.mark.parametrize("error", [PermissionError("403"), KeyError("a mistake of ours")])
-def test_what_no_patience_helps_is_raised_at_once(store, patient, monkeypatch, error):
-    failing(monkeypatch, "pipe_file", [error])
-    with pytest.raises(type(error)):
+def test_a_mistake_of_ours_is_raised_at_once(store, patient, monkeypatch):
+    failing(monkeypatch, "pipe_file", [KeyError("a mistake")])
+    with pytest.raises(KeyError):
         store.put_if_absent("x", b"")
+    assert patient == []
+
+
+class NoCredentialsError(Exception):
+    """As botocore has it."""
+
+    __module__ = "botocore.exceptions"
+
+
+@pytest.mark.parametrize("error", [PermissionError("Access Denied"), NoCredentialsError("Unable to locate them")])
+def test_who_is_not_let_in_learns_it_at_once(store, patient, monkeypatch, error):
+    says = rf"cannot be used \({type(error).__name__}: {error}\); see to the account"
+    failing(monkeypatch, "pipe_file", [error])
+    with pytest.raises(StoreUnavailableError, match=says):
+        store.put_if_absent("x", b"")
+    failing(monkeypatch, "find", [error])
+    with pytest.raises(StoreUnavailableError, match=says):
+        store.list("")
+    assert patient == []
+
+
+def test_a_bucket_that_is_not_there(store, patient, monkeypatch, tmp_path):
+    path = tmp_path / "x"
+    for content in (b"x", path):
+        path.write_bytes(b"x")
+        failing(monkeypatch, "put_file" if content is path else "pipe_file", [FileNotFoundError("no such bucket")])
+        with pytest.raises(
+            StoreUnavailableError, match=r"nothing can be put at memory.*: no such bucket; make the buc"
+        ):
+            store.put_if_absent("x", content)
+    with pytest.raises(FileNotFoundError):
+        store.put_if_absent("x", tmp_path / "gone")
     assert patient == []
 
 
@@ -99,6 +130,9 @@ def test_what_no_patience_helps_is_raised_at_once(store, patient, monkeypatch, e
         ("http://example.org/x", "is not taken; give a folder, or an address"),
         ("s3://", "with a bucket and a name"),
         ("simplecache::s3://bucket/x", "is not taken"),
+        ("hf://buckets/me", "names no bucket; one of the Hub is hf://buckets/OWNER/NAME"),
+        ("s3://bucket//x", "have no parts ''"),
+        ("s3://bucket/a/../b?c", r"have no parts '\.\.' '\?'"),
     ],
 )
 def test_addresses_that_are_refused(address, says):

@@ -1,11 +1,15 @@
 """Publishing from an address and loading from one: without a copy of the data, what is on the Hub not sent again."""
 
 import json
+import random
 import shutil
+import time
 
 import pytest
 
+from tests.hub.clients import kill
 from tests.hub.hub_data import PUBLISH, configuration, make
+from tests.hub.publishing.test_faults import FAULTS, check_history
 from tests.support import generate
 
 FROM_MEMORY = (
@@ -88,3 +92,30 @@ def test_a_measured_release_puts_its_certificate_first(hub, from_memory, tmp_pat
     assert "certificates/a.json" not in {entry["path"] for entry in result["changes"]}
     result, _ = from_memory(folder, repo, measure=True)
     assert "certificates/a.json" in {entry["path"] for entry in result["changes"]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_kills_at_twenty_random_moments_with_faults(hub, clients, published, from_memory, two, three, repo, seed):
+    """As of a folder, in test_faults.py: every state that was visible is the release before or the full one."""
+    chance, killed, faults = random.Random(seed), 0, 0
+    for number in range(20):
+        name = f"{repo}-{number}"
+        published(two, name)
+        before = hub.repo(name).resolve("main").tree
+        for entry in json.loads((three / "manifests/c.json").read_text())["files"]:
+            hub.store.large.pop(entry["sha256"], None)
+        hub.fired.clear()
+        for _, (method, path, action, settings) in chance.sample(sorted(FAULTS.items()), 4):
+            hub.fault(method, path, action, **settings)
+        pid = clients.start(FROM_MEMORY, three, name, repr({"version": "1.1.0"}))
+        time.sleep(chance.uniform(0.05, 3))
+        kill(pid)
+        killed += clients.wait(pid).code == -9
+        faults += len(hub.fired)
+        again, _ = from_memory(three, name, version="1.1.0")
+        assert "refused" not in again or "exactly this release; nothing is left to do" in again["why"]
+        assert len(hub.repo(name).commits) == 3
+        check_history(hub.repo(name), before, "1.1.0")
+        hub.faults.clear()
+    print(f"\nseed {seed}: 20 publications, {killed} killed, {faults} faults met before; all complete after a rerun")
