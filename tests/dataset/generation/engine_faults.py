@@ -214,7 +214,7 @@ def kills(work, count, seed):
         elif status is None:
             wrong.append(f"{number}: after the death of {victim} it did not end")
         if generator.random() < 0.5:
-            clear(members)  # otherwise workers without a launcher go on beside the next run
+            clear(members)  # otherwise they end by themselves, while the next run begins
         again = start(work, number)
         status = ended(again)
         clear(members)
