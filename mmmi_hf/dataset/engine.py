@@ -420,7 +420,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
 
 
 def _run(carried: bytes, failed: Any, threads: int | None) -> None:
-    """Run an executor in a group of processes of its own, all of which end when one of them is killed.
+    """Run an executor in a group of processes of its own, all of which end when one of them, or who waits, is killed.
 
     A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held. Each of
     its processes has so many threads, unless the user has said how many: together they are as many as the cores.
@@ -433,12 +433,14 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     run: PipelineExecutor = dill.loads(carried)  # noqa: S301 – our own; connections do not survive a fork
     known: dict[int, Any] = {}
+    launcher = os.getppid()
 
     def watch() -> None:
         while True:
             time.sleep(WATCH_SECONDS)
             known.update({each.pid: each for each in multiprocess.active_children()})
-            if any(each.exitcode not in (None, 0, -signal.SIGTERM) for each in list(known.values())):
+            killed = any(each.exitcode not in (None, 0, -signal.SIGTERM) for each in list(known.values()))
+            if killed or os.getppid() != launcher:
                 os.killpg(0, signal.SIGKILL)
 
     threading.Thread(target=watch, daemon=True).start()

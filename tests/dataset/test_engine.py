@@ -3,12 +3,16 @@
 Marked `engine`: it needs that package, and with S3 moto[server] and s3fs.
 """
 
+import collections
 import json
 import os
 import re
+import signal
 import stat
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +104,27 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
     assert tree(tmp_path / "out") == whole
 
 
+def test_tasks_end_when_their_launcher_is_killed(small_config, tmp_path, monkeypatch):
+    def waiting(self, *arguments):
+        (tmp_path / "task").write_text(f"{os.getpid()} ")
+        time.sleep(60)
+
+    monkeypatch.setattr(engine.Making, "__call__", waiting)
+    if not (launcher := os.fork()):
+        made(small_config, tmp_path / "out")
+        os._exit(0)
+    limit = time.monotonic() + 30
+    while not ((tmp_path / "task").exists() and (tmp_path / "task").read_text().endswith(" ")):
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+    os.kill(launcher, signal.SIGKILL)
+    os.waitpid(launcher, 0)
+    task = Path("/proc", (tmp_path / "task").read_text().strip(), "stat")
+    while task.exists() and task.read_text().rpartition(")")[2].split()[0] != "Z":
+        assert time.monotonic() < limit, "the task outlives its launcher"
+        time.sleep(0.05)
+
+
 @pytest.mark.parametrize(("said", "workers", "wanted"), [(None, 2, "2"), (None, 9, "1"), ("3", 2, "3")])
 def test_workers_share_the_cores(small_config, tmp_path, monkeypatch, said, workers, wanted):
     """Each runs as many networks at a time as it has threads."""
@@ -119,11 +144,14 @@ def test_workers_share_the_cores(small_config, tmp_path, monkeypatch, said, work
 
 
 def test_progress_of_all_tasks_is_shown(small_config, tmp_path, capsys, monkeypatch):
-    seen = []
-    monkeypatch.setattr("tqdm.std.tqdm.update", lambda self, n=1: (seen.append(n), setattr(self, "n", self.n + n)))
+    seen = collections.Counter()
+    monkeypatch.setattr(
+        "tqdm.std.tqdm.update",
+        lambda self, n=1: (seen.update({getattr(self, "desc", "none shown"): n}), setattr(self, "n", self.n + n)),
+    )
     made(small_config, tmp_path / "out", certify=False, progress=True)
     assert "generating small (3 tasks): 0 of 150 rows" in capsys.readouterr().err
-    assert sum(seen) == 150
+    assert seen == {"generating small (3 tasks)": 150, "comparing the files of small": 150}
 
 
 def test_processes_that_start_afresh(tmp_path):
@@ -219,13 +247,6 @@ def test_jobs_are_given_what_they_need(small_config, bucket, tmp_path, monkeypat
     assert "hf_secret" not in (AddressStore(logs).read("executor.json") or b"").decode()
 
 
-def test_ray_if_it_is_here(small_config, tmp_path, whole):
-    pytest.importorskip("ray")
-    options = {"mem_per_cpu_gb": 0.5}
-    assert made(small_config, tmp_path / "out", executor="ray", tasks=2, executor_options=options).complete
-    assert len(tree(tmp_path / "out")) > 0
-
-
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -250,14 +271,21 @@ def verified(folder, how=certify, **options):
     return {name: value for name, value in found.to_dict().items() if name != "seconds"}
 
 
-@pytest.mark.parametrize("tasks", [1, 2, 7])
-def test_tasks_verify_as_one_process_does(honest, forged, cache, tasks):
-    for folder in (honest, forged):
-        assert verified(folder, certify_by_engine, tasks=tasks) == verified(folder)
-        assert not list(cache.glob("*"))
+def test_tasks_verify_as_one_process_does(honest, cache):
+    found = verified(honest, certify_by_engine, tasks=2)
+    assert found == verified(honest)
+    assert (found["valid"], found["sample"]["rows_replayed"]) == (True, 150)
+    assert not list(cache.glob("*"))
+
+
+def test_tasks_refuse_with_the_words_of_one_process(forged, cache):
+    alone = verified(forged)
     assert "x2: 2 of 150 rows that were made again are not the images of their latents (row 20 is off by" in " ".join(
-        verified(forged, certify_by_engine, tasks=tasks)["reasons"]
+        alone["reasons"]
     )
+    for tasks in (1, 7):
+        assert verified(forged, certify_by_engine, tasks=tasks) == alone
+        assert not list(cache.glob("*"))
 
 
 def test_tasks_verify_at_s3_and_a_certificate_is_put_there(small_config, bucket, tmp_path, whole, cache):
@@ -301,6 +329,16 @@ def test_a_verification_that_was_killed_goes_on(tmp_path, whole, cache, monkeypa
     assert (found["valid"], found["replays"]["equal"]) == (True, 150)
     assert len(counts.read_text()) - before == 2 * (5 - done // 32)
     assert not list(cache.glob("*"))
+
+
+def test_ray_if_it_is_here(small_config, tmp_path, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.undo()  # its processes see nothing of what a test has changed
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    options, out = {"executor": "ray", "executor_options": {"mem_per_cpu_gb": 0.5}}, tmp_path / "out"
+    assert made(small_config, out, tasks=2, **options).complete
+    assert tree(out) == tree(generate(small_config, tmp_path / "whole").folder)
+    assert verified(out, certify_by_engine, **options) == verified(out)
 
 
 def test_tasks_on_other_hardware_are_refused(tmp_path, whole, cache, monkeypatch):

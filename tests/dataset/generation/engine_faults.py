@@ -52,14 +52,14 @@ BY_ENGINE = {"tasks": TASKS, "workers": WORKERS, "executor_options": {"start_met
 class Generating:
     """Runs that generate into folders or addresses of their own below a place."""
 
-    def __init__(self, place):
-        self.place = place
+    def __init__(self, place, rows):
+        self.place, self.config = place, config(rows)
         with tempfile.TemporaryDirectory() as folder:
-            generate(config(ROWS), Path(folder) / "whole", certify=False)
+            generate(self.config, Path(folder) / "whole", certify=False)
             self.wanted = files_of(Path(folder) / "whole")
 
     def run(self, number):
-        generate_by_engine(config(ROWS), f"{self.place}/{number}", certify=False, figures=False, **BY_ENGINE)
+        generate_by_engine(self.config, f"{self.place}/{number}", certify=False, figures=False, **BY_ENGINE)
 
     def has_begun(self, number):
         files, root = fsspec.url_to_fs(f"{self.place}/{number}")
@@ -182,7 +182,7 @@ def begun(work, number):
     """Wait until a run has something to do again."""
     limit = time.monotonic() + 30
     while time.monotonic() < limit and not work.has_begun(number):
-        time.sleep(0.05)
+        time.sleep(0.2)
 
 
 def kills(work, count, seed):
@@ -214,7 +214,7 @@ def kills(work, count, seed):
         elif status is None:
             wrong.append(f"{number}: after the death of {victim} it did not end")
         if generator.random() < 0.5:
-            clear(members)  # otherwise workers without a launcher go on beside the next run
+            clear(members)  # otherwise they end by themselves, while the next run begins
         again = start(work, number)
         status = ended(again)
         clear(members)
@@ -243,7 +243,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         generate(config(1), Path(folder) / "first")  # imports what the forks would import each time
         place = folder if chosen.where == "folder" else stack.enter_context(running(chosen.share, seed=chosen.seed))
-        work = Verifying(place, folder) if chosen.verify else Generating(place)
+        rows = ROWS if chosen.where == "folder" else ROWS // 2
+        work = Verifying(place, folder) if chosen.verify else Generating(place, rows)
         what = {"what": type(work).__name__, "where": chosen.where, "share": chosen.share, "seed": chosen.seed}
         print(json.dumps(what | kills(work, chosen.count, chosen.seed)))
 
