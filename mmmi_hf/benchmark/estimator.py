@@ -59,6 +59,15 @@ class Measured:
     standard_error: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
+    @classmethod
+    def of_contrast(cls, on_pairs: np.ndarray, by_a: np.ndarray, by_b: np.ndarray) -> Measured:
+        """E_P − E_Q and its standard error over rows.
+
+        A row's weight moves E_P by its own value, and E_Q by what it brings as a and as b on average, (n,) each.
+        """
+        slopes = on_pairs - by_a - by_b
+        return cls(float(on_pairs.mean() - by_a.mean()), float(np.std(slopes) / np.sqrt(len(slopes))))
+
 
 @dataclass(frozen=True)
 class Estimate:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -57,12 +56,4 @@ class VariationalCLUB(Estimator):
         with torch.no_grad():
             logs = np.concatenate([self._network(rows).log_densities(b).double().numpy() for rows in a.split(_AT_ONCE)])
         on_pairs, others = np.diag(logs), len(b) - 1
-        return contrast(on_pairs, *((logs.sum(axis=axis) - on_pairs) / others for axis in (1, 0)))
-
-
-def contrast(on_pairs: np.ndarray, by_a: np.ndarray, by_b: np.ndarray) -> Measured:
-    """E_P − E_Q and its standard error over rows: a row's weight moves E_P by its own value, and E_Q by what it brings
-    as a and as b, (n,) each."""
-    value = float(on_pairs.mean() - by_a.mean())
-    slopes = on_pairs - by_a - by_b
-    return Measured(value, float(np.std(slopes) / math.sqrt(len(slopes))))
+        return Measured.of_contrast(on_pairs, *((logs.sum(axis=axis) - on_pairs) / others for axis in (1, 0)))

@@ -9,7 +9,6 @@ from typing import final
 import numpy as np
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
-from mmmi_hf.benchmark.estimators.club import contrast
 from mmmi_hf.benchmark.pairs import Pairs, derangement
 from mmmi_hf.common.records import Positive
 
@@ -87,4 +86,4 @@ class OracleCLUB(ExactCritic):
 
     @staticmethod
     def read(on_pairs: np.ndarray, as_a: np.ndarray, as_b: np.ndarray) -> Measured:
-        return contrast(on_pairs, as_a.mean(axis=0), as_b.mean(axis=0))
+        return Measured.of_contrast(on_pairs, as_a.mean(axis=0), as_b.mean(axis=0))
