@@ -210,6 +210,8 @@ class AddressStore(Store):
         except FileNotFoundError as error:
             if isinstance(content, Path) and not content.exists():
                 raise
+            if "upload does not exist" in str(error):  # S3 has completed it, and the answer was lost: look again
+                raise ConnectionError(_said(error)) from error
             raise StoreUnavailableError(
                 f"nothing can be put at {self.address}: {_said(error)}; make the bucket, or give another address"
             ) from error
