@@ -27,7 +27,7 @@ from mmmi_hf.cli.application import (
 )
 
 if TYPE_CHECKING:
-    from mmmi_hf.dataset.certificate.measurement import Certificate
+    from mmmi_hf.dataset.certificate.outcome import Certificate
 
 
 @app.command()

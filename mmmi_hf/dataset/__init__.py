@@ -35,7 +35,7 @@ from mmmi_hf.common.lazy import lazy_names
 if TYPE_CHECKING:
     from mmmi_hf.dataset.assembly import generate
     from mmmi_hf.dataset.certificate.folder_checks import check_folder
-    from mmmi_hf.dataset.certificate.measurement import Certificate
+    from mmmi_hf.dataset.certificate.outcome import Certificate
     from mmmi_hf.dataset.certification import CertificateRefusedError, certify
     from mmmi_hf.dataset.completion import merge
     from mmmi_hf.dataset.generation.mmmi import MMMIBuilder

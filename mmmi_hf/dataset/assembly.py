@@ -21,7 +21,7 @@ from typing import Any
 from threadpoolctl import threadpool_limits
 
 from mmmi_hf.common.failures import DiskFullError, FolderRemovedError
-from mmmi_hf.dataset.certificate.measurement import Certificate
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.completion import certified, derive
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.remote import opened

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from mmmi_hf.common.numbers import is_finite, is_whole
 from mmmi_hf.dataset.certificate.inversion import Transform
-from mmmi_hf.dataset.certificate.measurement import CONFIDENCE, ROWS_FLOAT64, Certificate, Measurement
+from mmmi_hf.dataset.certificate.measurement import CONFIDENCE, ROWS_FLOAT64, Measurement
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.certificate.replays import REPLAYS, Replayer
 from mmmi_hf.dataset.derived import is_stated, take_back_bounds, write_derived
 from mmmi_hf.dataset.format.certificate_record import (

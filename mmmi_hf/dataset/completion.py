@@ -22,7 +22,7 @@ from mmmi_hf.common.files import partial_files_in, write_text
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.common.records import RecordError
 from mmmi_hf.dataset.cards.pictures import draw_for_card
-from mmmi_hf.dataset.certificate.measurement import Certificate
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.certification import CertificateRefusedError, certify_new
 from mmmi_hf.dataset.derived import write_derived
 from mmmi_hf.dataset.format.certificate_record import bound_certificate

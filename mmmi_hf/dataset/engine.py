@@ -27,7 +27,7 @@ from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.places import is_address, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.assembly import Generated, generate, requested
-from mmmi_hf.dataset.certificate.measurement import Certificate
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.certificate.replays import (
     Replayed,
     how_computed,

@@ -8,6 +8,7 @@ very many. Imports causal/ and this room only.
 from __future__ import annotations
 
 import math
+import textwrap
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,7 +16,15 @@ from matplotlib.figure import Figure
 from mmmi_hf.causal import CausalModel
 from mmmi_hf.figures import style
 from mmmi_hf.figures.canvas import RADIUS, Box, Canvas, Point, heat_map
-from mmmi_hf.figures.graph import Edge, Kind, causal_structure, has_causes, pairwise_information
+from mmmi_hf.figures.graph import (
+    Edge,
+    Kind,
+    categorical_cause,
+    causal_structure,
+    has_causes,
+    pairwise_information,
+    templates_of,
+)
 from mmmi_hf.figures.pictures import Array
 
 MOST_NODES = 12
@@ -27,6 +36,8 @@ MOST_ARROWS = 36
 """Of more arrows between two layers only the strongest to or from each node is drawn; the matrix has them all."""
 
 _LEFT = 1.25
+_SPELT = 4  # categories of which the probabilities are no longer spelt out
+_WRAPPED = 84  # characters of a line under the title
 _PANEL = 3.3
 _LAYERS: tuple[tuple[Kind, str], ...] = (
     ("target", "target"),
@@ -41,10 +52,12 @@ _BUNDLES: tuple[tuple[Kind, Kind], ...] = (("cause", "target"), ("cause", "modal
 def causal_graph(model: CausalModel, *, title: str | None = None) -> Figure:
     """The model as a directed acyclic graph with its coefficients η_k, w_ik and G_ij.
 
-    A model of `from_matrix` has no causes: its blocks are drawn with the mutual information between them, in nats, and
-    the figure says so.
+    On the arrows of a categorical cause stand its means in the modality, in standard deviations of the noise. What the
+    arrows leave out, as a common scale or absences, stands under the title. A model of `from_matrix` has no causes:
+    its blocks are drawn with the mutual information between them, in nats, and the figure says so.
     """
-    return _layers(model, title) if has_causes(model) else _blocks(model, title)
+    drawn = has_causes(model) or categorical_cause(model) is not None
+    return _layers(model, title) if drawn else _blocks(model, title)
 
 
 def _layers(model: CausalModel, title: str | None) -> Figure:
@@ -57,32 +70,35 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         bundle: len(edges) <= MOST_LABELS and all(shown[kind] == names[kind] for kind in bundle)
         for bundle, edges in bundles.items()
     }
-    signs = model.target is not None and model.target.made_of is not None
+    category = categorical_cause(model)
+    signs = category is not None or (model.target is not None and model.target.made_of is not None)
     panels = _matrices(model, names, labelled | ({("cause", "target"): True} if signs else {}))
     one_template, icons = _icons(model, bundles["cause", "modality"], labelled["cause", "modality"])
+    remark = textwrap.wrap(model.law.remark, _WRAPPED)
 
     width = max(4.4, widest * (1.75 if widest <= 4 else 0.92))
     heights = (1.15, 1.35 + (0.75 if icons else 0.0) + 0.05 * widest, 1.3 + 0.09 * widest)
     bottom = 0.42
     levels = np.cumsum([0.0, *heights[::-1]])[::-1] + bottom
-    top = float(levels[0]) + 0.42 + (0.3 if title else 0.0)
+    top = float(levels[0]) + 0.42 + (0.3 if title else 0.0) + 0.17 * len(remark)
     total = _LEFT + width + 0.1 + (_PANEL if panels else 0.0)
     figure = style.new_figure(total, top, constrained=False)
     canvas = Canvas.on(figure, _LEFT + width, top)
     if title:
         text, size = style.fitted(title, total)
         canvas.text((0.1, top - 0.2), text, size=size, colour="black")
+    for n, line in enumerate(remark):
+        canvas.text((0.1, top - (0.46 if title else 0.2) - 0.17 * n), line)
 
     at: dict[str, Point] = {}
     for (kind, heading), level in zip(_LAYERS, levels, strict=True):
-        is_made = kind == "target" and model.target is not None
-        canvas.text((0.1, float(level)), f"{heading}:\n{_made(model)}" if is_made else heading)
+        canvas.text((0.1, float(level)), _heading(model, kind, heading))
         layer = shown[kind]
         for n, name in enumerate(layer):
             place = (_LEFT + (n + 0.5) * width / len(layer), float(level))
             group = layer != names[kind]
             at |= dict.fromkeys(names[kind] if group else [name], place)
-            label = f"{_label(names[kind][0])} … {_label(names[kind][-1])}" if group else _label(name)
+            label = f"{style.cause(names[kind][0])} … {style.cause(names[kind][-1])}" if group else style.cause(name)
             canvas.node(name, kind, place, label, width=1.5 if group else 2 * RADIUS)
     grouped = {name: shown[kind][0] for kind, layer in names.items() if shown[kind] != layer for name in layer}
     for bundle, edges in bundles.items():
@@ -97,15 +113,20 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
     for n, (matrix, rows, columns, heading) in enumerate(panels):
         high = (top - 0.5) / len(panels) - 0.55
         panel: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
-        heat_map(figure, panel, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
+        heat_map(figure, panel, matrix, [*map(style.cause, rows)], [*map(style.cause, columns)], heading)
     return figure
 
 
-def _made(model: CausalModel) -> str:
-    """What kind of target, in as many words as fit beside the graph."""
-    if model.target is None:
-        return ""
-    return f"{model.classes} classes" if model.target.kind == "classes" else model.target.kind
+def _heading(model: CausalModel, kind: Kind, heading: str) -> str:
+    """What a layer is, in as many words as fit beside the graph."""
+    category = categorical_cause(model)
+    if kind == "cause" and category is not None:
+        chances = ", ".join(style.number(float(each)) for each in category.probabilities)
+        count = len(category.probabilities)
+        return f"categorical cause:\n{f'p = {chances}' if count < _SPELT else f'{count} categories'}"
+    if kind == "target" and model.target is not None:
+        return f"{heading}:\n{f'{model.classes} classes' if model.target.kind == 'classes' else model.target.kind}"
+    return heading
 
 
 def _strongest(edges: list[Edge]) -> list[Edge]:
@@ -121,16 +142,17 @@ def _together(layer: list[str]) -> list[str]:
     return [f"{layer[0]}…{layer[-1]}"]
 
 
-def _label(name: str) -> str:
-    accent = {"ũ": r"\tilde{u}", "û": r"\hat{u}"}.get(name[0])
-    return style.symbol(name) if accent is None else f"${accent}_{{{name[1:]}}}$"
-
-
 def _matrices(
     model: CausalModel, names: dict[Kind, list[str]], labelled: dict[tuple[Kind, Kind], bool]
 ) -> list[tuple[Array, list[str], list[str], str]]:
     """The coefficients that the arrows do not tell, from the bottom of the figure to its top."""
-    panels = []
+    panels: list[tuple[Array, list[str], list[str], str]] = []
+    category = categorical_cause(model)
+    if category is not None:
+        if not labelled["cause", "modality"]:
+            numbers = [f"c{label + 1}" for label in range(len(category.probabilities))]
+            panels.append((category.means, names["modality"], numbers, "means $m_{ic}$"))
+        return panels
     if not labelled["source", "modality"]:
         panels.append((model.mixing, names["modality"], names["source"], "mixing $G_{ij}$"))
     if not labelled["cause", "modality"]:
@@ -142,10 +164,12 @@ def _matrices(
 
 def _icons(model: CausalModel, edges: list[Edge], labelled: bool) -> tuple[Array | None, dict[tuple[str, str], Array]]:
     """The template of all edges if it is one, else the template of every edge while they are few."""
-    templates = {
-        (edge.start, edge.end): model.template(int(edge.end[1:]) - 1, int(edge.start[1:]) - 1) for edge in edges
+    templates = templates_of(model)
+    found = {
+        (edge.start, edge.end): value
+        for edge in edges
+        if (value := templates[edge.start][model.modalities.index(edge.end)]) is not None
     }
-    found = {key: value for key, value in templates.items() if value is not None}
     if not found:
         return None, {}
     first = next(iter(found.values()))
@@ -177,7 +201,8 @@ def _draw(
         strength = abs(edge.coefficient) / largest if single else 0.3
         canvas.edge(name, start, end, strength=strength, sign=edge.coefficient if single else 1.0)
         if labelled:
-            canvas.label(start, end, style.number(edge.coefficient), icon=icons.get((edge.start, edge.end)))
+            told = edge.told or style.number(edge.coefficient)
+            canvas.label(start, end, told, icon=icons.get((edge.start, edge.end)))
 
 
 def _ends(start: Point, end: Point) -> tuple[Point, Point]:
@@ -200,8 +225,7 @@ def _blocks(model: CausalModel, title: str | None) -> Figure:
     width = max(size, 5.2)
     figure = style.new_figure(width, size + 0.75, constrained=False)
     canvas = Canvas.on(figure, width, size + 0.75)
-    plain = model.with_target(None).law
-    heading = "dense linear model: no causes to draw" if plain.matrix is not None else f"{plain.kind} cause"
+    heading = "dense linear model: no causes to draw"
     text, points = style.fitted(f"{title}: {heading}" if title else heading, width)
     canvas.text((0.1, size + 0.5), text, size=points, colour="black")
     canvas.text((0.1, size + 0.2), "lines: mutual information in nats; none where it is 0")

@@ -182,6 +182,12 @@ def symbol(*blocks: str) -> str:
     return f"${_joint(blocks)}$"
 
 
+def cause(name: str) -> str:
+    """A cause or source as mathematics: ũ1, û1 or c."""
+    accent = {"ũ": r"\tilde{u}", "û": r"\hat{u}"}.get(name[0])
+    return symbol(name) if accent is None else f"${accent}_{{{name[1:]}}}$"
+
+
 def information(a: str | Sequence[str], b: str | Sequence[str]) -> str:
     """The symbol of the mutual information of two blocks."""
     return f"$I({_joint(a)};{_joint(b)})$"
@@ -193,6 +199,6 @@ def _joint(blocks: str | Sequence[str]) -> str:
     return ",".join(shown if len(shown) <= 3 else [shown[0], r"\ldots", shown[-1]])
 
 
-def pointwise(a: str, b: str) -> str:
+def pointwise(a: str | Sequence[str], b: str | Sequence[str]) -> str:
     """The symbol of the pointwise mutual information of two blocks."""
     return information(a, b).replace("I(", "i(")

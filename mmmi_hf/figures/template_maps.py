@@ -14,7 +14,7 @@ from matplotlib.ticker import FuncFormatter
 
 from mmmi_hf.causal import CausalModel, NotExactError
 from mmmi_hf.figures import style
-from mmmi_hf.figures.graph import has_causes
+from mmmi_hf.figures.graph import has_causes, templates_of
 from mmmi_hf.figures.pictures import Array, bare, show_pattern
 
 _CELL = 1.05
@@ -31,9 +31,9 @@ def templates_and_maps(model: CausalModel, *, standardize: str = "whiten", title
     so that only their maps are drawn; a target of several causes, as a parity, has no map. `standardize` says which
     latents, as in `CausalModel.sample`.
     """
-    causes = len(model.eta) if has_causes(model) else 0
-    names = model.modalities
-    remarks = [rf"template of $\tilde{{u}}_{{{k + 1}}}$" + f"\n{_part_of_target(model, k)}" for k in range(causes)]
+    templates, names = templates_of(model), model.modalities
+    causes = len(templates)
+    remarks = [_of_cause(model, k, name) for k, name in enumerate(templates)]
     found = [_map_of_target(model, name, standardize) for name in names]
     maps = {(causes, column): one for column, one in enumerate(found) if one is not None}
     board = _Board(rows=causes + bool(maps), columns=len(names), left=1.4, title=title)
@@ -41,8 +41,8 @@ def templates_and_maps(model: CausalModel, *, standardize: str = "whiten", title
         board.remark(row, text)
     for column, name in enumerate(names):
         board.heading(column, style.symbol(name))
-        for cause in range(causes):
-            _template(board.cell(cause, column, f"template:{name},{cause + 1}"), model, column, cause)
+        for cause, shown in enumerate(templates.values()):
+            _template(board.cell(cause, column, f"template:{name},{cause + 1}"), shown[column])
     if maps:
         _maps(board, maps, list(names), causes)
     return board.figure
@@ -75,13 +75,13 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
         rows=len(models), columns=causes + 1, left=0.3 + 0.066 * max(map(len, models)), title=None, right=1.6
     )
     for cause in range(causes):
-        board.heading(cause, rf"template of $\tilde{{u}}_{{{cause + 1}}}$", size=8.5)
+        board.heading(cause, f"template of {style.cause(f'ũ{cause + 1}')}", size=8.5)
     board.heading(causes, "information map", size=8.5)
     for row, (name, model) in enumerate(models.items()):
         board.remark(row, name)
         number = model.modalities.index(modality)
-        for cause in range(len(model.eta)):
-            _template(board.cell(row, cause, f"template:{name},{cause + 1}"), model, number, cause)
+        for cause, shown in enumerate(templates_of(model).values()):
+            _template(board.cell(row, cause, f"template:{name},{cause + 1}"), shown[number])
         one = _map_of_target(model, modality, "whiten")
         if one is not None:
             show_pattern(board.cell(row, causes, f"map:{name}"), one, limit=float(one.max()), colours=style.AMOUNT)
@@ -133,6 +133,12 @@ class _Board:
         self.figure.text(x, (self._top + 0.07) / up, text, ha="center", fontsize=size)
 
 
+def _of_cause(model: CausalModel, cause: int, name: str) -> str:
+    if not has_causes(model):
+        return "template of the\ncategorical cause"
+    return f"template of {style.cause(name)}\n{_part_of_target(model, cause)}"
+
+
 def _part_of_target(model: CausalModel, cause: int) -> str:
     if model.target is not None and model.target.made_of is not None:
         return "(part of y)" if cause in model.target.made_of else "(not part of y)"
@@ -140,8 +146,7 @@ def _part_of_target(model: CausalModel, cause: int) -> str:
     return f"(in y with {style.number(eta)})" if eta else "(not part of y)"
 
 
-def _template(axes: Axes, model: CausalModel, modality: int, cause: int) -> None:
-    template = model.template(modality, cause) if model.weights[modality, cause] else None
+def _template(axes: Axes, template: Array | None) -> None:
     if template is None:
         bare(axes)
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, color=style.GREY, transform=axes.transAxes)

@@ -14,6 +14,7 @@ from mmmi_hf.figures import style
 from mmmi_hf.figures.pictures import Array, show_datum
 
 _CELL = 0.85
+_LONGEST = 13  # characters of a text in a column of numbers
 
 
 @style.look
@@ -78,6 +79,14 @@ def tuple_grid(
         for row in range(rows):
             y = top - (row + 0.5) * _CELL
             value = written[row]
-            text = str(value) if isinstance(value, str) else style.decimals(float(value))
-            figure.text(x / total_width, y / total_height, text, ha="center", va="center", fontsize=9)
+            is_text = isinstance(value, str)
+            text = _shortened(str(value)) if is_text else style.decimals(float(value))
+            figure.text(
+                x / total_width, y / total_height, text, ha="center", va="center", fontsize=9, parse_math=not is_text
+            )
     return figure
+
+
+def _shortened(text: str) -> str:
+    """A text that fits into its column."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
 # Makes the data of this card and its results in a folder, part by part; every finished part goes into the card.
 #
-#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: lite, realism, levels
+#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: lite, realism, levels, fusion
 #     bash model_cards/benchmark/make.sh FOLDER full paper       # these, in this order
 #     bash model_cards/benchmark/make.sh FOLDER --budget full    # cells x seconds of one core, and nothing is made
 #
 # Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
 # lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
-# rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours. Killed at any time and
-# started again with the same FOLDER, it goes on where it was: finished configurations and cells are kept. Parts that are
-# in the card already stay as they are until they are made again.
+# rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours. fusion (minutes) is no tier:
+# labels of the four configurations in fusion/, beside this script, are classified. Killed at any time and started again
+# with the same FOLDER, it goes on where it was: finished configurations and cells are kept. Parts that are in the card
+# already stay as they are until they are made again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
 # side (default: one per processor). To publish the data of a part: mmmi-hf publish FOLDER/NAME/data OWNER/NAME.
 set -euo pipefail
@@ -17,7 +18,8 @@ refuse() {
     echo "$0: $1" >&2
     exit 2
 }
-card=${CARD:-$(dirname "$0")}
+here=$(cd "$(dirname "$0")" && pwd)
+card=${CARD:-$here}
 [ -n "${1:-}" ] || refuse "give a folder for data and results"
 folder=$1
 budget=no
@@ -27,11 +29,11 @@ if [ "${2:-}" = --budget ]; then
 else
     parts=("${@:2}")
 fi
-[ ${#parts[@]} -gt 0 ] || parts=(lite realism levels)
+[ ${#parts[@]} -gt 0 ] || parts=(lite realism levels fusion)
 for part in "${parts[@]}"; do
     case $part in
-        lite | realism | levels | paper | full) ;;
-        *) refuse "no part $part; give lite, realism, levels, paper or full" ;;
+        lite | realism | levels | fusion | paper | full) ;;
+        *) refuse "no part $part; give lite, realism, levels, fusion, paper or full" ;;
     esac
 done
 workers=${WORKERS:-$(nproc)}
@@ -40,35 +42,59 @@ python=$(command -v "${PYTHON:-python}") || refuse "no ${PYTHON:-python} is ther
 python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
 "$python" -c "import mmmi_hf" 2> /dev/null || refuse "$python has no mmmi_hf; install it, or name another interpreter by PYTHON"
 if [ $budget = yes ]; then
-    for part in "${parts[@]}"; do "$python" -m mmmi_hf benchmark --tier "$part" --out "$folder/$part" --dry-run; done
+    for part in "${parts[@]}"; do
+        if [ "$part" = fusion ]; then
+            "$python" -c 'import json, sys
+seconds = json.load(open(sys.argv[1])).values()
+cells, hours = (sum(each[name] for each in seconds) for name in ("cells", "total"))
+print(f"fusion: {cells} cells, measured once: {hours / 3600:.2f} h")' "$here/7-fusion/classification/seconds.json"
+        else
+            "$python" -m mmmi_hf benchmark --tier "$part" --out "$folder/$part" --dry-run
+        fi
+    done
     exit
 fi
 mkdir -p "$folder" || refuse "$folder cannot be a folder"
 mkdir -p "$card"
 card=$(cd "$card" && pwd)
 cd "$folder"
+export OMP_NUM_THREADS=1
 
 into_card() { # GROUP'S-FOLDER SECTION; it is put together beside the card's and takes its place as a whole
-    local new=$card/.$2.new old=$card/.$2.old name
-    if [ -d "$old" ] && [ ! -d "$card/$2" ]; then mv "$old" "$card/$2"; fi # a kill came between
+    local place=$card/$2 name
+    local new=${place%/*}/.${place##*/}.new old=${place%/*}/.${place##*/}.old
+    if [ -d "$old" ] && [ ! -d "$place" ]; then mv "$old" "$place"; fi # a kill came between
     rm -rf "$new" "$old"
     mkdir -p "$new"
     for name in benchmark.json results.json results.csv results.parquet summary.json seconds.json plots; do
         cp -r "$1/$name" "$new/$name"
     done
-    if [ -f "$card/$2/remarks.md" ]; then cp "$card/$2/remarks.md" "$new/"; fi
-    if [ -d "$card/$2" ]; then mv "$card/$2" "$old"; fi
-    mv "$new" "$card/$2"
+    if [ -f "$place/remarks.md" ]; then cp "$place/remarks.md" "$new/"; fi
+    if [ -d "$place" ]; then mv "$place" "$old"; fi
+    mv "$new" "$place"
     rm -rf "$old"
+}
+
+compute() { # PART; a finished cell or configuration is not made again
+    local name data=()
+    if [ "$1" = fusion ]; then
+        for name in redundant unique synergistic mixed; do
+            [ -f "fusion/data/manifests/$name.json" ] || "$python" -m mmmi_hf generate "$here/fusion/$name.yaml" \
+                --out fusion/data --no-certify --quiet
+        done
+        "$python" -m mmmi_hf benchmark fusion/data --configs redundant,unique,synergistic,mixed --task classification \
+            --seeds 10 --encoder mlp --width 64 --batch-size 256 --steps 1500 --learning-rate 0.003 \
+            --out fusion/results --workers "$workers" --quiet
+        return
+    fi
+    [ "$1" != realism ] || [ ! -f lite/data/manifests/image-2.5.json ] || data=(lite/data)
+    "$python" -m mmmi_hf benchmark "${data[@]}" --tier "$1" --out "$1" --workers "$workers" --quiet
 }
 
 rendered=yes
 for part in "${parts[@]}"; do
     echo "$(date -u +%H:%M) $part"
-    data=()
-    [ "$part" != realism ] || [ ! -f lite/data/manifests/image-2.5.json ] || data=(lite/data)
-    OMP_NUM_THREADS=1 "$python" -m mmmi_hf benchmark "${data[@]}" --tier "$part" --out "$part" --workers "$workers" --quiet \
-        > "$part.log"
+    compute "$part" > "$part.log"
     case $part in
         lite)
             into_card lite/latents 1-latents
@@ -80,8 +106,9 @@ for part in "${parts[@]}"; do
             into_card levels/ten-levels 5-ten-levels-of-latents
             into_card levels/recipe 6-recipe-of-the-paper-on-a-tenth
             ;;
+        fusion) into_card fusion/results/classification 7-fusion/classification ;;
         paper)
-            into_card paper/seen 7-recipe-of-the-paper
+            into_card paper/seen 8-recipe-of-the-paper
             into_card paper/held-out 8-the-same-rows-held-out
             ;;
         full)

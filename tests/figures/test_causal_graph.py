@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex
 
-from mmmi_hf.causal import CausalModel, common_cause, decaying_modalities, independent, templates, two_telescopes
+from mmmi_hf.causal import (
+    CausalModel,
+    categorical_cause,
+    common_cause,
+    decaying_modalities,
+    independent,
+    templates,
+    two_telescopes,
+)
 from mmmi_hf.figures import causal_graph, style
 from mmmi_hf.figures.causal_graph import MOST_LABELS, MOST_NODES
 from mmmi_hf.figures.graph import causal_structure, has_causes, pairwise_information
@@ -177,3 +185,44 @@ def test_no_template_lies_on_another_arrow_s_crossing(weights):
     assert len(icons) >= 3
     for icon in icons:
         assert not icon.get_window_extent().contains(*crossing)
+
+
+def test_a_categorical_cause_has_a_graph_of_its_own():
+    model = categorical_cause(
+        SHAPE, means=[[-1.0, 0.0, 1.0], [0.5, -2.0, 0.0], [0, 0, 0]], probabilities=[0.5, 0.3, 0.2]
+    )
+    figure = causal_graph(model)
+    assert sorted(drawn(figure, "node:")) == sorted(["y", "c", "x1", "x2", "x3", "û1", "û2", "û3"])
+    assert sorted(drawn(figure, "edge:")) == sorted(["c→y", "c→x1", "c→x2", "û1→x1", "û2→x2", "û3→x3"])
+    assert sorted(labels(figure)) == sorted(["−1, 0, 1", "0.5, −2, 0", "1", "1", "1"])
+    assert "categorical cause:\np = 0.5, 0.3, 0.2" in texts(figure)
+    assert "target:\ncategory" in texts(figure)
+    assert len(drawn(figure, "icon")) == 1
+
+
+def test_many_categories_and_modalities_stand_in_a_matrix():
+    means = np.linspace(-1.0, 1.0, 6) * np.arange(1.0, 14.0)[:, None]
+    figure = causal_graph(categorical_cause((2,), means=means))
+    assert "categorical cause:\n6 categories" in texts(figure)
+    (matrix,) = [axes for axes in figure.axes if (axes.get_gid() or "").startswith("matrix:")]
+    np.testing.assert_array_equal(matrix.get_images()[0].get_array(), means)
+    assert "−1 … 1" in labels(causal_graph(categorical_cause((2,), means=means[:2])))
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (
+            common_cause(SHAPE, mi=1.0).with_common_scale(3.0, 1),
+            "y and 1 direction of each z times one √(ν/χ²_ν), ν = 3",
+        ),
+        (
+            common_cause(SHAPE, mi=1.0).with_missing({"x1": 0.25}),
+            "a row lacks x1 with probability 0.25; a flag says so",
+        ),
+        (common_cause(SHAPE, mi=1.0).with_shift(0, 2.0), "do(ũ1 ~ N(0, 2²)), standardised as without it"),
+    ],
+)
+def test_what_arrows_leave_out_stands_under_the_title(model, said):
+    for title in (None, "a title"):
+        assert any(text.startswith(said) for text in texts(causal_graph(model, title=title)))

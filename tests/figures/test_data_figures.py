@@ -137,3 +137,13 @@ def test_rounding_gets_no_axis_of_its_own():
     rounding = np.random.default_rng(0).integers(-3, 1, 40) * 1e-17
     figure = pointwise_histograms(independent((1, 4, 4)), {("x1", "y"): np.zeros(40), ("x2", "y"): rounding})
     assert [axes.get_xlim() for axes in figure.axes] == [(-0.05, 0.05)] * 2
+
+
+def test_names_of_classes_are_written_as_they_are(tmp_path):
+    """ "$" is no formula, and a long name does not lie on the next column."""
+    names = ["$\\bad{$", "1$", "a" * 80]
+    figure = tuple_grid({"x1": np.zeros((3, 2, 2))}, {"y": names}, half_ranges={"x1": 1.0})
+    assert style.save(figure, tmp_path / "tuples")[0].is_file()
+    written = [text.get_text() for text in figure.texts]
+    assert "$\\bad{$" in written
+    assert "a" * 12 + "…" in written

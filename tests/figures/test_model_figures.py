@@ -7,6 +7,7 @@ import pytest
 
 from mmmi_hf.causal import (
     CausalModel,
+    categorical_cause,
     common_cause,
     decaying_modalities,
     independent,
@@ -182,3 +183,13 @@ def test_every_template_has_its_scale():
     found = [text.get_text() for axes in figure.axes for text in axes.texts]
     assert found.count("1") == 2
     assert found.count("\u22121 … 1") == 2
+
+
+def test_the_template_of_a_categorical_cause_and_maps_of_its_label():
+    model = categorical_cause((1, 8, 8), means=[[-1.0, 1.0], [0.0, 0.0]], templates=["ones", "checkerboard"])
+    figure = templates_and_maps(model)
+    assert np.ptp(cell(figure, "template:x1,1").get_images()[0].get_array()) == 0.0
+    assert "none" in [text.get_text() for text in cell(figure, "template:x2,1").texts]
+    np.testing.assert_array_equal(
+        cell(figure, "map:x1").get_images()[0].get_array(), plane(model.information_map("x1"))
+    )

@@ -18,6 +18,7 @@ from typing import Any
 from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summarize_downstream
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.registry import estimator_class
+from mmmi_hf.benchmark.report.class_findings import class_findings
 from mmmi_hf.benchmark.report.findings import findings
 from mmmi_hf.benchmark.report.overview import errors_figure, forms_figure, intervals_figure
 from mmmi_hf.benchmark.report.report import versions_of
@@ -111,6 +112,7 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "table": table.strip(),
         "estimates": summary if kind == "estimators" else [],
         "rows": rows if kind == "estimators" else [],
+        "classified": rows if kind == "classification" else [],
         "sizes": _sizes(rows),
         "seconds": sum(entry["total"] for entry in _read(place / "seconds.json").values()),
         "plots": _plots(place, folder),
@@ -183,6 +185,8 @@ def _figures(folder: Path, sections: Sequence[dict[str, Any]]) -> dict[Path, str
 
 
 def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
+    if section["classified"]:
+        return class_findings(section["part"], section["classified"])
     names = {row["estimator"] for row in section["estimates"]}
     bounds = {name: _class_of(name)[0] for name in names}
     return findings(section["part"], section["estimates"], section["rows"], bounds, seen=section["seen"])

@@ -82,6 +82,7 @@ def write_downstream_report(
     summary = summarize_downstream(rows)
     pq.write_table(downstream_table(rows), folder / "results.parquet")
     write_rows(folder / "results.json", rows)
+    write_text(folder / "results.csv", as_csv(rows))
     write_json(folder / "summary.json", summary)
     more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
     about = _about(source, configs, records, command)

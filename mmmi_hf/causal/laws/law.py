@@ -235,6 +235,10 @@ class Law(ABC):
     def map_of_target(self, name: str, kind: str) -> Array:
         """I(z_a[c]; y) of every coordinate c of a standardised latent, (d,), in nats."""
 
+    def map_of_labels(self, name: str, kind: str, chances: Array) -> Array:
+        """I(z_a[c]; label) likewise, of labels of the category with these probabilities given it, (C, L)."""
+        raise NotExactError("the model has no categorical cause that y could be made of; take another kind of target")
+
     @abstractmethod
     def map_of_pair(self, a: str, b: str, kind: str) -> Array:
         """I(z_a[c]; z_b[c]) of every coordinate c of two latents of one size, (d,), in nats."""

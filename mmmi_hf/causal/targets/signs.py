@@ -43,7 +43,8 @@ def check_causes(law: Law, causes: tuple[int, ...]) -> None:
     """Raises InvalidModelError where the law has not these causes, NotExactError where it has none at all."""
     if law.structure is None or not law.is_gaussian:
         raise NotExactError(
-            f"a model of a {law.kind} has no causes that a target could be made of; give eta, weights, mixing"
+            f"y can be made of causes that are Gaussian numbers, which a {law.kind} model has not; give eta, weights, "
+            "mixing"
         )
     count = len(law.structure.eta)
     if max(causes) >= count:
@@ -183,8 +184,12 @@ class Signs:
         return [group.patterns(means[:, group.places]) for group in self.groups]
 
 
-def fine_rules(groups: Sequence[Group]) -> list[tuple[Array, Array]]:
+def fine_rules(groups: Sequence[Group], *, folded: bool = False) -> list[tuple[Array, Array]]:
     """Rules of all groups, of which the product lists the law of anything they tell.
+
+    Args:
+        folded: of two points that differ by the sign of all means of a group only one, with the weight of both: for
+            what such a sign does not change.
 
     Raises:
         NotExactError: the product would have more than 2,097,152 points.
@@ -192,9 +197,16 @@ def fine_rules(groups: Sequence[Group]) -> list[tuple[Array, Array]]:
     found = []
     for fineness in (40.0, 20.0, 12.0):
         found = [(mass[mass > 1e-18], patterns[mass > 1e-18]) for mass, patterns in (g.rule(fineness) for g in groups)]
+        found = [_folded(*rule) for rule in found] if folded else found
         if math.prod(len(mass) for mass, _ in found) <= _MOST_POINTS:
             return found
     raise NotExactError(f"the law of what {len(groups)} groups of causes tell together would have too many points")
+
+
+def _folded(mass: Array, patterns: Array) -> tuple[Array, Array]:
+    """The first half of a rule that is symmetric about its middle point, which stays as it is."""
+    middle = len(mass) // 2
+    return np.append(2.0 * mass[:middle], mass[middle]), patterns[: middle + 1]
 
 
 def _connected(weights: Any, mixing: Any) -> Any:

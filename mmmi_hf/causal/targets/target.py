@@ -150,6 +150,11 @@ class Target(ABC):
         """E[y]."""
         raise NotExactError("y is no single number, so that it has no mean")
 
+    def information_map(self, law: Law, name: str, kind: str) -> Array:
+        """I(z_a[c]; y) of every coordinate c of a standardised latent of rows that lack nothing, (d,), in nats."""
+        gaussian, places = np.unique(law.map_of_target(name, kind), return_inverse=True)
+        return np.array([self.of_gaussian_information(float(value)) for value in gaussian])[places]
+
     def of_gaussian_information(self, value: float) -> float:
         """I(·; y) of something that is jointly Gaussian with the law's y and tells this much of it."""
         raise NotExactError(

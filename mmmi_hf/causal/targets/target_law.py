@@ -146,9 +146,7 @@ class TargetLaw(Law):
 
     def map_of_target(self, name: str, kind: str) -> Array:
         """I(z_a[c]; y) of every coordinate, (d,), in nats."""
-        gaussian, places = np.unique(self.base.whole.map_of_target(name, kind), return_inverse=True)
-        found = np.array([self.target.of_gaussian_information(float(value)) for value in gaussian])[places]
-        return np.asarray(self.chance_of([name]) * found)
+        return np.asarray(self.chance_of([name]) * self.target.information_map(self.base.whole, name, kind))
 
     def map_of_pair(self, a: str, b: str, kind: str) -> Array:
         """I(z_a[c]; z_b[c]) of every coordinate, (d,), in nats."""

@@ -24,7 +24,7 @@ from mmmi_hf.dataset.cards.pictures import (
     family_pictures,
     tuples_figure,
 )
-from mmmi_hf.dataset.cards.text import equation_of, target_in_words
+from mmmi_hf.dataset.cards.text import equations_of, target_in_words
 from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.credits import LICENSE, TAGS
@@ -71,7 +71,7 @@ def family_card(name: str) -> str:
             lead=configs[0],
             counts=sorted({len(one.modalities) for one in configs}),
             target=" or ".join(dict.fromkeys(target_in_words(one.model) for one in configs)),
-            equation=equation_of(configs[0].model),
+            equations=equations_of(configs[0].model),
             information=_information(configs),
             tables=_tables(family),
             image_pipeline=family.releases[0].images.pipeline,
@@ -116,7 +116,8 @@ def _tuples(config: MMMIConfig) -> Figure:
     bijections = load_bijections(config, device="cpu")
     table = make_rows(config, 0, ROWS_SHOWN, bijections=bijections)
     rows = {column: table.column(column).to_pylist() for column in table.column_names if not is_view_column(column)}
-    return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows)
+    latents = config.model.sample_rows(rows["row"], seed=config.seed, standardize=config.standardize)
+    return tuples_figure(config.name, config.model, modality_entries(config, bijections), rows, latents=latents)
 
 
 def _information(configs: Sequence[MMMIConfig]) -> Table:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal import CausalModel, InfiniteInformationError, Latents, NotExactError
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
-from mmmi_hf.dataset.format.manifest import ModalityEntry
+from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
 from mmmi_hf.dataset.format.reading import DataFile
 from mmmi_hf.dataset.format.schema import missing_column, pmi_pairs
 from mmmi_hf.dataset.format.target_columns import target_names
@@ -46,6 +46,8 @@ ROWS_SHOWN = 6
 ROWS_COUNTED = 1_000_000
 """Rows of a histogram, of a configuration that has more: the first ones."""
 MOST_MODALITIES = 12
+_ROUNDING = 1e-9
+"""Nats by which sums of information may differ for nothing."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
         raise ConfigurationError(f"{path} cannot be read ({error.strerror}); generate {name!r} again") from error
     yield from configuration_pictures(name, model, standardize=manifest.standardize)
     files = folder.data_files(manifest)
-    yield Picture("tuples", lambda: tuples_figure(name, model, manifest.modalities, first_rows(files)))
+    yield Picture("tuples", lambda: stored_tuples_figure(name, model, manifest, first_rows(files)))
     if manifest.rows > 1:
         yield Picture("pointwise", lambda: _pointwise_figure(name, model, files))
 
@@ -151,16 +153,32 @@ def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
     ]
 
 
+def stored_tuples_figure(name: str, model: CausalModel, manifest: Manifest, rows: Mapping[str, Any]) -> Figure:
+    """`tuples_figure` of rows of a dataset folder, with their latents where the seed is told."""
+    latents = None
+    if manifest.seed is not None:
+        latents = model.sample_rows(rows["row"], seed=manifest.seed, standardize=manifest.standardize)
+    return tuples_figure(name, model, manifest.modalities, rows, latents=latents)
+
+
 def tuples_figure(
-    name: str, model: CausalModel, modalities: Sequence[ModalityEntry], rows: Mapping[str, Any]
+    name: str,
+    model: CausalModel,
+    modalities: Sequence[ModalityEntry],
+    rows: Mapping[str, Any],
+    *,
+    latents: Latents | None = None,
 ) -> Figure:
-    """Rows as a grid of tuples.
+    """Rows as a grid of tuples, with the pointwise information of pairs.
+
+    Where all modalities together tell more of y than each tells, added up, theirs stands there too.
 
     Args:
         name: of the configuration.
         model: its causal model.
         modalities: as a manifest lists them.
         rows: column → the values of a few rows.
+        latents: of these rows; None where the seed is not told.
     """
     from mmmi_hf.figures import style, tuple_grid
 
@@ -174,12 +192,14 @@ def tuples_figure(
         pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
     numbers = {style.symbol(column): _target_values(model, rows[column]) for column in target_names(model)[:3]}
     numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
+    everything, synergy = model.modalities, latents is not None and _is_more_than_its_parts(model)
+    if latents is not None and synergy:
+        numbers[style.pointwise(everything, "y")] = model.pointwise_mutual_information(latents, everything, "y")
     exact = ", ".join(
         f"{style.information(a, b)} = {style.nats(model.mutual_information(a, b))}" for _, (a, b) in pairs
     )
-    if len(modalities) > 2:
-        exact += f", {style.information(model.modalities, 'y')} = "
-        exact += style.nats(model.mutual_information(model.modalities, "y"))
+    if len(modalities) > 2 or synergy:
+        exact += f", {style.information(everything, 'y')} = {style.nats(model.mutual_information(everything, 'y'))}"
     part = f" (the first {len(shown)} of {len(modalities)} modalities)" if len(shown) < len(modalities) else ""
     return tuple_grid(
         data,
@@ -194,6 +214,15 @@ def tuples_figure(
         captions={one: class_name(entry.pipeline, entry.class_label) or entry.pipeline for one, entry in shown.items()},
         title=f"{name}{part}\n{exact} nats",
     )
+
+
+def _is_more_than_its_parts(model: CausalModel) -> bool:
+    """Whether I(x1,…;y) is known and exceeds the sum of I(xi;y)."""
+    try:
+        parts = sum(model.mutual_information(one, "y") for one in model.modalities)
+        return model.mutual_information(model.modalities, "y") > parts + _ROUNDING
+    except (InfiniteInformationError, NotExactError):
+        return False
 
 
 def _target_values(model: CausalModel, values: Any) -> Any:

@@ -228,9 +228,13 @@ def target_in_words(model: CausalModel) -> str:
     return "a scalar target y"
 
 
-def equation_of(model: CausalModel) -> str:
-    """The equation of y as captions have it."""
-    return "Σ η ũ" if model.target is None else model.target.equation("Σ η ũ")
+def equations_of(model: CausalModel) -> str:
+    """The equations as captions have them."""
+    remark = f"; {model.law.remark}" if model.law.remark else ""
+    if model.structure is None:
+        return f"{', '.join(summary_of(model).splitlines()).replace('  ', ' ')}{remark}"
+    made = "Σ η ũ" if model.target is None else model.target.equation("Σ η ũ")
+    return f"y = {made}, z = Σ w T ũ + Σ G û{remark}"
 
 
 def _nonzero(coefficients: np.ndarray) -> list[int]:

@@ -8,8 +8,10 @@ The networks' threads invert a few rows each, see `threads.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +31,43 @@ TRANSFORMED_TOLERANCE = 1e-4
 """Relative residual of a step when what a transform left is inverted, of a modality without a view."""
 
 
+@dataclass(frozen=True)
+class Stored:
+    """Values that are to be inverted.
+
+    Attributes:
+        bijection: of the modality; used in the precision of the values.
+        class_label: what the images show; None without classes.
+        values: (n, *shape), float32 or float64, in which the inverse is computed.
+        missing: (n,) rows that lack the modality, which are not looked at.
+        tolerance: relative residual of steps, `StoredView.tolerance` for values out of a view; None: rounding.
+    """
+
+    bijection: Bijection
+    class_label: int | None
+    values: np.ndarray
+    missing: np.ndarray | None = None
+    tolerance: float | None = None
+
+    def parts(self) -> list[slice]:
+        """The rows that are inverted together."""
+        together = TOGETHER[self.values.dtype.itemsize]
+        return [slice(start, start + together) for start in range(0, len(self.values), together)]
+
+
+@dataclass
+class Recovered:
+    """What was found.
+
+    Attributes:
+        latents: (n, *shape) in float64; NaN in rows that are missing or cannot be inverted.
+        seconds: that it took, of all threads at work.
+    """
+
+    latents: np.ndarray
+    seconds: float = 0.0
+
+
 def recover(
     bijection: Bijection,
     class_label: int | None,
@@ -38,35 +77,43 @@ def recover(
     tolerance: float | None = None,
     tick: Callable[[float], object] = lambda rows: None,
 ) -> np.ndarray:
-    """Latents (n, *shape) in float64 of stored values; NaN in rows that are missing or cannot be inverted.
+    """Latents of the values of one modality; arguments and result as of `Stored` and `Recovered`."""
+    return recover_all([Stored(bijection, class_label, values, missing, tolerance)], tick)[0].latents
+
+
+def recover_all(asked: Sequence[Stored], tick: Callable[[float], object] = lambda rows: None) -> list[Recovered]:
+    """What was asked for, in its order: the parts of all of it by the same threads, so that none waits for another.
 
     Args:
-        bijection: of the modality; used in the precision of the values.
-        class_label: what the images show; None without classes.
-        values: (n, *shape), float32 or float64, in which the inverse is computed.
-        missing: (n,) rows that lack the modality, which are not looked at.
-        tolerance: relative residual of steps, `StoredView.tolerance` for values out of a view; None: rounding.
+        asked: begun in this order.
         tick: told the number of rows each time some are done.
     """
     import torch
 
-    private = bijection.in_precision(torch.float64 if values.dtype == np.float64 else torch.float32)
-    found, there = np.full(values.shape, np.nan), np.isfinite(values).reshape(len(values), -1).all(axis=1)
-    if missing is not None:
-        there &= ~missing
-    together = TOGETHER[values.dtype.itemsize]
+    found = [Recovered(np.full(each.values.shape, np.nan)) for each in asked]
+    private = [
+        each.bijection.in_precision(torch.float64 if each.values.dtype == np.float64 else torch.float32)
+        for each in asked
+    ]
 
-    def recover_part(start: int) -> int:
-        part, known = values[start : start + together], there[start : start + together]
+    def recover_part(number: int, rows: slice) -> tuple[int, int, float]:
+        begin, each, bijection = time.perf_counter(), asked[number], private[number]
+        part = each.values[rows]
+        known = np.isfinite(part).reshape(len(part), -1).all(axis=1)
+        if each.missing is not None:
+            known &= ~each.missing[rows]
         if known.any():
-            given = torch.from_numpy(np.ascontiguousarray(part[known])).to(private.device)
-            inverse = private.invert(given, class_label, tolerance=tolerance, on_failure="nan")
-            found[start : start + together][known] = inverse.double().cpu().numpy()
-        return len(part)
+            given = torch.from_numpy(np.ascontiguousarray(part[known])).to(bijection.device)
+            inverse = bijection.invert(given, each.class_label, tolerance=each.tolerance, on_failure="nan")
+            found[number].latents[rows][known] = inverse.double().cpu().numpy()
+        return number, len(part), time.perf_counter() - begin
 
-    with network_threads(private.device.type == "cpu") as (pool, _):
-        for part in as_completed([pool.submit(recover_part, start) for start in range(0, len(values), together)]):
-            tick(part.result())
+    with network_threads(all(bijection.device.type == "cpu" for bijection in private)) as (pool, threads):
+        parts = [pool.submit(recover_part, number, rows) for number, each in enumerate(asked) for rows in each.parts()]
+        for part in as_completed(parts):
+            number, rows, seconds = part.result()
+            found[number].seconds += seconds / threads
+            tick(rows)
     return found
 
 

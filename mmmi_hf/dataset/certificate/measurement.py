@@ -43,7 +43,15 @@ from mmmi_hf.dataset.certificate.floors import (
     rests_on_replays,
 )
 from mmmi_hf.dataset.certificate.folder_checks import problems_of
-from mmmi_hf.dataset.certificate.inversion import TRANSFORMED_TOLERANCE, Transform, invertible, recover
+from mmmi_hf.dataset.certificate.inversion import (
+    TRANSFORMED_TOLERANCE,
+    Stored,
+    Transform,
+    invertible,
+    recover,
+    recover_all,
+)
+from mmmi_hf.dataset.certificate.outcome import Certificate
 from mmmi_hf.dataset.certificate.recording import record_of
 from mmmi_hf.dataset.certificate.recovered_rows import TOLERANCE, latent_reasons, pmi_reasons, round_trip_reasons
 from mmmi_hf.dataset.certificate.replays import (
@@ -68,7 +76,6 @@ from mmmi_hf.dataset.format.certificate_record import (
     CertificateRecord,
     FloorEvidence,
     MapEvidence,
-    QuantityBounds,
     Replays,
     RoundTrip,
     Sample,
@@ -95,56 +102,6 @@ BY_ROW_GROUPS = (
     "of the data files their sizes and numbers of rows were compared, and the row groups of the sampled rows read; "
     "digests, and what the other rows hold, were not (--all reads everything)"
 )
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """The outcome for one configuration.
-
-    Attributes:
-        config: its name.
-        valid: whether the stored data bear out the claim.
-        reasons: why not; empty if valid.
-        record: what was measured; None where the data were refused before. A valid one may be written.
-        differs_from_release: in what a configuration of a released name differs from the release.
-        written: whether `certificates/CONFIG.json` is there with this content.
-        remarks: what this measurement could not compare.
-        without_floor: quantity → why it has no floor, where others have one.
-        transformed: quantity → what a transform of the float columns leaves of it, at least, with the confidence of the
-            record for all of these together, if the other rows err as the sampled ones do; empty where none was asked.
-        seconds: where the time went.
-    """
-
-    config: str
-    valid: bool
-    reasons: tuple[str, ...]
-    record: CertificateRecord | None = None
-    differs_from_release: tuple[str, ...] = ()
-    written: bool = False
-    remarks: tuple[str, ...] = ()
-    without_floor: dict[str, str] = field(default_factory=dict)
-    transformed: dict[str, float] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict, compare=False)
-
-    @property
-    def bounds(self) -> dict[str, QuantityBounds]:
-        """Quantity → its analytic value and lower bounds; empty where the data were refused."""
-        return self.record.bounds if self.valid and self.record is not None else {}
-
-    def to_dict(self) -> dict[str, Any]:
-        """Verdict and record in plain values."""
-        record = {} if self.record is None else self.record.model_dump(mode="json", exclude_none=True)
-        return record | {
-            "config": self.config,
-            "valid": self.valid,
-            "reasons": list(self.reasons),
-            "differs_from_release": list(self.differs_from_release),
-            "written": self.written,
-            "remarks": list(self.remarks),
-            "without_floor": self.without_floor,
-            "transformed": self.transformed,
-            "seconds": self.seconds,
-        }
 
 
 @dataclass
@@ -469,30 +426,26 @@ class Measurement:
         self, stored: StoredRows, bijections: dict[str, Any], few: np.ndarray
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Latents from the float column in float32 and in float64, and from the view, by modality."""
-        labels = class_labels(self.config)
-        views = self.manifest.views
-        found: tuple[dict[str, np.ndarray], ...] = ({}, {}, {})
-        total = (
-            sum(map(len, stored.values.values())) + len(few) * len(bijections) + sum(map(len, stored.views.values()))
-        )
+        labels, views = class_labels(self.config), self.manifest.views
+        asked: dict[tuple[str, str], Stored] = {}
+        for name, values in stored.values.items() if len(few) else ():
+            exact = values[few].astype(np.float64)
+            asked["float64", name] = Stored(bijections[name], labels[name], exact, stored.missing[name][few])
+        for name, values in stored.values.items():
+            asked["float32", name] = Stored(bijections[name], labels[name], values, stored.missing[name])
+        for name, levels in stored.views.items():
+            view, missing = views[name], stored.missing[name]
+            seen = view.stored.values(levels, view)
+            asked["view", name] = Stored(bijections[name], labels[name], seen, missing, view.stored.tolerance)
+        total = sum(len(each.values) for each in asked.values())
         with progress_bar(f"inverting {self.name}", total, unit="row", shown=self.progress) as bar:
-            for name, values in stored.values.items():
-                bijection, label, gone = bijections[name], labels[name], stored.missing[name]
-                with self._timed("float32"):
-                    found[0][name] = recover(bijection, label, values, missing=gone, tick=bar.update)
-                if name in stored.views:
-                    kind = views[name].stored
-                    seen = kind.values(stored.views[name], views[name])
-                    with self._timed("views"):
-                        found[2][name] = recover(
-                            bijection, label, seen, missing=gone, tolerance=kind.tolerance, tick=bar.update
-                        )
-                exact, gone = values[few].astype(np.float64), gone[few]
-                with self._timed("float64"):
-                    found[1][name] = (
-                        recover(bijection, label, exact, missing=gone, tick=bar.update) if len(few) else exact
-                    )
-        return found[0], found[1], found[2]
+            recovered = dict(zip(asked, recover_all(list(asked.values()), bar.update), strict=True))
+        found: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in ("float32", "float64", "view")}
+        for (kind, name), each in recovered.items():
+            found[kind][name] = each.latents
+            what = "views" if kind == "view" else kind
+            self.seconds[what] = self.seconds.get(what, 0.0) + each.seconds
+        return found["float32"], found["float64"], found["view"]
 
     def _refused(self, reasons: Sequence[str], record: CertificateRecord | None = None) -> Certificate:
         return Certificate(self.name, False, tuple(reasons), record, seconds=self.seconds)

@@ -9,6 +9,7 @@ Owns their names, features and manifest entries. May import datasets and pyarrow
 
 from __future__ import annotations
 
+import html
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -83,7 +84,9 @@ def column_rows(models: Iterable[CausalModel], *, posterior: bool) -> list[dict[
         shown = ", ".join(f"`{name}`" for name in (names if len(names) <= 3 else [names[0], "…", names[-1]]))
         if model.classes is not None and model.target is not None:
             few = model.target.class_names if model.classes <= 3 else (*model.target.class_names[:2], "…")
-            rows[shown, "ClassLabel", f"the target: one of {model.classes} classes ({', '.join(few)})"] = None
+            rows[
+                shown, "ClassLabel", f"the target: one of {model.classes} classes ({', '.join(map(_in_a_table, few))})"
+            ] = None
         else:
             rows[shown, "float64", "the target" if len(names) == 1 else "the numbers of the target"] = None
     if posterior:
@@ -94,3 +97,8 @@ def column_rows(models: Iterable[CausalModel], *, posterior: bool) -> list[dict[
 
 def _several(model: CausalModel) -> bool:
     return bool(model.law.target_shape)
+
+
+def _in_a_table(name: str) -> str:
+    """A name as Markdown has it in a table."""
+    return html.escape(name, quote=False).replace("|", "\\|")

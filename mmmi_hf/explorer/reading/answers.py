@@ -130,9 +130,9 @@ def _short(value: Any) -> str:
 
 
 def _pictures(folder: Any, manifest: Any, name: str, model: Any, rows: dict[str, list[Any]]) -> str:
-    from mmmi_hf.dataset.cards.pictures import CAPTIONS, configuration_pictures, tuples_figure
+    from mmmi_hf.dataset.cards.pictures import CAPTIONS, configuration_pictures, stored_tuples_figure
 
-    parts = [shown(lambda: tuples_figure(name, model, manifest.modalities, rows), f"{name}: {CAPTIONS['tuples']}")]
+    parts = [shown(lambda: stored_tuples_figure(name, model, manifest, rows), f"{name}: {CAPTIONS['tuples']}")]
     parts += [
         shown(picture.figure, f"{name}: {CAPTIONS[picture.name]}", picture.name, name, model.digest)
         for picture in configuration_pictures(name, model, standardize=manifest.standardize)

@@ -83,7 +83,7 @@ def _grid(sample: Sample) -> str:
     config = sample.config
     last = sample.first + len(sample.latents) - 1
     return shown(
-        lambda: tuples_figure(config.name, config.model, sample.entries, sample.columns),
+        lambda: tuples_figure(config.name, config.model, sample.entries, sample.columns, latents=sample.latents),
         f"Rows {sample.first} to {last} of {config.name}, seed {config.seed}; their numbers are in the table.",
     )
 

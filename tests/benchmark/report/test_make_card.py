@@ -20,8 +20,8 @@ def make(*arguments, **variables):
 @pytest.mark.parametrize(
     ("parts", "variables", "said"),
     [
-        (["pictures"], {}, "no part pictures; give lite, realism, levels, paper or full"),
-        (["--budget", "pictures"], {}, "no part pictures; give lite, realism, levels, paper or full"),
+        (["pictures"], {}, "no part pictures; give lite, realism, levels, fusion, paper or full"),
+        (["--budget", "pictures"], {}, "no part pictures; give lite, realism, levels, fusion, paper or full"),
         ([], {"WORKERS": "2.5"}, "WORKERS must be a whole number of at least 1, got 2.5"),
         ([], {"PYTHON": "no-such-python"}, "no no-such-python is there; PYTHON names the interpreter"),
     ],
@@ -40,8 +40,9 @@ def test_a_folder_is_needed():
 
 
 def test_what_it_would_cost_is_printed_and_nothing_made(tmp_path):
-    shown = make(tmp_path / "out", "--budget", "full", CARD=str(tmp_path / "card"))
+    shown = make(tmp_path / "out", "--budget", "fusion", "full", CARD=str(tmp_path / "card"))
     assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith("fusion: 300 cells, measured once: 0.06 h\n")
     assert "full: cells × seconds of one core" in shown.stdout
     assert shown.stdout.splitlines()[-1].startswith("in all")
     assert list(tmp_path.iterdir()) == []

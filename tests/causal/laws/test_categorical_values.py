@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.integrate import dblquad
 
-from mmmi_hf.causal import InvalidModelError, NotExactError, categorical_cause, common_cause
+from mmmi_hf.causal import CausalModel, InvalidModelError, NotExactError, categorical_cause, common_cause
 from mmmi_hf.causal.laws.categorical.categorical_law import CategoricalLaw
 from mmmi_hf.causal.laws.categorical.mixture import Mixture
 
@@ -144,7 +144,7 @@ def test_what_is_refused():
         THREE.with_target({"category": {"categories": 2}})
     with pytest.raises(NotExactError, match="which this categorical model has not"):
         THREE.with_target({"classes": {"quantiles": 2}})
-    with pytest.raises(NotExactError, match="a model of a categorical has no causes"):
+    with pytest.raises(NotExactError, match="which a categorical model has not"):
         THREE.with_target({"parity": {"causes": [0]}})
     with pytest.raises(NotExactError, match="no categorical cause"):
         common_cause((2,), mi=1.0).with_target({"category": {"categories": 2}})
@@ -156,3 +156,20 @@ def test_what_is_refused():
         THREE.pointwise_variance("x1", "y", "x2")
     with pytest.raises(NotExactError, match="no canonical correlations"):
         THREE.canonical_correlations("x1", "x2")
+
+
+def test_what_single_coordinates_tell_of_a_noisy_label():
+    """Unwhitened: a mixture with means τ m. Whitened: a template of one coordinate tells all of it, others nothing."""
+    means, probabilities = [-1.2, 0.3, 2.0], [0.5, 0.3, 0.2]
+    template = np.array([3.0, -4.0, 0.0])
+    law = CategoricalLaw(probabilities, [means], (3,), template)
+    model = CausalModel.of_law(law).with_target({"category": {"categories": 3, "flip": 0.1}})
+    chances = model.target.chances
+    expected = [by_mpmath([tau * m for m in means], probabilities, chances) for tau in (0.6, 0.8)]
+    np.testing.assert_allclose(model.information_map("x1", standardize="none"), [*expected, 0.0], atol=1e-12)
+    np.testing.assert_allclose(model.information_map("x1", standardize="rms"), [*expected, 0.0], atol=1e-12)
+    whitened = model.information_map("x1")
+    assert 0.0 < whitened[0] < whitened[1] < model.mutual_information("x1", "y")
+    one = categorical_cause((3,), means=[means], probabilities=probabilities, templates=np.array([0.0, 2.0, 0.0]))
+    one = one.with_target({"category": {"categories": 3, "flip": 0.1}})
+    np.testing.assert_allclose(one.information_map("x1"), [0.0, one.mutual_information("x1", "y"), 0.0], atol=1e-12)

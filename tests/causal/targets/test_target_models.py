@@ -123,7 +123,7 @@ def test_a_matrix_may_have_classes_and_no_signs():
     one, two = (m.with_target(classes).mutual_information("x1", "y") for m in (model, matrix))
     assert one == pytest.approx(two, abs=1e-11)
     for target in ({"parity": {"causes": [0]}}, {"several": {"coefficients": [[1.0]]}}):
-        with pytest.raises(NotExactError, match="a model of a matrix has no causes"):
+        with pytest.raises(NotExactError, match="which a matrix model has not"):
             matrix.with_target(target)
     with pytest.raises(NotExactError, match="a model of a matrix has no causes"):
         matrix.law.posterior_of_causes(("x1",))
@@ -298,3 +298,9 @@ def test_rows_that_are_no_classes_are_refused():
     several = MODELS["several"]
     with pytest.raises(InvalidQueryError, match="expected 2 numbers for each"):
         several.pointwise_mutual_information(rows, "x1", "y")
+
+
+@pytest.mark.parametrize("target", [{"parity": {"causes": [0]}}, {"several": {"coefficients": [[1.0]]}}])
+def test_causes_with_a_common_scale_are_not_said_to_be_none(target):
+    with pytest.raises(NotExactError, match="causes that are Gaussian numbers, which a student model has not"):
+        common_cause((2,), mi=1.0).with_common_scale(3.0).with_target(target)

@@ -6,8 +6,10 @@ models of each kind always, many with `-m slow`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import mpmath
 import numpy as np
 import pytest
 
@@ -85,6 +87,61 @@ def test_parities_of_two_and_three(seed):
     assert abs(model.mutual_information(names, "y") - expected) < 1e-9
     assert model.mutual_information(names[:-1], "y") == 0.0
     assert model.mutual_information(names[-1], "y") == 0.0
+
+
+@pytest.mark.parametrize("levels", [[2.5, 2.5, 2.5], [5.0, 0.01, 5.0], [1.0, 2.0]])
+def test_the_law_of_the_pointwise_information_of_parities(levels):
+    """Floors of certificates rest on it, also where three modalities tell much of a cause each."""
+    model = separate_causes(levels, {"parity": {"causes": list(range(len(levels))), "flip": 0.05}})
+    names = list(model.modalities)
+    weights, values = model.pointwise_law(names)
+    mean = float(weights @ values)
+    assert weights.sum() == pytest.approx(1.0, abs=1e-12)
+    assert mean == pytest.approx(model.mutual_information(names, "y"), abs=1e-9)
+    assert weights @ values**2 - mean**2 == pytest.approx(model.pointwise_variance(names, "y"), abs=1e-9)
+    latents = model.sample(8192, seed=3)
+    found = model.pointwise_mutual_information(latents, names, "y")
+    for level in np.quantile(found, [0.05, 0.3, 0.6]):
+        expected = float(weights[values <= level].sum())
+        score = (np.mean(found <= level) - expected) / math.sqrt(expected * (1.0 - expected) / len(found))
+        print(f"{levels}: P(i <= {level:.3f}) = {expected:.4f}, z = {score:+.2f}")
+        assert abs(score) < 4.0
+
+
+@pytest.mark.parametrize("flip", [0.0, 0.1])
+def test_pointwise_information_of_parities_far_out(flip):
+    """As of latents that were recovered from 8-bit views: p(y | x) of 1e-200 is no 0, by mpmath."""
+    levels = [2.5, 1.5]
+    model = separate_causes(levels, {"parity": {"causes": [0, 1], "flip": flip}})
+    latents = model.sample(6, seed=1)
+    far = dataclasses.replace(latents, z={name: 3.0 * z for name, z in latents.z.items()}, y=1 - latents.y)
+    names = list(model.modalities)
+    found = model.pointwise_mutual_information(far, names, "y")
+    means = model.law.posterior_of_causes(tuple(names))
+    with mpmath.workdps(800):
+        for row in range(6):
+            even = mpmath.mpf(1)
+            for level, mean in zip(levels, causes_given(model, means, far, row), strict=True):
+                negative = mpmath.ncdf(-mpmath.mpf(mean) * mpmath.exp(level))
+                even = even * negative + (1 - even) * (1 - negative)
+            even = (1 - 2 * mpmath.mpf(flip)) * even + flip
+            chance = 1 - even if far.y[row] else even
+            expected = float(mpmath.log(2 * chance))
+            print(row, found[row], expected)
+            assert found[row] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+    assert found.min() < (-20.0 if flip == 0.0 else -1.0)
+
+
+def causes_given(model, posterior, latents, row):
+    """E[ũ_k | x] of a row."""
+    plain = {name: model.unstandardize_latents(z, name, latents.standardize) for name, z in latents.z.items()}
+    return posterior.mean({name: z.reshape(len(z), -1) for name, z in plain.items()})[row]
+
+
+def test_two_causes_that_modalities_mix_have_a_law_too():
+    model = mixing_model(3, 2).with_target({"parity": {"causes": [0, 1]}})
+    weights, values = model.pointwise_law(["x1", "x2"])
+    assert weights @ values == pytest.approx(model.mutual_information(["x1", "x2"], "y"), abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", seeds(2, 20))

@@ -28,8 +28,11 @@ from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.reading import DataFile
 from mmmi_hf.dataset.format.schema import pmi_pairs
+from mmmi_hf.dataset.generation.rows import load_bijections, make_rows, modality_entries
 from mmmi_hf.dataset.releases.configuration import MMMIConfig, Modality
+from mmmi_hf.dataset.releases.registry import get_configuration
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
+from mmmi_hf.figures import style
 
 OF_A_FOLDER = ["causal_graph", "information", "templates", "tuples", "pointwise"]
 
@@ -197,3 +200,27 @@ def test_pictures_are_complete_files(made):
         with Image.open(path) as picture:
             picture.load()
             assert min(picture.size) > 200
+
+
+def texts(figure):
+    return [text.get_text() for text in (*figure.texts, *(text for axes in figure.axes for text in axes.texts))]
+
+
+def test_tuples_of_a_synergy_show_what_all_modalities_tell_together():
+    parity = get_configuration("parity-2-1.0").replace(modalities=(Modality("identity"), Modality("identity")))
+    table = make_rows(parity, 5, 8)
+    rows = {column: table.column(column).to_pylist() for column in table.column_names}
+    bijections = load_bijections(parity, device="cpu")
+    latents = parity.model.sample(3, seed=parity.seed, start=5)
+    entries = modality_entries(parity, bijections)
+    figure = tuples_figure("parity", parity.model, entries, rows, latents=latents)
+    said = texts(figure)
+    together = parity.model.pointwise_mutual_information(latents, ["x1", "x2"], "y")
+    assert "$i(x_{1},x_{2};y)$" in said
+    assert all(style.decimals(float(value)) in said for value in together)
+    assert any("$I(x_{1},x_{2};y)$ = 0.271 nats" in text for text in said)
+    assert "$i(x_{1},x_{2};y)$" not in texts(tuples_figure("parity", parity.model, entries, rows)), "no seed is told"
+    plain = common_cause((1, 32, 32), mi=1.0)
+    assert "$i(x_{1},x_{2};y)$" not in texts(
+        tuples_figure("common", plain, entries, rows, latents=plain.sample(3, seed=0))
+    )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmmi_hf.dataset.certificate.inversion import TOGETHER, recover
+from mmmi_hf.dataset.certificate.inversion import TOGETHER, Stored, recover, recover_all
 from mmmi_hf.flow import AsinhBijection
 from tests.networks import smaller_flow
 
@@ -47,3 +47,26 @@ def test_rows_without_an_inverse_are_nan_and_no_others(threads):
     found = recover(AsinhBijection((3,)), None, values)
     assert set(np.flatnonzero(np.isnan(found).any(axis=1))) == {3, 9, 17}
     assert np.isnan(found[[3, 9, 17]]).all()
+
+
+def test_several_are_recovered_at_once_as_each_by_itself(pipeline, threads):
+    """Parts of another precision and tolerance run beside each other, and change nothing in each other."""
+    threads(2)
+    generator = np.random.default_rng(1)
+    single, double = generator.standard_normal((9, 1, 8, 8)).astype(np.float32), generator.standard_normal((3, 1, 8, 8))
+    asked = [
+        Stored(pipeline, 1, double),
+        Stored(pipeline, 1, single, missing=np.arange(9) == 4),
+        Stored(pipeline, 1, single, tolerance=1e-3),
+        Stored(AsinhBijection((3,)), None, np.full((2, 3), 0.5)),
+    ]
+    told = []
+    found = recover_all(asked, told.append)
+    assert sum(told) == 9 + 9 + 3 + 2
+    for each, recovered in zip(asked, found, strict=True):
+        alone = recover(each.bijection, each.class_label, each.values, missing=each.missing, tolerance=each.tolerance)
+        np.testing.assert_array_equal(recovered.latents, alone)
+        assert recovered.seconds > 0
+    assert np.isnan(found[1].latents[4]).all()
+    assert np.isfinite(found[2].latents).all()
+    assert recover_all([]) == []

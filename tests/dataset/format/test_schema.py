@@ -4,8 +4,9 @@ import datasets
 import numpy as np
 import pytest
 
-from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal import CausalModel, common_cause
 from mmmi_hf.dataset.format.schema import features, pmi_pairs, to_table
+from mmmi_hf.dataset.format.target_columns import column_rows, target_features
 from mmmi_hf.dataset.format.views import KINDS, View
 
 VIEWS = {"x1": View(kind="image", half_range=1.0)}
@@ -61,3 +62,11 @@ def test_arrow_arrays_equal_what_datasets_encodes(mixed_model):
     expected = datasets.Dataset.from_dict(plain, features=wanted).data.table
     assert table.schema.types == expected.schema.types
     assert table.to_pydict() == expected.to_pydict()
+
+
+def test_names_of_classes_stay_in_their_cell_of_a_table():
+    names = ["a|b", "<b>"]
+    model = common_cause((2,), mi=1.0).with_target({"classes": {"quantiles": 2, "names": names}})
+    (row,) = column_rows([model], posterior=False)
+    assert row["meaning"] == r"the target: one of 2 classes (a\|b, &lt;b&gt;)"
+    assert target_features(model)["y"].names == names

@@ -57,7 +57,7 @@ class CategoricalLaw(Law):
 
     kind = "categorical"
     fields: ClassVar = ("probabilities", "means", "templates")
-    summary = "c ~ categories,  y = c,  z_i = m_ic T_i/‖T_i‖ + û_i, made N(0, I) along T_i"
+    summary = "c ~ categories,  z_i = m_ic T_i/‖T_i‖ + û_i, made N(0, I) along T_i"
     is_gaussian = False
     decomposes = False
 
@@ -114,6 +114,11 @@ class CategoricalLaw(Law):
         yield from (bytes_of(array) for array in (self.probabilities, self.means))
         yield from (each.content for each in self._templates if each is not None)
 
+    def template(self, name: str) -> Array | None:
+        """T_i, read-only, of a modality; None where none was given."""
+        template = self._templates[self._position[name]]
+        return None if template is None else template.values.reshape(template.shape)
+
     @property
     def target_variance(self) -> float:
         """Of the number of the category."""
@@ -155,9 +160,14 @@ class CategoricalLaw(Law):
 
     def map_of_target(self, name: str, kind: str) -> Array:
         """I(z_a[c]; y) of every coordinate, (d,), in nats, by quadrature."""
+        return self.map_of_labels(name, kind, np.eye(len(self.probabilities)))
+
+    def map_of_labels(self, name: str, kind: str, chances: Array) -> Array:
+        """I(z_a[c]; label) of every coordinate, (d,), in nats, by quadrature."""
         direction, means = self.directions[name], self._centred[self._position[name]]
         sizes, places = np.unique(np.abs(direction), return_inverse=True)
-        found = [of_coordinate(float(size), means, self.probabilities, whitened=kind == "whiten") for size in sizes]
+        whitened = kind == "whiten"
+        found = [of_coordinate(float(size), means, self.probabilities, chances, whitened=whitened) for size in sizes]
         return np.array(found)[places]
 
     def map_of_pair(self, a: str, b: str, kind: str) -> Array:

@@ -21,17 +21,19 @@ _REACH = 9.5
 _AT_ONCE = 1 << 21
 
 
-def of_coordinate(size: float, means: Array, probabilities: Array, *, whitened: bool) -> float:
-    """I(coordinate; category). size: |τ|; means: (C,)."""
+def of_coordinate(size: float, means: Array, probabilities: Array, chances: Array, *, whitened: bool) -> float:
+    """I(coordinate; label). size: |τ|; means: (C,); chances: p(label | category), (C, L)."""
     if size == 0.0 or np.ptp(means) == 0.0:
         return 0.0
+    prior = probabilities @ chances
     if not whitened or size >= 1.0:
-        return Evidence(size * means[None] if not whitened else means[None], probabilities).information().value
+        seen = Evidence(size * means[None] if not whitened else means[None], probabilities)
+        return seen.expected(lambda p: divergence(p @ chances, prior)).value
     densities, step = _densities(size, means, probabilities, whitened=True)
     total = probabilities @ densities
     kept = total > 1e-300
     posterior = (probabilities[:, None] * densities[:, kept] / total[kept]).T
-    return float(step * total[kept] @ divergence(posterior, probabilities))
+    return float(step * total[kept] @ divergence(posterior @ chances, prior))
 
 
 def of_two_coordinates(entries: Array, means: Array, probabilities: Array, *, whitened: bool) -> float:

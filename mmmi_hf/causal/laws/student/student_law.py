@@ -63,8 +63,8 @@ class StudentLaw(Law):
         self.dimensions = None if dimensions is None else read_whole("dimensions", dimensions, 1)
         self.base, self.shapes, self.structure = base, base.shapes, base.structure
         self._parts = ScaledParts(base, self.dimensions)
-        scaled = "all of each z" if dimensions is None else f"{self.dimensions} directions of each z"
-        self.remark = f"y and {scaled} times one √(ν/χ²_ν), ν = {self.dof:g}; then made N(0, I) in each"
+        count = "all" if self.dimensions is None else f"{self.dimensions} direction{'s' if self.dimensions > 1 else ''}"
+        self.remark = f"y and {count} of each z times one √(ν/χ²_ν), ν = {self.dof:g}; then made N(0, I) in each"
 
     @classmethod
     def read(cls, shapes: list[Any], fields: Mapping[str, Any]) -> StudentLaw:

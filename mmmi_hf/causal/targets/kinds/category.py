@@ -89,6 +89,10 @@ class Category(Target):
         normals.fill(TARGET_STREAM, rows, own)
         return draw_labels(self.noise, numbers, own[:, 0])
 
+    def information_map(self, law: Law, name: str, kind: str) -> Array:
+        """What single coordinates tell of the label."""
+        return law.map_of_labels(name, kind, self.chances)
+
     def view(self, law: Law, blocks: tuple[str, ...]) -> LabelView:
         """What modalities tell of the label."""
         return LabelView(self, law.category(blocks))

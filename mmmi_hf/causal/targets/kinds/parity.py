@@ -117,15 +117,16 @@ class ParityView(View):
     def pointwise(self, values: Mapping[str, Array], target: Array) -> Array:
         """ln 2 p(y | x_S)."""
         labels = labels_of(target, 2)
-        return np.asarray(np.log(2.0 * self.posterior(values)[np.arange(len(labels)), labels]))
+        chances = self.posterior(values)[np.arange(len(labels)), labels]
+        return np.asarray(np.log(2.0 * np.maximum(chances, np.finfo(np.float64).tiny)))
 
     def pointwise_law(self) -> tuple[Array, Array]:
-        """Over the groups' posterior means and y."""
+        """Over the groups' posterior means and y; it is that of A and of -A."""
         groups, gain = self._signs.groups, self._target.gain
         if gain == 0.0 or not all(group.heard for group in groups):
             return np.ones(1), np.zeros(1)
         mass, product = np.ones(1), np.full(1, gain)
-        for group_mass, patterns in fine_rules(groups):
+        for group_mass, patterns in fine_rules(groups, folded=True):
             odd = patterns @ _ODD[int(math.log2(patterns.shape[1]))]
             product = np.multiply.outer(product, 1.0 - 2.0 * odd).ravel()
             mass = np.multiply.outer(mass, group_mass).ravel()
@@ -133,12 +134,16 @@ class ParityView(View):
         return of_posterior(mass, np.maximum(chances, 0.0), self._target.prior)
 
     def posterior(self, values: Mapping[str, Array]) -> Array:
-        """p(y | x_S), (n, 2)."""
-        odd: Array = np.zeros(1)
-        for group, patterns in zip(self._signs.groups, self._signs.patterns(values), strict=True):
-            other = patterns @ _ODD[len(group.places)] if group.heard else np.full(len(patterns), 0.5)
-            odd = odd * (1.0 - other) + (1.0 - odd) * other
-        found = np.stack([1.0 - odd, odd], axis=1)
+        """p(y | x_S), (n, 2), also where one of them is tiny: sums of products, no differences."""
+        patterns = self._signs.patterns(values)
+        found = np.full((len(patterns[0]), 2), 0.5)
+        if all(group.heard for group in self._signs.groups):
+            found[:] = 1.0, 0.0
+            for group, seen in zip(self._signs.groups, patterns, strict=True):
+                odd = _ODD[len(group.places)]
+                same, other = (seen @ which for which in (1.0 - odd, odd))
+                even = found[:, 0] * same + found[:, 1] * other
+                found = np.stack([even, found[:, 0] * other + found[:, 1] * same], axis=1)
         return found if self._target.noise is None else np.asarray(found @ self._target.noise)
 
     def accuracy(self) -> Exact:

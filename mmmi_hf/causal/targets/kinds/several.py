@@ -76,7 +76,8 @@ class Several(Target):
         """Whether the law has as many causes as H has columns."""
         if law.structure is None or not law.is_gaussian:
             raise NotExactError(
-                f"a model of a {law.kind} has no causes that y could be made of; give eta, weights, mixing"
+                f"y can be made of causes that are Gaussian numbers, which a {law.kind} model has not; give eta, "
+                "weights, mixing"
             )
         if self.coefficients.shape[1] != len(law.structure.eta):
             raise InvalidModelError(
