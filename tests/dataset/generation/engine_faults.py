@@ -250,6 +250,7 @@ def main():
         work = Verifying(place, folder) if chosen.verify else Generating(place, rows)
         what = {"what": type(work).__name__, "where": chosen.where, "share": chosen.share, "seed": chosen.seed}
         print(json.dumps(what | kills(work, chosen.count, chosen.seed)))
+        SAID.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
