@@ -126,7 +126,8 @@ class Estimator(ABC):
             )
         self._shapes = train.a.shape[1:], train.b.shape[1:]
         self._seed = seed
-        self._history = tuple(self.learn(train.shuffled(seed), validation.shuffled(seed), seed))
+        history = self.learn(train.shuffled(seed), validation.shuffled(seed), seed)
+        self._history = tuple(_plain([dict(record) for record in history], f"the history of {self.name!r}"))
         return self
 
     @final
@@ -135,7 +136,7 @@ class Estimator(ABC):
 
         Raises:
             ValueError: not fitted, other blocks than were fitted, or a confidence outside (0, 1).
-            ArithmeticError: the value is not finite.
+            ArithmeticError: the value is not finite, or its standard error no number of at least 0.
         """
         if not hasattr(self, "_history"):
             raise ValueError(f"{self.name!r} is not fitted; call fit(train, validation) first")
@@ -150,7 +151,9 @@ class Estimator(ABC):
         value = float(measured.value)
         if not np.isfinite(value):
             raise ArithmeticError(f"{self.name!r} came out as {value!r}")
-        error = measured.standard_error
+        error = None if measured.standard_error is None else float(measured.standard_error)
+        if error is not None and not 0.0 <= error < np.inf:
+            raise ArithmeticError(f"{self.name!r} has the standard error {error!r}, expected at least 0, or None")
         reach = None if error is None else float(ndtri(0.5 + confidence / 2)) * error
         return Estimate(
             value,
@@ -159,7 +162,7 @@ class Estimator(ABC):
             error,
             confidence,
             self._history,
-            dict(measured.details),
+            _plain(dict(measured.details), f"details of {self.name!r}"),
         )
 
     @classmethod  # noqa: B027 – most estimators need nothing more
@@ -230,6 +233,20 @@ def setting_types(kind: type) -> dict[str, Any]:
         return {}
     types = get_type_hints(kind, include_extras=True)
     return {field.name: types[field.name] for field in dataclasses.fields(kind)}
+
+
+def _plain(values: Any, what: str) -> Any:
+    """Values as plain JSON ones: NumPy's as Python's. Raises ValueError for what JSON has not."""
+
+    def python_of(value: object) -> object:
+        if isinstance(value, np.generic | np.ndarray):
+            return value.tolist()
+        raise TypeError(f"{type(value).__name__} {str(value)[:40]!r}")
+
+    try:
+        return json.loads(json.dumps(values, default=python_of))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{what} must be plain JSON values, got {error}") from None
 
 
 def _source_of(kind: type[Estimator]) -> str | None:

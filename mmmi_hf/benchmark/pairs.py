@@ -77,8 +77,12 @@ class Pairs:
         return self.exact
 
     def shuffled(self, seed: int) -> Pairs:
-        """The same set of rows in an order that depends on the set and the seed alone."""
-        digests = [hashlib.blake2b(a.tobytes() + b.tobytes()).digest() for a, b in zip(self.a, self.b, strict=True)]
+        """The same set of rows in an order that depends on the set and the seed alone.
+
+        Of rows whose latents are known, on the set of the latents: whatever was made of them, oracles see one order.
+        """
+        sides = (self.a, self.b) if self.exact is None else self.exact.blocks()
+        digests = [hashlib.blake2b(a.tobytes() + b.tobytes()).digest() for a, b in zip(*sides, strict=True)]
         order = np.array(sorted(range(len(self)), key=digests.__getitem__), dtype=np.intp)
         return self.take(order[np.random.default_rng(seed).permutation(len(order))])
 
@@ -121,6 +125,14 @@ class ExactPairs:
     def deranged(self, partner: NDArray[np.intp]) -> ExactPairs:
         """Every first block with another row's second block."""
         return replace(self, rows_b=self.rows_b[partner], independent=True)
+
+    def blocks(self) -> tuple[Array, Array]:
+        """The latents of both blocks, y as it is: (n, *shape) each, or (n,)."""
+        first, second = (
+            self.latents.y[rows] if name == TARGET else self.latents.z[name][rows]
+            for name, rows in ((self.first, self.rows_a), (self.second, self.rows_b))
+        )
+        return first, second
 
     def sufficient(self) -> tuple[np.ndarray, np.ndarray]:
         """Sufficient statistics of each block for the other, (n, p) and (n, q).

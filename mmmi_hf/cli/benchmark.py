@@ -143,7 +143,21 @@ def benchmark(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     out = _asked_of_a_tier(tier, data, out, results)
     if tier is not None:
-        fixed = {"set": settings or None, "train-rows": train_rows, "split": split, "paper": paper or None}
+        fixed: dict[str, Any] = {
+            "set": settings or None,
+            "train-rows": train_rows,
+            "split": split,
+            "paper": paper or None,
+        }
+        for name, value, default in (
+            ("configs", configs, "*"),
+            ("pairs", pairs, "x1:y"),
+            ("seeds", seeds, 2),
+            ("forms", forms, "float"),
+            ("null", null, True),
+            ("format", form, Format.table),
+        ):
+            fixed[name] = None if value == default else value
         _refuse_beside_a_tier({**given, **fixed, "task": None if task == "estimators" else task})
         named = None if estimators == _DEFAULT else _named_estimators(estimators)
         asked = TierRun(tier, out, data, revision, named, tuple(plugin or ()), tuple(results or ()))

@@ -59,6 +59,8 @@ def test_downstream_tasks(run, folder, tmp_path):
     for kind in ("regression", "ssl"):
         for name in ("results.parquet", "results.json", "summary.json", "table.md", "benchmark.json"):
             assert (tmp_path / kind / name).is_file()
+        lines = (tmp_path / kind / "results.csv").read_text().splitlines()
+        assert len(lines) == 1 + pq.read_table(tmp_path / kind / "results.parquet").num_rows
         assert len(list((tmp_path / kind / "plots").iterdir())) == 1
         assert json.loads((tmp_path / kind / "benchmark.json").read_text())["training"]["steps"] == 5
     text = benchmark_card(tmp_path)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import final
 
 import torch
-from torch import nn
 
 from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_estimator
 from mmmi_hf.benchmark.networks.densities import ConditionalDensity, Density, Predicted
@@ -31,31 +30,36 @@ class Entropies(Estimator):
         """q(b|a) and q(b), new."""
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
+        """Each of both densities until it no longer gains on the validation rows, whatever the other does."""
         self._predicted = Predicted(train)
         with seeded(seed):
-            self._network = nn.ModuleList(self.densities(self._predicted))
-        (a, b), held = self._predicted(train), self._predicted(validation)
+            self._given, self._alone = self.densities(self._predicted)
+        (a, b), (held_a, held_b) = self._predicted(train), self._predicted(validation)
+        recipe, rows = self.training, len(a)
+        fit_network(
+            self._alone,
+            lambda chosen: -self._alone().log_density(b[chosen]).mean(),
+            lambda: {"criterion": float(self._alone().log_density(held_b).mean())},
+            rows,
+            recipe,
+            seed,
+        )
+        with torch.no_grad():
+            alone = float(self._alone().log_density(held_b).mean())
 
         def look() -> dict[str, float]:
-            given, alone = (float(part.mean()) for part in self._logs(*held))
-            return {"criterion": given + alone, "value": given - alone}
+            given = float(self._given(held_a).log_density(held_b).mean())
+            return {"criterion": given, "value": given - alone}
 
-        def loss(rows: torch.Tensor) -> torch.Tensor:
-            given, alone = self._logs(a[rows], b[rows])
-            return -(given + alone).mean()
-
-        return fit_network(self._network, loss, look, len(a), self.training, seed)
+        return fit_network(
+            self._given, lambda chosen: -self._given(a[chosen]).log_density(b[chosen]).mean(), look, rows, recipe, seed
+        )
 
     def measure(self, test: Pairs) -> Measured:
+        a, b = self._predicted(test)
         with torch.no_grad():
-            given, alone = self._logs(*self._predicted(test))
-        gains = (given - alone).double()
+            gains = (self._given(a).log_density(b) - self._alone().log_density(b)).double()
         return Measured(float(gains.mean()), float(gains.std() / math.sqrt(len(gains))))
-
-    def _logs(self, a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """ln q(b|a) and ln q(b) of rows."""
-        conditional, alone = self._network
-        return conditional(a).log_density(b), alone().log_density(b)
 
 
 @register_estimator("doe")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FAMILIES = ("normal", "logistic")
 _ROWS_OF_A_COORDINATE = 20
+_APART = 0.5  # deviation of the means that a mixture begins with
 _NARROWEST = -6.0  # of ln scale, in units of training deviations
 
 
@@ -95,12 +96,13 @@ class ConditionalDensity(nn.Module):
         super().__init__()
         self.components, self.size, self.family = components, size, family
         self.network = features(given, recipe, components * (1 + 2 * size))
-        self.start = nn.Parameter(0.5 * torch.randn(components, size) if components > 1 else torch.zeros(1, size))
+        means, self.log_scale = _beginning(components, size, family)
+        self.start = nn.Parameter(means)
 
     def forward(self, a: torch.Tensor) -> Mixture:
         logits, means, scales = self.network(a).split([self.components, *2 * [self.components * self.size]], dim=1)
         shape = (len(a), self.components, self.size)
-        return Mixture(logits, self.start + means.reshape(shape), scales.reshape(shape), self.family)
+        return Mixture(logits, self.start + means.reshape(shape), self.log_scale + scales.reshape(shape), self.family)
 
 
 class Density(nn.Module):
@@ -110,8 +112,19 @@ class Density(nn.Module):
         super().__init__()
         self.family = family
         self.logits = nn.Parameter(torch.zeros(1, components))
-        self.means = nn.Parameter(torch.randn(1, components, size) if components > 1 else torch.zeros(1, 1, size))
-        self.log_scales = nn.Parameter(torch.zeros(1, components, size))
+        means, log_scale = _beginning(components, size, family)
+        self.means = nn.Parameter(means[None])
+        self.log_scales = nn.Parameter(torch.full((1, components, size), log_scale))
 
     def forward(self) -> Mixture:
         return Mixture(self.logits, self.means, self.log_scales, self.family)
+
+
+def _beginning(components: int, size: int, family: str) -> tuple[torch.Tensor, float]:
+    """Means, (components, size), and the ln scale of a mixture that has about the variance 1, as what is predicted has.
+
+    A logistic density of scale s has the variance (π s)² / 3.
+    """
+    means = _APART * torch.randn(components, size) if components > 1 else torch.zeros(1, size)
+    within = 1.0 - _APART**2 if components > 1 else 1.0
+    return means, 0.5 * math.log(3.0 * within / math.pi**2 if family == "logistic" else within)

@@ -236,7 +236,7 @@ def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
     """The estimate of one cell, in plain JSON values; a function of the data and the cell's settings alone.
 
     An estimator that cannot answer about the data (numbers that overflow, an oracle without sufficient statistics) is
-    recorded with its reason and no value.
+    recorded with its reason and no value; so is one that fails in any other way, by which the others lose nothing.
 
     Raises:
         ValueError: the estimator's own file is not the one that was planned with.
@@ -255,6 +255,8 @@ def run_cell(source: Source, cell: Cell) -> dict[str, Any]:
         return {"value": None, "error": str(error), "abstained": True}
     except (ArithmeticError, ValueError) as error:
         return {"value": None, "error": str(error)}
+    except Exception as error:  # a fault of the estimator, which may be anybody's
+        return {"value": None, "error": " ".join(f"{estimator.name!r} failed: {type(error).__name__}: {error}".split())}
     return {
         "value": found.value,
         "low": found.low,

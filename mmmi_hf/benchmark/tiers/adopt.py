@@ -16,14 +16,14 @@ from mmmi_hf.benchmark.tiers.results import NEEDED
 from mmmi_hf.benchmark.tiers.tier import costs, folder_of, read_tier
 from mmmi_hf.common.files import write_json
 
-COLUMNS = (*NEEDED, "low", "high", "error", "versions")
+COLUMNS = ("group", *NEEDED, "low", "high", "error", "versions")
 
 
 def adopt(name: str, run: Path) -> list[Path]:
     """Write reference.csv and costs.json of a tier from a run's folder; returns their paths.
 
     Raises:
-        ValueError: an unknown tier, or a folder that lacks a group of it.
+        ValueError: an unknown tier, or a folder that lacks a group or an estimator of it.
     """
     tier = read_tier(name)
     found = []
@@ -32,9 +32,11 @@ def adopt(name: str, run: Path) -> list[Path]:
         place = run / group.name
         if not (place / "results.parquet").is_file():
             raise ValueError(f"{place} has no results.parquet; run mmmi-hf benchmark --tier {name} --out {run} first")
-        found += [
-            {column: row[column] for column in COLUMNS} for row in pq.read_table(place / "results.parquet").to_pylist()
-        ]
+        rows = pq.read_table(place / "results.parquet").to_pylist()
+        absent = [estimator for estimator in group.estimators if estimator not in {row["estimator"] for row in rows}]
+        if absent:
+            raise ValueError(f"{place} has no results of {absent[0]!r}; run the whole tier, without --estimators")
+        found += [{"group": group.name, **{column: row[column] for column in COLUMNS[1:]}} for row in rows]
         of_cells = json.loads((place / "seconds.json").read_text(encoding="utf-8"))
         seconds[group.name] = {estimator: entry["mean"] for estimator, entry in of_cells.items()}
     reference, cost = folder_of(tier) / "reference.csv", folder_of(tier) / "costs.json"

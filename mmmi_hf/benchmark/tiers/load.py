@@ -25,12 +25,13 @@ class Problem:
     """Rows of two blocks whose information is known: a configuration, a pair, a form, a seed.
 
     Attributes:
-        group: of the tier. truth: in nats, 0 of a null.
+        group: of the tier. tier: its name and version. truth: in nats, 0 of a null.
     """
 
     source: Source
     cell: Cell
     group: str
+    tier: str
 
     @property
     def truth(self) -> float:
@@ -47,6 +48,7 @@ class Problem:
         """What an estimator says, in nats, with its interval of 95 %; None: it cannot say."""
         names = ("config", "form", "a", "b", "seed", "null")
         of_problem = {name: self.cell.settings[name] for name in names}
+        of_problem |= {"tier": self.tier, "group": self.group}
         return {**of_problem, "estimator": estimator, "value": value, "low": low, "high": high}
 
 
@@ -63,7 +65,7 @@ class Benchmark:
         found = []
         for group in self.tier.groups:
             plan = self.tier.plan(group, self.source, estimators=group.estimators[:1])
-            found += [Problem(self.source, cell, group.name) for cell in plan.cells()]
+            found += [Problem(self.source, cell, group.name, self.tier.label) for cell in plan.cells()]
         return found
 
     def __iter__(self) -> Iterator[Problem]:
@@ -73,9 +75,13 @@ class Benchmark:
         return len(self.problems)
 
     def summary(self, answers: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Bias, RMSE, score, coverage and false alarms of answers, a record per estimator and kind of data."""
+        """Bias, RMSE, score, coverage and false alarms of answers, a record per group, estimator and kind of data."""
         rows = [{**answer, "abstained": answer["value"] is None} for answer in answers]
-        return summarize(judged_rows([problem.cell for problem in self.problems], rows))
+        found: list[dict[str, Any]] = []
+        for group in self.tier.groups:
+            cells = [problem.cell for problem in self.problems if problem.group == group.name]
+            found += [{"group": group.name, **row} for row in summarize(judged_rows(group.name, cells, rows))]
+        return found
 
     def write(self, path: str | Path, answers: Sequence[Mapping[str, Any]]) -> None:
         """Answers as a file that `mmmi-hf benchmark --tier NAME --results FILE` shows beside the others."""
@@ -94,7 +100,7 @@ def load_benchmark(tier: str, source: str | Path | None = None, *, revision: str
         revision: of a Hub repository.
 
     Raises:
-        ValueError: an unknown tier, no data, or data that lack a configuration of the tier.
+        ValueError: an unknown tier, no data, or data that are not those of the tier.
     """
     known = read_tier(tier)
     place = known.repository if source is None else str(source)
@@ -104,9 +110,7 @@ def load_benchmark(tier: str, source: str | Path | None = None, *, revision: str
             f"`mmmi-hf benchmark --tier {tier} --out DIR`"
         )
     found = Benchmark(known, Source.open(place, revision))
-    missing = [name for name in known.configurations if name not in found.source.configurations]
-    if missing:
-        raise ValueError(f"{place} has no configuration {missing[0]!r}, which the tier {tier!r} needs")
+    known.check_data(found.source)
     return found
 
 

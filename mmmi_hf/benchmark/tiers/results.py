@@ -1,12 +1,13 @@
 """Results of a tier as files, and the table of a run beside the committed ones.
 
 Owns both. A results file is CSV, as a run or `Benchmark.write` leaves it; of its columns those of `NEEDED` must be
-there, `low` and `high` may be.
+there, `low` and `high`, the group and the tier with its version may be.
 """
 
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ _HEADS = ("estimator", "bias", "RMSE", "score", "covers", "alarms", "core-s", "b
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Which problem a row answers."""
+    """Which problem of its group a row answers."""
     return tuple(row[name] for name in ("config", "form", "a", "b", "seed", "null"))
 
 
@@ -31,38 +32,84 @@ def read_results(path: Path) -> list[Record]:
     """The rows of a results file, numbers as numbers.
 
     Raises:
-        ValueError: no such file, a column is missing, or a value is of another kind; names the line.
+        ValueError: no such file, a column is missing, a value is of another kind, or a problem is answered twice;
+            names the line.
     """
     try:
-        with path.open(encoding="utf-8", newline="") as file:
+        with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
             missing = [name for name in NEEDED if name not in (reader.fieldnames or ())]
             if missing:
                 raise ValueError(f"results: {path} has no column {missing[0]!r}; it needs {', '.join(NEEDED)}")
-            return [_typed(row, f"{path}, line {line}") for line, row in enumerate(reader, 2)]
+            rows = [_typed(row, f"results: {path}, line {line}") for line, row in enumerate(reader, 2)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"results: {path} cannot be read ({error}); give a CSV file") from None
+    lines: dict[tuple[Any, ...], int] = {}
+    for line, row in enumerate(rows, 2):
+        first = lines.setdefault((row["estimator"], row["group"], *key_of(row)), line)
+        if first != line:
+            raise ValueError(
+                f"results: {path}, line {line}: {row['estimator']!r} answers the problem of line {first} again; leave "
+                "one answer"
+            )
+    return rows
 
 
 def _typed(row: Mapping[str, str], where: str) -> Record:
     found: Record = {name: row[name] for name in ("config", "form", "a", "b", "estimator")}
+    found |= {name: row.get(name) or None for name in ("group", "tier")}
     try:
         found["seed"] = int(row["seed"])
         found["null"] = _TRUTHS[row["null"].lower()]
         for name in ("value", "low", "high"):
             text = row.get(name) or ""
             found[name] = float(text) if text else None
-    except (ValueError, KeyError, AttributeError):
+        if any(found[name] is not None and math.isnan(found[name]) for name in ("value", "low", "high")):
+            raise ValueError
+    except (ValueError, KeyError, AttributeError, TypeError):
         raise ValueError(
-            f"results: {where}: seed must be a whole number, null true or false, value, low and high numbers or empty"
+            f"{where}: seed must be a whole number, null true or false, value, low and high numbers or empty"
         ) from None
+    if found["value"] is not None and math.isinf(found["value"]):
+        raise ValueError(f"{where}: value must be finite, or empty where the estimator cannot say")
+    low, high = found["low"], found["high"]
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{where}: low is {low:g} and high {high:g}; low must not be above high")
     found["abstained"] = found["value"] is None and not row.get("error")
+    return found
+
+
+def read_others(tier: Tier, paths: Sequence[Path], names: Iterable[str]) -> list[Record]:
+    """The rows of results files for a tier's table.
+
+    Args:
+        names: of the run's own estimators. One of a file that is called like one of them, or of an earlier file, stands
+            as FILE:NAME.
+
+    Raises:
+        ValueError: a file that cannot be read, is of another tier or version, or is called like another.
+    """
+    found: list[Record] = []
+    taken = set(names)
+    for path in paths:
+        rows = read_results(path)
+        other = next((row["tier"] for row in rows if row["tier"] not in (None, tier.label)), None)
+        if other is not None:
+            raise ValueError(
+                f"results: {path} is of {other}, expected {tier.label}; answer the problems that load_benchmark gives"
+            )
+        called = {name: f"{path.stem}:{name}" if name in taken else name for name in {row["estimator"] for row in rows}}
+        again = sorted(taken.intersection(called.values()))
+        if again:
+            raise ValueError(f"results: {path}: {again[0]!r} is in another file of that name; rename one of both files")
+        taken.update(called.values())
+        found += [{**row, "estimator": called[row["estimator"]]} for row in rows]
     return found
 
 
 def write_results(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """Rows as a results file."""
-    names = [*NEEDED, "low", "high"]
+    names = ["tier", "group", *NEEDED, "low", "high"]
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(names)
@@ -75,15 +122,16 @@ def reference_results(tier: Tier) -> list[Record]:
     return read_results(path) if path.is_file() else []
 
 
-def judged_rows(cells: Iterable[Cell], rows: Iterable[Record]) -> list[Record]:
-    """Rows that answer the cells' problems, with truth, series and number of rows; others are left out.
+def judged_rows(group: str, cells: Iterable[Cell], rows: Iterable[Mapping[str, Any]]) -> list[Record]:
+    """Rows that answer the problems of a group's cells, with truth, series and number of rows; others are left out.
 
-    Who answers one problem of the cells answers all: what a file has nothing of counts as "cannot say".
+    Who answers one problem of the cells answers all: what a file has nothing of counts as "cannot say". A row without a
+    group answers in all that have its problem.
     """
     known = {key_of(cell.settings): cell for cell in cells}
-    answers: dict[str, dict[tuple[Any, ...], Record]] = {}
+    answers: dict[str, dict[tuple[Any, ...], Mapping[str, Any]]] = {}
     for row in rows:
-        if key_of(row) in known:
+        if row.get("group") in (None, group) and key_of(row) in known:
             answers.setdefault(row["estimator"], {})[key_of(row)] = row
     silent = {"value": None, "low": None, "high": None, "abstained": True}
     return [

@@ -73,6 +73,28 @@ class Tier(Record):
     configurations: dict[str, dict[str, Any]]
     groups: Annotated[list[Group], Field(min_length=1)]
 
+    @property
+    def label(self) -> str:
+        """Name and version, which a results file names."""
+        return f"{self.name} {self.version}"
+
+    def check_data(self, source: Source) -> None:
+        """Refuse data that are not those of the tier.
+
+        Raises:
+            ValueError: a configuration is missing, or its rows are not those that the tier's would be.
+        """
+        for name in self.configurations:
+            if name not in source.configurations:
+                raise ValueError(f"{source.place} has no configuration {name!r}, which the tier {self.name!r} needs")
+            wanted, found = self.configuration(name), source.manifest(name)
+            if (found.configuration, found.rows) != (wanted.digest, wanted.rows):
+                what = f"{found.rows:,} rows, expected {wanted.rows:,}" if found.rows != wanted.rows else "other rows"
+                raise ValueError(
+                    f"{source.place}: {name!r} has {what}: it is not that of {self.label}; give its data, or another "
+                    "--out, in which they are made"
+                )
+
     def configuration(self, name: str) -> MMMIConfig:
         """What a configuration of the tier is."""
         fields = dict(self.configurations[name])

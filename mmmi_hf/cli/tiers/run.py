@@ -50,11 +50,12 @@ class TierRun:
         from mmmi_hf.benchmark.protocol.cells import run_plan
         from mmmi_hf.benchmark.protocol.data import Source
         from mmmi_hf.benchmark.report.report import write_report
-        from mmmi_hf.benchmark.tiers.results import LEGEND, read_results
+        from mmmi_hf.benchmark.tiers.results import LEGEND, read_others
         from mmmi_hf.benchmark.tiers.tier import read_tier
 
         tier = read_tier(self.name)
-        others = [row for path in self.results for row in read_results(path)]
+        names = {name for group in tier.groups for name in (self.estimators or group.estimators)}
+        others = read_others(tier, self.results, {*names, _ORACLE})
         if dry_run:
             self._print_budget(tier)
             return
@@ -63,10 +64,13 @@ class TierRun:
         if self.data is None:
             self._make_data(tier, quiet)
         source = Source.open(self.data or str(self.out / "data"), self.revision)
+        tier.check_data(source)
+        plans = {group.name: self._plan(tier, group, source) for group in tier.groups}
+        self._refuse_foreign(plans, others)
         command = shlex.join(["mmmi-hf", *sys.argv[1:]])
         tables = []
         for group in tier.groups:
-            plan = self._plan(tier, group, source)
+            plan = plans[group.name]
             folder = self.out / group.name
             records = run_plan(plan, folder, workers=workers, progress=not quiet)
             write_report(plan, records, folder, command=command, plots=plots)
@@ -95,6 +99,20 @@ class TierRun:
         names = [name for name in self.estimators if labels or not estimator_class(name).of_labels]
         return tier.plan(group, source, estimators=list(dict.fromkeys([*names, _ORACLE])), plugins=self.plugins)
 
+    def _refuse_foreign(self, plans: dict[str, Plan], others: list[dict[str, Any]]) -> None:
+        """Raise ValueError where an estimator of the files answers no problem of the tier."""
+        from mmmi_hf.benchmark.tiers.results import judged_rows
+
+        answering = {
+            row["estimator"] for group, plan in plans.items() for row in judged_rows(group, plan.cells(), others)
+        }
+        silent = [row["estimator"] for row in others if row["estimator"] not in answering]
+        if silent:
+            raise ValueError(
+                f"results: {silent[0]!r} answers no problem of the tier {self.name!r}; write its answers to the "
+                "problems that load_benchmark gives"
+            )
+
     def _table(self, tier: Tier, group: Group, plan: Plan, others: list[dict[str, Any]]) -> list[str]:
         """The group's lines: this run's estimators, those of files, and the committed ones."""
         import pyarrow.parquet as pq
@@ -106,8 +124,8 @@ class TierRun:
         folder = self.out / group.name
         rows = pq.read_table(folder / "results.parquet").to_pylist()
         cells = plan.cells()
-        mine = summarize([*rows, *judged_rows(cells, others)])
-        reference = summarize(judged_rows(cells, reference_results(tier)))
+        mine = summarize([*rows, *judged_rows(group.name, cells, others)])
+        reference = summarize(judged_rows(group.name, cells, reference_results(tier)))
         seconds = json.loads((folder / "seconds.json").read_text(encoding="utf-8"))
         names = {row["estimator"] for row in rows}
         return table(
@@ -126,7 +144,13 @@ class TierRun:
         from mmmi_hf.benchmark.report.report import as_csv
         from mmmi_hf.common.files import write_text
 
-        whole = pa.concat_tables([pq.read_table(self.out / group.name / "results.parquet") for group in tier.groups])
+        found = []
+        for group in tier.groups:
+            rows = pq.read_table(self.out / group.name / "results.parquet")
+            for name, value in (("group", group.name), ("tier", tier.label)):
+                rows = rows.add_column(0, name, pa.array([value] * len(rows), pa.string()))
+            found.append(rows)
+        whole = pa.concat_tables(found)
         pq.write_table(whole, self.out / "results.parquet")
         write_text(self.out / "results.csv", as_csv(whole.to_pylist()))
 

@@ -147,3 +147,16 @@ def test_minde_is_never_negative_and_mmg_may_be():
 def test_what_is_not_of_the_paper_has_no_recipe_without_a_split(name):
     with pytest.raises(ValueError, match="is not of the paper and has no recipe without a split; leave --paper out"):
         make_estimator(name, training=Training.paper())
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize("name", ["doe", "knife"])
+def test_a_density_that_stopped_too_early_is_no_information(name):
+    """Independent rows of many coordinates: q(b) must not end where q(b|a) has nothing more to learn."""
+    latents = common_cause((1, 8, 8), mi=2.5, modalities=1).sample(2000, seed=5)
+    bounds = ((0, 1000), (1000, 1200), (1200, 2000))
+    parts = [Pairs(latents.z["x1"][a:b], latents.y[a:b]).deranged(a) for a, b in bounds]
+    recipe = Training(encoder="mlp", width=64, steps=300, learning_rate=3e-3, patience=5)
+    found = make_estimator(name, training=recipe).fit(*parts[:2]).estimate(parts[2])
+    assert abs(z_of(found.value, found.standard_error, 0.0)) < 4
+    assert found.value < 0.03

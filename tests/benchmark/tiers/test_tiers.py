@@ -13,7 +13,7 @@ from mmmi_hf.benchmark.protocol.summary import summarize
 from mmmi_hf.benchmark.tiers import tier as tiers
 from mmmi_hf.benchmark.tiers.adopt import adopt
 from mmmi_hf.benchmark.tiers.budget import budget_lines, cells_of, image_seconds
-from mmmi_hf.benchmark.tiers.results import read_results, reference_results, table, write_results
+from mmmi_hf.benchmark.tiers.results import read_others, read_results, reference_results, table, write_results
 from mmmi_hf.benchmark.tiers.tier import read_split, read_tier
 from mmmi_hf.cli import main
 
@@ -162,6 +162,8 @@ def test_what_does_not_go_with_a_tier_is_refused(tiny, tmp_path, capsys):
         (("--tier", "tiny"), "give --out, a folder for the results"),
         (("--tier", "tiny", "--out", out, "--steps", 5), "--steps is fixed by the tier"),
         (("--tier", "tiny", "--out", out, "--split", "50/10/40"), "--split is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--configs", "small-0.5"), "--configs is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--seeds", 1), "--seeds is fixed by the tier"),
         (("data", "--out", out, "--results", "mine.csv"), "give --tier too"),
         (("--tier", "tiny", "--out", out, "--results", tmp_path / "no.csv"), "cannot be read"),
     ):
@@ -179,7 +181,7 @@ def test_what_does_not_go_with_a_tier_is_refused(tiny, tmp_path, capsys):
 def test_results_files_are_checked(tiny, tmp_path):
     path = tmp_path / "mine.csv"
     row = {"config": "c", "form": "float", "a": "x1", "b": "y", "estimator": "e", "seed": 0, "null": False}
-    write_results(path, [{**row, "value": 0.25, "low": None, "high": 0.5}, {**row, "value": None}])
+    write_results(path, [{**row, "value": 0.25, "low": None, "high": 0.5}, {**row, "seed": 1, "value": None}])
     first, second = read_results(path)
     assert (first["value"], first["low"], first["high"], first["abstained"]) == (0.25, None, 0.5, False)
     assert second["abstained"]
@@ -253,3 +255,59 @@ def test_the_results_of_a_run_become_the_committed_ones(tiny, tmp_path):
     found = reference_results(read_tier("tiny"))
     assert [each["value"] for each in found] == [each["value"] for each in rows]
     assert set(tiers.costs(read_tier("tiny"))["numbers"]) == {"cca", "oracle-club", "oracle-dv"}
+
+
+def test_damaged_and_foreign_results_are_refused(tiny, tmp_path):
+    path, label = tmp_path / "mine.csv", read_tier("tiny").label
+    row = {"config": "small-0.5", "form": "float", "a": "x1", "b": "y", "estimator": "cca", "seed": 0, "null": False}
+    good = {**row, "tier": label, "group": "numbers", "value": 0.25, "low": 0.1, "high": 0.5}
+    for wrong, says in (
+        ([good, good], "line 3: 'cca' answers the problem of line 2 again"),
+        ([{**good, "value": float("nan")}], "line 2: seed must be a whole number"),
+        ([{**good, "value": float("inf")}], "line 2: value must be finite"),
+        ([{**good, "low": 0.6}], "low is 0.6 and high 0.5; low must not be above high"),
+    ):
+        write_results(path, wrong)
+        with pytest.raises(ValueError, match=says):
+            read_results(path)
+    write_results(path, [good])
+    path.write_text(path.read_text().rsplit(",", 9)[0] + "\n")  # a line that was cut
+    with pytest.raises(ValueError, match="line 2: seed must be a whole number"):
+        read_results(path)
+    write_results(path, [good])
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())  # as spreadsheets save it
+    assert read_results(path)[0]["value"] == 0.25
+    (told,) = read_others(read_tier("tiny"), [path], ["cca"])
+    assert told["estimator"] == "mine:cca", "the run's own estimator stays by itself"
+    with pytest.raises(ValueError, match=r"'mine:cca' is in another file of that name"):
+        read_others(read_tier("tiny"), [path, path], ["cca"])
+    write_results(path, [{**good, "tier": "tiny 0.9.0"}])
+    with pytest.raises(ValueError, match=r"is of tiny 0\.9\.0, expected tiny 1\.0\.0"):
+        read_others(read_tier("tiny"), [path], [])
+
+
+def test_data_of_other_rows_are_refused(tiny, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert run("--tier", "tiny", "--out", out) == 0
+    (tiny / "tier.yaml").write_text(TINY.replace("seed: 2", "seed: 3"))
+    read_tier.cache_clear()
+    with pytest.raises(ValueError, match=r"'small-1\.5' has other rows: it is not that of tiny 1\.0\.0"):
+        mmmi_hf.load_benchmark("tiny", out / "data")
+    assert run("--tier", "tiny", "--out", out) == 2
+    assert "other rows" in capsys.readouterr().err
+
+
+def test_groups_of_the_same_problems_stay_apart(tiny, tmp_path):
+    """Both groups have seed 0 of the same configurations, with other rows: an answer of one is none of the other."""
+    more = "  - name: again\n    title: Again\n    configs: [small-*]\n    split: 60/20/20\n"
+    more += "    estimators: [cca, oracle-dv]\n"
+    (tiny / "tier.yaml").write_text(TINY + more)
+    read_tier.cache_clear()
+    out = tmp_path / "out"
+    assert run("--tier", "tiny", "--out", out) == 0
+    bench = mmmi_hf.load_benchmark("tiny", out / "data")
+    answers = [each.answer("mine", each.truth + (0.5 if each.group == "again" else 0.0)) for each in bench]
+    told = {row["group"]: row for row in bench.summary(answers)}
+    assert told["numbers"]["bias"]["value"] == pytest.approx(0.0)
+    assert told["again"]["bias"]["value"] == pytest.approx(0.5)
+    assert (told["numbers"]["cells"], told["again"]["cells"]) == (4, 2)
