@@ -49,6 +49,7 @@ from mmmi_hf.dataset.generation.shards import Shard, Task, recorded
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.run import Run
+from mmmi_hf.dataset.stores.addresses import may_pass
 from mmmi_hf.dataset.stores.store import Store
 
 if TYPE_CHECKING:
@@ -384,7 +385,11 @@ def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: in
 
 
 def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str, threads: int | None) -> None:
-    """Run an executor that waits for its tasks, in a process of its own; again if one of its processes was killed."""
+    """Run an executor that waits for its tasks, in a process of its own.
+
+    Again if one of its processes was killed, or if the place of its logs does not answer as it should: what is ours is
+    tried again by itself.
+    """
     import dill
     import multiprocess
 
@@ -410,12 +415,16 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
                 "same again"
             )
         run.logging_dir.fs.invalidate_cache()
-        missing = run.get_incomplete_ranks(skip_completed=True)
+        try:
+            missing = run.get_incomplete_ranks(skip_completed=True)
+        except Exception as error:
+            if not may_pass(error):
+                raise
+            continue
         if child.exitcode == 0 and not missing:
             return
     raise Failure(
-        f"{len(missing)} tasks are not done after {ATTEMPTS} attempts; the logs are in "
-        f"{run.logging_dir.path}: run the same again"
+        f"tasks are not done after {ATTEMPTS} attempts; the logs are in {run.logging_dir.path}: run the same again"
     )
 
 
@@ -447,7 +456,8 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     try:
         run.run()
     except Exception as error:
-        failed.send(" ".join(str(error).split())[:500])
+        if not may_pass(error):
+            failed.send(" ".join(str(error).split())[:500])
         raise SystemExit(1) from error
     finally:
         failed.close()

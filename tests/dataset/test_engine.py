@@ -4,6 +4,7 @@ Marked `engine`: it needs that package, and with S3 moto[server] and s3fs.
 """
 
 import collections
+import contextlib
 import json
 import os
 import re
@@ -102,6 +103,31 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
             made(small_config, tmp_path / "out")
     assert made(small_config, tmp_path / "out").complete
     assert tree(tmp_path / "out") == whole
+
+
+def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path, whole, monkeypatch):
+    """datatrove reads and writes there without our patience."""
+    make = engine.Making.__call__
+
+    def faulty(self, *arguments):
+        make(self, *arguments)
+        with contextlib.suppress(FileExistsError):
+            (tmp_path / "cut").mkdir()
+            raise ConnectionError("the answer was cut")
+
+    monkeypatch.setattr(engine.Making, "__call__", faulty)
+    base, looks = engine._class_of("local").__mro__[1], []
+
+    def ranks(self, *of, skip_completed=None, look=base.get_incomplete_ranks):
+        if skip_completed and not looks:
+            looks.append("cut")
+            raise ConnectionError("the answer was cut")
+        return look(self, *of, skip_completed=skip_completed)
+
+    monkeypatch.setattr(base, "get_incomplete_ranks", ranks)
+    assert made(small_config, tmp_path / "out").complete
+    assert tree(tmp_path / "out") == whole
+    assert looks == ["cut"]
 
 
 def test_tasks_end_when_their_launcher_is_killed(small_config, tmp_path, monkeypatch):

@@ -210,6 +210,8 @@ class AddressStore(Store):
         except FileNotFoundError as error:
             if isinstance(content, Path) and not content.exists():
                 raise
+            if "upload does not exist" in str(error):  # S3 has completed it, and the answer was lost: look again
+                raise ConnectionError(_said(error)) from error
             raise StoreUnavailableError(
                 f"nothing can be put at {self.address}: {_said(error)}; make the bucket, or give another address"
             ) from error
@@ -222,10 +224,8 @@ class AddressStore(Store):
         for attempt in range(ATTEMPTS):
             try:
                 return step()
-            except _FINAL:
-                raise
             except Exception as error:
-                if not (isinstance(error, OSError | EOFError) or _is_of_a_client(error)):
+                if not may_pass(error):
                     raise
                 said = f"{type(error).__name__}: {_said(error)}"
                 if _REFUSALS.intersection(kind.__name__ for kind in type(error).__mro__):
@@ -241,6 +241,11 @@ class AddressStore(Store):
                 logger.info("%s: %s; trying again", self.address, said)
                 time.sleep(FIRST_WAIT * 2**attempt)
         raise AssertionError("a step was tried no time")
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the store or the connection is at fault, so that it may help to try again."""
+    return not isinstance(error, _FINAL) and (isinstance(error, OSError | EOFError) or _is_of_a_client(error))
 
 
 def _said(error: Exception) -> str:

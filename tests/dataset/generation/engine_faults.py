@@ -44,6 +44,8 @@ from tests.dataset.stores.loopback_s3 import running
 from tests.support import generate
 
 ROWS, TASKS, WORKERS = 1500, 5, 2
+SAID = Path(tempfile.gettempdir()) / f"engine-faults-{os.getpid()}.log"
+"""What the launcher of the last run said."""
 
 
 BY_ENGINE = {"tasks": TASKS, "workers": WORKERS, "executor_options": {"start_method": "fork"}, "progress": False}
@@ -124,8 +126,8 @@ def start(work, number):
         return child
     status = 1
     try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with SAID.open("w") as said:
+            os.dup2(said.fileno(), 2)
         work.run(number)
         status = 0
     except BaseException:
@@ -221,7 +223,8 @@ def kills(work, count, seed):
         found = work.found(number)
         if status != 0 or found != wanted:
             differing = [name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)]
-            wrong.append(f"{number}, {victim}: {status}, {sorted(differing)[:4]}")
+            last = SAID.read_text().strip().splitlines()[-1:]
+            wrong.append(f"{number}, {victim}: {status}, {sorted(differing)[:4]}, {last}")
         work.clear(number)
         print(f"{number + 1} of {count}: {victims}, wrong: {wrong}", file=sys.stderr, flush=True)
     return {"span": round(span, 2), "victims": victims, "completed without a rerun": alone, "wrong": wrong}
@@ -247,6 +250,7 @@ def main():
         work = Verifying(place, folder) if chosen.verify else Generating(place, rows)
         what = {"what": type(work).__name__, "where": chosen.where, "share": chosen.share, "seed": chosen.seed}
         print(json.dumps(what | kills(work, chosen.count, chosen.seed)))
+        SAID.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -108,6 +108,23 @@ def test_who_is_not_let_in_learns_it_at_once(store, patient, monkeypatch, error)
     assert patient == []
 
 
+def test_a_large_file_whose_last_answer_was_lost(store, patient, monkeypatch, tmp_path):
+    """The client asks again to complete an upload in parts, which S3 then knows nothing of."""
+    (path := tmp_path / "x").write_bytes(b"whole")
+    kind = fsspec.get_filesystem_class("memory")
+    original, calls = kind.put_file, []
+
+    def put(self, source, target, **options):
+        calls.append(target)
+        original(self, source, target, **options)
+        if len(calls) == 1:
+            raise FileNotFoundError("The specified upload does not exist. The upload ID may be invalid")
+
+    monkeypatch.setattr(kind, "put_file", put)
+    assert not store.put_if_absent("x", path)
+    assert (len(calls), store.read("x"), patient) == (2, b"whole", [0.25])
+
+
 def test_a_bucket_that_is_not_there(store, patient, monkeypatch, tmp_path):
     path = tmp_path / "x"
     for content in (b"x", path):
