@@ -28,6 +28,8 @@ MOST_ARROWS = 36
 
 _LEFT = 1.25
 _PANEL = 3.3
+_COMPACT_LEFT, _COMPACT_WIDTH = 0.45, 3.3
+_PANEL_ROW, _ABOVE_PANEL = 0.35, 0.75
 _LAYERS: tuple[tuple[Kind, str], ...] = (
     ("target", "target"),
     ("cause", "common causes"),
@@ -38,16 +40,16 @@ _BUNDLES: tuple[tuple[Kind, Kind], ...] = (("cause", "target"), ("cause", "modal
 
 
 @style.look
-def causal_graph(model: CausalModel, *, title: str | None = None) -> Figure:
+def causal_graph(model: CausalModel, *, title: str | None = None, compact: bool = False) -> Figure:
     """The model as a directed acyclic graph with its coefficients η_k, w_ik and G_ij.
 
     A model of `from_matrix` has no causes: its blocks are drawn with the mutual information between them, in nats, and
-    the figure says so.
+    the figure says so. A compact figure can be read at the width of a phone.
     """
-    return _layers(model, title) if has_causes(model) else _blocks(model, title)
+    return _layers(model, title, compact) if has_causes(model) else _blocks(model, title)
 
 
-def _layers(model: CausalModel, title: str | None) -> Figure:
+def _layers(model: CausalModel, title: str | None, compact: bool) -> Figure:
     graph = causal_structure(model)
     names = {kind: graph.layer(kind) for kind, _ in _LAYERS}
     shown = {kind: _together(layer) if len(layer) > MOST_NODES else layer for kind, layer in names.items()}
@@ -61,25 +63,34 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
     panels = _matrices(model, names, labelled | ({("cause", "target"): True} if signs else {}))
     one_template, icons = _icons(model, bundles["cause", "modality"], labelled["cause", "modality"])
 
+    left = _COMPACT_LEFT if compact else _LEFT
     width = max(4.4, widest * (1.75 if widest <= 4 else 0.92))
+    if compact:
+        width = max(_COMPACT_WIDTH, widest * 0.7)
     heights = (1.15, 1.35 + (0.75 if icons else 0.0) + 0.05 * widest, 1.3 + 0.09 * widest)
-    bottom = 0.42
+    if compact:
+        heights = (0.95, heights[1] - 0.2, 1.0 + 0.09 * widest)
+    under = [_PANEL_ROW * len(rows) + _ABOVE_PANEL for _, rows, _, _ in panels] if compact else []
+    bottom = 0.55 + sum(under) if compact else 0.42
     levels = np.cumsum([0.0, *heights[::-1]])[::-1] + bottom
     top = float(levels[0]) + 0.42 + (0.3 if title else 0.0)
-    total = _LEFT + width + 0.1 + (_PANEL if panels else 0.0)
+    total = left + width + 0.1 + (_PANEL if panels and not compact else 0.0)
     figure = style.new_figure(total, top, constrained=False)
-    canvas = Canvas.on(figure, _LEFT + width, top)
+    canvas = Canvas.on(figure, left + width, top)
     if title:
         text, size = style.fitted(title, total)
         canvas.text((0.1, top - 0.2), text, size=size, colour="black")
 
+    def remark(height: float, text: str) -> None:
+        canvas.text((0.2 if compact else 0.1, height), text, upright=compact)
+
     at: dict[str, Point] = {}
     for (kind, heading), level in zip(_LAYERS, levels, strict=True):
         is_made = kind == "target" and model.target is not None
-        canvas.text((0.1, float(level)), f"{heading}:\n{_made(model)}" if is_made else heading)
+        remark(float(level), f"{heading}:\n{_made(model)}" if is_made else heading)
         layer = shown[kind]
         for n, name in enumerate(layer):
-            place = (_LEFT + (n + 0.5) * width / len(layer), float(level))
+            place = (left + (n + 0.5) * width / len(layer), float(level))
             group = layer != names[kind]
             at |= dict.fromkeys(names[kind] if group else [name], place)
             label = f"{_label(names[kind][0])} … {_label(names[kind][-1])}" if group else _label(name)
@@ -89,14 +100,16 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         telling = edges if len(edges) <= MOST_ARROWS else _strongest(edges)
         if len(telling) < len(edges) and not set(shown[bundle[0]] + shown[bundle[1]]) - set(at):
             middle = (at[telling[0].start][1] + at[telling[0].end][1]) / 2
-            canvas.text((0.1, middle), "strongest arrows;\nthe matrix has all")
+            remark(middle, "strongest arrows;\nthe matrix has all")
         numbered = labelled[bundle] and not (signs and bundle[1] == "target")
         _draw(canvas, telling, at, grouped, labelled=numbered, icons=icons if bundle[1] == "modality" else {})
     if one_template is not None:
-        _one_template(canvas, one_template, (_LEFT + width - 0.3, float(levels[0])))
+        _one_template(canvas, one_template, (left + width - 0.3, float(levels[0])), "\n" if compact else " ")
     for n, (matrix, rows, columns, heading) in enumerate(panels):
         high = (top - 0.5) / len(panels) - 0.55
-        panel: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
+        panel: Box = (left + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
+        if compact:
+            panel = (left + 0.4, 0.3 + sum(under[:n]), _PANEL - 1.3, _PANEL_ROW * len(rows))
         heat_map(figure, panel, matrix, [_label(one) for one in rows], [_label(one) for one in columns], heading)
     return figure
 
@@ -186,9 +199,9 @@ def _ends(start: Point, end: Point) -> tuple[Point, Point]:
     return (start[0], start[1] + up), (end[0], end[1] - up)
 
 
-def _one_template(canvas: Canvas, template: Array, at: Point) -> None:
+def _one_template(canvas: Canvas, template: Array, at: Point, space: str) -> None:
     canvas.icon(at, template)
-    canvas.text((at[0] - 0.26, at[1]), "template of every\narrow from a cause", align="right")
+    canvas.text((at[0] - 0.26, at[1]), f"template of{space}every\narrow from{space}a cause", align="right")
 
 
 def _blocks(model: CausalModel, title: str | None) -> Figure:

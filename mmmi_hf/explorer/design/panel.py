@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import gradio
 
 FIRST = "wanted"
+_STAYS = "Pictures, table and texts still show the last design that can be had."
 
 
 def starting() -> tuple[str, dict[str, Any]]:
@@ -95,7 +96,10 @@ def _component(gr: Any, kind: Kind, control: Control) -> Any:
 
 
 def _to_copy(gr: Any, label: str, text: str, place: str) -> Any:
-    return gr.Textbox(text, label=label, lines=3, max_lines=10, interactive=False, buttons=["copy"], elem_id=place)
+    return gr.Textbox(
+        text, label=label, lines=3, max_lines=10, interactive=False, buttons=["copy"], elem_id=place,
+        elem_classes="mmmi-copy",
+    )  # fmt: skip
 
 
 def _updates(gr: Any, kind: Kind, found: Answer) -> list[Any]:
@@ -103,6 +107,6 @@ def _updates(gr: Any, kind: Kind, found: Answer) -> list[Any]:
     if found.values is None:
         moves = dict(found.nearest or {})
         button = gr.update(visible=bool(moves), value=offer(kind, moves) if moves else "Use the nearest")
-        return [html.wrong(found.problem), button, moves, *[gr.skip()] * 6]
+        return [html.wrong(found.problem) + html.note(_STAYS), button, moves, *[gr.skip()] * 6]
     shown = [found.pictures, found.table, found.yaml, found.command, found.python]
     return ["", gr.update(visible=False), {}, *shown, (kind.name, dict(found.values))]

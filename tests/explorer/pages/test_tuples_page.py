@@ -53,7 +53,7 @@ def test_classes_a_series_and_other_rows(visit):
     ("place", "given", "button", "said"),
     [
         ("tuples-seed", "-1", "tuples-make", "seed is '-1'; give a whole number"),
-        ("tuples-seed", "", "tuples-make", "seed is 'empty'"),
+        ("tuples-seed", "", "tuples-make", "seed is empty; give"),
         ("tuples-seed", "9" * 400, "tuples-make", "give a whole number"),
         ("tuples-first", "1.5", "tuples-compare", "first row is '1.5'"),
         ("tuples-cause-seed", "<img src=x onerror=alert(1)>", "tuples-resample", "seed of that cause is '<img"),
