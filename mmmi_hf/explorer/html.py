@@ -62,9 +62,9 @@ def sounds(wav: Sequence[tuple[str, bytes]]) -> str:
     )
 
 
-def pictures(*parts: str) -> str:
-    """Pictures that stand side by side where there is room."""
-    return f'<div class="mmmi-pictures">{"".join(parts)}</div>'
+def pictures(*parts: str, tall: bool = False) -> str:
+    """Pictures that stand side by side where there is room, two of them beside the first where it is tall."""
+    return f'<div class="mmmi-pictures{" mmmi-tall" if tall else ""}">{"".join(parts)}</div>'
 
 
 def table(
@@ -73,19 +73,23 @@ def table(
     *,
     caption: str,
     right: Collection[int] = (),
-    words: Collection[int] = (),
 ) -> str:
-    """A table that scrolls within itself; `right` are the columns of numbers, `words` those whose lines may break."""
-    kinds = {**dict.fromkeys(right, "mmmi-number"), **dict.fromkeys(words, "mmmi-words")}
-    look = [f' class="{kinds[column]}"' if column in kinds else "" for column in range(len(header))]
+    """A table that scrolls within itself; `right` are the columns of numbers; lines of a cell after its first are
+    small."""
+    look = [' class="mmmi-number"' if column in right else "" for column in range(len(header))]
     head = "".join(f'<th scope="col"{look[n]}>{escape(name)}</th>' for n, name in enumerate(header))
     body = "".join(
-        "<tr>" + "".join(f"<td{look[n]}>{escape(cell)}</td>" for n, cell in enumerate(row)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{look[n]}>{_cell(cell)}</td>" for n, cell in enumerate(row)) + "</tr>" for row in rows
     )
     return (
         f'<p class="mmmi-caption">{escape(caption)}</p><div class="mmmi-table" role="region" tabindex="0" aria-label='
         f'"{escape(caption)}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _cell(text: str) -> str:
+    first, *more = map(escape, text.split("\n"))
+    return first + "".join(f"<small>{line}</small>" for line in more)
 
 
 def _one_line(message: str) -> str:

@@ -52,7 +52,11 @@ def launch(
     check_installed()
     with tempfile.TemporaryDirectory(prefix="mmmi-hf-explorer-", ignore_cleanup_errors=True) as work:
         # A visitor may name any file in Gradio's folder as one that they uploaded: downloads lie elsewhere.
-        os.environ |= _OFF | {"GRADIO_TEMP_DIR": f"{work}/uploads", "HF_HUB_CACHE": f"{work}/hub", "HF_XET_CACHE": f"{work}/xet"}
+        os.environ |= _OFF | {
+            "GRADIO_TEMP_DIR": f"{work}/uploads",
+            "HF_HUB_CACHE": f"{work}/hub",
+            "HF_XET_CACHE": f"{work}/xet",
+        }
         os.environ |= {"HF_DATASETS_CACHE": f"{work}/datasets", "HF_MODULES_CACHE": f"{work}/modules"}
         os.environ |= {"TORCHINDUCTOR_CACHE_DIR": f"{work}/inductor"}
         served = _served(Surroundings(public, tuple(datasets)), port, open_browser)

@@ -63,10 +63,9 @@ def _layers(model: CausalModel, title: str | None, compact: bool) -> Figure:
     panels = _matrices(model, names, labelled | ({("cause", "target"): True} if signs else {}))
     one_template, icons = _icons(model, bundles["cause", "modality"], labelled["cause", "modality"])
 
-    left = _COMPACT_LEFT if compact else _LEFT
-    width = max(4.4, widest * (1.75 if widest <= 4 else 0.92))
+    left, width = _LEFT, max(4.4, widest * (1.75 if widest <= 4 else 0.92))
     if compact:
-        width = max(_COMPACT_WIDTH, widest * 0.7)
+        left, width = _COMPACT_LEFT, max(_COMPACT_WIDTH, widest * 0.7)
     heights = (1.15, 1.35 + (0.75 if icons else 0.0) + 0.05 * widest, 1.3 + 0.09 * widest)
     if compact:
         heights = (0.95, heights[1] - 0.2, 1.0 + 0.09 * widest)

@@ -50,7 +50,7 @@ def templates_and_maps(
         board.heading(column, style.symbol(name))
         for cause in range(causes):
             axes = board.cell(cause, column, f"template:{name},{cause + 1}")
-            _template(axes, model, column, cause, ranged=cell >= _SCALE_FROM)
+            _template(axes, model, column, cause, size=None if cell < _SCALE_FROM else 7.0 if compact else 6.5)
     if maps:
         _maps(board, maps, list(names), causes)
     return board.figure
@@ -106,7 +106,7 @@ class _Board:
     def __init__(
         self, *, rows: int, columns: int, left: float, title: str | None, right: float = 0.95, cell: float = _CELL
     ) -> None:
-        self.left, self._columns, self._cell = left, columns, cell
+        self.left, self._columns, self.cell_size = left, columns, cell
         right = min(right, 0.75) if cell < _CELL else right
         height = cell * rows + _TOP + 0.2 + (0.3 if title else 0.0)
         self.figure = style.new_figure(max(left + cell * columns + right, 3.6), height, constrained=False)
@@ -123,24 +123,24 @@ class _Board:
 
     def cell(self, row: int, column: int, gid: str) -> Axes:
         """The Axes of one cell."""
-        left, bottom = self.left + column * self._cell + 0.04, self._top - (row + 1) * self._cell + 0.04
-        return self.axes(left, bottom, self._cell - 0.08, self._cell - 0.08, gid)
+        left, bottom = self.left + column * self.cell_size + 0.04, self._top - (row + 1) * self.cell_size + 0.04
+        return self.axes(left, bottom, self.cell_size - 0.08, self.cell_size - 0.08, gid)
 
     def bar(self, row: int) -> Axes:
         """The Axes of a colour bar right of a row."""
-        left, bottom = self.left + self._columns * self._cell + 0.1, self._top - (row + 1) * self._cell + 0.04
-        return self.axes(left, bottom, 0.1, self._cell - 0.08, "bar")
+        left, bottom = self.left + self._columns * self.cell_size + 0.1, self._top - (row + 1) * self.cell_size + 0.04
+        return self.axes(left, bottom, 0.1, self.cell_size - 0.08, "bar")
 
     def remark(self, row: int, text: str, *, x: float = 0.1) -> None:
         """Text beside a row."""
         across, up = self.figure.get_size_inches()
-        y = (self._top - (row + 0.5) * self._cell) / up
+        y = (self._top - (row + 0.5) * self.cell_size) / up
         self.figure.text(x / across, y, text, va="center", fontsize=8.5, color="#444444")
 
     def heading(self, column: int, text: str, *, size: float = 11.0) -> None:
         """Text above a column."""
         across, up = self.figure.get_size_inches()
-        x = (self.left + (column + 0.5) * self._cell) / across
+        x = (self.left + (column + 0.5) * self.cell_size) / across
         self.figure.text(x, (self._top + 0.07) / up, text, ha="center", fontsize=size)
 
 
@@ -151,19 +151,19 @@ def _part_of_target(model: CausalModel, cause: int) -> str:
     return f"(in y with {style.number(eta)})" if eta else "(not part of y)"
 
 
-def _template(axes: Axes, model: CausalModel, modality: int, cause: int, *, ranged: bool = True) -> None:
+def _template(axes: Axes, model: CausalModel, modality: int, cause: int, *, size: float | None = 6.5) -> None:
     template = model.template(modality, cause) if model.weights[modality, cause] else None
     if template is None:
         bare(axes)
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, color=style.GREY, transform=axes.transAxes)
     else:
         show_pattern(axes, template)
-        if not ranged:
+        if size is None:
             return
         low, high = float(template.min()), float(template.max())
         scale = style.number(low) if low == high else f"{style.number(low)} … {style.number(high)}"
         frame = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-        axes.text(0.5, 0.03, scale, ha="center", va="bottom", fontsize=6.5, transform=axes.transAxes, bbox=frame)
+        axes.text(0.5, 0.03, scale, ha="center", va="bottom", fontsize=size, transform=axes.transAxes, bbox=frame)
 
 
 def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], bar_row: int) -> None:
@@ -181,5 +181,5 @@ def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[
         return
     board.figure.colorbar(image, cax=bar, format=FuncFormatter(lambda value, _: style.number(value)))
     bar.locator_params(nbins=4)
-    bar.tick_params(labelsize=7)
+    bar.tick_params(labelsize=7 if board.cell_size == _CELL else 7.5)
     bar.set_xlabel("nats", fontsize=7.5)

@@ -78,7 +78,7 @@ def bias_figure(summary: Sequence[Record], title: str | None, *, compact: bool =
         compact: so that it can be read at the width of a phone.
     """
     figure = style.new_figure(4.4 if compact else 8.4, 1.3 + 0.28 * len(summary))
-    figure.suptitle(title)
+    figure.suptitle(title or "")
     names = [row["estimator"] for row in summary]
     places = np.arange(len(names))
     for index, (quantity, label) in enumerate(
@@ -148,14 +148,12 @@ def curves_figure(summary: Sequence[Record], title: str) -> Figure:
     return figure
 
 
-def _grid(
-    count: int, title: str | None, x_label: str, y_label: str, compact: bool
-) -> tuple[Figure, list[Axes]]:
+def _grid(count: int, title: str | None, x_label: str, y_label: str, compact: bool) -> tuple[Figure, list[Axes]]:
     columns = min(3 if compact else 4, count)
     lines = -(-count // columns)
     width, height = (1.25, 1.45) if compact else (2.15, 2.1)
     figure = style.new_figure(width * columns + 0.6, height * lines + 0.7)
-    figure.suptitle(title)
+    figure.suptitle(title or "")
     figure.supxlabel(x_label)
     figure.supylabel(y_label)
     axes: list[Axes] = []

@@ -158,7 +158,12 @@ def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
 
 
 def tuples_figure(
-    name: str, model: CausalModel, modalities: Sequence[ModalityEntry], rows: Mapping[str, Any], *, compact: bool = False
+    name: str,
+    model: CausalModel,
+    modalities: Sequence[ModalityEntry],
+    rows: Mapping[str, Any],
+    *,
+    compact: bool = False,
 ) -> Figure:
     """Rows as a grid of tuples.
 

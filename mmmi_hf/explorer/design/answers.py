@@ -111,7 +111,7 @@ def _pictures(model: CausalModel) -> str:
         "templates",
         digest,
     )
-    return html.pictures(graph, table, maps)
+    return html.pictures(graph, table, maps, tall=True)
 
 
 def _equations(model: CausalModel) -> str:
@@ -131,11 +131,9 @@ def _table(found: Found) -> str:
         values = {name: value for name, value in values.items() if ";y)" in name and "|" not in name}
     kinds = {name: read(name).kind for name in values}
     rows = [
-        (name, nats(value), kinds[name].meaning + (f" ({kinds[name].unit})" if kinds[name].unit != NATS else ""))
+        (f"{name}\n{kinds[name].meaning}", nats(value) + (f" {kinds[name].unit}" if kinds[name].unit != NATS else ""))
         for name, value in values.items()
     ]
     chosen = html.heading("Chosen where your wishes leave it open") + html.listed(found.choices)
     caption = "Table of information, exact, in nats where nothing else is said"
-    return html.table(("quantity", "value", "what it is"), rows, caption=caption, right=(1,), words=(2,)) + (
-        chosen if found.choices else ""
-    )
+    return html.table(("quantity", "value"), rows, caption=caption, right=(1,)) + (chosen if found.choices else "")

@@ -51,9 +51,9 @@ def add(gr: Any) -> gradio.State:
         with gr.Column(scale=2, min_width=300):
             table = gr.HTML(first.table, elem_id="design-table")
         with gr.Column(scale=3, min_width=300):
-            command = _to_copy(gr, "Command", first.command, "design-command")
-            python = _to_copy(gr, "Python", first.python, "design-python")
-            yaml = _to_copy(gr, "YAML", first.yaml, "design-yaml")
+            command = _to_copy(gr, "Command", first.command, "design-command", 4)
+            python = _to_copy(gr, "Python", first.python, "design-python", 6)
+            yaml = _to_copy(gr, "YAML", first.yaml, "design-yaml", 12)
     outputs = [problem, nearer, nearest, pictures, table, yaml, command, python, last]
 
     def draw(name: str, *values: Any) -> list[Any]:
@@ -95,9 +95,9 @@ def _component(gr: Any, kind: Kind, control: Control) -> Any:
     )
 
 
-def _to_copy(gr: Any, label: str, text: str, place: str) -> Any:
+def _to_copy(gr: Any, label: str, text: str, place: str, lines: int) -> Any:
     return gr.Textbox(
-        text, label=label, lines=3, max_lines=10, interactive=False, buttons=["copy"], elem_id=place,
+        text, label=label, lines=lines, max_lines=lines, interactive=False, buttons=["copy"], elem_id=place,
         elem_classes="mmmi-copy",
     )  # fmt: skip
 

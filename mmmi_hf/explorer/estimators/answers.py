@@ -17,8 +17,8 @@ YOURS = "yours"
 _MOST_ESTIMATORS = 24
 _READ = (
     "A cell is one run of one estimator on one set of rows. Correlation is that of estimates with truths; bias, sd and "
-    "RMSE are in nats; null is the mean estimate where the truth is 0; oracles are told what no estimator knows. – is not "
-    "known."
+    "RMSE are in nats; null is the mean estimate where the truth is 0; oracles are told what no estimator knows. – is "
+    "not known."
 )
 _Key = tuple[str, str, str, int]
 
@@ -113,8 +113,8 @@ def _pictures(benchmark: Benchmark, group: str, key: _Key, own: Sequence[Row]) -
     truth = shown(
         lambda: truth_figure(rows, None, compact=True),
         f"Estimate against truth, a panel for each of {', '.join(names)}; the line is where both are equal.",
-        "Estimate against truth: a panel for each estimator, a point for each cell with its interval, a cross where the "
-        "truth is 0; on the line both are equal.",
+        "Estimate against truth: a panel for each estimator, a point for each cell with its interval, a cross where "
+        "the truth is 0; on the line both are equal.",
         *(("truth", *keep) if keep else ()),
     )
     bias = shown(

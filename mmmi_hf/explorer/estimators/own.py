@@ -80,7 +80,9 @@ def _parquet(path: Path) -> list[Any]:
         texts = [name for name, kind in types.items() if not pa.types.is_primitive(kind) and not pa.types.is_null(kind)]
         for name in texts:
             if not pa.types.is_string(getattr(types[name], "value_type", types[name])) or types[name].num_fields:
-                raise ResultsError(f"{name} is neither a text nor a number; give results.parquet of `mmmi-hf benchmark`")
+                raise ResultsError(
+                    f"{name} is neither a text nor a number; give results.parquet of `mmmi-hf benchmark`"
+                )
         # A long text may stand once in a file, and in every row of it: texts stay where they are until it is known.
         with pq.ParquetFile(path, read_dictionary=texts) as opened:
             table = opened.read(columns=names)

@@ -19,8 +19,9 @@ from mmmi_hf.explorer.surroundings import MOST_CONFIGURATIONS, MOST_ROWS
 _TRIES = 2
 _WORDS = 24
 _READ = (
-    "“nats” is what the causal model says, exactly. The others say how much of it the stored rows keep at least, as the "
-    "certificate states: of the float32 numbers, and of the view, the 8-bit image or 16-bit sound. – is not measured."
+    "“nats” is what the causal model says, exactly. The others say how much of it the stored rows keep at least, as "
+    "the certificate states: of the float32 numbers, and of the view, the 8-bit image or 16-bit sound. – is not "
+    "measured."
 )
 
 
@@ -88,12 +89,20 @@ def _truth(told: dict[str, Any]) -> str:
     from mmmi_hf.dataset.format.ground_truth import BOUNDS
 
     rows = [
-        (row["quantity"], nats(row["value"]), *("–" if row[column] is None else bound(row[column]) for column in BOUNDS))
+        (
+            row["quantity"],
+            nats(row["value"]),
+            *("–" if row[column] is None else bound(row[column]) for column in BOUNDS),
+        )
         for row in told["truth"].to_pylist()
     ]
     facts = f"{told['config']} {told['version']}: {told['rows']:,} rows, {told['shapes']}. {told['description'] or ''}"
     header = ("quantity", "nats", *(column.replace("_", ", ") for column in BOUNDS))
-    return html.note(facts) + html.table(header, rows, caption="Ground truth", right=range(1, len(header))) + html.note(_READ)
+    return (
+        html.note(facts)
+        + html.table(header, rows, caption="Ground truth", right=range(1, len(header)))
+        + html.note(_READ)
+    )
 
 
 def _certificate(folder: Any, name: str, model: Any) -> str:
@@ -151,9 +160,13 @@ def _pictures(folder: Any, manifest: Any, name: str, model: Any, rows: dict[str,
     parts = [shown(lambda: tuples, f"{name}: {CAPTIONS['tuples']}", f"The first {len(rows['row'])} rows.")]
     parts += [
         shown(
-            picture.figure, f"{name}: {CAPTIONS[picture.name]}", captions[picture.name], picture.name, manifest.standardize,
+            picture.figure,
+            f"{name}: {CAPTIONS[picture.name]}",
+            captions[picture.name],
+            picture.name,
+            manifest.standardize,
             model.digest,
-        )  # fmt: skip
+        )
         for picture in configuration_pictures(None, model, standardize=manifest.standardize, compact=True)
     ]
-    return html.pictures(*parts)
+    return html.pictures(*parts, tall=True)

@@ -63,7 +63,10 @@ def add(gr: Any, where: Surroundings) -> None:
             root, names, said = located(wanted)
         except Exception as error:
             return [html.wrong(in_a_line(error)), None, gr.update(visible=False), "", *[""] * 4]
-        state, listed = (wanted.name, wanted.revision, str(root)), gr.update(choices=names, value=names[0], visible=True)
+        state, listed = (
+            (wanted.name, wanted.revision, str(root)),
+            gr.update(choices=names, value=names[0], visible=True),
+        )
         problem, *parts = choose(state, names[0])
         return [problem, state, listed, html.note(said), *parts]
 

@@ -54,7 +54,9 @@ def add(gr: Any, tab: Any, design: Any) -> None:
                 resample = gr.Button("Draw it anew, all else stays", elem_id="tuples-resample")
             with gr.Group():
                 gr.HTML(html.note(_INVERT), padding=True)
-                modality = gr.Dropdown(_numbered("x", 2), value=1, label="Modality", elem_id="tuples-modality", filterable=False)
+                modality = gr.Dropdown(
+                    _numbered("x", 2), value=1, label="Modality", elem_id="tuples-modality", filterable=False
+                )
                 invert = gr.Button("Invert the first row", elem_id="tuples-invert")
         with gr.Column(scale=3, min_width=300):
             shown = gr.HTML(html.note(_BEFORE), elem_id="tuples-shown")

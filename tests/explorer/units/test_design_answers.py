@@ -1,7 +1,6 @@
 """What the page says of designs, without a browser: models against the library, refusals, speed."""
 
 import re
-
 import time
 
 import pytest
