@@ -71,7 +71,8 @@ def truth_figure(rows: Sequence[Record], title: str | None, *, compact: bool = F
 def bias_figure(summary: Sequence[Record], title: str | None, *, compact: bool = False) -> Figure:
     """Bias, standard deviation between seeds and RMSE of every estimator, with intervals.
 
-    Where a few values would hide the others, their axis is logarithmic, that of the bias beyond the median size.
+    Where a few values would hide the others, their axis is logarithmic, that of the bias beyond the power of ten that
+    the median size is below.
 
     Args:
         summary: of one kind of data, pair and number of training rows.
@@ -82,7 +83,7 @@ def bias_figure(summary: Sequence[Record], title: str | None, *, compact: bool =
     names = [row["estimator"] for row in summary]
     places = np.arange(len(names))
     for index, (quantity, label) in enumerate(
-        (("bias", "bias (nats)"), ("variance", "sd between\nseeds (nats)"), ("rmse", "RMSE (nats)"))
+        (("bias", "bias (nats)"), ("variance", "sd between seeds (nats)"), ("rmse", "RMSE (nats)"))
     ):
         axes = figure.add_subplot(1, 3, index + 1)
         axes.axvline(0, color=style.GREY, lw=1)
@@ -98,27 +99,23 @@ def bias_figure(summary: Sequence[Record], title: str | None, *, compact: bool =
                 axes.plot(reach, [place, place], color=style.CYCLE[index], lw=1.2)
             axes.plot(value, place, "o", color=style.CYCLE[index], ms=4)
             shown.append(value)
-        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=label, yticks=places)
+        shown_label = label.replace("between ", "between\n") if compact else label
+        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=shown_label, yticks=places)
         axes.set_yticklabels(names if index == 0 else [])
         axes.xaxis.set_major_locator(MaxNLocator(2 if compact else 4))
         sizes = np.abs(shown)
         middle = float(np.median(sizes)) if shown else 0.0
         if not middle or sizes.max() <= LOUD * middle:
             continue
-        if quantity == "bias":
-            axes.set_xscale("symlog", linthresh=10.0 ** math.ceil(math.log10(middle)))
-            axes.xaxis.set_major_locator(_few_of_a_signed_scale(sizes.max()))
+        linear, end = 10.0 ** math.ceil(math.log10(middle)), 10.0 ** math.floor(math.log10(sizes.max()))
+        if quantity == "bias" and end > linear:
+            axes.set_xscale("symlog", linthresh=linear)
+            axes.xaxis.set_major_locator(FixedLocator([-linear, linear, *([] if compact else (-end, 0.0, end))]))
             axes.xaxis.set_major_formatter("{x:g}")
-        elif sizes.min() > 0.0:
+        elif quantity != "bias" and sizes.min() > 0.0:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
     return figure
-
-
-def _few_of_a_signed_scale(largest: float) -> FixedLocator:
-    """Zero, and a power of ten at each side."""
-    end = 10.0 ** math.floor(math.log10(largest))
-    return FixedLocator([-end, 0.0, end])
 
 
 @style.look
