@@ -95,9 +95,13 @@ class Visit:
 
     def offered(self, place):
         """The options of a drop-down list, which is closed again."""
-        self.at(place).locator("input").click()
-        found = self.page.get_by_role("option").all_text_contents()
+        field = self.at(place).locator("input")
+        field.click()
+        options = self.page.locator(f"#{field.get_attribute('aria-controls')} [role=option]")
+        options.first.wait_for()
+        found = options.all_text_contents()
         self.page.keyboard.press("Escape")
+        field.blur()
         return [text.replace("✓", "").strip() for text in found]
 
     def write(self, place, text):
