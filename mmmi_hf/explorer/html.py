@@ -46,10 +46,11 @@ def code(text: str) -> str:
     return f'<pre class="mmmi-code" tabindex="0">{escape(text)}</pre>'
 
 
-def picture(png: bytes, alt: str) -> str:
-    """A picture inside the page, so that no file is left behind."""
+def picture(png: bytes, alt: str, caption: str) -> str:
+    """A picture inside the page, so that no file is left behind, with what it is below it."""
     data = base64.b64encode(png).decode()
-    return f'<img class="mmmi-picture" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+    image = f'<img class="mmmi-picture" alt="{escape(alt)}" src="data:image/png;base64,{data}">'
+    return f'<figure class="mmmi-figure">{image}<figcaption>{escape(caption)}</figcaption></figure>'
 
 
 def sounds(wav: Sequence[tuple[str, bytes]]) -> str:
@@ -61,22 +62,34 @@ def sounds(wav: Sequence[tuple[str, bytes]]) -> str:
     )
 
 
-def pictures(*parts: str) -> str:
-    """Pictures that stand side by side where there is room."""
-    return f'<div class="mmmi-pictures">{"".join(parts)}</div>'
+def pictures(*parts: str, tall: bool = False) -> str:
+    """Pictures that stand side by side where there is room, two of them beside the first where it is tall."""
+    return f'<div class="mmmi-pictures{" mmmi-tall" if tall else ""}">{"".join(parts)}</div>'
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], *, caption: str, right: Collection[int] = ()) -> str:
-    """A table that scrolls within itself; `right` are the columns of numbers."""
+def table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    caption: str,
+    right: Collection[int] = (),
+) -> str:
+    """A table that scrolls within itself; `right` are the columns of numbers; lines of a cell after its first are
+    small."""
     look = [' class="mmmi-number"' if column in right else "" for column in range(len(header))]
     head = "".join(f'<th scope="col"{look[n]}>{escape(name)}</th>' for n, name in enumerate(header))
     body = "".join(
-        "<tr>" + "".join(f"<td{look[n]}>{escape(cell)}</td>" for n, cell in enumerate(row)) + "</tr>" for row in rows
+        "<tr>" + "".join(f"<td{look[n]}>{_cell(cell)}</td>" for n, cell in enumerate(row)) + "</tr>" for row in rows
     )
     return (
-        f'<div class="mmmi-table" role="region" aria-label="{escape(caption)}" tabindex="0"><table><caption>'
-        f"{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+        f'<p class="mmmi-caption">{escape(caption)}</p><div class="mmmi-table" role="region" tabindex="0" aria-label='
+        f'"{escape(caption)}"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )
+
+
+def _cell(text: str) -> str:
+    first, *more = map(escape, text.split("\n"))
+    return first + "".join(f"<small>{line}</small>" for line in more)
 
 
 def _one_line(message: str) -> str:

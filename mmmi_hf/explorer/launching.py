@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from mmmi_hf.explorer.surroundings import MOST_RESULTS_BYTES, Surroundings
+from mmmi_hf.explorer.surroundings import MOST_RESULTS_BYTES, MOST_VISITORS, Surroundings
 
 _EXTRA = "the explorer needs Gradio, which is not installed: pip install 'mmmi-hf[explorer]'"
 _OFF = {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1", "GRADIO_RUN_HISTORY": "False"}
@@ -51,7 +51,12 @@ def launch(
     """
     check_installed()
     with tempfile.TemporaryDirectory(prefix="mmmi-hf-explorer-", ignore_cleanup_errors=True) as work:
-        os.environ |= _OFF | {"GRADIO_TEMP_DIR": work, "HF_HUB_CACHE": f"{work}/hub", "HF_XET_CACHE": f"{work}/xet"}
+        # A visitor may name any file in Gradio's folder as one that they uploaded: downloads lie elsewhere.
+        os.environ |= _OFF | {
+            "GRADIO_TEMP_DIR": f"{work}/uploads",
+            "HF_HUB_CACHE": f"{work}/hub",
+            "HF_XET_CACHE": f"{work}/xet",
+        }
         os.environ |= {"HF_DATASETS_CACHE": f"{work}/datasets", "HF_MODULES_CACHE": f"{work}/modules"}
         os.environ |= {"TORCHINDUCTOR_CACHE_DIR": f"{work}/inductor"}
         served = _served(Surroundings(public, tuple(datasets)), port, open_browser)
@@ -100,6 +105,7 @@ def _served(where: Surroundings, port: int | None, open_browser: bool) -> Any:
             mcp_server=False,
             enable_monitoring=False,
             max_file_size=MOST_RESULTS_BYTES,
+            state_session_capacity=MOST_VISITORS,
             **looks(),
         )
     except OSError as error:

@@ -34,8 +34,8 @@ def page(surroundings: Surroundings | None = None) -> gradio.Blocks:
         with gr.Tabs(overflow_behavior="wrap"):
             with gr.Tab("Design", id="design"):
                 last = design.add(gr)
-            with gr.Tab("Tuples", id="tuples"):
-                tuples.add(gr, last)
+            with gr.Tab("Tuples", id="tuples") as rows:
+                tuples.add(gr, rows, last)
             with gr.Tab("Dataset", id="dataset"):
                 reading.add(gr, where)
             with gr.Tab("Estimators", id="estimators") as results:
@@ -60,6 +60,8 @@ def looks() -> dict[str, Any]:
         button_primary_background_fill_dark="*primary_700",
         button_primary_background_fill_hover="*primary_800",
         button_primary_background_fill_hover_dark="*primary_600",
+        input_placeholder_color="*neutral_600",
+        input_placeholder_color_dark="*neutral_300",
         button_primary_text_color="white",
         button_primary_text_color_dark="white",
     )

@@ -17,8 +17,16 @@ MOST_CONFIGURATIONS = 500
 """Of a dataset, in the list that one is chosen from."""
 MOST_RESULTS_BYTES = 8 * 2**20
 """Of a visitor's own file of results."""
-MOST_CELLS = 50_000
+MOST_CELLS = 20_000
 """Rows of such a file."""
+MOST_KINDS = 100
+"""Kinds of data in such a file: it is a list that one is chosen from."""
+MOST_UNPACKED_BYTES = 64 * 2**20
+"""Of such a file that is packed."""
+LARGEST = 1e9
+"""Size of a number in such a file: nats, rows."""
+MOST_VISITORS = 200
+"""Whose state is kept; of more the one that was seen least recently is forgotten."""
 MOST_TEXT = 300
 """Characters of a visitor's text."""
 

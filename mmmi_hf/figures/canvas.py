@@ -139,9 +139,13 @@ class Canvas:
         )
         show_pattern(inset, pattern)
 
-    def text(self, at: Point, text: str, *, align: str = "left", size: float = 8.5, colour: str = "#444444") -> None:
-        """A remark."""
-        self.axes.text(*at, text, ha=align, va="center", fontsize=size, color=colour, zorder=6)
+    def text(
+        self, at: Point, text: str, *, align: str = "left", size: float = 8.5, colour: str = "#444444",
+        upright: bool = False,
+    ) -> None:  # fmt: skip
+        """A remark; an upright one is read from below and stands around its place."""
+        look: Any = {"ha": "center", "rotation": 90.0, "multialignment": "center"} if upright else {"ha": align}
+        self.axes.text(*at, text, va="center", fontsize=size, color=colour, zorder=6, **look)
 
 
 def _covered(box: Box, line: tuple[Point, Point]) -> float:

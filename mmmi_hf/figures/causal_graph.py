@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import textwrap
+from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -37,8 +38,12 @@ MOST_ARROWS = 36
 
 _LEFT = 1.25
 _SPELT = 4  # categories of which the probabilities are no longer spelt out
-_WRAPPED = 84  # characters of a line under the title
+_WRAPPED, _COMPACT_WRAPPED = 84, 52  # characters of a line under the title
 _PANEL = 3.3
+_COMPACT_LEFT, _COMPACT_WIDTH = 0.45, 3.3
+_PANEL_ROW, _ABOVE_PANEL = 0.35, 0.75
+_Panel = tuple[Array, list[str], list[str], str]
+"""A matrix, the names of its rows and columns, and its heading."""
 _LAYERS: tuple[tuple[Kind, str], ...] = (
     ("target", "target"),
     ("cause", "common causes"),
@@ -49,18 +54,19 @@ _BUNDLES: tuple[tuple[Kind, Kind], ...] = (("cause", "target"), ("cause", "modal
 
 
 @style.look
-def causal_graph(model: CausalModel, *, title: str | None = None) -> Figure:
+def causal_graph(model: CausalModel, *, title: str | None = None, compact: bool = False) -> Figure:
     """The model as a directed acyclic graph with its coefficients η_k, w_ik and G_ij.
 
     On the arrows of a categorical cause stand its means in the modality, in standard deviations of the noise. What the
     arrows leave out, as a common scale or absences, stands under the title. A model of `from_matrix` has no causes:
-    its blocks are drawn with the mutual information between them, in nats, and the figure says so.
+    its blocks are drawn with the mutual information between them, in nats, and the figure says so. A compact figure
+    can be read at the width of a phone.
     """
     drawn = has_causes(model) or categorical_cause(model) is not None
-    return _layers(model, title) if drawn else _blocks(model, title)
+    return _layers(model, title, compact) if drawn else _blocks(model, title)
 
 
-def _layers(model: CausalModel, title: str | None) -> Figure:
+def _layers(model: CausalModel, title: str | None, compact: bool) -> Figure:
     graph = causal_structure(model)
     names = {kind: graph.layer(kind) for kind, _ in _LAYERS}
     shown = {kind: _together(layer) if len(layer) > MOST_NODES else layer for kind, layer in names.items()}
@@ -74,28 +80,35 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
     signs = category is not None or (model.target is not None and model.target.made_of is not None)
     panels = _matrices(model, names, labelled | ({("cause", "target"): True} if signs else {}))
     one_template, icons = _icons(model, bundles["cause", "modality"], labelled["cause", "modality"])
-    remark = textwrap.wrap(model.law.remark, _WRAPPED)
+    remark = textwrap.wrap(model.law.remark, _COMPACT_WRAPPED if compact else _WRAPPED)
 
-    width = max(4.4, widest * (1.75 if widest <= 4 else 0.92))
+    left, width = _LEFT, max(4.4, widest * (1.75 if widest <= 4 else 0.92))
+    if compact:
+        left, width = _COMPACT_LEFT, max(_COMPACT_WIDTH, widest * 0.7)
     heights = (1.15, 1.35 + (0.75 if icons else 0.0) + 0.05 * widest, 1.3 + 0.09 * widest)
-    bottom = 0.42
+    if compact:
+        heights = (0.95, heights[1] - 0.2, 1.0 + 0.09 * widest)
+    under = [_PANEL_ROW * len(rows) + _ABOVE_PANEL for _, rows, _, _ in panels] if compact else []
+    bottom = 0.55 + sum(under) if compact else 0.42
     levels = np.cumsum([0.0, *heights[::-1]])[::-1] + bottom
     top = float(levels[0]) + 0.42 + (0.3 if title else 0.0) + 0.17 * len(remark)
-    total = _LEFT + width + 0.1 + (_PANEL if panels else 0.0)
+    total = left + width + 0.1 + (_PANEL if panels and not compact else 0.0)
     figure = style.new_figure(total, top, constrained=False)
-    canvas = Canvas.on(figure, _LEFT + width, top)
+    canvas = Canvas.on(figure, left + width, top)
     if title:
         text, size = style.fitted(title, total)
         canvas.text((0.1, top - 0.2), text, size=size, colour="black")
-    for n, line in enumerate(remark):
-        canvas.text((0.1, top - (0.46 if title else 0.2) - 0.17 * n), line)
+    _remark(canvas, remark, top - (0.46 if title else 0.2))
+
+    def side(height: float, text: str) -> None:
+        canvas.text((0.2 if compact else 0.1, height), text, upright=compact)
 
     at: dict[str, Point] = {}
     for (kind, heading), level in zip(_LAYERS, levels, strict=True):
-        canvas.text((0.1, float(level)), _heading(model, kind, heading))
+        side(float(level), _heading(model, kind, heading))
         layer = shown[kind]
         for n, name in enumerate(layer):
-            place = (_LEFT + (n + 0.5) * width / len(layer), float(level))
+            place = (left + (n + 0.5) * width / len(layer), float(level))
             group = layer != names[kind]
             at |= dict.fromkeys(names[kind] if group else [name], place)
             label = f"{style.cause(names[kind][0])} … {style.cause(names[kind][-1])}" if group else style.cause(name)
@@ -105,16 +118,31 @@ def _layers(model: CausalModel, title: str | None) -> Figure:
         telling = edges if len(edges) <= MOST_ARROWS else _strongest(edges)
         if len(telling) < len(edges) and not set(shown[bundle[0]] + shown[bundle[1]]) - set(at):
             middle = (at[telling[0].start][1] + at[telling[0].end][1]) / 2
-            canvas.text((0.1, middle), "strongest arrows;\nthe matrix has all")
+            side(middle, "strongest arrows;\nthe matrix has all")
         numbered = labelled[bundle] and not (signs and bundle[1] == "target")
         _draw(canvas, telling, at, grouped, labelled=numbered, icons=icons if bundle[1] == "modality" else {})
     if one_template is not None:
-        _one_template(canvas, one_template, (_LEFT + width - 0.3, float(levels[0])))
+        _one_template(canvas, one_template, (left + width - 0.3, float(levels[0])), "\n" if compact else " ")
+    _draw_panels(figure, panels, left, left + width, top, under)
+    return figure
+
+
+def _draw_panels(
+    figure: Figure, panels: Sequence[_Panel], left: float, right: float, top: float, under: Sequence[float]
+) -> None:
+    """The matrices right of the graph, or below it where `under` says how high each stands there."""
     for n, (matrix, rows, columns, heading) in enumerate(panels):
         high = (top - 0.5) / len(panels) - 0.55
-        panel: Box = (_LEFT + width + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
-        heat_map(figure, panel, matrix, [*map(style.cause, rows)], [*map(style.cause, columns)], heading)
-    return figure
+        box: Box = (right + 0.65, 0.4 + n * (high + 0.55), _PANEL - 1.3, high)
+        if under:
+            box = (left + 0.4, 0.3 + sum(under[:n]), _PANEL - 1.3, _PANEL_ROW * len(rows))
+        heat_map(figure, box, matrix, [*map(style.cause, rows)], [*map(style.cause, columns)], heading)
+
+
+def _remark(canvas: Canvas, lines: list[str], height: float) -> None:
+    """What the arrows leave out, from this height downwards."""
+    for n, line in enumerate(lines):
+        canvas.text((0.1, height - 0.17 * n), line)
 
 
 def _heading(model: CausalModel, kind: Kind, heading: str) -> str:
@@ -144,9 +172,9 @@ def _together(layer: list[str]) -> list[str]:
 
 def _matrices(
     model: CausalModel, names: dict[Kind, list[str]], labelled: dict[tuple[Kind, Kind], bool]
-) -> list[tuple[Array, list[str], list[str], str]]:
+) -> list[_Panel]:
     """The coefficients that the arrows do not tell, from the bottom of the figure to its top."""
-    panels: list[tuple[Array, list[str], list[str], str]] = []
+    panels: list[_Panel] = []
     category = categorical_cause(model)
     if category is not None:
         if not labelled["cause", "modality"]:
@@ -211,9 +239,9 @@ def _ends(start: Point, end: Point) -> tuple[Point, Point]:
     return (start[0], start[1] + up), (end[0], end[1] - up)
 
 
-def _one_template(canvas: Canvas, template: Array, at: Point) -> None:
+def _one_template(canvas: Canvas, template: Array, at: Point, space: str) -> None:
     canvas.icon(at, template)
-    canvas.text((at[0] - 0.26, at[1]), "template of every\narrow from a cause", align="right")
+    canvas.text((at[0] - 0.26, at[1]), f"template of{space}every\narrow from{space}a cause", align="right")
 
 
 def _blocks(model: CausalModel, title: str | None) -> Figure:

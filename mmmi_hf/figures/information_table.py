@@ -22,21 +22,28 @@ from mmmi_hf.figures.graph import pairwise_information
 
 _LOG_FROM = 50.0
 _MOST_NUMBERS = 16
+_COMPACT_CELL, _COMPACT_SIDE = 0.95, 3.2
 
 
 @style.look
-def information_table(model: CausalModel, *, title: str | None = None) -> Figure:
+def information_table(model: CausalModel, *, title: str | None = None, compact: bool = False) -> Figure:
     """I(a; b) of all pairs of x1 … xM and y, in nats.
 
     The colours are logarithmic where the largest value is 50 times the smallest positive one. A zero is white, an
-    infinite value hatched, and a block with itself left out. Every cell carries its number up to 16 blocks.
+    infinite value hatched, and a block with itself left out. Every cell carries its number up to 16 blocks; then a
+    compact figure, which can be read at the width of a phone, has no colour bar.
     """
     values = pairwise_information(model)
     names = model.names
     side = max((0.72 if len(names) <= 4 else 0.52) * min(len(names), _MOST_NUMBERS), 1.8)
+    barless = compact and len(names) <= _MOST_NUMBERS
+    if barless:
+        side = max(min(_COMPACT_CELL * len(names), _COMPACT_SIDE), 0.46 * len(names))
     over = 0.45 + (0.25 if title else 0.0)
     figure = style.new_figure(
-        max(0.5 + side + 1.15, 3.6), side + over + (0.15 if _finite(values) else 0.35), constrained=False
+        max(0.5 + side + (0.15 if barless else 1.15), 3.6),
+        side + over + (0.15 if _finite(values) else 0.35),
+        constrained=False,
     )
     width, height = figure.get_size_inches()
     bottom = (height - over - side) / height
@@ -48,7 +55,8 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
         for j, b in enumerate(names):
             if a != b:
                 value = values[min((a, b), (b, a), key=lambda pair: names.index(pair[0]))]
-                _cell(axes, j, i, value, norm, colours, numbered=len(names) <= _MOST_NUMBERS)
+                size = 9.0 if barless and side >= 0.6 * len(names) else 7.5
+                _cell(axes, j, i, value, norm, colours, size=size if len(names) <= _MOST_NUMBERS else None)
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(len(names) - 0.5, -0.5)
     labels = [style.symbol(name) for name in names]
@@ -58,7 +66,7 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    if finite:
+    if finite and not barless:
         place = figure.add_axes(((0.5 + side + 0.15) / width, bottom, 0.14 / width, side / height))
         log = isinstance(norm, LogNorm)
         bar = figure.colorbar(
@@ -68,7 +76,7 @@ def information_table(model: CausalModel, *, title: str | None = None) -> Figure
         )
         bar.set_label("mutual information [nats]" + (", log scale" if log else ""))
         bar.outline.set_visible(False)
-    else:
+    elif not finite:
         axes.set_xlabel("mutual information [nats]")
     if title:
         text, size = style.fitted(title, width)
@@ -96,7 +104,7 @@ def _cell(
     norm: Normalize,
     colours: matplotlib.colors.Colormap,
     *,
-    numbered: bool,
+    size: float | None,
 ) -> None:
     plain = value == 0.0 or math.isinf(value)
     colour = (1.0, 1.0, 1.0, 1.0) if plain else colours(float(norm(value)))
@@ -112,7 +120,7 @@ def _cell(
             gid=f"cell:{x},{y}",
         )
     )
-    if numbered or math.isinf(value):
+    if size is not None or math.isinf(value):
         dark = float(np.dot(colour[:3], (0.299, 0.587, 0.114))) < 0.5
         axes.text(
             x,
@@ -120,7 +128,7 @@ def _cell(
             style.nats(value),
             ha="center",
             va="center",
-            fontsize=7.5,
+            fontsize=size or 7.5,
             color="white" if dark else "black",
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8} if math.isinf(value) else None,
         )

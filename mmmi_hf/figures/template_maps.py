@@ -19,30 +19,38 @@ from mmmi_hf.figures.pictures import Array, bare, show_pattern
 
 _CELL = 1.05
 _TOP = 0.32
+_COMPACT_MAPS = 1.8
+"""Inches of all maps of a compact figure side by side, while a cell has half of its size."""
+_SCALE_FROM = 0.8
+"""A smaller cell has no room for the range of a template."""
 MAP = "information map:\n$I(z_i[c];y)$ of each\nlatent coordinate $c$"
 
 
 @style.look
-def templates_and_maps(model: CausalModel, *, standardize: str = "whiten", title: str | None = None) -> Figure:
+def templates_and_maps(
+    model: CausalModel, *, standardize: str = "whiten", title: str | None = None, compact: bool = False
+) -> Figure:
     """The template of every cause in every modality, and under them the information map of the modality.
 
     The map is I(z_i[c]; y) of every single *latent* coordinate c, in nats; what an image's pixels carry is another
     matter, and the values of single coordinates do not add up to I(x_i; y). Models of `from_matrix` have no templates,
     so that only their maps are drawn; a target of several causes, as a parity, has no map. `standardize` says which
-    latents, as in `CausalModel.sample`.
+    latents, as in `CausalModel.sample`. A compact figure can be read at the width of a phone.
     """
     templates, names = templates_of(model), model.modalities
     causes = len(templates)
     remarks = [_of_cause(model, k, name) for k, name in enumerate(templates)]
     found = [_map_of_target(model, name, standardize) for name in names]
     maps = {(causes, column): one for column, one in enumerate(found) if one is not None}
-    board = _Board(rows=causes + bool(maps), columns=len(names), left=1.4, title=title)
+    cell = min(max(_COMPACT_MAPS / len(names), _CELL / 2), _CELL) if compact else _CELL
+    board = _Board(rows=causes + bool(maps), columns=len(names), left=1.4, title=title, cell=cell)
     for row, text in enumerate([*remarks, *([MAP] if maps else [])]):
         board.remark(row, text)
     for column, name in enumerate(names):
         board.heading(column, style.symbol(name))
         for cause, shown in enumerate(templates.values()):
-            _template(board.cell(cause, column, f"template:{name},{cause + 1}"), shown[column])
+            axes = board.cell(cause, column, f"template:{name},{cause + 1}")
+            _template(axes, shown[column], size=None if cell < _SCALE_FROM else 7.0 if compact else 6.5)
     if maps:
         _maps(board, maps, list(names), causes)
     return board.figure
@@ -95,10 +103,13 @@ def template_gallery(models: Mapping[str, CausalModel], *, modality: str = "x1")
 class _Board:
     """A grid of square cells with remarks at the left and headings above."""
 
-    def __init__(self, *, rows: int, columns: int, left: float, title: str | None, right: float = 0.95) -> None:
-        self.left, self._columns = left, columns
-        height = _CELL * rows + _TOP + 0.2 + (0.3 if title else 0.0)
-        self.figure = style.new_figure(max(left + _CELL * columns + right, 4.0), height, constrained=False)
+    def __init__(
+        self, *, rows: int, columns: int, left: float, title: str | None, right: float = 0.95, cell: float = _CELL
+    ) -> None:
+        self.left, self._columns, self.cell_size = left, columns, cell
+        right = min(right, 0.75) if cell < _CELL else right
+        height = cell * rows + _TOP + 0.2 + (0.3 if title else 0.0)
+        self.figure = style.new_figure(max(left + cell * columns + right, 3.6), height, constrained=False)
         self._top = height - _TOP - (0.3 if title else 0.0)
         if title:
             width = self.figure.get_figwidth()
@@ -112,24 +123,24 @@ class _Board:
 
     def cell(self, row: int, column: int, gid: str) -> Axes:
         """The Axes of one cell."""
-        left, bottom = self.left + column * _CELL + 0.04, self._top - (row + 1) * _CELL + 0.04
-        return self.axes(left, bottom, _CELL - 0.08, _CELL - 0.08, gid)
+        left, bottom = self.left + column * self.cell_size + 0.04, self._top - (row + 1) * self.cell_size + 0.04
+        return self.axes(left, bottom, self.cell_size - 0.08, self.cell_size - 0.08, gid)
 
     def bar(self, row: int) -> Axes:
         """The Axes of a colour bar right of a row."""
-        left, bottom = self.left + self._columns * _CELL + 0.1, self._top - (row + 1) * _CELL + 0.04
-        return self.axes(left, bottom, 0.1, _CELL - 0.08, "bar")
+        left, bottom = self.left + self._columns * self.cell_size + 0.1, self._top - (row + 1) * self.cell_size + 0.04
+        return self.axes(left, bottom, 0.1, self.cell_size - 0.08, "bar")
 
     def remark(self, row: int, text: str, *, x: float = 0.1) -> None:
         """Text beside a row."""
         across, up = self.figure.get_size_inches()
-        y = (self._top - (row + 0.5) * _CELL) / up
+        y = (self._top - (row + 0.5) * self.cell_size) / up
         self.figure.text(x / across, y, text, va="center", fontsize=8.5, color="#444444")
 
     def heading(self, column: int, text: str, *, size: float = 11.0) -> None:
         """Text above a column."""
         across, up = self.figure.get_size_inches()
-        x = (self.left + (column + 0.5) * _CELL) / across
+        x = (self.left + (column + 0.5) * self.cell_size) / across
         self.figure.text(x, (self._top + 0.07) / up, text, ha="center", fontsize=size)
 
 
@@ -146,16 +157,18 @@ def _part_of_target(model: CausalModel, cause: int) -> str:
     return f"(in y with {style.number(eta)})" if eta else "(not part of y)"
 
 
-def _template(axes: Axes, template: Array | None) -> None:
+def _template(axes: Axes, template: Array | None, *, size: float | None = 6.5) -> None:
     if template is None:
         bare(axes)
         axes.text(0.5, 0.5, "none", ha="center", va="center", fontsize=8, color=style.GREY, transform=axes.transAxes)
     else:
         show_pattern(axes, template)
+        if size is None:
+            return
         low, high = float(template.min()), float(template.max())
         scale = style.number(low) if low == high else f"{style.number(low)} … {style.number(high)}"
         frame = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-        axes.text(0.5, 0.03, scale, ha="center", va="bottom", fontsize=6.5, transform=axes.transAxes, bbox=frame)
+        axes.text(0.5, 0.03, scale, ha="center", va="bottom", fontsize=size, transform=axes.transAxes, bbox=frame)
 
 
 def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[str], bar_row: int) -> None:
@@ -173,5 +186,5 @@ def _maps(board: _Board, maps: Mapping[tuple[int, int], Array], names: Sequence[
         return
     board.figure.colorbar(image, cax=bar, format=FuncFormatter(lambda value, _: style.number(value)))
     bar.locator_params(nbins=4)
-    bar.tick_params(labelsize=7)
+    bar.tick_params(labelsize=7 if board.cell_size == _CELL else 7.5)
     bar.set_xlabel("nats", fontsize=7.5)

@@ -14,6 +14,7 @@ from pathlib import Path
 from tests.support import ROOT
 
 READY = re.compile(r"The explorer is at (\S+?)/?;")
+REFUSED = "gradio.exceptions.InvalidPathError"  # Gradio refuses a file that was not uploaded, and writes it down
 COMMAND = ("-m", "mmmi_hf", "explore")
 PUBLIC = ("-c", "import sys; from mmmi_hf.explorer import launch; launch(public=True, datasets=sys.argv[2:], "
           "port=int(sys.argv[1]), ready=lambda url: print(f'The explorer is at {url};', flush=True))")  # fmt: skip
@@ -79,7 +80,8 @@ def serving(folder, command, environment, *more):
         assert process.poll() is None, Path(log.name).read_text()
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=30) == 0
-        assert "Traceback" not in Path(log.name).read_text(), Path(log.name).read_text()
+        faults = Path(log.name).read_text().split("Traceback")[1:]
+        assert [one for one in faults if REFUSED not in one] == []
         left = sorted(map(str, folder.rglob("*")))
         assert left == [], left
         assert served.asked() == [], served.asked()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from mmmi_hf.figures import style
 
@@ -23,14 +23,15 @@ LOUD = 4.0
 
 
 @style.look
-def truth_figure(rows: Sequence[Record], title: str) -> Figure:
+def truth_figure(rows: Sequence[Record], title: str | None, *, compact: bool = False) -> Figure:
     """Estimate against truth, a panel per estimator: one point per cell with its interval, nulls as crosses.
 
     Args:
         rows: of the results table, one kind of data, pair and number of training rows.
+        compact: so that it can be read at the width of a phone.
     """
     names = list(dict.fromkeys(row["estimator"] for row in rows))
-    figure, panels = _grid(len(names), title, "true mutual information (nats)", "estimate (nats)")
+    figure, panels = _grid(len(names), title, "true mutual information (nats)", "estimate (nats)", compact)
     shown = [row for row in rows if row["value"] is not None]
     top = 1.08 * max([row["truth"] for row in shown] + [0.1])
     values = [row["value"] for row in shown] or [0.0]
@@ -67,14 +68,18 @@ def truth_figure(rows: Sequence[Record], title: str) -> Figure:
 
 
 @style.look
-def bias_figure(summary: Sequence[Record], title: str) -> Figure:
+def bias_figure(summary: Sequence[Record], title: str | None, *, compact: bool = False) -> Figure:
     """Bias, standard deviation between seeds and RMSE of every estimator, with intervals.
+
+    Where a few values would hide the others, their axis is logarithmic, that of the bias beyond the power of ten that
+    the median size is below.
 
     Args:
         summary: of one kind of data, pair and number of training rows.
+        compact: so that it can be read at the width of a phone.
     """
-    figure = style.new_figure(8.4, 1.3 + 0.28 * len(summary))
-    figure.suptitle(title)
+    figure = style.new_figure(4.4 if compact else 8.4, 1.3 + 0.28 * len(summary))
+    figure.suptitle(title or "")
     names = [row["estimator"] for row in summary]
     places = np.arange(len(names))
     for index, (quantity, label) in enumerate(
@@ -94,10 +99,20 @@ def bias_figure(summary: Sequence[Record], title: str) -> Figure:
                 axes.plot(reach, [place, place], color=style.CYCLE[index], lw=1.2)
             axes.plot(value, place, "o", color=style.CYCLE[index], ms=4)
             shown.append(value)
-        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=label, yticks=places)
+        shown_label = label.replace("between ", "between\n") if compact else label
+        axes.set(ylim=(len(names) - 0.4, -0.6), xlabel=shown_label, yticks=places)
         axes.set_yticklabels(names if index == 0 else [])
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-        if quantity != "bias" and min(shown, default=0.0) > 0.0 and max(shown) > LOUD * float(np.median(shown)):
+        axes.xaxis.set_major_locator(MaxNLocator(2 if compact else 4))
+        sizes = np.abs(shown)
+        middle = float(np.median(sizes)) if shown else 0.0
+        if not middle or sizes.max() <= LOUD * middle:
+            continue
+        linear, end = 10.0 ** math.ceil(math.log10(middle)), 10.0 ** math.floor(math.log10(sizes.max()))
+        if quantity == "bias" and end > linear:
+            axes.set_xscale("symlog", linthresh=linear)
+            axes.xaxis.set_major_locator(FixedLocator([-linear, linear, *([] if compact else (-end, 0.0, end))]))
+            axes.xaxis.set_major_formatter("{x:g}")
+        elif quantity != "bias" and sizes.min() > 0.0:
             axes.set_xscale("log")
             axes.xaxis.set_major_formatter("{x:g}")
     return figure
@@ -130,11 +145,12 @@ def curves_figure(summary: Sequence[Record], title: str) -> Figure:
     return figure
 
 
-def _grid(count: int, title: str, x_label: str, y_label: str) -> tuple[Figure, list[Axes]]:
-    columns = min(4, count)
+def _grid(count: int, title: str | None, x_label: str, y_label: str, compact: bool) -> tuple[Figure, list[Axes]]:
+    columns = min(3 if compact else 4, count)
     lines = -(-count // columns)
-    figure = style.new_figure(2.15 * columns + 0.6, 2.1 * lines + 0.7)
-    figure.suptitle(title)
+    width, height = (1.25, 1.45) if compact else (2.15, 2.1)
+    figure = style.new_figure(width * columns + 0.6, height * lines + 0.7)
+    figure.suptitle(title or "")
     figure.supxlabel(x_label)
     figure.supylabel(y_label)
     axes: list[Axes] = []

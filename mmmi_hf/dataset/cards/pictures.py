@@ -58,13 +58,19 @@ class Picture:
     figure: Callable[[], Figure]
 
 
-def configuration_pictures(name: str, model: CausalModel, *, standardize: str) -> Iterator[Picture]:
-    """What a configuration alone says: its graph, its table of information, its templates and information maps."""
+def configuration_pictures(
+    name: str | None, model: CausalModel, *, standardize: str, compact: bool = False
+) -> Iterator[Picture]:
+    """What a configuration alone says: its graph, its table of information, its templates and information maps.
+
+    Without a name they have no title.
+    """
     from mmmi_hf.figures import causal_graph, information_table, templates_and_maps
 
-    yield Picture("causal_graph", lambda: causal_graph(model, title=name))
-    yield Picture("information", lambda: information_table(model, title=name))
-    yield Picture("templates", lambda: templates_and_maps(model, standardize=standardize, title=name))
+    look: Any = {"title": name, "compact": compact}
+    yield Picture("causal_graph", lambda: causal_graph(model, **look))
+    yield Picture("information", lambda: information_table(model, **look))
+    yield Picture("templates", lambda: templates_and_maps(model, standardize=standardize, **look))
 
 
 def folder_pictures(folder: DatasetFolder, name: str) -> Iterator[Picture]:
@@ -153,12 +159,14 @@ def shown_in_card(folder: DatasetFolder, name: str) -> list[dict[str, str]]:
     ]
 
 
-def stored_tuples_figure(name: str, model: CausalModel, manifest: Manifest, rows: Mapping[str, Any]) -> Figure:
+def stored_tuples_figure(
+    name: str, model: CausalModel, manifest: Manifest, rows: Mapping[str, Any], *, compact: bool = False
+) -> Figure:
     """`tuples_figure` of rows of a dataset folder, with their latents where the seed is told."""
     latents = None
     if manifest.seed is not None:
         latents = model.sample_rows(rows["row"], seed=manifest.seed, standardize=manifest.standardize)
-    return tuples_figure(name, model, manifest.modalities, rows, latents=latents)
+    return tuples_figure(name, model, manifest.modalities, rows, latents=latents, compact=compact)
 
 
 def tuples_figure(
@@ -168,6 +176,7 @@ def tuples_figure(
     rows: Mapping[str, Any],
     *,
     latents: Latents | None = None,
+    compact: bool = False,
 ) -> Figure:
     """Rows as a grid of tuples, with the pointwise information of pairs.
 
@@ -179,6 +188,8 @@ def tuples_figure(
         modalities: as a manifest lists them.
         rows: column → the values of a few rows.
         latents: of these rows; None where the seed is not told.
+        compact: without title, and of the numbers the row, y and what stands for all modalities alone; it can be
+            read at the width of a phone.
     """
     from mmmi_hf.figures import style, tuple_grid
 
@@ -191,8 +202,12 @@ def tuples_figure(
         first, last = model.modalities[0], model.modalities[-1]
         pairs = [(column, pair) for column, pair in pairs if pair in ((first, "y"), (last, "y"), model.modalities[:2])]
     numbers = {style.symbol(column): _target_values(model, rows[column]) for column in target_names(model)[:3]}
-    numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
     everything, synergy = model.modalities, latents is not None and _is_more_than_its_parts(model)
+    if compact:
+        few = list(numbers.items())[: 1 if len(data) > 1 else 2]
+        numbers = {"row": [str(row) for row in rows["row"]], **dict(few)}
+    else:
+        numbers |= {style.pointwise(*pair): _array(rows[column]) for column, pair in pairs}
     if latents is not None and synergy:
         numbers[style.pointwise(everything, "y")] = model.pointwise_mutual_information(latents, everything, "y")
     exact = ", ".join(
@@ -212,7 +227,8 @@ def tuples_figure(
         },
         kinds={one: entry.view.kind for one, entry in shown.items() if entry.view is not None},
         captions={one: class_name(entry.pipeline, entry.class_label) or entry.pipeline for one, entry in shown.items()},
-        title=f"{name}{part}\n{exact} nats",
+        title=None if compact else f"{name}{part}\n{exact} nats",
+        compact=compact,
     )
 
 

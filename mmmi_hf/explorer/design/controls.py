@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+_WRITTEN = 1e300
+"""Larger whole numbers are no floats."""
+
 
 @dataclass(frozen=True)
 class Slider:
@@ -34,10 +37,12 @@ class Slider:
         Raises:
             ValueError: none, or one outside the range.
         """
-        if isinstance(given, bool) or not isinstance(given, int | float) or not math.isfinite(given):
+        nothing = isinstance(given, float) and not math.isfinite(given)
+        if isinstance(given, bool) or not isinstance(given, int | float) or nothing:
             raise ValueError(f"{self.label} is empty or no number; give one from {self.low:g} to {self.high:g}")
         if not self.low <= given <= self.high:
-            raise ValueError(f"{self.label} is {given:g}; give a number from {self.low:g} to {self.high:g}")
+            said = f"{given:g}" if abs(given) < _WRITTEN else "out of reach"
+            raise ValueError(f"{self.label} is {said}; give a number from {self.low:g} to {self.high:g}")
         if self.step != 1:
             return float(given)
         if given != int(given):

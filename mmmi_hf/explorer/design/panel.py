@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import gradio
 
 FIRST = "wanted"
+_STAYS = "Pictures, table and texts still show the last design that can be had."
 
 
 def starting() -> tuple[str, dict[str, Any]]:
@@ -50,9 +51,9 @@ def add(gr: Any) -> gradio.State:
         with gr.Column(scale=2, min_width=300):
             table = gr.HTML(first.table, elem_id="design-table")
         with gr.Column(scale=3, min_width=300):
-            command = _to_copy(gr, "Command", first.command, "design-command")
-            python = _to_copy(gr, "Python", first.python, "design-python")
-            yaml = _to_copy(gr, "YAML", first.yaml, "design-yaml")
+            command = _to_copy(gr, "Command", first.command, "design-command", 4)
+            python = _to_copy(gr, "Python", first.python, "design-python", 6)
+            yaml = _to_copy(gr, "YAML", first.yaml, "design-yaml", 12)
     outputs = [problem, nearer, nearest, pictures, table, yaml, command, python, last]
 
     def draw(name: str, *values: Any) -> list[Any]:
@@ -94,8 +95,11 @@ def _component(gr: Any, kind: Kind, control: Control) -> Any:
     )
 
 
-def _to_copy(gr: Any, label: str, text: str, place: str) -> Any:
-    return gr.Textbox(text, label=label, lines=3, max_lines=10, interactive=False, buttons=["copy"], elem_id=place)
+def _to_copy(gr: Any, label: str, text: str, place: str, lines: int) -> Any:
+    return gr.Textbox(
+        text, label=label, lines=lines, max_lines=lines, interactive=False, buttons=["copy"], elem_id=place,
+        elem_classes="mmmi-copy",
+    )  # fmt: skip
 
 
 def _updates(gr: Any, kind: Kind, found: Answer) -> list[Any]:
@@ -103,6 +107,6 @@ def _updates(gr: Any, kind: Kind, found: Answer) -> list[Any]:
     if found.values is None:
         moves = dict(found.nearest or {})
         button = gr.update(visible=bool(moves), value=offer(kind, moves) if moves else "Use the nearest")
-        return [html.wrong(found.problem), button, moves, *[gr.skip()] * 6]
+        return [html.wrong(found.problem) + html.note(_STAYS), button, moves, *[gr.skip()] * 6]
     shown = [found.pictures, found.table, found.yaml, found.command, found.python]
     return ["", gr.update(visible=False), {}, *shown, (kind.name, dict(found.values))]

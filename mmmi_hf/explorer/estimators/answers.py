@@ -15,6 +15,11 @@ from mmmi_hf.explorer.estimators.committed import Benchmark, Row, committed
 SORTS = ("estimator", "correlation", "bias", "sd between seeds", "RMSE", "null", "seconds")
 YOURS = "yours"
 _MOST_ESTIMATORS = 24
+_READ = (
+    "A cell is one run of one estimator on one set of rows. Correlation is that of estimates with truths; bias, sd and "
+    "RMSE are in nats; null is the mean estimate where the truth is 0; oracles are told what no estimator knows. – is "
+    "not known."
+)
 _Key = tuple[str, str, str, int]
 
 
@@ -84,7 +89,7 @@ def _table(benchmark: Benchmark, key: _Key, own: Sequence[Row], sort: str, desce
     rows = [(name, *(_shown(number) for number in numbers), cells) for name, numbers, cells in ordered]
     header = (*SORTS[:-1], "seconds of a cell", "cells")
     caption = f"Estimators, by {sort}, {'largest' if descending else 'smallest'} first"
-    return html.table(header, rows, caption=caption, right=range(1, len(header)))
+    return html.table(header, rows, caption=caption, right=range(1, len(header))) + html.note(_READ)
 
 
 def _value(entry: Row | None) -> float | None:
@@ -106,13 +111,16 @@ def _pictures(benchmark: Benchmark, group: str, key: _Key, own: Sequence[Row]) -
     summary = _summary(benchmark, key, own)
     keep = () if own else (benchmark.name, group)
     truth = shown(
-        lambda: truth_figure(rows, group),
+        lambda: truth_figure(rows, None, compact=True),
         f"Estimate against truth, a panel for each of {', '.join(names)}; the line is where both are equal.",
+        "Estimate against truth: a panel for each estimator, a point for each cell with its interval, a cross where "
+        "the truth is 0; on the line both are equal.",
         *(("truth", *keep) if keep else ()),
     )
     bias = shown(
-        lambda: bias_figure(summary, group),
+        lambda: bias_figure(summary, None, compact=True),
         "Bias, standard deviation between seeds and RMSE of every estimator; the numbers are in the table.",
+        "How wrong each is, with intervals: on average (bias), from seed to seed (sd), and altogether (RMSE).",
         *(("bias", *keep) if keep else ()),
     )
     return html.pictures(truth, bias)

@@ -6,15 +6,22 @@ Owns its reading and what it may be. The file is removed once it was read.
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from mmmi_hf.explorer.estimators.committed import COLUMNS, Row
-from mmmi_hf.explorer.surroundings import MOST_CELLS, MOST_RESULTS_BYTES, MOST_TEXT
+from mmmi_hf.explorer.surroundings import (
+    LARGEST,
+    MOST_CELLS,
+    MOST_KINDS,
+    MOST_RESULTS_BYTES,
+    MOST_TEXT,
+    MOST_UNPACKED_BYTES,
+)
 
 _TEXTS, _NUMBERS = ("config", "series", "a", "b", "estimator"), ("truth", "value", "low", "high")
 _OPTIONAL = ("value", "low", "high", "error")
+_MOST = {"seed": 2**63 - 1, "n": int(LARGEST)}
 
 
 class ResultsError(ValueError):
@@ -37,7 +44,11 @@ def read_results(path: Path) -> tuple[Row, ...]:
         raise ResultsError("the file has no cells; give results.json or results.parquet of `mmmi-hf benchmark`")
     if len(rows) > MOST_CELLS:
         raise ResultsError(f"the file has {len(rows):,} cells; give at most {MOST_CELLS:,}")
-    return tuple(_checked(number, row) for number, row in enumerate(rows))
+    found = tuple(_checked(number, row) for number, row in enumerate(rows))
+    kinds = len({(row["series"], row["a"], row["b"], row["n"]) for row in found})
+    if kinds > MOST_KINDS:
+        raise ResultsError(f"the file has {kinds:,} kinds of data; give at most {MOST_KINDS}")
+    return found
 
 
 def _json(path: Path) -> list[Any]:
@@ -54,14 +65,32 @@ def _json(path: Path) -> list[Any]:
 
 def _parquet(path: Path) -> list[Any]:
     import pyarrow as pa
+    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as opened:
+            groups = [opened.metadata.row_group(n) for n in range(opened.metadata.num_row_groups)]
+            if sum(group.total_byte_size for group in groups) > MOST_UNPACKED_BYTES:
+                raise ResultsError(f"the file has more than {MOST_UNPACKED_BYTES // 2**20} MiB when it is unpacked")
             if opened.metadata.num_rows > MOST_CELLS:
                 raise ResultsError(f"the file has {opened.metadata.num_rows:,} cells; give at most {MOST_CELLS:,}")
             names = [name for name in COLUMNS if name in opened.schema_arrow.names]
-            return list(opened.read(columns=names).to_pylist())
+            types = {name: opened.schema_arrow.field(name).type for name in names}
+        texts = [name for name, kind in types.items() if not pa.types.is_primitive(kind) and not pa.types.is_null(kind)]
+        for name in texts:
+            if not pa.types.is_string(getattr(types[name], "value_type", types[name])) or types[name].num_fields:
+                raise ResultsError(
+                    f"{name} is neither a text nor a number; give results.parquet of `mmmi-hf benchmark`"
+                )
+        # A long text may stand once in a file, and in every row of it: texts stay where they are until it is known.
+        with pq.ParquetFile(path, read_dictionary=texts) as opened:
+            table = opened.read(columns=names)
+        for name in texts:
+            lengths = [pc.max(pc.utf8_length(chunk.dictionary)).as_py() or 0 for chunk in table.column(name).chunks]
+            if max(lengths, default=0) > MOST_TEXT:
+                raise ResultsError(f"{name} must be a text of at most {MOST_TEXT} characters in every cell")
+        return list(table.to_pylist())
     except (pa.ArrowException, OSError) as error:
         raise ResultsError("the file is no Parquet; give results.parquet of `mmmi-hf benchmark`") from error
 
@@ -78,14 +107,19 @@ def _checked(number: int, row: Any) -> Row:
         if not isinstance(found[name], str) or len(found[name]) > MOST_TEXT:
             raise ResultsError(f"cell {number}: {name} must be a text of at most {MOST_TEXT} characters")
     for name in ("seed", "n"):
-        if not isinstance(found[name], int) or isinstance(found[name], bool) or found[name] < 0:
-            raise ResultsError(f"cell {number}: {name} must be a whole number, 0 or more")
+        if not isinstance(found[name], int) or isinstance(found[name], bool) or not 0 <= found[name] <= _MOST[name]:
+            raise ResultsError(f"cell {number}: {name} must be a whole number from 0 to {_MOST[name]:,}")
     for name in _NUMBERS:
         value = found[name]
         if value is None and name in _OPTIONAL:
             continue
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-            raise ResultsError(f"cell {number}: {name} must be a finite number")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= LARGEST:
+            raise ResultsError(f"cell {number}: {name} must be a number of size {LARGEST:,.0f} at most")
+    ends = [found[name] for name in ("low", "value", "high") if found[name] is not None]
+    if ends != sorted(ends):
+        raise ResultsError(f"cell {number}: value must lie between low and high")
+    if found["error"] is not None and not isinstance(found["error"], str):
+        raise ResultsError(f"cell {number}: error must be a text, or null")
     if not isinstance(found["null"], bool):
         raise ResultsError(f"cell {number}: null must be true or false")
     return found

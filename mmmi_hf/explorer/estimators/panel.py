@@ -11,8 +11,10 @@ from typing import Any
 from mmmi_hf.explorer import html
 from mmmi_hf.explorer.estimators.answers import SORTS, compared, groups
 from mmmi_hf.explorer.estimators.committed import committed
-from mmmi_hf.explorer.estimators.own import ResultsError, read_results
+from mmmi_hf.explorer.estimators.own import read_results
+from mmmi_hf.explorer.failing import in_a_line
 
+_YOURS = "A file results.json or results.parquet, as mmmi-hf benchmark writes them, is shown beside these."
 _DIRECTIONS = (("smallest first", "up"), ("largest first", "down"))
 
 
@@ -22,7 +24,7 @@ def add(gr: Any, tab: Any) -> None:
     first = next(iter(known))
     kinds = list(groups(known[first].rows))
     table, _ = compared(first, kinds[0], (), "RMSE", False, draw=False)
-    own = gr.State(())
+    own = gr.State((), time_to_live=3600)
     with gr.Row():
         with gr.Column(scale=2, min_width=300):
             name = gr.Radio(list(known), value=first, label="Benchmark", elem_id="estimators-benchmark")
@@ -30,10 +32,11 @@ def add(gr: Any, tab: Any) -> None:
             sort = gr.Dropdown(list(SORTS), value="RMSE", label="Order by", elem_id="estimators-sort", filterable=False)
             direction = gr.Radio(list(_DIRECTIONS), value="up", label="Direction", elem_id="estimators-direction")
             upload = gr.UploadButton(
-                "Add results of your own (results.json or results.parquet)",
+                "Add results of your own",
                 file_types=[".json", ".parquet"],
                 elem_id="estimators-upload",
             )
+            gr.HTML(html.note(_YOURS))
             forget = gr.Button("Remove them", visible=False, elem_id="estimators-forget")
             problem = gr.HTML("", elem_id="estimators-problem")
             remarks = gr.HTML(html.prose(known[first].remarks), elem_id="estimators-remarks")
@@ -44,8 +47,8 @@ def add(gr: Any, tab: Any) -> None:
     def draw(name: str, group: str, sort: str, direction: str, own: Any) -> list[Any]:
         try:
             return ["", *compared(name, group, own, sort, direction == "down")]
-        except ValueError as error:
-            return [html.wrong(str(error)), gr.skip(), gr.skip()]
+        except Exception as error:
+            return [html.wrong(in_a_line(error)), gr.skip(), gr.skip()]
 
     def choose(name: str, own: Any) -> list[Any]:
         if not _is(name, known):
@@ -58,8 +61,8 @@ def add(gr: Any, tab: Any) -> None:
             return [gr.skip()] * 4
         try:
             rows = read_results(Path(file["path"]))
-        except ResultsError as error:
-            return [html.wrong(str(error)), *[gr.skip()] * 3]
+        except Exception as error:
+            return [html.wrong(in_a_line(error)), *[gr.skip()] * 3]
         choices = list(groups([*known[name].rows, *rows]))
         mine = next(iter(groups(rows)))
         return ["", rows, gr.update(choices=choices, value=mine), gr.update(visible=True)]

@@ -11,12 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from mmmi_hf.explorer import html
-from mmmi_hf.explorer.drawing import shown
+from mmmi_hf.explorer.drawing import GRAPH, INFORMATION, TEMPLATES, shown
+from mmmi_hf.explorer.failing import in_a_line
 from mmmi_hf.explorer.reading.places import Place
 from mmmi_hf.explorer.surroundings import MOST_CONFIGURATIONS, MOST_ROWS
 
 _TRIES = 2
 _WORDS = 24
+_READ = (
+    "“nats” is what the causal model says, exactly. The others say how much of it the stored rows keep at least, as "
+    "the certificate states: of the float32 numbers, and of the view, the 8-bit image or 16-bit sound. – is not "
+    "measured."
+)
 
 
 @dataclass(frozen=True)
@@ -44,7 +50,7 @@ def located(where: Place) -> tuple[Path, list[str], str]:
     names = DatasetFolder(found.folder, reading=True).configurations()
     if not names:
         raise ValueError(f"{where.name} holds no configuration of this package; give a folder that `generate` made")
-    said = f"{len(names)} configuration(s)"
+    said = "1 configuration" if len(names) == 1 else f"{len(names):,} configurations"
     if found.commit:
         said += f" of {where.name}, revision {found.revision}, commit {found.commit[:12]}"
     return found.folder, names[:MOST_CONFIGURATIONS], f"{said}."
@@ -54,18 +60,25 @@ def described(where: Place, root: Path, name: str) -> Described:
     """What a configuration holds and knows.
 
     Raises:
-        ValueError: it is not there, or a file of it is missing or cannot be read.
+        ValueError: it is not there, or a file of it is missing, cannot be read, or contradicts another.
     """
     from mmmi_hf.dataset.cards.text import summary
+    from mmmi_hf.dataset.certificate.folder_checks import statement_problems
     from mmmi_hf.dataset.format.folder import DatasetFolder
 
     folder = DatasetFolder(root, reading=True)
     if name not in folder.configurations():
         raise ValueError("there is no such configuration in this dataset; choose one of the list")
     manifest = folder.known_manifest(name)
+    problems = statement_problems(folder, name, manifest)
+    if problems:
+        raise ValueError(f"{name} is damaged: {problems[0]}; `mmmi-hf verify` looks at all of its files")
     model = folder.model(name)
     told = summary(folder, name, manifest)
-    rows, plain = _plain(where, name)
+    try:
+        rows, plain = _plain(where, name)
+    except Exception as error:  # whatever the library says of foreign files
+        raise ValueError(f"plain load_dataset cannot read {name} of {where.name}: {in_a_line(error)}") from error
     return Described(
         _truth(told), _certificate(folder, name, model), _pictures(folder, manifest, name, model, rows), plain
     )
@@ -76,12 +89,20 @@ def _truth(told: dict[str, Any]) -> str:
     from mmmi_hf.dataset.format.ground_truth import BOUNDS
 
     rows = [
-        (row["quantity"], nats(row["value"]), *(bound(row[column]) for column in BOUNDS))
+        (
+            row["quantity"],
+            nats(row["value"]),
+            *("–" if row[column] is None else bound(row[column]) for column in BOUNDS),
+        )
         for row in told["truth"].to_pylist()
     ]
     facts = f"{told['config']} {told['version']}: {told['rows']:,} rows, {told['shapes']}. {told['description'] or ''}"
     header = ("quantity", "nats", *(column.replace("_", ", ") for column in BOUNDS))
-    return html.note(facts) + html.table(header, rows, caption="Ground truth", right=range(1, len(header)))
+    return (
+        html.note(facts)
+        + html.table(header, rows, caption="Ground truth", right=range(1, len(header)))
+        + html.note(_READ)
+    )
 
 
 def _certificate(folder: Any, name: str, model: Any) -> str:
@@ -125,16 +146,27 @@ def _plain(where: Place, name: str) -> tuple[dict[str, list[Any]], str]:
 
 
 def _short(value: Any) -> str:
-    text = " ".join(str(value).split())
+    if isinstance(value, list):
+        return "an array"
+    text = f"{value:.6g}" if isinstance(value, float) else " ".join(str(value).split())
     return text if len(text) <= 2 * _WORDS else f"{text[:_WORDS]} … {text[-_WORDS:]}"
 
 
 def _pictures(folder: Any, manifest: Any, name: str, model: Any, rows: dict[str, list[Any]]) -> str:
     from mmmi_hf.dataset.cards.pictures import CAPTIONS, configuration_pictures, stored_tuples_figure
 
-    parts = [shown(lambda: stored_tuples_figure(name, model, manifest, rows), f"{name}: {CAPTIONS['tuples']}")]
+    captions = {"causal_graph": GRAPH, "information": INFORMATION, "templates": TEMPLATES}
+    tuples = stored_tuples_figure(name, model, manifest, rows, compact=True)
+    parts = [shown(lambda: tuples, f"{name}: {CAPTIONS['tuples']}", f"The first {len(rows['row'])} rows.")]
     parts += [
-        shown(picture.figure, f"{name}: {CAPTIONS[picture.name]}", picture.name, name, model.digest)
-        for picture in configuration_pictures(name, model, standardize=manifest.standardize)
+        shown(
+            picture.figure,
+            f"{name}: {CAPTIONS[picture.name]}",
+            captions[picture.name],
+            picture.name,
+            manifest.standardize,
+            model.digest,
+        )
+        for picture in configuration_pictures(None, model, standardize=manifest.standardize, compact=True)
     ]
-    return html.pictures(*parts)
+    return html.pictures(*parts, tall=True)

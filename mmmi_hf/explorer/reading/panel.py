@@ -18,6 +18,10 @@ _NONE_OFFERED = (
     "This page offers no dataset, and a public page opens no path and no address of a visitor. Run "
     "`mmmi-hf explore` on your own machine to open a folder or a repository."
 )
+_BEFORE = (
+    "Open a dataset of this package to see its ground truth, what its certificate says, some rows, and what plain "
+    "load_dataset gives. It is read as any user reads it; nothing of it is kept."
+)
 
 
 def add(gr: Any, where: Surroundings) -> None:
@@ -48,7 +52,7 @@ def add(gr: Any, where: Surroundings) -> None:
             source = gr.HTML("", elem_id="dataset-source")
             certificate = gr.HTML("", elem_id="dataset-certificate")
         with gr.Column(scale=3, min_width=300):
-            truth = gr.HTML("", elem_id="dataset-truth")
+            truth = gr.HTML(html.note(_BEFORE), elem_id="dataset-truth")
             pictures = gr.HTML("", elem_id="dataset-pictures")
             plain = gr.HTML("", elem_id="dataset-plain")
     parts = [truth, certificate, pictures, plain]
@@ -57,15 +61,14 @@ def add(gr: Any, where: Surroundings) -> None:
         try:
             wanted = read_place(given, tag, where)
             root, names, said = located(wanted)
-            return [
-                "",
-                (wanted.name, wanted.revision, str(root)),
-                gr.update(choices=names, value=names[0], visible=True),
-                html.note(said),
-                *_shown(wanted, root, names[0]),
-            ]
         except Exception as error:
             return [html.wrong(in_a_line(error)), None, gr.update(visible=False), "", *[""] * 4]
+        state, listed = (
+            (wanted.name, wanted.revision, str(root)),
+            gr.update(choices=names, value=names[0], visible=True),
+        )
+        problem, *parts = choose(state, names[0])
+        return [problem, state, listed, html.note(said), *parts]
 
     def choose(opened: Any, chosen: Any) -> list[Any]:
         if opened is None:

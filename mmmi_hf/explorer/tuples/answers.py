@@ -11,16 +11,23 @@ import numpy as np
 
 from mmmi_hf.explorer import html
 from mmmi_hf.explorer.drawing import shown
+from mmmi_hf.explorer.tuples.offered import DESIGN, OWN
 from mmmi_hf.explorer.tuples.samples import RoundTrip, Sample, posterior
 
 
 def rows_shown(sample: Sample, title: str) -> str:
     """A grid of tuples, and a table of their numbers."""
-    return html.heading(title) + html.pictures(_grid(sample)) + _heard(sample, "") + _table(sample)
+    return html.heading(title) + html.pictures(_grid(sample, named(sample))) + _heard(sample, "") + _table(sample)
 
 
-def changed(before: Sample, after: Sample, title: str, what: str) -> str:
-    """Rows as they were and as they are, and the difference of every modality."""
+def changed(before: Sample, after: Sample, title: str, what: str, now: str) -> str:
+    """Rows as they were and as they are, and the difference of every modality.
+
+    Args:
+        before, after: the rows.
+        title, what: what was done, in a heading and in a sentence.
+        now: what the rows are of after it.
+    """
     differences = {
         name: np.asarray(after.columns[name] - before.columns[name], dtype=np.float64)
         for name in before.config.model.modalities
@@ -31,10 +38,14 @@ def changed(before: Sample, after: Sample, title: str, what: str) -> str:
         html.heading(title)
         + html.note(what)
         + html.listed(told)
-        + html.pictures(_grid(before), _grid(after), _difference_grid(before, differences))
+        + html.pictures(
+            _grid(before, f"Before: {named(before)}"),
+            _grid(after, f"After: {now}"),
+            _difference_grid(before, differences),
+        )
         + _heard(before, ", before")
         + _heard(after, ", after")
-        + _table(after)
+        + _table(after, "after it; ")
     )
 
 
@@ -56,8 +67,10 @@ def inverted(trip: RoundTrip, sample: Sample, modality: str, row: int) -> str:
     view = next(entry.view for entry in sample.entries if entry.name == modality)
     kinds = {} if view is None else dict.fromkeys((modality, f"{modality}'"), view.kind)
     picture = shown(
-        lambda: tuple_grid(data, {"row": [str(row)]}, half_ranges=half, kinds=kinds, captions=captions),
+        lambda: tuple_grid(data, {}, half_ranges=half, kinds=kinds, captions=captions),
         f"{modality} of row {row}, the latents it was made of, those its inverse gives, and {modality} made of these.",
+        f"From left to right: {modality} as it was made; the latents {latent} that it was made of; the latents that "
+        f"the inverse finds in {modality} alone; and {modality} made of these once more.",
     )
     said = [
         f"The inverse gives the latents of (seed, row) again with a relative error of {error:.1e}.",
@@ -77,14 +90,28 @@ def _heard(sample: Sample, when: str) -> str:
     )
 
 
-def _grid(sample: Sample) -> str:
+def named(sample: Sample) -> str:
+    """Which rows of what, and what their modalities tell of y and of each other."""
+    from mmmi_hf.figures.style import nats
+
+    model, last = sample.config.model, sample.first + len(sample.latents) - 1
+    rows = f"row {last}" if last == sample.first else f"rows {sample.first} to {last}"
+    pairs = [(name, "y") for name in model.modalities[:2]] + [model.modalities[:2]] * (len(model.modalities) > 1)
+    told = ", ".join(f"I({a};{b}) = {nats(model.mutual_information(a, b))}" for a, b in pairs)
+    name = DESIGN if sample.config.name == OWN else sample.config.name
+    return f"{name}, seed {sample.config.seed}, {rows}. {told} nats."
+
+
+def _grid(sample: Sample, caption: str) -> str:
     from mmmi_hf.dataset.cards.pictures import tuples_figure
 
     config = sample.config
-    last = sample.first + len(sample.latents) - 1
     return shown(
-        lambda: tuples_figure(config.name, config.model, sample.entries, sample.columns, latents=sample.latents),
-        f"Rows {sample.first} to {last} of {config.name}, seed {config.seed}; their numbers are in the table.",
+        lambda: tuples_figure(
+            config.name, config.model, sample.entries, sample.columns, latents=sample.latents, compact=True
+        ),
+        f"{named(sample)} Their numbers are in the table.",
+        caption,
     )
 
 
@@ -95,8 +122,9 @@ def _difference_grid(sample: Sample, differences: dict[str, Any]) -> str:
     captions = {name: f"±{value:.2g}" for name, value in half.items()}
     numbers = {"row": [str(sample.first + n) for n in range(len(sample.latents))]}
     return shown(
-        lambda: tuple_grid(differences, numbers, half_ranges=half, captions=captions, title="difference"),
+        lambda: tuple_grid(differences, numbers, half_ranges=half, captions=captions, compact=True),
         "What changed in every modality, from black, less, to white, more; the largest change is in the list.",
+        "After minus before: grey stayed, white became more, black less. Above each column is the largest change.",
     )
 
 
@@ -107,7 +135,7 @@ def _of_difference(name: str, values: Any) -> str:
     return f"{name}: changed by {mean:.3g} on average, by at most {largest:.3g}"
 
 
-def _table(sample: Sample) -> str:
+def _table(sample: Sample, when: str = "") -> str:
     from mmmi_hf.dataset.format.schema import pmi_pairs
     from mmmi_hf.dataset.format.target_columns import target_names
 
@@ -120,7 +148,7 @@ def _table(sample: Sample) -> str:
         cells = [str(sample.first + n), *(_number(sample.columns[name][n]) for name in targets)]
         cells += [known[n]] if known else []
         rows.append([*cells, *(_number(sample.columns[column][n]) for column in pairs)])
-    caption = "Rows; pointwise information in nats"
+    caption = f"Rows {when}pointwise information i in nats; its mean over all rows is I"
     return html.table(header, rows, caption=caption, right=range(len(header)))
 
 

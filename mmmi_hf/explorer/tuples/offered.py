@@ -19,6 +19,8 @@ from mmmi_hf.explorer.surroundings import MOST_MODALITIES, MOST_ROW_NUMBER, MOST
 
 DESIGN = "the design"
 """What the panel Design shows."""
+OWN = "the-design"
+"""The same as the name of a configuration."""
 MOST_SEED = 2**63 - 1
 
 
@@ -52,7 +54,7 @@ def configuration(name: object, design: tuple[str, Mapping[str, Any]], seed: int
     if name == DESIGN:
         kind, values = design
         found = kinds()[kind].make(values)
-        config = designed("the-design", found.model, found.spec, found.description)
+        config = designed(OWN, found.model, found.spec, found.description)
     else:
         config = get_configuration(str(name))
     return config.replace(seed=seed, store_posterior=True if config.model.classes is not None else None)
@@ -67,7 +69,7 @@ def read_whole_text(what: str, given: object, most: int) -> int:
     text = str(given).strip() if isinstance(given, str | int) and not isinstance(given, bool) else ""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(MOST_SEED)) and int(text) <= most):
         shown = text if len(text) <= MOST_TEXT // 10 else f"{text[: MOST_TEXT // 10]}…"
-        raise ValueError(f"{what} is {shown or 'empty'!r}; give a whole number from 0 to {most:,}")
+        raise ValueError(f"{what} is {repr(shown) if shown else 'empty'}; give a whole number from 0 to {most:,}")
     return int(text)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mmmi_hf.explorer.surroundings import MOST_MODALITIES, MOST_ROWS
-from mmmi_hf.explorer.tuples.answers import changed, inverted, rows_shown
+from mmmi_hf.explorer.tuples.answers import changed, inverted, named, rows_shown
 from mmmi_hf.explorer.tuples.offered import configuration, read_row, read_seed
 from mmmi_hf.explorer.tuples.samples import Sample, Tick, Workshop
 
@@ -48,7 +48,7 @@ class Requests:
             )
         after = self.workshop.rows(config, before.first, len(before.latents), {}, tick)
         what = f"The same seed and rows: the numbers that were drawn are the same, {asked.name} became {other}."
-        return changed(before, after, f"{asked.name} and {other}", what)
+        return changed(before, after, f"{asked.name} and {other}", what, named(after))
 
     def resampled(self, asked: Asked, cause: object, seed: object, tick: Tick) -> str:
         """The rows, and those in which one cause is of another seed while all else stays."""
@@ -60,7 +60,7 @@ class Requests:
             raise ValueError(f"cause is {number}, and {asked.name} has {causes}: choose 1 to {causes}")
         after = self._sample(asked, tick, {number - 1: fresh})
         what = f"ũ{number} is that of seed {fresh}; other causes, sources and noise are as they were."
-        return changed(before, after, f"ũ{number} drawn anew", what)
+        return changed(before, after, f"ũ{number} drawn anew", what, f"the same rows with ũ{number} of seed {fresh}.")
 
     def inverted(self, asked: Asked, modality: object, tick: Tick) -> str:
         """A modality of the first row, its latents, and the modality again."""
@@ -71,6 +71,16 @@ class Requests:
         first, count = read_row(asked.first), read_number("rows", asked.count, MOST_ROWS)
         config = configuration(asked.name, asked.design, read_seed("seed", asked.seed))
         return self.workshop.rows(config, first, count, causes or {}, tick)
+
+
+def counts(name: object, design: tuple[str, Mapping[str, Any]]) -> tuple[int, int]:
+    """How many causes and modalities there are to choose from; a model without causes is asked for one, and refuses.
+
+    Raises:
+        ValueError: there is no such data.
+    """
+    model = configuration(name, design, 0).model
+    return 1 if model.structure is None else len(model.eta), len(model.modalities)
 
 
 def read_number(what: str, given: object, most: int) -> int:

@@ -210,7 +210,7 @@ def test_pictures_of_awkward_results(tmp_path):
     with_null = truth_figure([row(1.0, 0, 1.0, estimator="first"), *ROWS], "t").axes
     assert [panel.get_legend() is not None for panel in with_null] == [False, True]
     loud = summarize([row(1.0, 0, 1.0 + error, estimator=str(error)) for error in (0.1, 0.2, 0.3, 40.0)])
-    assert [panel.get_xscale() for panel in bias_figure(loud, "b").axes] == ["linear", "linear", "log"]
+    assert [panel.get_xscale() for panel in bias_figure(loud, "b").axes] == ["symlog", "linear", "log"]
     curves = curves_figure(summarize([row(1.0, 0, None, estimator="broken"), *ROWS]), "c").axes
     assert [len(panel.get_lines()) for panel in curves] == [2, 1], "and the axis of the bias"
     assert slug("fashion-mnist, rms") == "fashion-mnist-rms"

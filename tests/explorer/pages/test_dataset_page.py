@@ -10,7 +10,7 @@ def test_a_folder(visit, dataset):
     visitor = visit("Dataset")
     visitor.write("dataset-name", str(dataset))
     visitor.press("dataset-open")
-    visitor.wait_for("dataset-source", "2 configuration(s)", SLOW)
+    visitor.wait_for("dataset-source", "2 configurations", SLOW)
     assert "I(x1;y)" in visitor.text("dataset-truth")
     assert "1.0000" in visitor.text("dataset-truth")
     assert "60 sampled rows were inverted" in visitor.text("dataset-certificate")
@@ -70,6 +70,9 @@ def test_a_folder_has_no_revision_and_a_damaged_one_is_said(visit, dataset, tmp_
     visitor.write("dataset-revision", "")
     visitor.press("dataset-open")
     visitor.wait_for("dataset-problem", "a.json", SLOW)
+    visitor.choose("dataset-config", "b")  # what is whole can be opened all the same
+    visitor.wait_for("dataset-truth", "b 1.0.0", SLOW)
+    assert visitor.problem("dataset-problem") == ""
 
 
 def test_a_public_page_opens_what_it_offers_alone(visit, public, published, dataset):
@@ -77,7 +80,7 @@ def test_a_public_page_opens_what_it_offers_alone(visit, public, published, data
     assert visitor.at("dataset-revision").count() == 0
     visitor.press("dataset-open")
     visitor.wait_for("dataset-source", f"of {published}, revision v1.0.0", SLOW)
-    asked = {"data": [str(dataset), ""], "fn_index": _opening(visitor), "session_hash": "me"}
+    asked = {"data": [str(dataset), ""], "fn_index": _event(visitor, "dataset-open"), "session_hash": "me"}
     answer = visitor.page.request.post(f"{public.url}/gradio_api/queue/join", data=asked)
     assert answer.ok
     stream = visitor.page.request.get(f"{public.url}/gradio_api/queue/data?session_hash=me").text()
@@ -85,10 +88,26 @@ def test_a_public_page_opens_what_it_offers_alone(visit, public, published, data
     assert "I(x1;y)" not in stream
 
 
-def _opening(visitor):
-    """The number of the event that opens a dataset."""
+def test_a_public_page_serves_and_takes_no_file_but_what_was_uploaded(visit, public, published):
+    visitor = visit("Dataset", page=public)
+    visitor.press("dataset-open")
+    visitor.wait_for("dataset-source", f"of {published}, revision v1.0.0", SLOW)
+    downloaded = next(path for path in public.folder.rglob("manifests/a.json"))
+    for path in (downloaded, public.folder, "/etc/hostname"):
+        assert visitor.page.request.get(f"{public.url}/gradio_api/file={path}").status == 403
+    file = {"path": str(downloaded), "meta": {"_type": "gradio.FileData"}}
+    asked = {"data": [file, "latents"], "fn_index": _event(visitor, "estimators-upload"), "session_hash": "he"}
+    assert visitor.page.request.post(f"{public.url}/gradio_api/queue/join", data=asked).ok
+    stream = visitor.page.request.get(f"{public.url}/gradio_api/queue/data?session_hash=he").text()
+    assert '"success":false' in stream
+    assert downloaded.is_file()
+
+
+def _event(visitor, place):
+    """The number of the event of a control."""
     return visitor.page.evaluate(
-        """() => { const all = window.gradio_config; const button = all.components.find(
-            each => each.props.elem_id === 'dataset-open').id;
-            return all.dependencies.find(each => each.targets.some(target => target[0] === button)).id; }"""
+        """place => { const all = window.gradio_config; const control = all.components.find(
+            each => each.props.elem_id === place).id;
+            return all.dependencies.find(each => each.targets.some(target => target[0] === control)).id; }""",
+        place,
     )

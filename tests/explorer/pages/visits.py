@@ -3,7 +3,11 @@
 import re
 
 PATIENCE = 30_000
-LEFT = re.compile(r"error: (AbortError: signal is aborted|Unexpected error Connection errored out)")
+STREAMS = re.compile(r"/gradio_api/(heartbeat/|queue/(data|join)\b)")
+"""What the client of Gradio keeps open, and breaks off once the answer is there or the page is left."""
+LEFT = ("error: AbortError: signal is aborted without reason", "error: Unexpected error Connection errored out.")
+"""What that client then says, once each, of a stream whose answer was still to come: it closes the stream while the
+page is unloaded, and takes the end for a fault. Nobody sees it, and no setting of Gradio prevents it."""
 CHANGE = """([place, kind, value]) => new Promise(done => {
     const picture = () => document.querySelector('#design-pictures img').src;
     const before = picture(), began = performance.now();
@@ -37,22 +41,33 @@ class Visit:
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self.wrong.append(f"page: {error}"))
         self.page.on("request", self._asked)
+        self.page.on("requestfailed", self._failed)
+        self.page.on("response", self._answered)
 
     def _said(self, message):
         if message.type in ("error", "warning"):
-            self.wrong.append(f"{message.type}: {message.text}")
+            self.wrong.append(f"{message.type}: {message.text.splitlines()[0].strip() if message.text else ''}")
 
     def _asked(self, request):
         if not request.url.startswith((self.served.url, "data:", "blob:")):
             self.wrong.append(f"asked for {request.url}")
 
+    def _failed(self, request):
+        if not (STREAMS.search(request.url) and "ERR_ABORTED" in request.failure):
+            self.wrong.append(f"failed: {request.url} {request.failure}")
+
+    def _answered(self, response):
+        if response.status >= 400:
+            self.wrong.append(f"{response.status}: {response.url}")
+
     def reload(self):
-        """Load the page anew, whatever is on its way. What Gradio's client says of connections of the page that is
-        left, nobody sees."""
+        """Load the page anew, whatever is on its way."""
         before = len(self.wrong)
         self.page.reload()
         self.page.wait_for_selector("#design-pictures img")
-        self.wrong[before:] = [said for said in self.wrong[before:] if not LEFT.match(said)]
+        for said in LEFT:
+            if said in self.wrong[before:]:
+                self.wrong.remove(said)
 
     def opened(self, tab="Design"):
         self.page.goto(self.served.url)
@@ -77,6 +92,17 @@ class Visit:
         """Choose from a drop-down list."""
         self.at(place).locator("input").click()
         self.page.get_by_role("option", name=label, exact=True).click()
+
+    def offered(self, place):
+        """The options of a drop-down list, which is closed again."""
+        field = self.at(place).locator("input")
+        field.click()
+        options = self.page.locator(f"#{field.get_attribute('aria-controls')} [role=option]")
+        options.first.wait_for()
+        found = options.all_text_contents()
+        self.page.keyboard.press("Escape")
+        field.blur()
+        return [text.replace("✓", "").strip() for text in found]
 
     def write(self, place, text):
         self.at(place).locator("input, textarea").first.fill(text)

@@ -1,5 +1,6 @@
 """What the page says of designs, without a browser: models against the library, refusals, speed."""
 
+import re
 import time
 
 import pytest
@@ -74,6 +75,22 @@ def test_the_command_asks_for_the_same(tmp_path, monkeypatch, capsys):
         written = tmp_path / "designed.yaml"
         assert MMMIConfig.from_yaml(written).model.digest == kinds()[name].make(start(kinds()[name])).model.digest
         written.unlink()
+
+
+def test_a_refusal_speaks_of_the_controls_with_few_digits():
+    wanted = kinds()["wanted"]
+    said = answer(wanted, {"I(x1;y)": 1, "I(x2;y)": 0.5, "I(x1;x2)": 0.05}).problem
+    assert "I(x1;x2) cannot be 0.05" in said
+    assert not re.search(r"\d\.\d{5}", said), said
+    said = answer(kinds()["classes"], {"classes": 4, "bayes_accuracy(x1;y)": 0.1, "bayes_accuracy(x2;y)": 0.5}).problem
+    assert said.startswith("best accuracy from x1 cannot be 0.1")
+    assert "bayes_accuracy" not in said
+
+
+@pytest.mark.parametrize("given", [10**400, -(10**400), 2**2000])
+def test_a_number_that_is_no_float_is_said(given):
+    said = answer(kinds()["wanted"], {"I(x1;y)": given, "I(x2;y)": 0.5, "I(x1;x2)": 1.2}).problem
+    assert said == "I(x1;y) in nats is out of reach; give a number from 0 to 3"
 
 
 def test_the_nearest_is_offered_in_words():

@@ -100,9 +100,17 @@ def test_parquet_is_read_too(tmp_path):
         ("a.parquet", b"nothing", "is no Parquet"),
         ("a.json", json.dumps([cell(estimator="x" * 400)]).encode(), "estimator must be a text"),
         ("a.json", json.dumps([cell(n=-1)]).encode(), "n must be a whole number"),
-        ("a.json", json.dumps([cell(truth=None)]).encode(), "truth must be a finite number"),
-        ("a.json", json.dumps([cell(value=float("inf"))]).encode(), "value must be a finite number"),
+        ("a.json", json.dumps([cell(truth=None)]).encode(), "truth must be a number of size 1,000,000,000 at most"),
+        ("a.json", json.dumps([cell(value=float("inf"))]).encode(), "value must be a number of size"),
         ("a.json", json.dumps([cell(null=1)]).encode(), "null must be true or false"),
+        ("a.json", json.dumps([cell(seed=10**400)]).encode(), "seed must be a whole number from 0 to 9,223"),
+        ("a.json", json.dumps([cell(n=10**400)]).encode(), "n must be a whole number from 0 to 1,000,000,000"),
+        ("a.json", json.dumps([cell(value=10**400)]).encode(), "value must be a number of size"),
+        ("a.json", json.dumps([cell(truth=1.7e308)]).encode(), "truth must be a number of size"),
+        ("a.json", json.dumps([cell(value=1.0, high=0.5)]).encode(), "value must lie between low and high"),
+        ("a.json", json.dumps([cell(low=2.0, value=1.0)]).encode(), "value must lie between low and high"),
+        ("a.json", json.dumps([cell(error={"a": 1})]).encode(), "error must be a text, or null"),
+        ("a.json", json.dumps([cell(n=n) for n in range(101)]).encode(), "has 101 kinds of data; give at most 100"),
     ],
 )
 def test_a_file_that_is_none_is_refused_and_removed(tmp_path, name, content, said):
@@ -113,6 +121,22 @@ def test_a_file_that_is_none_is_refused_and_removed(tmp_path, name, content, sai
     assert not path.exists()
 
 
+def test_a_text_that_stands_once_in_a_file_does_not_fill_the_memory(tmp_path):
+    import tracemalloc
+
+    path = tmp_path / "results.parquet"
+    long = pa.DictionaryArray.from_arrays(pa.array([0] * 20_000, pa.int32()), ["x" * 1_000_000])
+    pq.write_table(pa.table({"config": long}), path)
+    assert path.stat().st_size < own.MOST_RESULTS_BYTES
+    tracemalloc.start()
+    with pytest.raises(ResultsError, match="config must be a text"):
+        read_results(path)
+    most = tracemalloc.get_traced_memory()[1] + pa.default_memory_pool().max_memory()
+    tracemalloc.stop()
+    print(f"{most / 2**20:.0f} MiB for a text of 1 MB in 20,000 rows, which together are 20 GB")
+    assert most < 200 * 2**20
+
+
 def test_there_are_limits(tmp_path, monkeypatch):
     monkeypatch.setattr(own, "MOST_CELLS", 2)
     path = tmp_path / "results.json"
@@ -121,6 +145,16 @@ def test_there_are_limits(tmp_path, monkeypatch):
         read_results(path)
     pq.write_table(pa.table({"config": ["a"] * 3}), tmp_path / "results.parquet")
     with pytest.raises(ResultsError, match="has 3 cells; give at most 2"):
+        read_results(tmp_path / "results.parquet")
+    pq.write_table(pa.table({"config": ["a" * 400] * 2}), tmp_path / "results.parquet")
+    with pytest.raises(ResultsError, match="config must be a text of at most 300 characters in every cell"):
+        read_results(tmp_path / "results.parquet")
+    pq.write_table(pa.table({"config": [["a"]] * 2}), tmp_path / "results.parquet")
+    with pytest.raises(ResultsError, match="config is neither a text nor a number"):
+        read_results(tmp_path / "results.parquet")
+    monkeypatch.setattr(own, "MOST_UNPACKED_BYTES", 10)
+    pq.write_table(pa.table({"config": ["a"] * 2}), tmp_path / "results.parquet")
+    with pytest.raises(ResultsError, match="when it is unpacked"):
         read_results(tmp_path / "results.parquet")
     monkeypatch.setattr(own, "MOST_RESULTS_BYTES", 10)
     path.write_text(json.dumps([cell()]))

@@ -1,5 +1,7 @@
 """Datasets on the page, without a browser: which are opened, and what is said of them."""
 
+import shutil
+
 import pytest
 
 from mmmi_hf.explorer.failing import in_a_line
@@ -51,7 +53,7 @@ def test_what_is_not_opened(given, revision, where, said):
 def test_a_folder_is_described(folder):
     place = Place(str(folder))
     root, names, said = located(place)
-    assert (names, said) == (["a", "b"], "2 configuration(s).")
+    assert (names, said) == (["a", "b"], "2 configurations.")
     told = described(place, root, "a")
     assert "60 sampled rows were inverted" in told.certificate
     assert "<td>I(x1;y)</td>" in told.truth
@@ -61,6 +63,29 @@ def test_a_folder_is_described(folder):
     assert "No certificate" in described(place, root, "b").certificate
     with pytest.raises(ValueError, match="no such configuration"):
         described(place, root, "../a")
+
+
+@pytest.fixture
+def damaged(folder, tmp_path):
+    """A copy of the folder, to be damaged."""
+    return shutil.copytree(folder, tmp_path / "damaged")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda at: shutil.copy(at / "causal_models/b.json", at / "causal_models/a.json"), "causal model is another"),
+        (lambda at: (at / "certificates/a.json").write_text("[]"), "certificates/a.json is not a certificate of this"),
+        (lambda at: (at / "README.md").unlink(), "plain load_dataset cannot read a of"),
+        (lambda at: [one.write_bytes(b"") for one in at.glob("data/a/*")], "plain load_dataset cannot read a of"),
+    ],
+)
+def test_a_damaged_configuration_is_refused(damaged, damage, said):
+    damage(damaged)
+    place = Place(str(damaged))
+    root, _, _ = located(place)
+    with pytest.raises(ValueError, match=said):
+        described(place, root, "a")
 
 
 def test_a_folder_of_something_else_is_said(tmp_path):

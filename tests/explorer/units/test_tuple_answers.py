@@ -95,7 +95,7 @@ def test_what_is_known_of_y(quick, name, expected):
         ({"name": ["a"]}, "no such data"),
         ({"seed": "-1"}, "seed is '-1'"),
         ({"seed": str(2**63)}, "seed is '9223372036854775808'"),
-        ({"seed": None}, "seed is 'empty'"),
+        ({"seed": None}, "seed is empty; give"),
         ({"seed": "٣"}, "seed is"),
         ({"first": "1e3"}, "first row is '1e3'"),
         ({"count": 9}, "rows is empty or no whole number; give one from 1 to 8"),
