@@ -9,6 +9,7 @@ that made everything.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summarize_downstream
+from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.registry import estimator_class
 from mmmi_hf.benchmark.report.class_findings import class_findings
@@ -109,6 +111,7 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "about": about,
         "training": training,
         "seen": training is not None and not training["split"],
+        "differs": _differences(training) if training is not None and not training["split"] else [],
         "table": table.strip(),
         "estimates": summary if kind == "estimators" else [],
         "rows": rows if kind == "estimators" else [],
@@ -120,6 +123,24 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         if place != folder and (remarks := place / "remarks.md").is_file()
         else "",
     }
+
+
+_STOPPING = ("evaluate_every", "patience")  # without meaning where nothing stops early, as in the paper
+
+
+def _differences(training: dict[str, Any]) -> list[str]:
+    """Where a training on rows that are not split differs from the paper's recipe."""
+    recipe = dataclasses.asdict(Training.paper())
+    told = {name: value for name, value in training.items() if name in recipe and name not in _STOPPING}
+    return [
+        f"{name.replace('_', ' ')} {_number(value)} (the paper: {_number(recipe[name])})"
+        for name, value in told.items()
+        if value != recipe[name]
+    ]
+
+
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
 
 
 def anchor(title: str) -> str:
@@ -172,9 +193,20 @@ def draw_overview(folder: Path) -> list[Path]:
 
 
 _CAPTIONS = {
-    "errors": "Estimate − truth of every cell: blue, darker where there is more to find; red of the null.",
-    "intervals": "What stated intervals hold, all kinds of data together, with exact intervals of 95 %.",
-    "forms": "The same rows as latents, as the images made of them, and as the 8-bit pictures of these.",
+    "errors": (
+        "Estimate − truth of every cell: blue, darker where there is more to find; red of pairs that share nothing. "
+        "◀ and ▶ are values beyond the edge."
+    ),
+    "intervals": (
+        "How often stated intervals of 95 % hold the truth, and how often those of pairs that share nothing lie above "
+        "0; all kinds of data together. Each bar is an exact interval of 95 % by itself: unlike the intervals of the "
+        "findings, bars do not hold for all estimators together. Grey: what right intervals would reach."
+    ),
+    "forms": (
+        "The same rows as latents, as the images made of them, and as the 8-bit pictures of these. Grey: the truth. "
+        "Each bar is an interval of 95 % by itself, of the sampling of test rows only; bars do not hold together. "
+        "◀ and ▶ are values beyond the edge."
+    ),
 }
 
 
@@ -189,7 +221,9 @@ def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
         return class_findings(section["part"], section["classified"])
     names = {row["estimator"] for row in section["estimates"]}
     bounds = {name: _class_of(name)[0] for name in names}
-    return findings(section["part"], section["estimates"], section["rows"], bounds, seen=section["seen"])
+    return findings(
+        section["part"], section["estimates"], section["rows"], bounds, seen=section["seen"], differs=section["differs"]
+    )
 
 
 def _reads(sections: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

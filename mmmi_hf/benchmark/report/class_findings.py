@@ -50,10 +50,9 @@ def class_findings(part: str, rows: Sequence[Record]) -> dict[str, list[str]]:
             )
         ]
         if told:
-            told.insert(
-                0,
-                "a classifier reads I(inputs; y) less the mean of Σ p ln(p/q), p the true posterior; intervals are of "
-                f"{min(map(len, known.values()))} seeds, 95 % for all {len(known)} classifiers together.",
+            told.append(
+                "what a classifier reads is I(inputs; y) less the mean of Σ p ln(p/q), p the true posterior; intervals "
+                f"are of {min(map(len, known.values()))} seeds, 95 % for all {len(known)} classifiers together."
             )
             found[", ".join([*([part.capitalize()] if part else []), f"classification of y, {series}"])] = told
     return found
@@ -80,12 +79,14 @@ def _of_config(config: str, information: float, reads: dict[str, dict[str, float
         (some, "more than a tenth and less than three quarters"),
         (less, "less than a tenth"),
     )
-    parts = [f"{what} is read by {', '.join(map(_by, those.items()))}" for those, what in said if those]
-    if not parts:
-        return []
-    return [f"of the {digits(information)} nats that all inputs of `{config}` tell, {'; '.join(parts)}."]
+    return [
+        f"`{config}`: of the {digits(information)} nats that all inputs tell, {what} are read by "
+        f"{', '.join(map(_by, those.items()))}."
+        for those, what in said
+        if those
+    ]
 
 
 def _by(each: tuple[str, dict[str, float]]) -> str:
     name, read = each
-    return f"`{name}` ({digits(read['value'])}; {digits(read['low'])} … {digits(read['high'])})"
+    return f"`{name}` {digits(read['value'])} ({digits(read['low'])} … {digits(read['high'])})"

@@ -1,9 +1,10 @@
 """What results say: sentences that an interval backs, and nothing else.
 
-Owns the rules. A sentence is made only where the interval that it names excludes what it denies. Shares of cells, each
-of which has data of its own, have exact intervals, as wide as makes 95 % for all estimators of a table together
-(Bonferroni): that an estimator reads too little or too much is said where the share of cells in which it does is above
-one half with all of that interval.
+Owns the rules. A sentence is made only where the interval that it names excludes what it denies. It names the nearest
+and the farthest of its estimators; on a line of its own stands every one with its interval. The intervals of a sentence
+hold with 95 % for all estimators of the table together (Bonferroni). That an estimator reads too little or too much in
+more than half of the cells is said where the interval of its median error lies on one side of 0: between two order
+statistics, by the binomial law, so that one wild cell moves neither. Shares of cells have exact intervals.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.special import bdtr, chdtri, ndtri
 
 from mmmi_hf.benchmark.protocol.summary import digits, share
 
@@ -25,17 +26,24 @@ ERROR = 0.05
 ALARMED = 0.05
 """False alarms that such intervals may give, at most, on a null."""
 _ORACLES = "oracle-"
-_CHANGES = (("float", "the images made of them"), ("views", "the 8-bit pictures of these"))
+_CHANGES = (("float", "the images"), ("views", "the 8-bit pictures (which may carry less information than floats)"))
 
 
 def findings(
-    part: str, summary: Sequence[Record], rows: Sequence[Record], bounds: Mapping[str, str], *, seen: bool = False
+    part: str,
+    summary: Sequence[Record],
+    rows: Sequence[Record],
+    bounds: Mapping[str, str],
+    *,
+    seen: bool = False,
+    differs: Sequence[str] = (),
 ) -> dict[str, list[str]]:
-    """Kind of data → sentences about it, of one results folder, in Markdown.
+    """Kind of data → sentences about it, of one results folder, in Markdown; after a line break stands what backs one.
 
     Args:
         part: its name. summary, rows: as the folder has them. bounds: estimator → "upper", "lower" or "".
         seen: whether values are of training rows; of these only the null is told.
+        differs: how the training that they are of differs from the paper's.
 
     Of rows in several forms, what changes between them is told and nothing else.
     """
@@ -52,73 +60,109 @@ def findings(
         ]
         kind = ", ".join([*([part.capitalize()] if part else []), f"I({pair.replace(':', '; ')})", series])
         if seen:
-            found[kind] = _of_seen_nulls(of_cells)
+            found[kind] = _of_seen_nulls(of_cells, differs)
         else:
             found[kind] = [
-                *_of_the_oracle(mine),
-                *_of_signs(mine, of_cells, bounds),
+                *_of_signs(of_cells, bounds),
                 *_of_coverage(mine),
                 *_of_alarms(mine),
+                *_of_the_oracle(of_cells),
             ]
     return found
 
 
-def _of_seen_nulls(of_cells: Sequence[Record]) -> list[str]:
+def _of_seen_nulls(of_cells: Sequence[Record], differs: Sequence[str]) -> list[str]:
     """What values of training rows say of pairs that share nothing: all of them, where all lie above 0."""
     nulls = [cell for cell in _competitors(of_cells) if cell["null"] and cell["value"] is not None]
     if not nulls or min(cell["value"] for cell in nulls) <= 0.0:
         return []
     low, high = (pick(cell["value"] for cell in nulls) for pick in (min, max))
     estimators = len({cell["estimator"] for cell in nulls})
+    recipe = f"the paper's recipe, but for {', '.join(differs)}" if differs else "the paper's recipe"
     return [
         f"of pairs that share nothing, all {len(nulls)} values of training rows, of {estimators} estimators, lie "
-        f"between {digits(low)} and {digits(high)} nats."
+        f"between {digits(low)} and {digits(high)} nats. They were made by {recipe}."
     ]
 
 
-def _of_the_oracle(rows: Sequence[Record]) -> list[str]:
-    oracle = _named(rows, "oracle-dv")
-    if oracle is None or oracle["rmse"] is None:
+def _of_the_oracle(of_cells: Sequence[Record]) -> list[str]:
+    asked = [cell for cell in of_cells if cell["estimator"] == "oracle-dv" and not cell["null"]]
+    cells = [cell for cell in asked if cell["value"] is not None and cell["standard_error"]]
+    if not cells or len(cells) < len(asked):
         return []
-    told = f"the exact critic has an RMSE of {digits(oracle['rmse']['value'])} nats in {oracle['cells']} cells"
-    return [f"{told}: what the sampling of the test rows alone costs."]
+    rmse = rmse_of([cell["value"] - cell["truth"] for cell in cells], [cell["standard_error"] for cell in cells])
+    return [
+        f"the exact critic, told the model, has an RMSE of {_interval(rmse)} nats in {len(cells)} cells, from the "
+        "sampling of test rows: a yardstick, no limit."
+    ]
 
 
-def _of_signs(rows: Sequence[Record], of_cells: Sequence[Record], bounds: Mapping[str, str]) -> list[str]:
+def rmse_of(errors: Sequence[float], deviations: Sequence[float]) -> Record:
+    """Root mean squared error with its interval of 95 %, of independent normal errors about 0.
+
+    Args:
+        errors, deviations: of each cell; of the standard deviations only the ratios matter. The sum of squares is taken
+            as a multiple of a χ² that has its mean and variance (Satterthwaite 1946).
+    """
+    mean = float(np.mean(np.square(errors)))
+    variances = np.square(deviations)
+    freedom = float(np.sum(variances) ** 2 / np.sum(variances**2))
+    low, high = (math.sqrt(mean * freedom / float(chdtri(freedom, tail))) for tail in (ERROR / 2, 1.0 - ERROR / 2))
+    return {"value": math.sqrt(mean), "low": low, "high": high}
+
+
+def _of_signs(of_cells: Sequence[Record], bounds: Mapping[str, str]) -> list[str]:
     """Who reads too little, and who too much, in more than half of the cells."""
-    known = [row for row in _competitors(rows) if row["bias"] is not None]
-    less: list[tuple[Record, Record]] = []
-    more: list[tuple[Record, Record]] = []
-    for row in known:
-        errors = [
-            cell["value"] - cell["truth"]
-            for cell in of_cells
-            if cell["estimator"] == row["estimator"] and not cell["null"] and cell["value"] is not None
-        ]
-        for found, wanted in ((less, [error < 0.0 for error in errors]), (more, [error > 0.0 for error in errors])):
-            part = share(wanted, error=ERROR / len(known))
-            if part is not None and part["low"] > 0.5:
-                found.append((row, part))
+    errors: dict[str, list[float]] = {}
+    for cell in _competitors(of_cells):
+        if not cell["null"] and cell["value"] is not None:
+            errors.setdefault(cell["estimator"], []).append(cell["value"] - cell["truth"])
+    medians = {name: median(those, ERROR / len(errors)) for name, those in errors.items()}
+    known = {name: entry for name, entry in medians.items() if entry is not None}
     sentences = []
-    if less:
-        nearest, worst = (pick(less, key=lambda each: each[0]["bias"]["value"]) for pick in (max, min))
-        sentences.append(
-            f"{len(less)} of {len(known)} estimators read less than there is in more than half of the cells, on "
-            f"average from {_by(nearest)} to {_by(worst)}."
-        )
-    for each in more:
-        kind = ", an upper bound," if bounds.get(each[0]["estimator"]) == "upper" else ""
-        sentences.append(f"{_by(each, kind)} reads more than there is.")
+    for what, those in (
+        ("little", {_called(name, bounds): _turned(entry) for name, entry in known.items() if entry["high"] < 0.0}),
+        ("much", {_called(name, bounds): entry for name, entry in known.items() if entry["low"] > 0.0}),
+    ):
+        if those:
+            sentences.append(
+                f"{_count(those, errors)} too {what} in more than half of the cells: in the median, "
+                f"{_from_to(those)} nats.\n"
+                f"Read too {what}, by a median of so many nats: {_all(those)}."
+            )
     return sentences
 
 
-def _by(each: tuple[Record, Record], kind: str = "") -> str:
-    row, part = each
-    return f"`{row['estimator']}`{kind} ({digits(row['bias']['value'])} nats; {_share(part)})"
+def _called(name: str, bounds: Mapping[str, str]) -> str:
+    return f"`{name}` (an upper bound)" if bounds.get(name) == "upper" else f"`{name}`"
 
 
-def _named(rows: Sequence[Record], name: str) -> Record | None:
-    return next((row for row in rows if row["estimator"] == name), None)
+def _from_to(those: Mapping[str, Record]) -> str:
+    """The least and the largest value, with their intervals."""
+    names = sorted(those, key=lambda name: those[name]["value"])
+    return " to ".join(f"{name} by {_interval(those[name])}" for name in dict.fromkeys((names[0], names[-1])))
+
+
+def _all(those: Mapping[str, Record]) -> str:
+    return "; ".join(
+        f"{name} {_interval(those[name])}" for name in sorted(those, key=lambda name: those[name]["value"])
+    )
+
+
+def median(values: Sequence[float], error: float) -> Record | None:
+    """The median with the interval between two order statistics that misses with the chance `error`, at most.
+
+    None of so few values that not even the smallest and the largest are far enough apart.
+    """
+    count, ordered = len(values), sorted(values)
+    below = sum(float(bdtr(k, count, 0.5)) <= error / 2 for k in range(count // 2))
+    if not below:
+        return None
+    return {"value": float(np.median(ordered)), "low": ordered[below - 1], "high": ordered[count - below]}
+
+
+def _count(those: Mapping[str, Any], among: Mapping[str, Any]) -> str:
+    return f"{len(those)} of {len(among)} estimators read{'s' if len(those) == 1 else ''}"
 
 
 def _of_coverage(rows: Sequence[Record]) -> list[str]:
@@ -127,12 +171,14 @@ def _of_coverage(rows: Sequence[Record]) -> list[str]:
     short = [row for row in wide if row["coverage"]["high"] < STATED]
     if not short:
         return []
-    sentence = f"intervals that state 95 % hold the truth less often for {len(short)} of {len(stating)} estimators: "
-    sentence += _by_share(short, "coverage")
-    oracle = _named(rows, "oracle-dv")
-    if oracle is None or oracle["coverage"] is None:
-        return [f"{sentence}."]
-    return [f"{sentence}; for the exact critic {_share(oracle['coverage'])}."]
+    oracle = next((row for row in rows if row["estimator"] == "oracle-dv" and row["coverage"] is not None), None)
+    beside = f"; for the exact critic in {_share(oracle['coverage'])}" if oracle else ""
+    most = _share(max((row["coverage"] for row in short), key=lambda entry: entry["value"]))
+    return [
+        "stated intervals of 95 %, which are of the sampling of test rows only, hold the truth less often for "
+        f"{len(short)} of {len(stating)} estimators: in {most} or fewer{beside}.\n"
+        f"Stated intervals hold the truth in {_by_share(short, 'coverage')}."
+    ]
 
 
 def _of_alarms(rows: Sequence[Record]) -> list[str]:
@@ -141,10 +187,18 @@ def _of_alarms(rows: Sequence[Record]) -> list[str]:
     alarmed = [row for row in wide if row["alarms"]["low"] > ALARMED]
     if not alarmed:
         return []
-    told = ", ".join(
-        f"`{row['estimator']}` ({_share(row['alarms'])}; mean {digits(row['null']['value'])} nats)" for row in alarmed
+    told = "; ".join(
+        f"`{row['estimator']}` {_share(row['alarms'])}, its values from {digits(row['null']['low'])} to "
+        f"{digits(row['null']['high'])} nats"
+        for row in alarmed
     )
-    return [f"where there is nothing, intervals lie above 0 more often than one in twenty for {told}."]
+    names = ", ".join(f"`{row['estimator']}`" for row in alarmed)
+    least = _share(min((row["alarms"] for row in alarmed), key=lambda entry: entry["value"]))
+    return [
+        "of pairs that share nothing, stated intervals, which are of the sampling of test rows only, lie above 0 more "
+        f"often than one in twenty for {len(alarmed)} of {len(tried)} estimators ({names}): in {least} or more.\n"
+        f"Of pairs that share nothing, intervals lie above 0: {told}."
+    ]
 
 
 def _together(entry: Mapping[str, float], estimators: int) -> Record:
@@ -159,22 +213,32 @@ def _together(entry: Mapping[str, float], estimators: int) -> Record:
 def _of_forms(rows: Sequence[Record]) -> list[str]:
     """What changes from latents to what was made of them, on the same rows: mean differences whose interval misses 0.
 
-    Intervals take the two estimates as independent, which they are not: the truth is narrower."""
+    Intervals take the two estimates as independent: too wide where they err alike."""
     sentences = []
     for form, called in _CHANGES:
         changes = changes_of(rows, form)
-        if not changes:
-            continue
-        less = {name: each for name, each in changes.items() if each["high"] < 0.0}
-        more = {name: each for name, each in changes.items() if each["low"] > 0.0}
-        for what, those in (("less", less), ("more", more)):
+        down = {f"`{name}`": _turned(each) for name, each in changes.items() if each["high"] < 0.0}
+        up = {f"`{name}`": each for name, each in changes.items() if each["low"] > 0.0}
+        for what, those in (("less", down), ("more", up)):
             if those:
-                most = max(those, key=lambda name: abs(those[name]["value"]))
                 sentences.append(
-                    f"of {called}, {len(those)} of {len(changes)} estimators read {what} than of the latents of the "
-                    f"same rows, most of all `{most}` (by {_interval(those[most])} nats)."
+                    f"as trained here, {_trainings(rows)}, {_count(those, changes)} {what} of {called} than of the "
+                    f"latents of the same rows: {_from_to(those)} nats.\n"
+                    f"Read {what} of {called} than of the latents, by so many nats: {_all(those)}."
                 )
+    if sentences:
+        sentences.append("how another training would differ is in none of these intervals.")
     return sentences
+
+
+def _trainings(rows: Sequence[Record]) -> str:
+    """How often an estimator was trained for a level, by the seeds that there are."""
+    seeds = len({row["seed"] for row in rows})
+    return f"{'once' if seeds == 1 else f'{seeds} times'} a level"
+
+
+def _turned(entry: Mapping[str, float]) -> Record:
+    return {"value": -entry["value"], "low": -entry["high"], "high": -entry["low"]}
 
 
 def changes_of(rows: Sequence[Record], form: str) -> dict[str, Record]:
@@ -208,9 +272,8 @@ def _interval(entry: Mapping[str, float]) -> str:
 
 
 def _share(entry: Mapping[str, float]) -> str:
-    return (
-        f"{100 * entry['value']:.0f} % of {entry['cells']:.0f} ({100 * entry['low']:.0f}–{100 * entry['high']:.0f} %)"
-    )
+    value, low, high = (f"{100 * entry[name]:.0f}" for name in ("value", "low", "high"))
+    return f"{value} % of {entry['cells']:.0f} cells ({low}–{high} %)"
 
 
 def _by_share(rows: Sequence[Record], name: str) -> str:

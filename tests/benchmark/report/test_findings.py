@@ -1,11 +1,14 @@
 """Findings: a sentence only where an interval backs it; the figures at the top of a card."""
 
+import math
+
 import numpy as np
 import pytest
+from scipy import stats
 
-from mmmi_hf.benchmark.protocol.summary import share, summarize
+from mmmi_hf.benchmark.protocol.summary import summarize
 from mmmi_hf.benchmark.report.card import benchmark_card, card_of
-from mmmi_hf.benchmark.report.findings import changes_of, findings
+from mmmi_hf.benchmark.report.findings import changes_of, findings, median, rmse_of
 from mmmi_hf.benchmark.report.overview import errors_figure, forms_figure, intervals_figure
 from mmmi_hf.figures.style import save
 from tests.benchmark.report.test_summary import ROWS, row, write_section
@@ -31,27 +34,88 @@ def said(rows, bounds=None):
 def test_a_side_is_told_only_where_nearly_all_cells_are_on_it():
     low, fair = cells("low", [-0.3] * 15), cells("fair", [0.05, -0.05, 0.04] * 5)
     (sentence, short) = said([*low, *fair])
-    assert sentence.startswith("1 of 2 estimators read less than there is")
-    assert "`low` (−0.300 nats; 100 % of 15 (" in sentence
-    part = share([True] * 15, error=0.025)
-    assert f"({100 * part['low']:.0f}–100 %)" in sentence
-    assert short.startswith("intervals that state 95 % hold the truth less often for 1 of 2 estimators: 0 % of 15")
-    assert said(cells("low", [-0.3] * 3))[0].startswith("intervals"), "three cells say nothing about a side"
+    assert sentence == (
+        "1 of 2 estimators reads too little in more than half of the cells: in the median, "
+        "`low` by 0.300 (0.300 … 0.300) nats.\n"
+        "Read too little, by a median of so many nats: `low` 0.300 (0.300 … 0.300)."
+    )
+    assert short.startswith(
+        "stated intervals of 95 %, which are of the sampling of test rows only, hold the truth less"
+    )
+    assert "for 1 of 2 estimators: in 0 % of 15 cells (0–" in short
+    assert short.split("\n")[1].endswith("%): `low`.")
+    assert said(cells("low", [-0.3] * 3))[0].startswith("stated intervals"), "three cells say nothing about a side"
     assert said(fair) == []
+
+
+def test_one_wild_cell_moves_neither_the_median_nor_its_interval():
+    errors = [-0.1 * (k + 1) for k in range(15)]
+    wild = [*errors[:-1], -400.0]
+    assert said(cells("js", wild, reach=1e3)) == said(cells("js", errors, reach=1e3))
+    assert "`js` by 0.800 (0.400 … 1.200) nats" in said(cells("js", wild, reach=1e3))[0]
+
+
+def test_all_estimators_of_a_side_are_listed_with_their_intervals_the_nearest_first():
+    rows = [*cells("a", [-0.3] * 15), *cells("b", [-0.1] * 15), *cells("c", [-0.2] * 15)]
+    claim, every = said(rows)[0].split("\n")
+    assert claim.endswith("in the median, `b` by 0.100 (0.100 … 0.100) to `a` by 0.300 (0.300 … 0.300) nats.")
+    assert every.endswith("`b` 0.100 (0.100 … 0.100); `c` 0.200 (0.200 … 0.200); `a` 0.300 (0.300 … 0.300).")
+
+
+def test_the_interval_of_a_median_is_the_narrowest_that_the_binomial_law_allows():
+    """Chance that the median of a law lies outside two order statistics: sums of the binomial law, by hand."""
+    for count, error in ((15, 0.05), (15, 0.05 / 20), (20, 0.01), (5, 0.2)):
+        found = median([float(k) for k in range(count)], error)
+        assert found["value"] == (count - 1) / 2
+        below = int(found["low"]) + 1
+        assert found["high"] == count - below
+        outside = [2 * sum(math.comb(count, k) for k in range(j)) / 2**count for j in (below, below + 1)]
+        assert outside[0] <= error < outside[1]
+    assert median([1.0, 2.0, 3.0], 0.05) is None
+
+
+def test_the_interval_of_an_rmse_is_that_of_a_chi_square():
+    errors = [0.3, -0.1, 0.2, -0.4]
+    found = rmse_of(errors, [0.2] * 4)
+    total = np.sum(np.square(errors))
+    assert found["value"] == pytest.approx(math.sqrt(total / 4))
+    assert found["low"] == pytest.approx(math.sqrt(total / stats.chi2.ppf(0.975, 4)))
+    assert found["high"] == pytest.approx(math.sqrt(total / stats.chi2.ppf(0.025, 4)))
+    alone = rmse_of(errors, [1.0, 1e-6, 1e-6, 1e-6])
+    assert alone["high"] == pytest.approx(math.sqrt(total / 4 / stats.chi2.ppf(0.025, 1))), (
+        "one cell has all the weight"
+    )
+
+
+@pytest.mark.statistical
+def test_the_interval_of_an_rmse_holds_with_unequal_cells():
+    generator = np.random.default_rng(0)
+    deviations = np.repeat([0.02, 0.05, 0.1], 5)
+    truth, held, tries = math.sqrt(np.mean(deviations**2)), 0, 2000
+    for errors in deviations * generator.standard_normal((tries, 15)):
+        found = rmse_of(list(errors), list(deviations))
+        held += found["low"] <= truth <= found["high"]
+    z = (held / tries - 0.95) / math.sqrt(0.95 * 0.05 / tries)
+    print(f"{held} of {tries} intervals hold the RMSE: z = {z:.2f}")
+    assert abs(z) < 4
 
 
 def test_upper_bounds_are_called_so():
     rows = cells("vclub", [0.3] * 15)
-    assert said(rows, {"vclub": "upper"})[0].startswith("`vclub`, an upper bound, (0.300 nats")
-    assert said(rows)[0].startswith("`vclub` (0.300 nats")
+    told = "1 of 1 estimators reads too much in more than half of the cells: in the median, `vclub`"
+    assert said(rows, {"vclub": "upper"})[0].startswith(f"{told} (an upper bound) by 0.300 (0.300 … 0.300) nats")
+    assert said(rows)[0].startswith(f"{told} by 0.300")
 
 
 def test_what_the_oracle_misses_is_beside_what_others_miss():
     oracle, other = cells("oracle-dv", [-0.3, 0.05, 0.0] * 5), cells("dv", [-0.3] * 15)
-    first, _, short = said([*oracle, *other])
-    assert first.startswith("the exact critic has an RMSE of 0.176 nats in 15 cells")
-    assert short.endswith("for the exact critic 67 % of 15 (38–88 %).")
+    _, short, last = said([*oracle, *other])
+    assert last.startswith("the exact critic, told the model, has an RMSE of 0.176 (0.")
+    assert last.endswith(") nats in 15 cells, from the sampling of test rows: a yardstick, no limit.")
+    assert short.split("\n")[0].endswith("for the exact critic in 67 % of 15 cells (38–88 %).")
     assert "`oracle-dv`" not in " ".join(said([*oracle, *other])), "oracles are no competitors"
+    silent = [{**each, "standard_error": None} for each in oracle]
+    assert "RMSE" not in " ".join(said([*silent, *other])), "without an interval nothing is said"
 
 
 @pytest.mark.statistical
@@ -62,11 +126,14 @@ def test_alarms_are_told_where_there_are_too_many_for_so_many_estimators():
     rows = [each for of_one in fair for each in of_one]
     alarms = sum(each["low"] > 0 for each in rows if each["null"])
     print(alarms, "of 100 intervals lie above 0")
-    assert not [sentence for sentence in said(rows) if "where there is nothing" in sentence]
+    assert not [sentence for sentence in said(rows) if "lie above 0" in sentence]
     wrong = cells("minde", [0.0] * 3, nulls=[0.2] * 5)
-    (sentence,) = [sentence for sentence in said([*rows, *wrong]) if "where there is nothing" in sentence]
-    assert "`minde` (100 % of 5 (" in sentence
-    assert "mean 0.200 nats" in sentence
+    (sentence,) = [sentence for sentence in said([*rows, *wrong]) if "lie above 0" in sentence]
+    assert sentence.startswith(
+        "of pairs that share nothing, stated intervals, which are of the sampling of test rows only"
+    )
+    assert "for 1 of 21 estimators (`minde`): in 100 % of 5 cells (" in sentence
+    assert "its values from 0.200 to 0.200 nats" in sentence
     assert "`e0`" not in sentence
 
 
@@ -82,13 +149,21 @@ def test_forms_are_compared_on_the_same_rows():
     reach = 1.959964 * np.sqrt(3 * 2 * 0.01**2) / 3
     assert changes["dv"]["high"] == pytest.approx(-0.4 + reach, abs=1e-6)
     told = findings("forms", [], rows, {})
+    less = f"0.400 ({0.4 - reach:.3f} … {0.4 + reach:.3f})"
     assert told == {
         "Forms, the same rows in several forms": [
-            "of the images made of them, 1 of 1 estimators read less than of the latents of the same rows, most of all "
-            f"`dv` (by −0.400 (−{0.4 + reach:.3f} … −{0.4 - reach:.3f}) nats)."
+            "as trained here, once a level, 1 of 1 estimators reads less of the images than of the latents of the same "
+            f"rows: `dv` by {less} nats.\nRead less of the images than of the latents, by so many nats: `dv` {less}.",
+            "how another training would differ is in none of these intervals.",
         ]
     }
     assert findings("forms", [], floats, {}) == {}
+    twice = [*rows, *({**each, "seed": 1} for each in rows)]
+    (first, _) = findings("forms", [], twice, {})["Forms, the same rows in several forms"]
+    assert first.startswith("as trained here, 2 times a level, ")
+    dim = [*latents, *cells("dv", [-0.5] * 3, reach=0.02, form="views")]
+    (first, _) = findings("forms", [], dim, {})["Forms, the same rows in several forms"]
+    assert "less of the 8-bit pictures (which may carry less information than floats) than of the latents" in first
 
 
 def test_the_three_figures_are_the_same_bytes_again(tmp_path):
@@ -121,7 +196,9 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     (tmp_path / "remarks.md").write_text("## Withdrawn\n\nA claim.\n")
     text = benchmark_card(tmp_path)
     assert "## Findings" in text
-    assert "- **Images, I(x1; y), identity, whiten**\n" in text
+    assert "\n\n**Images, I(x1; y), identity, whiten**\n\n- 1 of 1 estimators reads too little" in text
+    folded = text[text.index("<summary>Every estimator of these sentences") : text.index("## Withdrawn")]
+    assert "**Images, I(x1; y), identity, whiten**\n\n- Read too little, by a median of so many nats: `dv`" in folded
     assert "## Withdrawn\n\nA claim." in text
     assert "overview/" not in text, "nothing was drawn yet"
     card = card_of(tmp_path)
@@ -130,7 +207,10 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     assert card.stale_lines() == []
     text = (tmp_path / "README.md").read_text()
     assert text.count("(overview/errors.png)") == 1
-    assert text.index("overview/errors.png") < text.index("## Contents") < text.index("<details>")
+    assert "\n*Estimate − truth of every cell" in text
+    assert "◀ and ▶ are values beyond the edge.*" in text
+    assert "bars do not hold for all estimators together" in text, "as intervals of findings do"
+    assert text.index("overview/errors.png") < text.index("## Contents") < text.index("<summary>All values")
 
 
 def test_of_values_of_training_rows_the_null_is_told():
@@ -139,8 +219,21 @@ def test_of_values_of_training_rows_the_null_is_told():
     assert list(told.values()) == [
         [
             "of pairs that share nothing, all 3 values of training rows, of 2 estimators, lie between 2.100 and 3.000 "
-            "nats."
+            "nats. They were made by the paper's recipe."
         ]
     ]
+    told = findings(
+        "recipe", summarize(rows), rows, {}, seen=True, differs=["width 8 (the paper: 256)", "layers 2 (…)"]
+    )
+    assert next(iter(told.values()))[0].endswith("recipe, but for width 8 (the paper: 256), layers 2 (…).")
     fair = cells("dv", [0.0] * 3, nulls=[0.1, -0.1])
     assert list(findings("recipe", summarize(fair), fair, {}, seen=True).values()) == [[]]
+
+
+def test_the_count_beside_the_papers_table_is_called_a_count(tmp_path):
+    """It is no verdict: nothing is held over the eight estimators that are looked at."""
+    write_section(tmp_path)
+    text = benchmark_card(tmp_path)
+    assert "| correlation not below that interval | – | – |" in text
+    assert "ordered as well" not in text
+    assert "**The last row counts and tests nothing.**" in text

@@ -314,11 +314,24 @@ def test_a_card_has_a_section_for_every_results_folder(tmp_path):
 
 
 def test_a_section_of_the_papers_recipe_says_so(tmp_path):
-    training = {"split": False, "critic": "joint", "layers": 3, "width": 8, "batch_size": 64, "steps": 20}
+    training = {
+        "split": False,
+        "critic": "joint",
+        "layers": 3,
+        "width": 8,
+        "batch_size": 64,
+        "steps": 2000,
+        "patience": 1,
+    }
     write_section(tmp_path, estimators={"dv": {"estimator": "dv", "training": training}})
     text = benchmark_card(tmp_path)
     assert "- Rows of a cell: 100, to train and to judge.\n" in text
-    assert "the paper's recipe, a joint critic of 3 layers of 8" in text
+    recipe = "the paper's recipe, but for width 8 (the paper: 256), steps 2,000 (the paper: 20,000)"
+    assert f"- Networks: {recipe}: a joint critic of 3 layers of 8, batches of 64, 2,000 steps" in text
+    assert "The paper has 10,000 pairs of every level." in text
+    training |= {"width": 256, "steps": 20_000}
+    write_section(tmp_path, estimators={"dv": {"estimator": "dv", "training": training}})
+    assert "- Networks: the paper's recipe, a joint critic of 3 layers of 256" in benchmark_card(tmp_path)
 
 
 @pytest.mark.parametrize("truth", [0.1, 0.35, 0.7])
