@@ -250,7 +250,7 @@ def beside_paper(sections: Sequence[tuple[str, bool, Sequence[Record]]]) -> str:
 
     Of several numbers of training rows the largest is shown; data of a single level have no correlation and are left
     out. The last rows give the range of the nulls' means, the exact critic on the same rows, and how many estimators
-    are ordered as well as it: their correlation is not below the lower end of its interval. Empty where there is
+    have a correlation that is not below the lower end of its interval. Empty where there is
     nothing to show.
 
     Args:
@@ -294,7 +294,7 @@ def beside_paper(sections: Sequence[tuple[str, bool, Sequence[Record]]]) -> str:
             counts.append(f"{sum(row['correlation']['value'] >= mark for row in mine)} of {len(mine)}")
     lines.append(_line(["values of the null", "–", *nulls]))
     lines.append(_line(["the exact critic (`oracle-dv`)", "–", *oracles]))
-    lines.append(_line(["ordered as well as that", "–", *counts]))
+    lines.append(_line(["correlation not below that interval", "–", *counts]))
     return "\n".join(lines)
 
 

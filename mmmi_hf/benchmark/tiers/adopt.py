@@ -49,4 +49,6 @@ def adopt(name: str, run: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m mmmi_hf.benchmark.tiers.adopt TIER FOLDER")
     print("\n".join(map(str, adopt(sys.argv[1], Path(sys.argv[2])))))
