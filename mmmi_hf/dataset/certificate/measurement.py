@@ -439,7 +439,7 @@ class Measurement:
             asked["view", name] = Stored(bijections[name], labels[name], seen, missing, view.stored.tolerance)
         total = sum(len(each.values) for each in asked.values())
         with progress_bar(f"inverting {self.name}", total, unit="row", shown=self.progress) as bar:
-            recovered = dict(zip(asked, recover_all(list(asked.values()), bar.update), strict=True))
+            recovered = dict(zip(asked, recover_all(list(asked.values()), tick=bar.update), strict=True))
         found: dict[str, dict[str, np.ndarray]] = {kind: {} for kind in ("float32", "float64", "view")}
         for (kind, name), each in recovered.items():
             found[kind][name] = each.latents

@@ -15,6 +15,7 @@ from mmmi_hf.causal.statistics import shares
 from mmmi_hf.common.files import sha256_of
 from mmmi_hf.dataset import certification
 from mmmi_hf.dataset.certificate import measurement, standing
+from mmmi_hf.dataset.certificate.inversion import Stored
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.certificate_record import CertificateRecord, bound_certificate
 from mmmi_hf.dataset.format.folder import DatasetFolder
@@ -89,6 +90,10 @@ def key_of(value):
         return value.shape, value.tobytes()
     if isinstance(value, dict):
         return tuple((name, key_of(each)) for name, each in value.items())
+    if isinstance(value, list):
+        return tuple(map(key_of, value))
+    if isinstance(value, Stored):
+        return key_of(vars(value))
     if isinstance(value, Latents):
         return key_of(value.z), key_of(value.y), value.standardize
     if isinstance(value, np.random.Generator):
@@ -115,7 +120,7 @@ def memo(function):
 def quick(monkeypatch):
     """What is measured on the same bytes is measured once. Ground truth and card, which follow, are left aside."""
     computed = ("lower_bounds", "law_tests", "level_counts", "bounds_without_failures")
-    for name in (*computed, "read_rows", "replay", "recover"):
+    for name in (*computed, "read_rows", "replay", "recover_all"):
         monkeypatch.setattr(measurement, name, memo(getattr(measurement, name)))
     for name in ("target_floor", "pair_floor"):
         monkeypatch.setattr(shares, name, memo(getattr(shares, name)))

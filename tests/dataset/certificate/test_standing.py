@@ -148,8 +148,8 @@ def recovering(monkeypatch, change):
     """Certificates are measured with `change(latents, from_8_bit_views)` of what is recovered."""
     original = measurement.recover_all
 
-    def changed_ones(asked, tick):
-        found = original(asked, tick)
+    def changed_ones(asked, *, tick):
+        found = original(asked, tick=tick)
         for each, recovered in zip(asked, found, strict=True):
             recovered.latents = change(recovered.latents, each.tolerance is not None)
         return found
