@@ -86,14 +86,12 @@ def changes(document, kind):
 
 def key_of(value):
     """What tells arguments apart."""
+    if isinstance(value, list | Stored):
+        value = dict(enumerate(value)) if isinstance(value, list) else vars(value)
     if isinstance(value, np.ndarray):
         return value.shape, value.tobytes()
     if isinstance(value, dict):
         return tuple((name, key_of(each)) for name, each in value.items())
-    if isinstance(value, list):
-        return tuple(map(key_of, value))
-    if isinstance(value, Stored):
-        return key_of(vars(value))
     if isinstance(value, Latents):
         return key_of(value.z), key_of(value.y), value.standardize
     if isinstance(value, np.random.Generator):
