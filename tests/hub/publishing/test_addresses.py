@@ -9,7 +9,7 @@ import pytest
 
 from tests.hub.clients import kill
 from tests.hub.hub_data import PUBLISH, configuration, make
-from tests.hub.publishing.test_faults import FAULTS, check_history
+from tests.hub.publishing.test_faults import check_history, published_before_faults
 from tests.support import generate
 
 FROM_MEMORY = (
@@ -101,13 +101,7 @@ def test_kills_at_twenty_random_moments_with_faults(hub, clients, published, fro
     chance, killed, faults = random.Random(seed), 0, 0
     for number in range(20):
         name = f"{repo}-{number}"
-        published(two, name)
-        before = hub.repo(name).resolve("main").tree
-        for entry in json.loads((three / "manifests/c.json").read_text())["files"]:
-            hub.store.large.pop(entry["sha256"], None)
-        hub.fired.clear()
-        for _, (method, path, action, settings) in chance.sample(sorted(FAULTS.items()), 4):
-            hub.fault(method, path, action, **settings)
+        before = published_before_faults(hub, published, two, three, name, chance)
         pid = clients.start(FROM_MEMORY, three, name, repr({"version": "1.1.0"}))
         time.sleep(chance.uniform(0.05, 3))
         kill(pid)

@@ -113,6 +113,18 @@ def requests_of_a_publication(hub, published, two, three, repo):
     return len([path for _, path in hub.requests if repo in path])
 
 
+def published_before_faults(hub, published, two, three, name, chance):
+    """The tree of a first release, after which nothing of the second is on the Hub and four faults wait for it."""
+    published(two, name)
+    before = hub.repo(name).resolve("main").tree
+    for entry in json.loads((three / "manifests/c.json").read_text())["files"]:
+        hub.store.large.pop(entry["sha256"], None)
+    hub.fired.clear()
+    for _, (method, path, action, settings) in chance.sample(sorted(FAULTS.items()), 4):
+        hub.fault(method, path, action, **settings)
+    return before
+
+
 def check_after_kill(hub, published, three, repo, before, version):
     """Run it again as people do, and look at all that could be seen."""
     again = published(three, repo, version=version)
@@ -234,14 +246,7 @@ def test_kills_at_twenty_random_moments_with_faults(hub, clients, published, two
     killed, faults, runs = 0, 0, 0
     for number in range(20):
         name = f"{repo}-{number}"
-        published(two, name)
-        before = hub.repo(name).resolve("main").tree
-        for entry in json.loads((three / "manifests/c.json").read_text())["files"]:
-            hub.store.large.pop(entry["sha256"], None)
-        hub.fired.clear()
-        for _, fault in chance.sample(sorted(FAULTS.items()), 4):
-            method, path, action, settings = fault
-            hub.fault(method, path, action, **settings)
+        before = published_before_faults(hub, published, two, three, name, chance)
         pid = clients.start(PUBLISH, three, name, "{'version': '1.1.0'}")
         time.sleep(chance.uniform(0.05, 2.5))
         kill(pid)
