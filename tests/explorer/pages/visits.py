@@ -22,10 +22,10 @@ CHANGE = """([place, kind, value]) => new Promise(done => {
     look();
 })"""
 
-SETTLED = """() => new Promise(done => {
+SETTLED = """quiet => new Promise(done => {
     const root = document.querySelector('.gradio-container');
-    let timer = setTimeout(done, 600);
-    new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, 600); }).observe(
+    let timer = setTimeout(done, quiet);
+    new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, quiet); }).observe(
         root, {subtree: true, childList: true, attributes: true, characterData: true});
 })"""
 
@@ -65,6 +65,7 @@ class Visit:
         before = len(self.wrong)
         self.page.reload()
         self.page.wait_for_selector("#design-pictures img")
+        self.settled(300)
         for said in LEFT:
             if said in self.wrong[before:]:
                 self.wrong.remove(said)
@@ -73,6 +74,7 @@ class Visit:
         self.page.goto(self.served.url)
         self.page.wait_for_selector("#design-pictures img")
         self.page.get_by_role("tab", name=tab).click()
+        self.settled(300)  # Gradio empties a field again that is filled within 10 ms of its appearing
         return self
 
     def at(self, place):
@@ -112,8 +114,13 @@ class Visit:
 
     def wait_for(self, place, text, timeout=PATIENCE):
         """Until a place of the page says something, a text or a pattern."""
+        from playwright.sync_api import TimeoutError
+
         pattern = text if isinstance(text, re.Pattern) else re.compile(re.escape(text))
-        self.at(place).filter(has_text=pattern).first.wait_for(timeout=timeout)
+        try:
+            self.at(place).filter(has_text=pattern).first.wait_for(timeout=timeout)
+        except TimeoutError as error:
+            raise AssertionError(f"{place} says {self.text(place)!r}, not {text!r}") from error
 
     def wait_gone(self, place):
         """Until a place says nothing."""
@@ -141,6 +148,6 @@ class Visit:
         """Milliseconds from a change of a slider to another picture."""
         return self.page.evaluate(CHANGE, [place, "range", value])
 
-    def settled(self):
-        """Wait until the page has stayed the same for a while; it always has a connection open."""
-        self.page.evaluate(SETTLED)
+    def settled(self, quiet=600):
+        """Wait until the page has stayed the same for some milliseconds; it always has a connection open."""
+        self.page.evaluate(SETTLED, quiet)
