@@ -94,8 +94,8 @@ class Estimator(ABC):
     Settings are the fields of a dataclass; each must be what its annotation says, and have a plain JSON value, which
     `mmmi-hf benchmark --set NAME.SETTING=VALUE` gives. `uses_exact` marks oracles, which are told what is exactly known
     of the rows, `of_labels` those that need one block of class labels. `bound` says on which side of the information
-    the value lies on average, "lower" or "upper", where it is a bound; `reads`, what it is at its best where that is
-    not the information. `order` is the place in lists; those of others come last.
+    the value lies given as many test rows as one likes, "lower" or "upper", where it is a bound; `reads`, what it is at
+    its best where that is not the information. `order` is the place in lists; those of others come last.
     """
 
     uses_exact: ClassVar[bool] = False
