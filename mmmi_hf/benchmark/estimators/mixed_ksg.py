@@ -58,6 +58,7 @@ class MixedKSG(Estimator):
     """
 
     order = 205
+    code_revision = 2  # 1 did not count the row itself among those that are equal to it
     neighbours: Positive = 3
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:
