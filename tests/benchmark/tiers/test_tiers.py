@@ -165,6 +165,10 @@ def test_what_does_not_go_with_a_tier_is_refused(tiny, tmp_path, capsys):
         (("--tier", "tiny", "--out", out, "--split", "50/10/40"), "--split is fixed by the tier"),
         (("--tier", "tiny", "--out", out, "--configs", "small-0.5"), "--configs is fixed by the tier"),
         (("--tier", "tiny", "--out", out, "--seeds", 1), "--seeds is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--seeds", 2), "--seeds is fixed by the tier"),  # the default, but asked for
+        (("--tier", "tiny", "--out", out, "--no-null"), "--null is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--set", "cca.x=1"), "--set is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--format", "table"), "--format is fixed by the tier"),
         (("data", "--out", out, "--results", "mine.csv"), "give --tier too"),
         (("--tier", "tiny", "--out", out, "--results", tmp_path / "no.csv"), "cannot be read"),
     ):
