@@ -105,7 +105,15 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
     assert tree(tmp_path / "out") == whole
 
 
-def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path, whole, monkeypatch):
+class HTTPClientError(Exception):
+    """As botocore's, which may hold parts of a connection, and cannot be sent from one process to another then."""
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle 'CIMultiDictProxy' object")
+
+
+@pytest.mark.parametrize("error", [ConnectionError("the answer was cut"), HTTPClientError("bad status line")])
+def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path, whole, monkeypatch, error):
     """datatrove reads and writes there without our patience."""
     make = engine.Making.__call__
 
@@ -113,7 +121,7 @@ def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path,
         make(self, *arguments)
         with contextlib.suppress(FileExistsError):
             (tmp_path / "cut").mkdir()
-            raise ConnectionError("the answer was cut")
+            raise error
 
     monkeypatch.setattr(engine.Making, "__call__", faulty)
     base, looks = engine._class_of("local").__mro__[1], []
@@ -128,6 +136,16 @@ def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path,
     assert made(small_config, tmp_path / "out").complete
     assert tree(tmp_path / "out") == whole
     assert looks == ["cut"]
+
+
+def test_faults_that_do_not_pass_are_said(small_config, tmp_path, monkeypatch):
+    def faulty(self, *arguments):
+        raise ConnectionError("the answer was cut")
+
+    monkeypatch.setattr(engine.Making, "__call__", faulty)
+    monkeypatch.setattr(engine, "ATTEMPTS", 2)
+    with pytest.raises(Failure, match=r"tasks are not done after 2 attempts \(the answer was cut\); the logs are in"):
+        made(small_config, tmp_path / "out")
 
 
 def test_tasks_end_when_their_launcher_is_killed(small_config, tmp_path, monkeypatch):
