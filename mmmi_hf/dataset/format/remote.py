@@ -107,7 +107,7 @@ class RemoteFolder(DatasetFolder):
         return self.remote
 
     def kept(self, config: str) -> Path:
-        """With the user's temporary files, by endpoint and address: the next run there on this machine goes on from it."""
+        """With the user's temporary files, by endpoint and address: this machine's next run there goes on from it."""
         if self.remote.scheme == "memory":  # which ends with this process
             return super().kept(config)
         name = hashlib.sha256(f"{self.remote.endpoint} {self.remote.address}".encode()).hexdigest()[:32]

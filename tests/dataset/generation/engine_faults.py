@@ -7,9 +7,9 @@ A program of its own, which imports everything once and forks for every run (see
     python -m tests.dataset.generation.engine_faults folder --verify --count 30
 
 It prints one JSON object, and how far it is on stderr. With `s3` the place is a server on the loopback interface, of
-whose answers the given share is a 503, late, cut or lost; files go there in parts of some kilobytes. What is killed is
-`generate_by_engine`, or with `--verify` `certify_by_engine` of a folder with some false rows, which must be counted once
-each. Of a run whose rerun goes wrong everything is kept that both said, what is there, the engine's logs and the server's
+whose answers the given share is a 503, late, cut or lost; files go there in parts of some kilobytes. What is killed
+is `generate_by_engine`, or with `--verify` `certify_by_engine` of a folder with some false rows, which must be counted
+once each. Of a run whose rerun goes wrong it is kept what both said, what is there, the engine's logs and the server's
 faults; where is printed.
 """
 
