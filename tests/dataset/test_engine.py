@@ -34,14 +34,6 @@ FORKED = {"start_method": "fork"}
 """Workers that need not import everything again, and see what a test has changed."""
 
 
-@pytest.fixture(scope="module")
-def bucket():
-    from tests.dataset.stores.loopback_s3 import running
-
-    with running() as address:
-        yield address
-
-
 def made(config, out, **options):
     given = {"tasks": 3, "workers": 2, "executor_options": FORKED, "figures": False, "progress": False}
     return generate_by_engine(config, out, **(given | options))
@@ -235,7 +227,7 @@ def executable(path, text):
 
 def test_slurm_gets_an_array_of_tasks_and_a_merge_after_them(small_config, tmp_path, whole, monkeypatch):
     """`sbatch` is one of ours that keeps the script and its arguments; the scripts are then carried out as Slurm would,
-    one array index after another."""
+    all array indices at the same time and the merge after them."""
     tools, jobs = tmp_path / "bin", tmp_path / "jobs"
     tools.mkdir()
     jobs.mkdir()
@@ -259,8 +251,10 @@ def test_slurm_gets_an_array_of_tasks_and_a_merge_after_them(small_config, tmp_p
     merging = next(index for index in range(4) if "tasks-2/merge/executor.pik" in scripts[index].read_text())
     assert "--dependency=afterok:100" in arguments[merging]
     environment = os.environ | {"SLURM_NODELIST": "localhost", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for index in (1, 0):
-        subprocess.run(["sh", scripts[0]], env=environment | {"SLURM_ARRAY_TASK_ID": str(index)}, check=True)
+    tasks = [
+        subprocess.Popen(["sh", scripts[0]], env=environment | {"SLURM_ARRAY_TASK_ID": str(index)}) for index in (1, 0)
+    ]
+    assert [task.wait() for task in tasks] == [0, 0]
     subprocess.run(["sh", scripts[merging]], env=environment | {"SLURM_ARRAY_TASK_ID": "0"}, check=True)
     assert json.loads((tmp_path / "out/manifests/small.json").read_text())["rows"] == 150
 
