@@ -49,6 +49,7 @@ class MissingPackageError(RuntimeError, ValueError):
 
 History = Sequence[Mapping[str, float]]
 SOURCE = "source_sha256"  # in the settings of estimators of others
+REVISION = "code_revision"  # in the settings of estimators whose code has come to give other values
 
 
 @dataclass(frozen=True)
@@ -94,8 +95,10 @@ class Estimator(ABC):
     Settings are the fields of a dataclass; each must be what its annotation says, and have a plain JSON value, which
     `mmmi-hf benchmark --set NAME.SETTING=VALUE` gives. `uses_exact` marks oracles, which are told what is exactly known
     of the rows, `of_labels` those that need one block of class labels. `bound` says on which side of the information
-    the value lies on average, "lower" or "upper", where it is a bound; `reads`, what it is at its best where that is
-    not the information. `order` is the place in lists; those of others come last.
+    the value lies given as many test rows as one likes, "lower" or "upper", where it is a bound; `reads`, what it is at
+    its best where that is not the information. `order` is the place in lists; those of others come last.
+    `code_revision` is raised with every change after which equal rows, settings and seed give another value, so that
+    finished cells of earlier code are not taken for those of today's.
     """
 
     uses_exact: ClassVar[bool] = False
@@ -103,6 +106,7 @@ class Estimator(ABC):
     bound: ClassVar[str] = ""
     reads: ClassVar[str] = ""
     order: ClassVar[int] = 1000
+    code_revision: ClassVar[int] = 1
     name: ClassVar[str] = "unnamed"
     _source: ClassVar[str | None] = None
 
@@ -190,11 +194,13 @@ class Estimator(ABC):
     def settings(self) -> dict[str, Any]:
         """Everything that determines the estimate besides rows and seed, in plain JSON values.
 
-        An estimator of somebody else's brings the SHA-256 of the file that it was registered from, if there is one.
+        An estimator of somebody else's brings the SHA-256 of the file that it was registered from, if there is one. The
+        first `code_revision` is not told, as it was not when there was no other.
         """
         values: dict[str, Any] = dataclasses.asdict(self) if dataclasses.is_dataclass(self) else {}
-        source = {} if self._source is None else {SOURCE: self._source}
-        plain: dict[str, Any] = json.loads(json.dumps({"estimator": self.name, **values, **source}))
+        code: dict[str, Any] = {} if self._source is None else {SOURCE: self._source}
+        code |= {} if self.code_revision == 1 else {REVISION: self.code_revision}
+        plain: dict[str, Any] = json.loads(json.dumps({"estimator": self.name, **values, **code}))
         return plain
 
 

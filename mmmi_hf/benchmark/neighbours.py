@@ -20,7 +20,7 @@ _PARTS = (2, 3, 4, 5, 6)
 
 
 def ksg(a: Array, b: Array, neighbours: int = 3) -> float:
-    """Kraskov, Stögbauer and Grassberger (2004), first estimator, in nats.
+    """Kraskov, Stögbauer and Grassberger (2004), first estimator, eq. (8), in nats.
 
     ψ(k) + ψ(n) − ⟨ψ(n_a + 1) + ψ(n_b + 1)⟩, n_a the rows strictly nearer in a than the k-th neighbour is in the joint
     space, maximum norm.

@@ -12,9 +12,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from mmmi_hf.benchmark.estimator import SOURCE, Estimator, setting_types
+from mmmi_hf.benchmark.estimator import REVISION, SOURCE, Estimator, setting_types
 from mmmi_hf.benchmark.registry import estimator_class, make_estimator
 from mmmi_hf.common.records import told
+
+_OF_CODE = ("estimator", SOURCE, REVISION)
 
 
 def estimator_with(name: str, texts: Sequence[str], **settings: Any) -> Estimator:
@@ -81,8 +83,8 @@ def by_estimator(texts: Sequence[str], names: Sequence[str]) -> dict[str, list[s
 
 
 def restored(settings: Mapping[str, Any]) -> Estimator:
-    """The estimator of plain settings, as `Estimator.settings` tells them."""
-    plain = {name: value for name, value in settings.items() if name not in ("estimator", SOURCE)}
+    """The estimator of plain settings, as `Estimator.settings` tells them; of today's code, whichever they name."""
+    plain = {name: value for name, value in settings.items() if name not in _OF_CODE}
     types = setting_types(estimator_class(settings["estimator"]))
     values = {
         name: TypeAdapter[Any](types[name]).validate_json(json.dumps(value)) if name in types else value
@@ -92,12 +94,12 @@ def restored(settings: Mapping[str, Any]) -> Estimator:
 
 
 def told_settings(settings: Mapping[str, Any]) -> list[str]:
-    """Plain settings as texts, "neighbours=3", fields of settings one by one; without name and source."""
+    """Plain settings as texts, "neighbours=3", fields of settings one by one; without name and code."""
     texts = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
             texts += [f"{name}.{text}" for text in told_settings(value)]
-        elif name not in ("estimator", SOURCE):
+        elif name not in _OF_CODE:
             texts.append(f"{name}={value if isinstance(value, str) else json.dumps(value)}")
     return texts
 

@@ -22,10 +22,15 @@ if TYPE_CHECKING:
 
 _PAPER = "dv,js,infonce,mine,nwj,smile-1,smile-5,smile-inf"
 _DEFAULT = "paper,cca,oracle-ksg,oracle-dv"
+_BESIDE_A_TIER = (
+    "data", "tier", "results", "out", "estimators", "workers", "plugin", "revision", "plots", "dry_run", "quiet"
+)  # fmt: skip
+_OF_ESTIMATORS = ("estimators", "settings", "pairs", "train_rows", "split", "forms", "critic", "plugin")
 
 
 @app.command()
 def benchmark(
+    context: typer.Context,
     data: Annotated[str | None, typer.Argument(help="Dataset folder or Hub id.", metavar="DIR_OR_REPO")] = None,
     tier: Annotated[
         str | None,
@@ -122,14 +127,19 @@ def benchmark(
     from mmmi_hf.benchmark.protocol.cells import load_plugins
     from mmmi_hf.benchmark.protocol.data import Source
     from mmmi_hf.benchmark.protocol.plan import Plan, read_pairs
-    from mmmi_hf.benchmark.registry import broken_plugins
+    from mmmi_hf.benchmark.registry import broken_plugins, list_estimators
     from mmmi_hf.benchmark.tiers.tier import read_split
 
+    known = list_estimators()
     load_plugins(plugin or [])
     _note(*broken_plugins())
     if listed:
         _print_list(form)
         return
+    asked = _asked(context)
+    if "estimators" not in asked:
+        idle = [name for name in list_estimators() if name not in known]
+        _note(*(f"{name!r} of the plugin is not asked for; name it in --estimators" for name in idle))
     given = {
         "critic": critic,
         "encoder": encoder,
@@ -143,25 +153,10 @@ def benchmark(
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     out = _asked_of_a_tier(tier, data, out, results)
     if tier is not None:
-        fixed: dict[str, Any] = {
-            "set": settings or None,
-            "train-rows": train_rows,
-            "split": split,
-            "paper": paper or None,
-        }
-        for name, value, default in (
-            ("configs", configs, "*"),
-            ("pairs", pairs, "x1:y"),
-            ("seeds", seeds, 2),
-            ("forms", forms, "float"),
-            ("null", null, True),
-            ("format", form, Format.table),
-        ):
-            fixed[name] = None if value == default else value
-        _refuse_beside_a_tier({**given, **fixed, "task": None if task == "estimators" else task})
-        named = None if estimators == _DEFAULT else _named_estimators(estimators)
-        asked = TierRun(tier, out, data, revision, named, tuple(plugin or ()), tuple(results or ()))
-        asked.run(workers=workers, plots=plots, dry_run=dry_run, quiet=quiet)
+        _refuse_beside_a_tier(asked)
+        named = _named_estimators(estimators) if "estimators" in asked else None
+        run = TierRun(tier, out, data, revision, named, tuple(plugin or ()), tuple(results or ()))
+        run.run(workers=workers, plots=plots, dry_run=dry_run, quiet=quiet)
         return
     assert data is not None
     training = Training.paper(**changes) if paper else Training(**changes)
@@ -171,16 +166,7 @@ def benchmark(
         raise ValueError(f"workers must be at least 1, got {workers}")
     if paper and tasks != ["estimators"]:
         raise ValueError("--paper is a recipe of estimators; leave it out or ask for --task estimators alone")
-    given_forms = None if forms == "float" else forms
-    _refuse_unused(
-        tasks,
-        train_rows=train_rows,
-        split=split,
-        forms=given_forms,
-        critic=critic,
-        plugin=plugin or None,
-        set=settings or None,
-    )
+    _refuse_unused(tasks, asked)
     plan = Plan(
         source,
         names,
@@ -200,7 +186,7 @@ def benchmark(
         for kind in tasks
     }
     if dry_run:
-        typer.echo("\n".join(f"{kind}: {len(asked)} cells" for kind, asked in cells.items()))
+        typer.echo("\n".join(f"{kind}: {len(planned)} cells" for kind, planned in cells.items()))
         return
     _note(*plan.notes())
     shown = _computed(plan, cells, out, workers=workers, plots=plots, quiet=quiet)
@@ -247,10 +233,14 @@ def _asked_of_a_tier(tier: str | None, data: str | None, out: Path | None, resul
     return folder_to_write(out)
 
 
-def _refuse_beside_a_tier(given: dict[str, Any]) -> None:
-    unused = [name.replace("_", "-") for name, value in given.items() if value is not None]
-    if unused:
-        raise ValueError(f"--{unused[0]} is fixed by the tier; leave it out, or give DIR_OR_REPO without --tier")
+def _asked(context: typer.Context) -> dict[str, str]:
+    """What the user wrote, defaults too: the name of a parameter → its option."""
+    written = {}
+    for parameter in context.command.params:
+        source = context.get_parameter_source(parameter.name) if parameter.name else None
+        if source is not None and source.name != "DEFAULT":
+            written[str(parameter.name)] = parameter.opts[0]
+    return written
 
 
 def _note(*lines: str) -> None:
@@ -258,10 +248,16 @@ def _note(*lines: str) -> None:
         print(f"mmmi-hf: note: {line}", file=sys.stderr)
 
 
-def _refuse_unused(tasks: list[str], **given: object) -> None:
-    unused = [name.replace("_", "-") for name, value in given.items() if value is not None]
+def _refuse_beside_a_tier(asked: dict[str, str]) -> None:
+    fixed = [option for name, option in asked.items() if name not in _BESIDE_A_TIER]
+    if fixed:
+        raise ValueError(f"{fixed[0]} is fixed by the tier; leave it out, or give DIR_OR_REPO without --tier")
+
+
+def _refuse_unused(tasks: list[str], asked: dict[str, str]) -> None:
+    unused = [asked[name] for name in _OF_ESTIMATORS if name in asked]
     if "estimators" not in tasks and unused:
-        raise ValueError(f"--{unused[0]} is of estimators; leave it out or ask for --task estimators too")
+        raise ValueError(f"{unused[0]} is of estimators; leave it out or ask for --task estimators too")
 
 
 def _say_what_failed(records: Sequence[dict[str, Any]], where: Path) -> None:

@@ -129,7 +129,7 @@ def test_our_own_estimators_are_known_by_their_settings_alone():
         if estimator_class(name).__module__.startswith("mmmi_hf."):
             assert set(make_estimator(name).settings) <= {
                 "estimator", "training", "neighbours", "components", "rounds", "dimensions", "epochs", "directions",
-                "divergence", "kernels", "levels", "most", "method", "steps", "timeout", "weights",
+                "divergence", "kernels", "levels", "most", "method", "steps", "timeout", "weights", "code_revision",
             }  # fmt: skip
 
 

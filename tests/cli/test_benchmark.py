@@ -187,6 +187,45 @@ def test_the_examples_of_an_estimator_of_ones_own_run(run, folder, tmp_path, plu
     assert all(row["value"] is not None for row in rows)
 
 
+def test_settings_of_an_estimator_of_ones_own(run, folder, tmp_path, plugin, forgotten):
+    """Typed as it declares them, in a module whose annotations are texts, and by workers that load it themselves."""
+    path = plugin(
+        """from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mmmi_hf.benchmark import Estimator, Measured, register_estimator
+
+
+@register_estimator("constant")
+@dataclass
+class Constant(Estimator):
+    sign: Literal["up", "down"] = "up"
+    size: float = 1.0
+
+    def learn(self, train, validation, seed):
+        return []
+
+    def measure(self, test):
+        return Measured(self.size if self.sign == "up" else -self.size)
+"""
+    )
+    given = ("benchmark", folder, "--out", tmp_path / "out", "--plugin", path, "--seeds", "1", "--quiet", "--no-plots")
+    code, out, err = run(
+        *given, "--estimators", "constant", "--workers", "2", "--set", "constant.sign=down", "--set", "constant.size=2"
+    )
+    assert (code, err) == (0, "")
+    assert "With constant.sign=down, constant.size=2." in " ".join(out.split())
+    rows = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert {row["value"] for row in rows} == {-2.0}
+    code, _, err = run(*given, "--estimators", "constant", "--set", "constant.sign=left")
+    assert (code, err) == (2, "mmmi-hf: set: constant.sign: input should be 'up' or 'down', got 'left'\n")
+    forgotten()  # else it is one of those that were there before
+    code, _, err = run(*given, "--dry-run")
+    assert (code, err) == (0, "mmmi-hf: note: 'constant' of the plugin is not asked for; name it in --estimators\n")
+
+
 def test_a_plugin_that_fails_is_one_line(run, folder, tmp_path, plugin):
     path = plugin("import no_such_module_of_ours\n")
     code, _, err = run("benchmark", folder, "--out", tmp_path / "out", "--plugin", path)
@@ -240,6 +279,9 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--set", "dv.training.critic=both"), "critic must be one of separable, joint, got 'both'"),
         (("--set", "dv.training=5"), "set: dv.training: input should be"),
         (("--set", "ksg.neighbours=5", "--task", "ssl"), "--set is of estimators"),
+        (("--forms", "float", "--task", "ssl"), "--forms is of estimators"),
+        (("--pairs", "x1:x2", "--task", "regression"), "--pairs is of estimators"),
+        (("--task", "ssl", *KSG), "--estimators is of estimators"),
         (("--estimators", "latentmi"), "runs in an environment of its own"),
     ],
 )

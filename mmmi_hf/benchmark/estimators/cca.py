@@ -26,8 +26,8 @@ class GaussianCCA(Estimator):
 
     The variates are those of shrunk training covariances, (1 − λ) S + λ (tr S / d) 1; λ and the number of variates are
     the ones with the highest mean log density ratio on the validation rows, and no variate is a choice. r are the
-    variates' correlations on the test rows, corrected for their sampling: ½ E[…] of independent variates is 1 / (2 n)
-    nats each.
+    variates' correlations on the test rows. From every variate 1 / (2 n) nats are taken off, which −½ ln(1 − r²) of
+    independent ones is on average.
     """
 
     order = 220

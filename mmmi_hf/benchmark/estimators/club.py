@@ -23,7 +23,9 @@ class VariationalCLUB(Estimator):
     """E_P[ln q(b|a)] − E_Q[ln q(b|a)], q a normal density fitted by maximum likelihood (vCLUB, Cheng et al. 2020).
 
     With the true conditional density in q's place it is I + KL(Q‖P), an upper bound, e^{2I} − 1 for one normal
-    canonical pair; with a learned one it is above I only as long as q is nearer to p(b|a) on pairs than apart.
+    canonical pair. With a learned one it is I + KL(Q‖q) − KL(P‖q), q standing for q(b|a) p(a): above I only as long as
+    q is nearer to the law of the pairs than to that of pairs apart. E_Q is over all pairs of different rows; the paper
+    has the pairs themselves among them, which makes its value (n − 1)/n of this one. The smaller block is b.
     """
 
     order = 140

@@ -86,8 +86,9 @@ class MMSEGap(Diffusion):
 
     Half the gap between the least mean squared errors without and with the other block, integrated over all
     signal-to-noise ratios, is the information (Guo, Shamai and Verdú 2005). Errors are those of the noise that two
-    networks predict, γ times as large, so that the integral is over ln γ. Each error lies above the least one; the
-    difference has no sign.
+    networks predict, γ times as large, so that the integral is over ln γ, here from −7 to 12: what lies outside is
+    missing, .001 nats of a normal pair of 2.5 nats and .06 of one of 5. Each error lies above the least one; the
+    difference has no sign. ln γ is uniform, where the paper draws it from a logistic law.
     """
 
     order = 150
@@ -106,8 +107,8 @@ class MINDE(Diffusion):
     """½ ∫ E‖ε̂(z_γ) − ε̂(z_γ, a)‖² d ln γ (MINDE, its conditional form, Franzese et al. 2024).
 
     By Girsanov's theorem the divergence of p(b|a) from p(b) is half the integral of the squared difference of their
-    scores along the noising; scores are predictions of the noise. Never negative, so that what networks are off by
-    counts as information: no bound.
+    scores along the noising of b given a; scores are predictions of the noise. ln γ goes from −7 to 12, as for `mmg`.
+    Never negative, so that what networks are off by counts as information: no bound.
     """
 
     order = 151

@@ -66,7 +66,8 @@ class Entropies(Estimator):
 @final
 @dataclass
 class DifferenceOfEntropies(Entropies):
-    """Ĥ(b) − Ĥ(b|a), each the least cross-entropy of a logistic family (McAllester and Stratos 2020).
+    """Ĥ(b) − Ĥ(b|a), each the least cross-entropy of a logistic family with independent coordinates (McAllester and
+    Stratos 2020).
 
     Both cross-entropies lie above their entropies, so that the difference has no sign; where the family is equally far
     from both laws, the errors cancel.
@@ -88,7 +89,8 @@ class DifferenceOfEntropies(Entropies):
 class Knife(Entropies):
     """Ĥ(b) − Ĥ(b|a) by mixtures of `kernels` normal densities whose centres, widths and weights are learned.
 
-    Those of q(b|a) come of a network of a (KNIFE, Pichler et al. 2022). No bound, as both are cross-entropies.
+    Those of q(b|a) come of a network of a (KNIFE, Pichler et al. 2022). Kernels have diagonal covariances, where the
+    paper's may be full. No bound, as both are cross-entropies.
     """
 
     order = 131

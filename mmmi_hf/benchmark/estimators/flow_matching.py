@@ -22,11 +22,13 @@ _LOOKS = 16  # times at which validation rows are looked at
 @final
 @dataclass
 class FlowMatching(Estimator):
-    """−∫ E[div v(b_t, t, a)] dt, v the velocity of (1 − t) b' + t b given a (FMMI, Butakov et al. 2025).
+    """−∫ E[div v(b_t, t, a)] dt, v the velocity of (1 − t) b' + t b given a (FMMI, its conditional form, Butakov et al.
+    2025).
 
-    A flow takes b' of other rows to b of the row of a; along it the entropy changes by the mean divergence, from H(b)
-    to H(b|a). v is learned by flow matching, E[b − b' | b_t, a]. Places b_t are those of straight lines between pairs,
-    which have the law of the flow. No bound.
+    A flow takes b' of rows drawn at random to b of the row of a; along it the entropy changes by the mean divergence,
+    from H(b) to H(b|a). v is learned by flow matching, E[b − b' | b_t, a]; one pair in a batch on average is a row's
+    own, which costs less than seeds differ by. Places b_t are those of straight lines between pairs, which have the law
+    of the flow. No bound.
     """
 
     order = 152

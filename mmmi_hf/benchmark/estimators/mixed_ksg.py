@@ -19,7 +19,8 @@ def mixed_ksg(a: np.ndarray, b: np.ndarray, neighbours: int = 3) -> float:
     """Gao et al. (2017), Algorithm 1, in nats: ⟨ψ(k̃) + ψ(n) − ψ(n_a + 1) − ψ(n_b + 1)⟩, with ψ for ln, as KSG has it.
 
     n_a other rows lie nearer in a than the k-th neighbour does in the joint space, maximum norm, and k̃ is k. Where the
-    k-th neighbour is equal to the row, k̃ counts all rows that are equal to it, n_a those that are equal in a.
+    k-th neighbour is equal to the row, k̃ is how often such a row is there, itself included, and n_a counts the others
+    that are equal in a.
 
     Args:
         a, b: (n, d_a), (n, d_b).
@@ -38,7 +39,7 @@ def mixed_ksg(a: np.ndarray, b: np.ndarray, neighbours: int = 3) -> float:
     inside = [KDTree(block).query_ball_point(block, reach, p=np.inf, return_length=True) for block in (a, b)]
     looked = np.full(count, neighbours)
     if tied.any():
-        looked[tied] = np.asarray(tree.query_ball_point(joint[tied], 0.0, p=np.inf, return_length=True)) - 1
+        looked[tied] = np.asarray(tree.query_ball_point(joint[tied], 0.0, p=np.inf, return_length=True))
     # the row itself is counted, which is the + 1 of the formula
     return float(digamma(count) + np.mean(digamma(looked) - digamma(inside[0]) - digamma(inside[1])))
 
@@ -49,11 +50,15 @@ def mixed_ksg(a: np.ndarray, b: np.ndarray, neighbours: int = 3) -> float:
 class MixedKSG(Estimator):
     """Nearest neighbours for numbers, labels and mixtures of both, standardised with constants of the training rows.
 
-    A label meets its own kind at distance 0 and others at their difference: it should be coded by far-apart numbers,
-    which standardised whole numbers are for a few classes.
+    A label meets its own kind at distance 0 and others at their difference. Standardised, that is 2 for two classes of
+    equal share and .35 for ten with successive numbers. Where neighbours are farther away, as in many coordinates, they
+    are of any class, and what `ross`, who looks for them within classes, still reads is lost: of 1,000 normal rows with
+    .42 nats about one of two classes it is .44 of both in 4 coordinates, .38 of both in 16, and .00 against .21 in 64;
+    about one of ten classes (.44 nats) .45 against .47, .28 against .36, and .05 against .13.
     """
 
     order = 205
+    code_revision = 2  # 1 did not count the row itself among those that are equal to it
     neighbours: Positive = 3
 
     def learn(self, train: Pairs, validation: Pairs, seed: int) -> History:

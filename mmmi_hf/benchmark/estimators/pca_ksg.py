@@ -17,7 +17,10 @@ from mmmi_hf.common.records import Positive
 @final
 @dataclass
 class PCAKSG(Estimator):
-    """Nearest neighbours of each block's first principal components, which are those of the training rows."""
+    """Nearest neighbours of each block's first principal components, those of the training rows scaled to variance 1.
+
+    What the other components tell is lost: at its best it reads the information of those that are kept.
+    """
 
     order = 210
     components: Positive = 4

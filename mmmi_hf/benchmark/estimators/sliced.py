@@ -20,7 +20,8 @@ class Sliced(Estimator):
     """The mean of I(θ·a; φ·b) over directions θ, φ, uniform on the spheres (Goldfeld and Greenewald 2021), by KSG.
 
     It is 0 if and only if the blocks are independent, and at most their information, by far where one direction of many
-    carries it. The directions are drawn once per fit; coordinates are standardised with constants of the training rows.
+    carries it. Unlike the information it depends on the scales of coordinates, which are standardised with constants of
+    the training rows. The directions are drawn once per fit, and the interval does not speak of them.
     """
 
     order = 230

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from mmmi_hf.benchmark.networks.training import Training
 
 LOUDEST, QUIETEST = -7.0, 12.0
-"""ln of the signal-to-noise ratio: outside of it one normal pair of up to 5 nats has less than .001 nats."""
+"""ln of the signal-to-noise ratio: of one normal pair's 2.5 nats .0009 lie outside of it, of 3 nats .0017, of 4 .0095,
+of 5 .064."""
 _NARROWEST = -12.0  # of ln variance
 
 
@@ -68,7 +69,7 @@ class Denoiser(_GivenOther):
 
 
 class Transport(_GivenOther):
-    """The velocity of (1 − t) b' + t b given a, b' being another row's."""
+    """The velocity of (1 − t) b' + t b given a, b' being that of a row drawn at random."""
 
     def velocity(self, a: torch.Tensor, between: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """E[b − b' | between, a], (n, d). between: (n, d). time: (n, 1)."""

@@ -85,7 +85,11 @@ class Objective(ABC):
 @final
 @dataclass(frozen=True)
 class DonskerVaradhan(Objective):
-    """E_P[f] − ln E_Q[e^f] (Donsker and Varadhan 1983)."""
+    """E_P[f] − ln E_Q[e^f] (Donsker and Varadhan 1983).
+
+    A lower bound of expectations: the logarithm of a mean of few pairs is too low on average, and the value too high,
+    by Var_Q[e^f] / (2 pairs) where e^f has the mean 1.
+    """
 
     def value(self, scores: Scores) -> torch.Tensor:
         return scores.on_pairs() - scores.log_mean_exp()
@@ -163,9 +167,11 @@ class InfoNCE(Objective):
 class FDivergence(Objective):
     """E_P[f], f the log density ratio that the dual form of another divergence learns (f-DIME, Letizia et al. 2024).
 
-    With D the paper's discriminator: "gan" has D = 1/(1 + e^f) and the loss of a classifier, "kl" D = e^f and
-    −E_P[ln D] + E_Q[D], "hd" (Hellinger) D = e^(−f/2) and E_P[D] + E_Q[1/D]. No mean of exponentials is in the value,
-    so that it has little variance; nor is it a bound, as nothing says how far f is off.
+    With D the paper's discriminator: "gan" has D = 1/(1 + e^f) and −E_P[ln(1 − D)] − E_Q[ln D], the loss of a
+    classifier; "kl" has D = e^f and −E_P[ln D] + E_Q[D]; "hd" (Hellinger) has D = e^(−f/2) and E_P[D] + E_Q[1/D]: the
+    paper's objectives with the sign turned, and without their constants. No mean of exponentials is in the value, so
+    that it has little variance; nor is it a bound, as nothing says how far f is off. E_Q is over all pairs apart,
+    where the paper has one derangement of a batch.
     """
 
     divergence: str = "gan"
@@ -192,9 +198,11 @@ class FDivergence(Objective):
 class InfoNCEAnchor(Objective):
     """E_P[f], f of a classifier that also has a class "none of the candidates" (Ryu et al. 2025, arXiv 2510.25983).
 
-    Of K candidates b_1 … b_K either one belongs to a or, in the anchor class, none does; the anchor is as likely as all
-    the others together. The posterior of candidate i is e^{f_i} / (K + Σ_j e^{f_j}), that of the anchor
-    K / (K + Σ_j e^{f_j}), at its best with f the log density ratio itself: InfoNCE finds it but for a function of a.
+    Of K candidates b_1 … b_K either one belongs to a or, in the anchor class, none does. With the anchor ν times as
+    likely as any one of them, the posterior of candidate i is e^{f_i} / (ν + Σ_j e^{f_j}), that of the anchor
+    ν / (ν + Σ_j e^{f_j}); for every ν > 0 it is best with f the log density ratio itself (Theorem 3), which InfoNCE
+    finds but for a function of a. Here ν = K, so that the anchor is as likely as all candidates together, and K is one
+    less than the batch; the paper's experiments have ν = 1.
     """
 
     def value(self, scores: Scores) -> torch.Tensor:
@@ -219,9 +227,11 @@ class InfoNCEAnchor(Objective):
 @final
 @dataclass(frozen=True)
 class FenchelLegendre(Objective):
-    """E_P[u − e^u E_b'[e^(g(a, b') − g(a, b))]] + 1 (FLO, Guo et al. 2022), a lower bound, tight at u the log ratio.
+    """E_P[u − e^u E_b'[e^(g(a, b') − g(a, b))]] + 1 (FLO, Guo et al. 2022; their u is −u here), a lower bound.
 
-    Scores hold u(a_i, b_i) on the diagonal and g(a_i, b_j) − g(a_i, b_i) beside it.
+    Given g it is highest at u = −ln E_b'[e^(g(a, b') − g(a, b))], where it is E_P[g − ln E_b'[e^g]]; that is I if g is
+    the log density ratio but for a function of a, and u then is the ratio itself. Scores hold u(a_i, b_i) on the
+    diagonal and g(a_i, b_j) − g(a_i, b_i) beside it; E_b' is over the other rows.
     """
 
     def value(self, scores: Scores) -> torch.Tensor:

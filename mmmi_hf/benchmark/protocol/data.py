@@ -49,7 +49,15 @@ class Source:
             ValueError: neither a dataset folder of ours nor a repository that holds one.
         """
         found = locate(place, revision)
-        DatasetFolder(found.folder, reading=True)  # refuses one that holds nothing of ours
+        try:
+            DatasetFolder(found.folder, reading=True)
+        except ValueError:
+            if not found.commit:
+                raise
+            raise ValueError(
+                f"{place} at {revision or found.revision} holds no dataset of ours; give a repository that `mmmi-hf "
+                "publish` wrote"
+            ) from None
         return cls(place, found.commit or None, found.folder)
 
     @cached_property

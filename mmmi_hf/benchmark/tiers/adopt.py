@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from mmmi_hf.benchmark.estimator import REVISION
 from mmmi_hf.benchmark.tiers.results import NEEDED
 from mmmi_hf.benchmark.tiers.tier import costs, folder_of, read_tier
 from mmmi_hf.common.files import write_json
 
-COLUMNS = ("group", *NEEDED, "low", "high", "error", "versions")
+COLUMNS = ("group", *NEEDED, "low", "high", "error", REVISION, "versions")
+"""Rows without a `code_revision` are of the first."""
 
 
 def adopt(name: str, run: Path) -> list[Path]:
@@ -36,7 +38,9 @@ def adopt(name: str, run: Path) -> list[Path]:
         absent = [estimator for estimator in group.estimators if estimator not in {row["estimator"] for row in rows}]
         if absent:
             raise ValueError(f"{place} has no results of {absent[0]!r}; run the whole tier, without --estimators")
-        found += [{"group": group.name, **{column: row[column] for column in COLUMNS[1:]}} for row in rows]
+        for row in rows:
+            more = {"group": group.name, REVISION: json.loads(row["settings"]).get(REVISION, 1)}
+            found.append({column: ({**row, **more})[column] for column in COLUMNS})
         of_cells = json.loads((place / "seconds.json").read_text(encoding="utf-8"))
         seconds[group.name] = {estimator: entry["mean"] for estimator, entry in of_cells.items()}
     reference, cost = folder_of(tier) / "reference.csv", folder_of(tier) / "costs.json"

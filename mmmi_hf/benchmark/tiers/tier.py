@@ -84,15 +84,18 @@ class Tier(Record):
         Raises:
             ValueError: a configuration is missing, or its rows are not those that the tier's would be.
         """
+        remedy = "another --out, in which they are made" if source.revision is None else "another revision"
         for name in self.configurations:
             if name not in source.configurations:
-                raise ValueError(f"{source.place} has no configuration {name!r}, which the tier {self.name!r} needs")
+                raise ValueError(
+                    f"{source.place} has no configuration {name!r}, which the tier {self.name!r} needs; give its "
+                    f"data, or {remedy}"
+                )
             wanted, found = self.configuration(name), source.manifest(name)
             if (found.configuration, found.rows) != (wanted.digest, wanted.rows):
                 what = f"{found.rows:,} rows, expected {wanted.rows:,}" if found.rows != wanted.rows else "other rows"
                 raise ValueError(
-                    f"{source.place}: {name!r} has {what}: it is not that of {self.label}; give its data, or another "
-                    "--out, in which they are made"
+                    f"{source.place}: {name!r} has {what}: it is not that of {self.label}; give its data, or {remedy}"
                 )
 
     def configuration(self, name: str) -> MMMIConfig:

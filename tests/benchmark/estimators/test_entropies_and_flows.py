@@ -105,6 +105,15 @@ def test_the_exact_denoisers_read_the_information():
         assert abs(z_of(float(values.mean()), float(values.std()) / math.sqrt(len(values)), 0.8)) < 4
 
 
+def test_what_the_levels_of_noise_leave_out():
+    """½ ln((1 + γ) / (1 + γ v)) of a normal pair with Var(b | a) = v lies below γ; in the limit it is −½ ln v."""
+    for nats, lost in ((2.5, 0.0009), (3.0, 0.0017), (4.0, 0.0095), (5.0, 0.064)):
+        low, high = (
+            0.5 * (math.log1p(math.exp(at)) - math.log1p(math.exp(at - 2 * nats))) for at in (LOUDEST, QUIETEST)
+        )
+        assert nats - (high - low) == pytest.approx(lost, rel=0.05), nats
+
+
 @pytest.mark.statistical
 def test_the_exact_transport_loses_the_information():
     recipe = Training(width=8, embedding=network_embedding)

@@ -10,6 +10,7 @@ from scipy.special import digamma
 from mmmi_hf.benchmark import Pairs, make_estimator
 from mmmi_hf.benchmark.estimator import CannotSayError, MissingPackageError
 from mmmi_hf.benchmark.estimators.mixed_ksg import mixed_ksg
+from mmmi_hf.benchmark.estimators.ross import ross
 from mmmi_hf.benchmark.neighbours import ksg
 
 
@@ -37,10 +38,36 @@ def test_mixed_ksg_is_ksg_where_nothing_repeats_and_a_count_where_all_does():
     b = a[:, :1] + generator.standard_normal((80, 1))
     assert mixed_ksg(a, b, 3) == pytest.approx(ksg(a, b, 3))
     labels = np.repeat([[0.0], [1.0]], 40, axis=0)
-    # both blocks are the same label: every row has 39 equals in both
-    assert mixed_ksg(labels, labels, 3) == pytest.approx(digamma(80) + digamma(39) - 2 * digamma(40))
+    # both blocks are the same label: every such row is there 40 times
+    assert mixed_ksg(labels, labels, 3) == pytest.approx(digamma(80) + digamma(40) - 2 * digamma(40))
     with pytest.raises(ValueError, match="3 neighbours need more rows than 3"):
         mixed_ksg(a[:3], b[:3], 3)
+
+
+@pytest.mark.statistical
+def test_mixed_ksg_reads_nothing_of_independent_labels():
+    generator = np.random.default_rng(4)
+    values = [mixed_ksg(*generator.integers(4, size=(2, 400, 1)).astype(float)) for _ in range(60)]
+    error = np.std(values, ddof=1) / math.sqrt(len(values))
+    print(f"{np.mean(values):.4f} ± {error:.4f}, z {np.mean(values) / error:.2f}")
+    assert abs(np.mean(values)) < 4 * error
+
+
+@pytest.mark.statistical
+def test_standardised_labels_are_far_apart_in_few_coordinates_only():
+    """Far-apart labels are `ross`; standardised ones are not, where neighbours are farther away than labels differ."""
+    generator = np.random.default_rng(0)
+    labels = generator.integers(2, size=1000)
+    for d, same in ((4, True), (64, False)):
+        rows = generator.standard_normal((1000, d)) + np.outer(2.4 * labels - 1.2, np.full(d, d**-0.5))
+        rows = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+        far, within = mixed_ksg(rows, 1e3 * labels[:, None].astype(float)), ross(rows, labels)
+        near = mixed_ksg(rows, ((labels - labels.mean()) / labels.std())[:, None])
+        print(f"{d} coordinates: {near:.3f}, far apart {far:.3f}, ross {within:.3f}")
+        assert far == pytest.approx(within)
+        assert (near == pytest.approx(within, abs=0.02)) == same
+    assert near < 0.1
+    assert within > 0.15
 
 
 @pytest.mark.statistical

@@ -9,7 +9,10 @@ import torch
 from mmmi_hf.benchmark.networks.objectives import (
     NWJ,
     DonskerVaradhan,
+    FDivergence,
+    FenchelLegendre,
     InfoNCE,
+    InfoNCEAnchor,
     JensenShannon,
     Mine,
     Scores,
@@ -96,6 +99,74 @@ def test_infonce_saturates_at_the_logarithm_of_its_candidates():
         assert InfoNCE().ceiling(size) == math.log(size)
         assert value == pytest.approx(math.log(size), rel=0.02)
     assert DonskerVaradhan().ceiling(16) is None
+
+
+def test_losses_of_f_dime_are_the_papers_objectives_without_constants():
+    """With the discriminator D of each divergence, written out as it is in the paper."""
+    scores = torch.randn(6, 6, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    on = torch.eye(6, dtype=torch.bool)
+    written = {
+        "gan": lambda d: (torch.log(1 - d[on]).mean() + torch.log(d[~on]).mean(), torch.log((1 - d) / d)),
+        "kl": lambda d: (torch.log(d[on]).mean() - d[~on].mean(), torch.log(d)),
+        "hd": lambda d: (-d[on].mean() - (1 / d[~on]).mean(), torch.log(1 / d**2)),
+    }
+    discriminators = {"gan": torch.sigmoid(-scores), "kl": scores.exp(), "hd": (-0.5 * scores).exp()}
+    for name, objective in written.items():
+        higher_is_better, ratio = objective(discriminators[name])
+        found = FDivergence(name)
+        assert float(found.loss(Scores.of([scores]))) == pytest.approx(-float(higher_is_better)), name
+        assert float(found.value(Scores.of([scores]))) == pytest.approx(float(ratio[on].mean())), name
+
+
+@pytest.mark.statistical
+@pytest.mark.parametrize(
+    "objective", [*map(FDivergence, ("gan", "kl", "hd")), InfoNCEAnchor()], ids=["gan", "kl", "hd", "anchor"]
+)
+def test_plug_in_losses_are_least_at_the_log_ratio_and_no_multiple_or_shift_of_it(objective):
+    """On the same rows, so that the differences of losses have little noise; InfoNCE would not see the shift."""
+    others = [lambda f: f + 0.2, lambda f: f - 0.2, lambda f: 1.5 * f, lambda f: 0.5 * f]
+    gains = np.zeros((40, len(others)))
+    for seed in range(len(gains)):
+        scores = exact_scores(0.6, *correlated(0.6, 120, seed))
+        best = float(objective.loss(Scores.of([scores])))
+        gains[seed] = [float(objective.loss(Scores.of([other(scores)]))) - best for other in others]
+    z = gains.mean(axis=0) / (gains.std(axis=0, ddof=1) / math.sqrt(len(gains)))
+    print("z of the losses' rise", np.round(z, 1))
+    assert (z > 3).all()
+
+
+def test_the_anchor_with_one_candidate_is_a_classifier_of_pairs():
+    scores = torch.randn(2, 2, generator=torch.Generator().manual_seed(3), dtype=torch.float64)
+    softplus = torch.nn.functional.softplus
+    expected = softplus(-scores.diagonal()).mean() + softplus(scores[~torch.eye(2, dtype=torch.bool)]).mean()
+    assert float(InfoNCEAnchor().loss(Scores.of([scores]))) == pytest.approx(float(expected))
+
+
+@pytest.mark.statistical
+def test_flo_is_tight_at_the_log_ratio_up_to_a_function_of_a():
+    found, biased, below = [], [], []
+    for seed in range(60):
+        ratio = exact_scores(0.6, *correlated(0.6, 300, seed))
+        of_a = torch.linspace(-2, 2, 300, dtype=torch.float64)[:, None]
+        for kept, g, u in ((found, ratio, ratio), (biased, ratio + of_a, ratio), (below, ratio, ratio + 0.3)):
+            scores = g - g.diagonal()[:, None] + torch.diag(u.diagonal())
+            kept.append(float(FenchelLegendre().value(Scores.of([scores]))))
+    error = np.std(found, ddof=1) / math.sqrt(len(found))
+    z = (np.mean(found) - information(0.6)) / error
+    print(f"{np.mean(found):.4f} ± {error:.4f}, I {information(0.6):.4f}, z {z:.2f}")
+    assert abs(z) < 4
+    assert biased == pytest.approx(found), "g is free by a function of a"
+    # u too high by c: the value falls by e^c − 1 − c on average
+    assert np.mean(below) == pytest.approx(information(0.6) - math.expm1(0.3) + 0.3, abs=4 * error)
+
+
+@pytest.mark.statistical
+def test_smile_with_the_exact_critic_reads_half_a_nat_too_much():
+    rho = math.sqrt(1 - math.exp(-2 * 2.5))
+    values = runs(Smile(1.0), rho, 400, 40)
+    error = values.std(ddof=1) / math.sqrt(len(values))
+    print(f"{values.mean() - 2.5:.3f} ± {error:.3f}")
+    assert abs(values.mean() - 3.0) < 4 * error
 
 
 def test_smile_clips_at_its_tau():

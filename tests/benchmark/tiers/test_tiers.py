@@ -10,6 +10,7 @@ import pytest
 import mmmi_hf
 from mmmi_hf.benchmark import list_tiers
 from mmmi_hf.benchmark.protocol.summary import summarize
+from mmmi_hf.benchmark.registry import estimator_class
 from mmmi_hf.benchmark.tiers import tier as tiers
 from mmmi_hf.benchmark.tiers.adopt import adopt
 from mmmi_hf.benchmark.tiers.budget import budget_lines, cells_of, image_seconds
@@ -164,6 +165,10 @@ def test_what_does_not_go_with_a_tier_is_refused(tiny, tmp_path, capsys):
         (("--tier", "tiny", "--out", out, "--split", "50/10/40"), "--split is fixed by the tier"),
         (("--tier", "tiny", "--out", out, "--configs", "small-0.5"), "--configs is fixed by the tier"),
         (("--tier", "tiny", "--out", out, "--seeds", 1), "--seeds is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--seeds", 2), "--seeds is fixed by the tier"),  # the default, but asked for
+        (("--tier", "tiny", "--out", out, "--no-null"), "--null is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--set", "cca.x=1"), "--set is fixed by the tier"),
+        (("--tier", "tiny", "--out", out, "--format", "table"), "--format is fixed by the tier"),
         (("data", "--out", out, "--results", "mine.csv"), "give --tier too"),
         (("--tier", "tiny", "--out", out, "--results", tmp_path / "no.csv"), "cannot be read"),
     ):
@@ -225,7 +230,8 @@ def test_costs_are_carried_over_by_steps_until_a_group_is_run(tiny):
 
 
 def test_the_committed_results_are_of_the_tier():
-    """Every row of a committed file answers a problem of today's tier, and every estimator of the tier is there."""
+    """Every row of a committed file answers a problem of today's tier, and is of today's code; every estimator of the
+    tier is there."""
     for name in list_tiers():
         tier = read_tier(name)
         rows = reference_results(tier)
@@ -235,7 +241,10 @@ def test_the_committed_results_are_of_the_tier():
         assert {row["estimator"] for row in rows} == known, name
         assert {row["config"] for row in rows} <= set(tier.configurations), name
         with (tiers.folder_of(tier) / "reference.csv").open(encoding="utf-8") as file:
-            assert all("mmmi-hf" in row["versions"] for row in csv.DictReader(file))
+            for row in csv.DictReader(file):
+                assert "mmmi-hf" in row["versions"]
+                changed = int(row.get("code_revision") or 1) != estimator_class(row["estimator"]).code_revision
+                assert not changed, f"{row['estimator']} has changed; run {name} anew and adopt it"
 
 
 def test_the_table_is_narrow_whatever_stands_in_it():
@@ -245,7 +254,7 @@ def test_the_table_is_narrow_whatever_stands_in_it():
     assert max(map(len, lines)) <= 80
 
 
-def test_the_results_of_a_run_become_the_committed_ones(tiny, tmp_path):
+def test_the_results_of_a_run_become_the_committed_ones(tiny, tmp_path, monkeypatch):
     out = tmp_path / "out"
     with pytest.raises(ValueError, match=r"has no results\.parquet; run mmmi-hf benchmark --tier tiny --out"):
         adopt("tiny", out)
@@ -255,6 +264,15 @@ def test_the_results_of_a_run_become_the_committed_ones(tiny, tmp_path):
     found = reference_results(read_tier("tiny"))
     assert [each["value"] for each in found] == [each["value"] for each in rows]
     assert set(tiers.costs(read_tier("tiny"))["numbers"]) == {"cca", "oracle-club", "oracle-dv"}
+    with (tiny / "reference.csv").open(encoding="utf-8") as file:
+        assert {row["code_revision"] for row in csv.DictReader(file)} == {"1"}
+    monkeypatch.setattr(estimator_class("cca"), "code_revision", 2)
+    assert run("--tier", "tiny", "--out", out) == 0
+    adopt("tiny", out)
+    with (tiny / "reference.csv").open(encoding="utf-8") as file:
+        told = {row["estimator"]: row["code_revision"] for row in csv.DictReader(file)}
+    assert told == {"cca": "2", "oracle-club": "1", "oracle-dv": "1"}
+    assert len(list((out / "numbers" / "cells").glob("*.json"))) == 18 + 6, "those of cca were computed once more"
 
 
 def test_damaged_and_foreign_results_are_refused(tiny, tmp_path):

@@ -7,6 +7,7 @@ import pytest
 pytestmark = pytest.mark.browser
 SIZES = [(390, 844), (820, 1180), (1440, 900)]
 TABS = ("Design", "Tuples", "Dataset", "Estimators")
+TABS_LINES = "new Set([...document.querySelectorAll('[role=tab]')].map(each => each.getBoundingClientRect().top)).size"
 SLOW = 120_000
 SERIOUS = ("serious", "critical")
 
@@ -41,6 +42,7 @@ def test_it_fits_and_axe_finds_nothing_serious(visit, axe, dataset, pictures, ta
         assert visitor.page.evaluate("document.body.classList.contains('dark')") == (scheme == "dark")
         visitor.page.screenshot(path=f"{pictures}/{tab.lower()}-{scheme}-{width}.png", full_page=True)
         assert visitor.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert visitor.page.evaluate(TABS_LINES) == 1
         found = visitor.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
         wrong = [
             (each["id"], node["target"], node["failureSummary"])

@@ -2,7 +2,9 @@
 
 import datasets
 
-from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe
+from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
+from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe, read_recipe
 
 
 def tiny(data, **changes):
@@ -37,3 +39,13 @@ def signals_of(rows, names=("a", "b", "c"), dtype=None, **columns):
     features = {"signal": datasets.List(value, length=length), "label": datasets.ClassLabel(names=list(names))}
     content = {"signal": [row.tolist() for row in rows], "label": [i % len(names) for i in range(len(rows))]}
     return datasets.Dataset.from_dict({**content, **columns}, features=datasets.Features(features))
+
+
+def untrained(recipe, folder):
+    """The folder of a pipeline of a recipe's network, path and outputs."""
+    made = read_recipe(recipe)
+    scheduler = FlowMatchODEScheduler(sigma_min=made.sigma_min, timestep_scale=made.timestep_scale)
+    FlowMatchingPipeline(
+        made.network(10), scheduler, patch_size=made.patch_size, class_names=list("abcdefghij"), sound=made.sound
+    ).save_pretrained(folder)
+    return str(folder)

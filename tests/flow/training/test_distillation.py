@@ -12,12 +12,11 @@ from safetensors import safe_open
 
 from mmmi_hf.flow.diagnostics import step_certificate
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
-from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 from mmmi_hf.flow.training import distillation, trajectories
 from mmmi_hf.flow.training.distillation import distill
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe, draws_of_step
-from mmmi_hf.flow.training.recipe import read_recipe
 from mmmi_hf.flow.training.trajectories import Guide, journey, load_trajectories, make_trajectories
+from tests.flow.training.recipes import untrained
 
 pytestmark = pytest.mark.usefixtures("few_samples")
 
@@ -337,16 +336,6 @@ def test_recipe_files(tmp_path):
     path.write_text("teacher: fashion-mnist\n")
     with pytest.raises(ValueError, match="nodes: is missing"):
         DistillationRecipe.from_yaml(path)
-
-
-def untrained(recipe, folder):
-    """The folder of a pipeline of a recipe's network, path and outputs."""
-    made = read_recipe(recipe)
-    scheduler = FlowMatchODEScheduler(sigma_min=made.sigma_min, timestep_scale=made.timestep_scale)
-    FlowMatchingPipeline(
-        made.network(10), scheduler, patch_size=made.patch_size, class_names=list("abcdefghij"), sound=made.sound
-    ).save_pretrained(folder)
-    return str(folder)
 
 
 @pytest.mark.parametrize(
