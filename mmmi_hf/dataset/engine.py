@@ -394,6 +394,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
     import multiprocess
 
     context, carried = multiprocess.get_context(method), dill.dumps(run)
+    said = "its processes were killed"
     for _ in range(ATTEMPTS):
         reader, writer = context.Pipe(duplex=False)
         child = context.Process(target=_run, args=(carried, writer, threads))
@@ -409,22 +410,25 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
             child.kill()
             child.join()
         with reader, suppress(EOFError):
-            said = reader.recv()
-            raise Failure(
-                f"a task failed: {said}; what is finished is kept, and the logs are in {run.logging_dir.path}: run the "
-                "same again"
-            )
+            said, final = reader.recv()
+            if final:
+                raise Failure(
+                    f"a task failed: {said}; what is finished is kept, and the logs are in {run.logging_dir.path}: run "
+                    "the same again"
+                )
         run.logging_dir.fs.invalidate_cache()
         try:
             missing = run.get_incomplete_ranks(skip_completed=True)
         except Exception as error:
             if not may_pass(error):
                 raise
+            said = _one_line(error)
             continue
         if child.exitcode == 0 and not missing:
             return
     raise Failure(
-        f"tasks are not done after {ATTEMPTS} attempts; the logs are in {run.logging_dir.path}: run the same again"
+        f"tasks are not done after {ATTEMPTS} attempts ({said}); the logs are in {run.logging_dir.path}: run the same "
+        "again"
     )
 
 
@@ -436,6 +440,7 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     """
     import dill
     import multiprocess
+    from multiprocess.pool import MaybeEncodingError
 
     os.setsid()
     if threads is not None:
@@ -456,8 +461,12 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     try:
         run.run()
     except Exception as error:
-        if not may_pass(error):
-            failed.send(" ".join(str(error).split())[:500])
+        # What cannot be sent from a task's process is the connection's, which holds parts of it: our own errors can.
+        failed.send((_one_line(error), not (may_pass(error) or isinstance(error, MaybeEncodingError))))
         raise SystemExit(1) from error
     finally:
         failed.close()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]

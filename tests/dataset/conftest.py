@@ -12,8 +12,7 @@ from tests.dataset.certificate.forgeries import SMALL
 from tests.support import generate, tree
 
 
-@pytest.fixture
-def small_config():
+def small():
     """Two 1×8×8 images with I(x1;y) = 1 nat through the identity, 150 rows."""
     return MMMIConfig(
         name="small",
@@ -27,16 +26,46 @@ def small_config():
 
 
 @pytest.fixture
-def many_files(monkeypatch):
-    """A few rows are several files of several row groups."""
-    monkeypatch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
-    monkeypatch.setattr(shards, "SMALLEST_BYTES", 40_000)
+def small_config():
+    """A test's own configuration of `small`, which it may change."""
+    return small()
+
+
+def make_many_files(patch):
+    patch.setattr(parquet, "ROW_GROUP_BYTES", 20_000)
+    patch.setattr(shards, "SMALLEST_BYTES", 40_000)
 
 
 @pytest.fixture
-def whole(many_files, small_config, tmp_path):
-    """Name → digest of the files of `small_config`, made by one call."""
-    return tree(generate(small_config, tmp_path / "whole").folder)
+def many_files(monkeypatch):
+    """A few rows are several files of several row groups."""
+    make_many_files(monkeypatch)
+
+
+@pytest.fixture(scope="session")
+def made_whole(tmp_path_factory):
+    """A folder of `small` in many files, made by one call, to be left as it is, and the digests of its files."""
+    with pytest.MonkeyPatch.context() as patch:
+        make_many_files(patch)
+        folder = generate(small(), tmp_path_factory.mktemp("made") / "whole").folder
+    return folder, tree(folder)
+
+
+@pytest.fixture
+def whole(many_files, made_whole, tmp_path):
+    """Name → digest of the files of `small_config`, made by one call; a copy of them is `tmp_path / "whole"`."""
+    folder, digests = made_whole
+    shutil.copytree(folder, tmp_path / "whole")
+    return digests
+
+
+@pytest.fixture(scope="session")
+def bucket():
+    """The address of a bucket of an S3 server on this machine."""
+    from tests.dataset.stores.loopback_s3 import running
+
+    with running() as address:
+        yield address
 
 
 @pytest.fixture(scope="session")

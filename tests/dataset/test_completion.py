@@ -1,6 +1,7 @@
 """Shares of a configuration made apart, in any order, and merged: the bytes of `generate` in a folder."""
 
 import contextlib
+import itertools
 import os
 import random
 
@@ -219,11 +220,15 @@ def test_rows_that_wait_for_an_address_have_a_place_of_their_own(tmp_path, monke
     monkeypatch.setattr(
         AddressStore, "__init__", lambda self, address: self.__dict__.update(address=address, scheme="s3")
     )
-    one, same, other = (
-        remote.RemoteFolder(AddressStore(address), tmp_path / str(number)).kept("small")
-        for number, address in enumerate(("s3://bucket/x", "s3://bucket/x", "s3://bucket/y"))
-    )
-    assert one == same != other
+    places = {}
+    for number, (endpoint, address) in enumerate(itertools.product("ab", ("s3://bucket/x", "s3://bucket/y"))):
+        monkeypatch.setattr(AddressStore, "endpoint", endpoint)
+        one, same = (
+            remote.RemoteFolder(AddressStore(address), tmp_path / f"{number}-{of}").kept("small") for of in range(2)
+        )
+        assert one == same
+        places[one] = (endpoint, address)
+    assert len(places) == 4
     assert one.parents[1] == own_temporary_folder()
     assert own_temporary_folder().stat().st_mode & 0o777 == 0o700
     own_temporary_folder().chmod(0o777)

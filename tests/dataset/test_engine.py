@@ -34,14 +34,6 @@ FORKED = {"start_method": "fork"}
 """Workers that need not import everything again, and see what a test has changed."""
 
 
-@pytest.fixture(scope="module")
-def bucket():
-    from tests.dataset.stores.loopback_s3 import running
-
-    with running() as address:
-        yield address
-
-
 def made(config, out, **options):
     given = {"tasks": 3, "workers": 2, "executor_options": FORKED, "figures": False, "progress": False}
     return generate_by_engine(config, out, **(given | options))
@@ -105,7 +97,15 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
     assert tree(tmp_path / "out") == whole
 
 
-def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path, whole, monkeypatch):
+class HTTPClientError(Exception):
+    """As botocore's, which may hold parts of a connection, and cannot be sent from one process to another then."""
+
+    def __reduce__(self):
+        raise TypeError("cannot pickle 'CIMultiDictProxy' object")
+
+
+@pytest.mark.parametrize("error", [ConnectionError("the answer was cut"), HTTPClientError("bad status line")])
+def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path, whole, monkeypatch, error):
     """datatrove reads and writes there without our patience."""
     make = engine.Making.__call__
 
@@ -113,7 +113,7 @@ def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path,
         make(self, *arguments)
         with contextlib.suppress(FileExistsError):
             (tmp_path / "cut").mkdir()
-            raise ConnectionError("the answer was cut")
+            raise error
 
     monkeypatch.setattr(engine.Making, "__call__", faulty)
     base, looks = engine._class_of("local").__mro__[1], []
@@ -128,6 +128,16 @@ def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path,
     assert made(small_config, tmp_path / "out").complete
     assert tree(tmp_path / "out") == whole
     assert looks == ["cut"]
+
+
+def test_faults_that_do_not_pass_are_said(small_config, tmp_path, monkeypatch):
+    def faulty(self, *arguments):
+        raise ConnectionError("the answer was cut")
+
+    monkeypatch.setattr(engine.Making, "__call__", faulty)
+    monkeypatch.setattr(engine, "ATTEMPTS", 2)
+    with pytest.raises(Failure, match=r"tasks are not done after 2 attempts \(the answer was cut\); the logs are in"):
+        made(small_config, tmp_path / "out")
 
 
 def test_tasks_end_when_their_launcher_is_killed(small_config, tmp_path, monkeypatch):
@@ -217,7 +227,7 @@ def executable(path, text):
 
 def test_slurm_gets_an_array_of_tasks_and_a_merge_after_them(small_config, tmp_path, whole, monkeypatch):
     """`sbatch` is one of ours that keeps the script and its arguments; the scripts are then carried out as Slurm would,
-    one array index after another."""
+    all array indices at the same time and the merge after them."""
     tools, jobs = tmp_path / "bin", tmp_path / "jobs"
     tools.mkdir()
     jobs.mkdir()
@@ -241,8 +251,10 @@ def test_slurm_gets_an_array_of_tasks_and_a_merge_after_them(small_config, tmp_p
     merging = next(index for index in range(4) if "tasks-2/merge/executor.pik" in scripts[index].read_text())
     assert "--dependency=afterok:100" in arguments[merging]
     environment = os.environ | {"SLURM_NODELIST": "localhost", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    for index in (1, 0):
-        subprocess.run(["sh", scripts[0]], env=environment | {"SLURM_ARRAY_TASK_ID": str(index)}, check=True)
+    tasks = [
+        subprocess.Popen(["sh", scripts[0]], env=environment | {"SLURM_ARRAY_TASK_ID": str(index)}) for index in (1, 0)
+    ]
+    assert [task.wait() for task in tasks] == [0, 0]
     subprocess.run(["sh", scripts[merging]], env=environment | {"SLURM_ARRAY_TASK_ID": "0"}, check=True)
     assert json.loads((tmp_path / "out/manifests/small.json").read_text())["rows"] == 150
 

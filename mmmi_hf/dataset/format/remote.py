@@ -107,10 +107,10 @@ class RemoteFolder(DatasetFolder):
         return self.remote
 
     def kept(self, config: str) -> Path:
-        """With the user's temporary files, by address: the next run at it on this machine goes on from there."""
+        """With the user's temporary files, by endpoint and address: this machine's next run there goes on from it."""
         if self.remote.scheme == "memory":  # which ends with this process
             return super().kept(config)
-        name = hashlib.sha256(self.remote.address.encode()).hexdigest()[:32]
+        name = hashlib.sha256(f"{self.remote.endpoint} {self.remote.address}".encode()).hexdigest()[:32]
         return own_temporary_folder() / name / config
 
     def listed(self, config: str) -> set[str]:

@@ -221,17 +221,15 @@ class Shards:
             reading: read all of each file and compare its digest, once; otherwise its size is enough.
             tick: called with the rows of each when it was looked at.
         """
-        sizes, found = self.store.list(self.data), []
-        for shard in among:
-            if not self._is_there(shard, sizes, reading=reading):
+        records = [(shard, self.record(shard)) for shard in among]
+        sizes, found = self.store.list(self.data), []  # of what had a record before, all is there
+        for shard, record in records:
+            if record is None or not self._is_there(shard, record, sizes, reading=reading):
                 found.append(shard)
             tick(len(shard.rows))
         return found
 
-    def _is_there(self, shard: Shard, sizes: Mapping[str, int], *, reading: bool) -> bool:
-        record = self.record(shard)
-        if record is None:
-            return False
+    def _is_there(self, shard: Shard, record: Mapping[str, Any], sizes: Mapping[str, int], *, reading: bool) -> bool:
         sound: bool = sizes.get(shard.name) == record["bytes"]
         if sound and reading and shard.name not in self._sound:
             sound = self.store.sha256(shard.name) == record["sha256"]

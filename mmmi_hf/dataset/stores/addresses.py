@@ -40,6 +40,8 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 _PUT_OPTIONS: dict[str, dict[str, Any]] = {"s3": {"chunksize": 16 << 20, "max_concurrency": 2}}
 """So that a large file does not lie in memory."""
 _EXCLUSIVE = ("s3", "gs", "memory")
+_TAKEN = ("PreconditionFailed", "412")
+"""What S3 says where a name is taken; stores beside Amazon's do not add which condition, by which s3fs would know."""
 _FINAL = (FileNotFoundError, FileExistsError, IsADirectoryError, NotADirectoryError)
 _REFUSALS = {
     "PermissionError",
@@ -122,6 +124,11 @@ class AddressStore(Store):
         self.scheme = scheme
         self.root: str = self.files._strip_protocol(self.address).rstrip("/")
 
+    @property
+    def endpoint(self) -> str:
+        """Where the address is looked up: another endpoint of S3 may have a bucket of the same name."""
+        return str(self.files.s3.meta.endpoint_url) if self.scheme == "s3" else ""
+
     def open(self, name: str) -> io.BufferedReader:
         path = self._path(name)
         size = int(self._patiently(lambda: self.files.info(path))["size"])
@@ -158,7 +165,11 @@ class AddressStore(Store):
                 return {}
 
         entries = self._patiently(found)
-        return {path.removeprefix(f"{self.root}/"): int(each["size"]) for path, each in entries.items()}
+        return {  # a folder that another process has just begun is no file
+            path.removeprefix(f"{self.root}/"): int(each["size"])
+            for path, each in entries.items()
+            if each["type"] == "file"
+        }
 
     def remove(self, name: str) -> None:
         with suppress(FileNotFoundError):
@@ -202,6 +213,7 @@ class AddressStore(Store):
         return self._patiently(found)
 
     def _put(self, path: str, content: bytes | Path, **options: Any) -> None:
+        """Put something. Raises FileExistsError where the name is taken and `mode` is "create"."""
         try:
             if isinstance(content, Path):
                 self.files.put_file(str(content), path, **options)
@@ -210,11 +222,15 @@ class AddressStore(Store):
         except FileNotFoundError as error:
             if isinstance(content, Path) and not content.exists():
                 raise
-            if "upload does not exist" in str(error):  # S3 has completed it, and the answer was lost: look again
+            if _code(error) == "NoSuchUpload":  # S3 has completed it, and the answer was lost: look again
                 raise ConnectionError(_said(error)) from error
             raise StoreUnavailableError(
                 f"nothing can be put at {self.address}: {_said(error)}; make the bucket, or give another address"
             ) from error
+        except OSError as error:
+            if _code(error) in _TAKEN:
+                raise FileExistsError(path) from error
+            raise
 
     def _path(self, name: str) -> str:
         return f"{self.root}/{name}".rstrip("/")
@@ -246,6 +262,12 @@ class AddressStore(Store):
 def may_pass(error: Exception) -> bool:
     """Whether the store or the connection is at fault, so that it may help to try again."""
     return not isinstance(error, _FINAL) and (isinstance(error, OSError | EOFError) or _is_of_a_client(error))
+
+
+def _code(error: Exception) -> str | None:
+    """What S3 calls an error that its client has translated."""
+    answer = getattr(error.__cause__, "response", None)
+    return answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
 
 
 def _said(error: Exception) -> str:

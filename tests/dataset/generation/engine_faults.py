@@ -7,15 +7,19 @@ A program of its own, which imports everything once and forks for every run (see
     python -m tests.dataset.generation.engine_faults folder --verify --count 30
 
 It prints one JSON object, and how far it is on stderr. With `s3` the place is a server on the loopback interface, of
-whose answers the given share is a 503, late, cut or lost. What is killed is `generate_by_engine`, or with `--verify`
-`certify_by_engine` of a folder with some false rows, which must be counted once each.
+whose answers the given share is a 503, late, cut or lost; files go there in parts of some kilobytes. What is killed
+is `generate_by_engine`, or with `--verify` `certify_by_engine` of a folder with some false rows, which must be counted
+once each. Of a run whose rerun goes wrong it is kept what both said, what is there, the engine's logs and the server's
+faults; where is printed.
 """
 
 import argparse
+import collections
 import contextlib
 import functools
 import hashlib
 import json
+import logging
 import os
 import random
 import shutil
@@ -38,16 +42,13 @@ from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.engine import certify_by_engine, generate_by_engine
 from mmmi_hf.dataset.format import parquet
 from mmmi_hf.dataset.generation import shards
+from mmmi_hf.dataset.stores import addresses
 from tests.dataset.certificate import forgeries
 from tests.dataset.generation.faults import config, started
-from tests.dataset.stores.loopback_s3 import running
+from tests.dataset.stores.loopback_s3 import UNHARMED, running
 from tests.support import generate
 
-ROWS, TASKS, WORKERS = 1500, 5, 2
-SAID = Path(tempfile.gettempdir()) / f"engine-faults-{os.getpid()}.log"
-"""What the launcher of the last run said."""
-
-
+ROWS, TASKS, WORKERS, PART_BYTES = 1500, 5, 2, 16_000
 BY_ENGINE = {"tasks": TASKS, "workers": WORKERS, "executor_options": {"start_method": "fork"}, "progress": False}
 
 
@@ -64,15 +65,19 @@ class Generating:
         generate_by_engine(self.config, f"{self.place}/{number}", certify=False, figures=False, **BY_ENGINE)
 
     def has_begun(self, number):
-        files, root = fsspec.url_to_fs(f"{self.place}/{number}")
-        files.invalidate_cache()
+        files, root = reached(f"{self.place}/{number}")
         return files.exists(f"{root}/.shards/small/plan.json") or files.exists(f"{root}/manifests/small.json")
 
     def found(self, number):
         return files_of(f"{self.place}/{number}")
 
+    def logs(self, number, target):
+        files, root = reached(f"{self.place}/{number}")
+        if files.exists(f"{root}/.shards"):
+            files.get(f"{root}/.shards/", f"{target}/", recursive=True)
+
     def clear(self, number):
-        files, root = fsspec.url_to_fs(f"{self.place}/{number}")
+        files, root = reached(f"{self.place}/{number}")
         with contextlib.suppress(FileNotFoundError):
             files.rm(root, recursive=True)
 
@@ -90,7 +95,7 @@ class Verifying:
         generate(config(ROWS), self.here / "whole", certify=False)
         forgeries.forge(self.here / "whole", self.here / "forged", "small", alter)
         self.place = f"{place}/forged"
-        files, root = fsspec.url_to_fs(self.place)
+        files, root = reached(self.place)
         files.put(f"{self.here}/forged/", f"{root}/", recursive=True)
         os.environ["XDG_CACHE_HOME"] = str(self.here / "cache")
         (found,) = certify(self.here / "forged", all_rows=True, write=False, progress=False).values()
@@ -114,20 +119,60 @@ class Verifying:
         left = [str(each) for each in (self.here / f"cache-{number}").rglob("*.json")]
         return (json.loads(path.read_text()) if path.exists() else {}) | ({"left": left} if left else {})
 
+    def logs(self, number, target):
+        shutil.copytree(self.here / f"cache-{number}", target)
+
     def clear(self, number):
         (self.here / f"{number}.json").unlink(missing_ok=True)
         shutil.rmtree(self.here / f"cache-{number}")
 
 
-def start(work, number):
-    """Fork the launcher of a run."""
+class Kept:
+    """What runs say, and all that there is to learn of those that go wrong.
+
+    Attributes:
+        folder: a new one; the harness leaves it where something went wrong.
+        faults: where the server notes its own.
+    """
+
+    def __init__(self):
+        self.folder = Path(tempfile.mkdtemp(prefix="engine-faults-"))
+        self.faults = self.folder / "faults.log"
+
+    def said(self, number, which):
+        return self.folder / f"{number}-{which}.log"
+
+    def drop(self, number):
+        for path in self.folder.glob(f"{number}-*.log"):
+            path.unlink()
+
+    def keep(self, work, number, found, what="wrong"):
+        target = self.folder / f"{number}-{what}"
+        target.mkdir()
+        for path in self.folder.glob(f"{number}-*.log"):
+            path.replace(target / path.name)
+        (target / "found.json").write_text(json.dumps({"found": found, "wanted": work.wanted}, indent=1))
+        work.logs(number, target / "logs")
+
+    def closed(self):
+        """The folder, or None where there was nothing to keep; then it goes away."""
+        if {path.name for path in self.folder.iterdir()} - {self.faults.name}:
+            return str(self.folder)
+        shutil.rmtree(self.folder)
+        return None
+
+
+def start(work, number, said):
+    """Fork the launcher of a run, whose errors and log go to a file."""
     child = os.fork()
     if child:
         return child
     status = 1
     try:
-        with SAID.open("w") as said:
-            os.dup2(said.fileno(), 2)
+        with said.open("w") as stream:
+            os.dup2(stream.fileno(), 2)
+        logging.basicConfig(format="%(asctime)s %(process)d %(name)s: %(message)s", level=logging.INFO, force=True)
+        logging.getLogger("s3fs").setLevel(logging.DEBUG)
         work.run(number)
         status = 0
     except BaseException:
@@ -171,9 +216,13 @@ def clear(members):
                 os.kill(pid, signal.SIGKILL)
 
 
+def reached(place):
+    """A file system that sees no faults, and the root of a place in it."""
+    return fsspec.url_to_fs(str(place), **(UNHARMED if str(place).startswith("s3:") else {}))
+
+
 def files_of(place):
-    files, root = fsspec.url_to_fs(str(place))
-    files.invalidate_cache()
+    files, root = reached(place)
     return {
         name.removeprefix(root).lstrip("/"): hashlib.sha256(files.cat_file(name)).hexdigest()
         for name in files.find(root)
@@ -187,19 +236,30 @@ def begun(work, number):
         time.sleep(0.2)
 
 
-def kills(work, count, seed):
+def kills(work, count, seed, kept):
     """`count` runs, of each of which something is killed at a random moment."""
     generator, wanted = random.Random(seed), work.wanted
-    child = start(work, "reference")
+    child = start(work, "reference", kept.said("reference", "first"))
     begun(work, "reference")
     begin = time.monotonic()
     status = ended(child)
     span = time.monotonic() - begin
-    assert (status, work.found("reference")) == (0, wanted), status
     victims, wrong, alone = {"launcher": 0, "worker": 0, "all": 0, "nobody": 0}, [], 0
+
+    def compare(number, victim, status):
+        found = work.found(number)
+        if status != 0 or found != wanted:
+            differing = [name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)]
+            wrong.append(f"{number}, {victim}: {status}, {sorted(differing)[:4]}")
+            kept.keep(work, number, found)
+        else:
+            kept.drop(number)
+        work.clear(number)
+
+    compare("reference", "nobody", status)
     for number in range(count):
         victim = generator.choice(["launcher", "worker", "all"])
-        child = start(work, number)
+        child = start(work, number, kept.said(number, "first"))
         begun(work, number)
         time.sleep(generator.uniform(0, span))
         members = [pid for pid in group(child) if pid != child]
@@ -215,17 +275,13 @@ def kills(work, count, seed):
             alone += 1
         elif status is None:
             wrong.append(f"{number}: after the death of {victim} it did not end")
+            kept.keep(work, number, work.found(number), "not-ended")
         if generator.random() < 0.5:
             clear(members)  # otherwise they end by themselves, while the next run begins
-        again = start(work, number)
+        again = start(work, number, kept.said(number, "again"))
         status = ended(again)
         clear(members)
-        found = work.found(number)
-        if status != 0 or found != wanted:
-            differing = [name for name in found.keys() | wanted.keys() if found.get(name) != wanted.get(name)]
-            last = SAID.read_text().strip().splitlines()[-1:]
-            wrong.append(f"{number}, {victim}: {status}, {sorted(differing)[:4]}, {last}")
-        work.clear(number)
+        compare(number, victim, status)
         print(f"{number + 1} of {count}: {victims}, wrong: {wrong}", file=sys.stderr, flush=True)
     return {"span": round(span, 2), "victims": victims, "completed without a rerun": alone, "wrong": wrong}
 
@@ -245,12 +301,22 @@ def main():
     assembly.start = functools.partial(started, 0, 1)
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         generate(config(1), Path(folder) / "first")  # imports what the forks would import each time
-        place = folder if chosen.where == "folder" else stack.enter_context(running(chosen.share, seed=chosen.seed))
+        kept, place, seen = Kept(), folder, {}
+        if chosen.where == "s3":
+            place = stack.enter_context(running(chosen.share, seed=chosen.seed, noted=kept.faults))
+            addresses._PUT_OPTIONS["s3"]["chunksize"] = PART_BYTES
         rows = ROWS if chosen.where == "folder" else ROWS // 2
         work = Verifying(place, folder) if chosen.verify else Generating(place, rows)
         what = {"what": type(work).__name__, "where": chosen.where, "share": chosen.share, "seed": chosen.seed}
-        print(json.dumps(what | kills(work, chosen.count, chosen.seed)))
-        SAID.unlink(missing_ok=True)
+        found = kills(work, chosen.count, chosen.seed, kept)
+        if chosen.where == "s3":
+            faults = kept.faults.read_text().splitlines() if kept.faults.exists() else []
+            uploads = reached(place)[0].list_multipart_uploads(place.removeprefix("s3://"))
+            seen = {
+                "faults": collections.Counter(line.split()[1] for line in faults),
+                "half-made uploads": len(uploads),
+            }
+        print(json.dumps(what | found | seen | {"kept": kept.closed()}))
 
 
 if __name__ == "__main__":

@@ -116,6 +116,24 @@ def test_what_is_made_twice_is_there_once(shards, small_config, tmp_path):
     assert list((tmp_path / ".shards/small/scratch").iterdir()) == []
 
 
+def test_a_shard_that_another_process_finishes_meanwhile_stays(shards, small_config, tmp_path, monkeypatch, caplog):
+    """What is listed first and recorded after that is not damaged."""
+    first, look = shards.all[0], shards.store.list
+
+    def looked(prefix):
+        found = look(prefix)
+        if prefix == shards.data:
+            put(shards, small_config, tmp_path, first)
+        return found
+
+    monkeypatch.setattr(shards.store, "list", looked)
+    assert shards.missing([first], reading=True) == [first]
+    monkeypatch.undo()
+    assert not caplog.messages
+    assert (tmp_path / first.name).is_file()
+    assert shards.missing([first], reading=True) == []
+
+
 def test_somebody_who_puts_another_content(shards, small_config, tmp_path, monkeypatch):
     monkeypatch.setattr(shards.store, "put_if_absent", lambda name, content: False)
     with pytest.raises(DamagedShardError, match="somebody else puts another content into data/small/train"):

@@ -108,6 +108,43 @@ def test_who_is_not_let_in_learns_it_at_once(store, patient, monkeypatch, error)
     assert patient == []
 
 
+class ClientError(Exception):
+    """As botocore has it."""
+
+    def __init__(self, code):
+        self.response = {"Error": {"Code": code}}
+
+
+@pytest.mark.parametrize("code", ["PreconditionFailed", "412"])
+def test_a_store_that_does_not_say_which_condition_failed(store, patient, monkeypatch, tmp_path, code):
+    """Amazon's answer names `If-None-Match`, by which s3fs knows that the name is taken; others do not."""
+    (path := tmp_path / "x").write_bytes(b"x")
+    for content, name in ((b"x", "pipe_file"), (path, "put_file")):
+        error = OSError("At least one of the pre-conditions you specified did not hold")
+        error.__cause__ = ClientError(code)
+        failing(monkeypatch, name, [error])
+        assert not store.put_if_absent("x", content)
+    assert patient == []
+
+
+def test_a_folder_that_begins_while_it_is_listed_is_no_file(store, monkeypatch):
+    """s3fs looks for a file where it has found none, and finds the folder by then."""
+    kind = fsspec.get_filesystem_class("memory")
+    folder = {"name": f"{store.root}/new", "size": 0, "type": "directory"}
+    monkeypatch.setattr(kind, "find", lambda self, path, detail: {folder["name"]: folder})
+    assert store.list("new") == {}
+
+
+@pytest.mark.engine
+def test_an_address_is_looked_up_at_an_endpoint(monkeypatch):
+    kind = fsspec.get_filesystem_class("s3")
+    for endpoint in ("http://127.0.0.1:1", "http://127.0.0.1:2"):
+        monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+        kind.clear_instance_cache()
+        assert AddressStore("s3://bucket/x").endpoint == endpoint
+    kind.clear_instance_cache()
+
+
 def test_a_large_file_whose_last_answer_was_lost(store, patient, monkeypatch, tmp_path):
     """The client asks again to complete an upload in parts, which S3 then knows nothing of."""
     (path := tmp_path / "x").write_bytes(b"whole")
@@ -118,7 +155,7 @@ def test_a_large_file_whose_last_answer_was_lost(store, patient, monkeypatch, tm
         calls.append(target)
         original(self, source, target, **options)
         if len(calls) == 1:
-            raise FileNotFoundError("The specified upload does not exist. The upload ID may be invalid")
+            raise FileNotFoundError("The upload ID may be invalid") from ClientError("NoSuchUpload")
 
     monkeypatch.setattr(kind, "put_file", put)
     assert not store.put_if_absent("x", path)

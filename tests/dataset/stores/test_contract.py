@@ -8,14 +8,6 @@ from mmmi_hf.dataset.stores.addresses import AddressStore
 from mmmi_hf.dataset.stores.local import LocalStore
 
 
-@pytest.fixture(scope="module")
-def bucket():
-    from tests.dataset.stores.loopback_s3 import running
-
-    with running() as address:
-        yield address
-
-
 @pytest.fixture(params=["folder", "memory", pytest.param("s3", marks=pytest.mark.engine)])
 def store(request, tmp_path):
     if request.param == "folder":
