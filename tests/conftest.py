@@ -24,6 +24,8 @@ os.environ["HF_DATASETS_DISABLE_PROGRESS_BARS"] = "1"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # of containers: each process that a test starts would compile us again
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the networks of the tests are too small to share
 
+collect_ignore = ["explorer/offline"]  # it cuts the process that imports it from the network: those that tests start
+
 
 def pytest_collection_finish():
     """What is imported and collected stays to the end: the garbage collector need not walk through it each time."""
