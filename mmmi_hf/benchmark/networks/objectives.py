@@ -87,8 +87,7 @@ class Objective(ABC):
 class DonskerVaradhan(Objective):
     """E_P[f] − ln E_Q[e^f] (Donsker and Varadhan 1983).
 
-    A lower bound of expectations: the logarithm of a mean of few pairs is too low on average, and the value too high,
-    by Var_Q[e^f] / (2 pairs) where e^f has the mean 1.
+    A lower bound of expectations: the logarithm of a mean of few pairs is too low on average, and the value too high.
     """
 
     def value(self, scores: Scores) -> torch.Tensor:

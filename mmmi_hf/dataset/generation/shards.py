@@ -230,14 +230,24 @@ class Shards:
         return found
 
     def _is_there(self, shard: Shard, record: Mapping[str, Any], sizes: Mapping[str, int], *, reading: bool) -> bool:
+        if self._is_as_recorded(shard, record, sizes, reading=reading):
+            return True
+        now = self.record(shard)  # another process may have removed or remade it since
+        if now is not None and self._is_as_recorded(shard, now, self.store.list(self.data), reading=reading):
+            return True
+        if now == record:
+            logger.warning("%s is missing or damaged: it is not what its record says; it is made again", shard.name)
+            self.remove(shard)
+        return False
+
+    def _is_as_recorded(
+        self, shard: Shard, record: Mapping[str, Any], sizes: Mapping[str, int], *, reading: bool
+    ) -> bool:
         sound: bool = sizes.get(shard.name) == record["bytes"]
         if sound and reading and shard.name not in self._sound:
             sound = self.store.sha256(shard.name) == record["sha256"]
-        if not sound:
-            logger.warning("%s is missing or damaged: it is not what its record says; it is made again", shard.name)
-            self.remove(shard)
-        elif reading:
-            self._sound.add(shard.name)
+            if sound:
+                self._sound.add(shard.name)
         return sound
 
     def remove(self, shard: Shard) -> None:

@@ -134,6 +134,40 @@ def test_a_shard_that_another_process_finishes_meanwhile_stays(shards, small_con
     assert shards.missing([first], reading=True) == []
 
 
+def test_a_shard_that_another_process_remakes_meanwhile_stays(shards, small_config, tmp_path, monkeypatch, caplog):
+    """What was truncated when it was listed, and whole when it was looked at again."""
+    first, look = shards.all[0], shards.store.list
+    put(shards, small_config, tmp_path, first)
+    whole = (tmp_path / first.name).read_bytes()
+    (tmp_path / first.name).write_bytes(whole[:100])
+
+    def looked(prefix):
+        found = look(prefix)
+        (tmp_path / first.name).write_bytes(whole)
+        return found
+
+    monkeypatch.setattr(shards.store, "list", looked)
+    assert shards.missing([first], reading=True) == []
+    assert not caplog.messages
+    assert (tmp_path / first.name).read_bytes() == whole
+
+
+def test_a_shard_of_another_plan_that_replaces_ours_meanwhile_stays(shards, small_config, tmp_path, monkeypatch):
+    first, look = shards.all[0], shards.store.list
+    put(shards, small_config, tmp_path, first)
+    record = tmp_path / ".shards/small/records" / f"{first.name.split('/')[-1][:-8]}.json"
+
+    def looked(prefix):
+        (tmp_path / first.name).write_bytes(b"of another plan")
+        record.write_text('{"plan": "another"}')
+        return look(prefix)
+
+    monkeypatch.setattr(shards.store, "list", looked)
+    assert shards.missing([first], reading=True) == [first]
+    assert (tmp_path / first.name).read_bytes() == b"of another plan"
+    assert record.is_file()
+
+
 def test_somebody_who_puts_another_content(shards, small_config, tmp_path, monkeypatch):
     monkeypatch.setattr(shards.store, "put_if_absent", lambda name, content: False)
     with pytest.raises(DamagedShardError, match="somebody else puts another content into data/small/train"):

@@ -22,8 +22,9 @@ CHANGE = """([place, kind, value]) => new Promise(done => {
     look();
 })"""
 
-SETTLED = """quiet => new Promise(done => {
+SETTLED = """([quiet, patience]) => new Promise((done, fail) => {
     const root = document.querySelector('.gradio-container');
+    setTimeout(() => fail(new Error(`the page was never still for ${quiet} ms`)), patience);
     let timer = setTimeout(done, quiet);
     new MutationObserver(() => { clearTimeout(timer); timer = setTimeout(done, quiet); }).observe(
         root, {subtree: true, childList: true, attributes: true, characterData: true});
@@ -150,4 +151,4 @@ class Visit:
 
     def settled(self, quiet=600):
         """Wait until the page has stayed the same for some milliseconds; it always has a connection open."""
-        self.page.evaluate(SETTLED, quiet)
+        self.page.evaluate(SETTLED, [quiet, PATIENCE])
