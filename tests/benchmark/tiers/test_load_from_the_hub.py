@@ -11,34 +11,14 @@ import numpy as np
 import pytest
 
 import mmmi_hf
-from mmmi_hf.benchmark.tiers import tier as tiers
 from mmmi_hf.benchmark.tiers.tier import read_tier
+from tests.benchmark.tiers.tiny import HEAD, placed
 from tests.hub.clients import environment, run_alone
 from tests.hub.hub_data import PUBLISH, TOKEN
 from tests.hub.loopback import LoopbackHub
 from tests.support import generate
 
-TIER = """\
-name: tiny
-version: 1.0.0
-title: A tiny one
-configurations:
-  small-0.5:
-    modalities: [{pipeline: identity}]
-    causal_model: {story: common_cause, mi: 0.5, modalities: 1, shape: [2]}
-    rows: 300
-    seed: 1
-  small-1.5:
-    modalities: [{pipeline: identity}]
-    causal_model: {story: common_cause, mi: 1.5, modalities: 1, shape: [2]}
-    rows: 300
-    seed: 2
-groups:
-  - name: numbers
-    title: Numbers
-    configs: [small-*]
-    estimators: [cca, oracle-dv]
-"""
+TIER = f"{HEAD}    estimators: [cca, oracle-dv]\n"
 REPO = "org/tiny"
 DATA = r"/resolve/.*\.parquet$"
 
@@ -63,18 +43,11 @@ print_json(seen)
 @pytest.fixture(scope="module")
 def tier(tmp_path_factory):
     """The folder of a tier, and its data."""
-    place = tmp_path_factory.mktemp("hub") / "tiers" / "tiny"
-    place.mkdir(parents=True)
-    (place / "tier.yaml").write_text(TIER)
-    kept, tiers._HERE = tiers._HERE, place.parent
-    read_tier.cache_clear()
-    try:
+    folder = tmp_path_factory.mktemp("hub")
+    with placed(folder, TIER) as place:
         for name in read_tier("tiny").configurations:
-            generate(read_tier("tiny").configuration(name), place.parents[1] / "data", certify=False)
-        yield place.parent, place.parents[1] / "data"
-    finally:
-        tiers._HERE = kept
-        read_tier.cache_clear()
+            generate(read_tier("tiny").configuration(name), folder / "data", certify=False)
+        yield place.parent, folder / "data"
 
 
 @pytest.fixture(scope="module")

@@ -17,42 +17,23 @@ from mmmi_hf.benchmark.tiers.budget import budget_lines, cells_of, image_seconds
 from mmmi_hf.benchmark.tiers.results import read_others, read_results, reference_results, table, write_results
 from mmmi_hf.benchmark.tiers.tier import read_split, read_tier
 from mmmi_hf.cli import main
+from tests.benchmark.tiers.tiny import HEAD, placed
 
-TINY = """\
-name: tiny
-version: 1.0.0
-title: A tiny one
-configurations:
-  small-0.5:
-    modalities: [{pipeline: identity}]
-    causal_model: {story: common_cause, mi: 0.5, modalities: 1, shape: [2]}
-    rows: 300
-    seed: 1
-  small-1.5:
-    modalities: [{pipeline: identity}]
-    causal_model: {story: common_cause, mi: 1.5, modalities: 1, shape: [2]}
-    rows: 300
-    seed: 2
-groups:
-  - name: numbers
-    title: Numbers
-    configs: [small-*]
+TINY = (
+    HEAD
+    + """\
     seeds: 2
     split: 40/20/40
     estimators: [cca, oracle-club, oracle-dv]
 """
+)
 
 
 @pytest.fixture
-def tiny(tmp_path, monkeypatch):
+def tiny(tmp_path):
     """A tier of two small configurations, in the place of the package's."""
-    place = tmp_path / "tiers" / "tiny"
-    place.mkdir(parents=True)
-    (place / "tier.yaml").write_text(TINY)
-    monkeypatch.setattr(tiers, "_HERE", place.parent)
-    read_tier.cache_clear()
-    yield place
-    read_tier.cache_clear()
+    with placed(tmp_path, TINY) as place:
+        yield place
 
 
 def run(*arguments):
