@@ -18,6 +18,7 @@ import numpy as np
 
 from mmmi_hf.causal.arguments import MOST_ENTRIES, Array, check_shape, read_finite, read_positive, read_whole, shown
 from mmmi_hf.causal.errors import InvalidModelError
+from mmmi_hf.common.failures import in_one_line
 from mmmi_hf.common.files import MOST_BYTES, check_regular
 from mmmi_hf.common.numbers import is_whole
 
@@ -210,7 +211,7 @@ def image(path: str | Path, shape: Sequence[int]) -> Array:
                 raise OSError(f"it has {file.size[0]} × {file.size[1]} pixels, at most {MOST_ENTRIES} are read")
             picture = file.convert("RGB" if colour else "L").resize((shape[-1], shape[-2]), Image.Resampling.BILINEAR)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise InvalidModelError(
             f"path {str(path)!r} is not a readable image: {reason}; give a PNG or JPEG file"
         ) from error

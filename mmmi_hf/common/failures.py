@@ -14,12 +14,17 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
+def in_one_line(error: BaseException) -> str:
+    """What an error says, its breaks of lines and runs of blanks made single blanks."""
+    return " ".join(str(error).split())
+
+
 def in_words(error: BaseException) -> str:
     """What foreign content made Python or a library raise, in words for who gave it, in one line.
 
     Names of classes and what Python says of values of the wrong kind are for who wrote the code.
     """
-    said = " ".join(str(error).split())
+    said = in_one_line(error)
     if isinstance(error, OSError) and error.strerror:
         said = ": ".join(filter(None, (error.strerror.lower(), error.filename and str(error.filename))))
     words = next((words for kinds, words in _WORDS if isinstance(error, kinds)), "{said}")

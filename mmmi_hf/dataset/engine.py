@@ -23,7 +23,7 @@ from importlib.metadata import version as installed_version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mmmi_hf.common.failures import Failure
+from mmmi_hf.common.failures import Failure, in_one_line
 from mmmi_hf.common.places import is_address, place
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.assembly import Generated, generate, requested
@@ -394,8 +394,8 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
     import multiprocess
 
     context, carried = multiprocess.get_context(method), dill.dumps(run)
-    said = "its processes were killed"
     for _ in range(ATTEMPTS):
+        said = "a process of its tasks was killed or ended early, for want of memory perhaps"
         reader, writer = context.Pipe(duplex=False)
         child = context.Process(target=_run, args=(carried, writer, threads))
         child.start()
@@ -422,7 +422,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
         except Exception as error:
             if not may_pass(error):
                 raise
-            said = _one_line(error)
+            said = in_one_line(error)[:500]
             continue
         if child.exitcode == 0 and not missing:
             return
@@ -462,11 +462,7 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
         run.run()
     except Exception as error:
         # What cannot be sent from a task's process is the connection's, which holds parts of it: our own errors can.
-        failed.send((_one_line(error), not (may_pass(error) or isinstance(error, MaybeEncodingError))))
+        failed.send((in_one_line(error)[:500], not (may_pass(error) or isinstance(error, MaybeEncodingError))))
         raise SystemExit(1) from error
     finally:
         failed.close()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]

@@ -5,11 +5,11 @@ Imports common/ only.
 
 from __future__ import annotations
 
-from mmmi_hf.common.failures import Failure, in_words
+from mmmi_hf.common.failures import Failure, in_one_line, in_words
 
 
 def in_a_line(error: Exception) -> str:
     """An error in words for who asked: the rooms' own say what would be right, others are put into words."""
     if isinstance(error, ValueError | Failure):
-        return " ".join(str(error).split()) or "it failed and says nothing"
+        return in_one_line(error) or "it failed and says nothing"
     return f"it failed: {in_words(error)}"

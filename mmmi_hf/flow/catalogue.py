@@ -11,6 +11,7 @@ import pkgutil
 from functools import cache
 from typing import TYPE_CHECKING
 
+from mmmi_hf.common.failures import in_one_line
 from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.flow import description, elementwise
 from mmmi_hf.flow.bundled import bundled_pipelines, unknown
@@ -93,7 +94,7 @@ def load_bijection(
     try:
         pipeline = FlowMatchingPipeline.from_pretrained(name)
     except OSError as error:
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise ValueError(
             f"pipeline {name!r} cannot be loaded ({reason}); available offline: {', '.join(known)}"
         ) from error

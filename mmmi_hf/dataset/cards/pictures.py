@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mmmi_hf.causal import CausalModel, InfiniteInformationError, Latents, NotExactError
+from mmmi_hf.common.failures import in_one_line
 from mmmi_hf.common.places import folder_to_write
 from mmmi_hf.dataset.format.folder import DatasetFolder
 from mmmi_hf.dataset.format.manifest import Manifest, ModalityEntry
@@ -288,7 +289,7 @@ def _opened(file: DataFile) -> Any:
     try:
         return file.opened()
     except (OSError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = in_one_line(error)
         raise ConfigurationError(f"{file.name} cannot be read ({reason}); generate the configuration again") from error
 
 

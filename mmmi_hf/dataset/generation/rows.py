@@ -23,6 +23,7 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from mmmi_hf.causal.laws.missing.patterns import lacking
 from mmmi_hf.causal.shifts import with_causes_resampled
+from mmmi_hf.common.failures import in_one_line
 from mmmi_hf.common.numbers import is_whole
 from mmmi_hf.dataset.format.manifest import ModalityEntry
 from mmmi_hf.dataset.format.schema import features, latent_column, missing_column, pmi_pairs, to_table, view_column
@@ -69,7 +70,7 @@ def load_bijections(
                 loaded[modality.pipeline, shape] = load_bijection(modality.pipeline, shape, device=device)
                 loaded[modality.pipeline, shape].set_up(channels_last=channels_last, compiled=compiled)
             except (ValueError, OSError) as error:
-                raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
+                raise FieldError((*here, "pipeline"), in_one_line(error)) from error
         bijection = loaded[modality.pipeline, shape]
         classes = bijection.num_classes
         if classes is None and modality.class_label is not None:

@@ -28,6 +28,7 @@ import numpy as np
 
 from mmmi_hf.causal import CausalModel, InvalidModelError, stories, templates
 from mmmi_hf.causal.arguments import read_numbers, shown
+from mmmi_hf.common.failures import in_one_line
 from mmmi_hf.common.yaml_files import FieldPath
 from mmmi_hf.dataset.releases.yaml_source import FieldError, check_fields
 
@@ -155,7 +156,7 @@ def _said_here(build: Callable[[], CausalModel], path: FieldPath, spec: Mapping[
     except FieldError:
         raise
     except (ValueError, TypeError, KeyError, MemoryError, OverflowError) as error:
-        message = " ".join(str(error).split())
+        message = in_one_line(error)
         found = _ARGUMENT.match(message)
         if spec is not None and found is not None and found["name"] in spec:
             path = (*path, found["name"], *map(int, _INDEX.findall(found["indices"])))
@@ -214,4 +215,4 @@ def _templates(value: Any, shape: Any, path: FieldPath, folder: Path | None) -> 
     try:
         return function(shape=shape, **arguments)
     except (ValueError, TypeError, OSError, MemoryError, OverflowError) as error:
-        raise FieldError((*path, str(name)), " ".join(str(error).split())) from error
+        raise FieldError((*path, str(name)), in_one_line(error)) from error

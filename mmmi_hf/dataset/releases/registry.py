@@ -11,6 +11,7 @@ import pkgutil
 from functools import cache
 from pathlib import Path
 
+from mmmi_hf.common.failures import in_one_line
 from mmmi_hf.common.places import is_repository, place
 from mmmi_hf.common.terminal import did_you_mean
 from mmmi_hf.dataset.releases import families
@@ -121,7 +122,7 @@ def pipeline_shape(pipeline: str) -> Shape | None:
     try:
         return described(pipeline).latent_shape
     except (ValueError, OSError) as error:
-        raise FieldError(("modalities", 0, "pipeline"), " ".join(str(error).split())) from error
+        raise FieldError(("modalities", 0, "pipeline"), in_one_line(error)) from error
 
 
 def is_here(pipeline: str) -> bool:
@@ -168,7 +169,7 @@ def _check_pipelines(config: MMMIConfig) -> None:
                 raise ValueError(unknown(name, ["identity", *bundled_pipelines()]))
             found = described(name) if local else None
         except (ValueError, OSError) as error:
-            raise FieldError((*here, "pipeline"), " ".join(str(error).split())) from error
+            raise FieldError((*here, "pipeline"), in_one_line(error)) from error
         if found is None:
             continue  # on the Hub; it is looked at when it is loaded
         if found.latent_shape != shape:

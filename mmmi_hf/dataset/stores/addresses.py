@@ -18,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mmmi_hf.common.failures import Failure
+from mmmi_hf.common.failures import Failure, in_one_line
 from mmmi_hf.common.places import PlaceError
 from mmmi_hf.dataset.stores.store import Store
 
@@ -223,9 +223,10 @@ class AddressStore(Store):
             if isinstance(content, Path) and not content.exists():
                 raise
             if _code(error) == "NoSuchUpload":  # S3 has completed it, and the answer was lost: look again
-                raise ConnectionError(_said(error)) from error
+                raise ConnectionError(in_one_line(error)[:200]) from error
             raise StoreUnavailableError(
-                f"nothing can be put at {self.address}: {_said(error)}; make the bucket, or give another address"
+                f"nothing can be put at {self.address}: {in_one_line(error)[:200]}; make the "
+                "bucket, or give another address"
             ) from error
         except OSError as error:
             if _code(error) in _TAKEN:
@@ -243,7 +244,7 @@ class AddressStore(Store):
             except Exception as error:
                 if not may_pass(error):
                     raise
-                said = f"{type(error).__name__}: {_said(error)}"
+                said = f"{type(error).__name__}: {in_one_line(error)[:200]}"
                 if _REFUSALS.intersection(kind.__name__ for kind in type(error).__mro__):
                     raise StoreUnavailableError(
                         f"{self.address} cannot be used ({said}); see to the account, its rights and the network, as "
@@ -268,10 +269,6 @@ def _code(error: Exception) -> str | None:
     """What S3 calls an error that its client has translated."""
     answer = getattr(error.__cause__, "response", None)
     return answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _is_of_a_client(error: Exception) -> bool:
