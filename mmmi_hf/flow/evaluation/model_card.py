@@ -72,7 +72,8 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
     stated = _recipe(folder / file)
     _check_consistent(folder, file, stated, training, evaluation)
     made_from = stated if teacher is None else _recipe(teacher / RECIPE)
-    network = training.recipe if teacher is None else _read(TrainingRecord, teacher / TRAINING).recipe
+    of_teacher = None if teacher is None else _read(TrainingRecord, teacher / TRAINING)
+    network = (of_teacher or training).recipe
     assert isinstance(made_from, FlowRecipe)
     assert isinstance(network, FlowRecipe)
     parts, scheduler = evaluation.parts, evaluation.pipeline.scheduler
@@ -92,6 +93,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             recipe=training.recipe,
             network=network,
             training=training,
+            of_teacher=of_teacher if (folder / TEACHER).is_dir() else None,
             shape=evaluation.pipeline.latent_shape,
             scheduler=scheduler,
             attention=_attention(network),
