@@ -268,7 +268,7 @@ def test_a_student_of_a_guided_teacher_without_a_card(student):
     (student / "distillation.yaml").write_text(yaml.safe_dump(stated | led | {"teacher": "runs/pictures/pipeline"}))
     teacher = (student.parent / "pictures").rename(student / "teacher")
     text = model_card(student)
-    assert "The teacher learned from 628,128 images (59,999 different ones) in 1 h 31 min with a learning rate of" in text
+    assert "The teacher learned from 628,128 images (59,999 different ones) in 1 h 31 min with a learning" in text
     made = "mmmi-hf train model_cards/pictures-2/teacher/recipe.yaml --dataset data/pictures --out runs/pictures\n"
     assert f"{made}mmmi-hf distill model_cards/pictures-2/distillation.yaml" in text
     own = yaml.safe_load((teacher / "recipe.yaml").read_text())
