@@ -92,7 +92,7 @@ class MMSEGap(Diffusion):
 
     The paper goes from −10 to 14, by weighted draws of a logistic law. With these networks that costs more than it
     brings: of normal pairs of 5 nats (3,000 rows, 3 seeds) it reads 1.71 nats too little, and 2.02 with ln γ uniform as
-    here, where this range reads .80 too little; of .25 to 2.5 nats the three are at most .18 apart, none always nearest.
+    here, where this range reads .80 too little. Of .25 to 2.5 nats the three are at most .18 apart, none always best.
     """
 
     order = 150

@@ -215,11 +215,6 @@ def test_costs_are_carried_over_by_steps_until_a_group_is_tried_or_run(tiny):
     assert any(line.split()[1:] == ["cca", "6", "7.0", "s"] for line in lines)
 
 
-def test_somebody_measured_every_cell_of_every_tier():
-    for name in list_tiers():
-        assert not [line for line in budget_lines(read_tier(name)) if "nobody measured" in line], name
-
-
 def test_the_committed_results_are_of_the_tier():
     """Every row of a committed file answers a problem of today's tier, and is of today's code; every estimator of the
     tier is there."""
