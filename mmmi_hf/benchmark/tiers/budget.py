@@ -55,7 +55,7 @@ def seconds_of(tier: Tier, group: Group) -> dict[str, tuple[float, bool]]:
             found[estimator] = (seconds * (_steps(group) / _steps(measured) if trained else 1.0), False)
     for estimator, pilot in pilots(tier).get(group.name, {}).items():
         factor = _steps(group) / pilot["steps"] if "steps" in pilot else 1.0
-        found[estimator] = (pilot["seconds"] * factor, "steps" not in pilot)
+        found[estimator] = (pilot["seconds"] * factor, not {"steps", "by_rows"} & set(pilot))
     return found | {estimator: (seconds, True) for estimator, seconds in costs(tier).get(group.name, {}).items()}
 
 
@@ -65,7 +65,7 @@ def _steps(group: Group) -> int:
 
 def budget_lines(tier: Tier, estimators: Sequence[str] | None = None) -> list[str]:
     """The table, at most 80 characters wide: "–" where nobody measured."""
-    lines = [f"{tier.name}: cells × seconds of one core, measured once; ≈: carried over by steps", ""]
+    lines = [f"{tier.name}: cells × seconds of one core, measured once; ≈: carried over", ""]
     total = made = image_seconds(tier)
     lines.append(f"{'data':<34}{'':>7}{'':>10}{made / 3600:>10.2f} h")
     for group in tier.groups:

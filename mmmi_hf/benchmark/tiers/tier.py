@@ -166,7 +166,10 @@ def costs(tier: Tier) -> dict[str, dict[str, float]]:
 
 
 def pilots(tier: Tier) -> dict[str, dict[str, dict[str, float]]]:
-    """Group → estimator → the "seconds" of one core of a cell that was tried, and its "steps" where they were fewer."""
+    """Group → estimator → the "seconds" of one core of a cell that was tried, and its "steps" where they were fewer.
+
+    "by_rows" says that they were carried over already, from fewer rows.
+    """
     found: dict[str, dict[str, dict[str, float]]] = _committed(tier, "pilots.json")
     return found
 
