@@ -200,7 +200,8 @@ _CAPTIONS = {
     "intervals": (
         "How often stated intervals of 95 % hold the truth, and how often those of pairs that share nothing lie above "
         "0; all kinds of data together. Each bar is an exact interval of 95 % by itself: unlike the intervals of the "
-        "findings, bars do not hold for all estimators together. Grey: what right intervals would reach."
+        "findings, bars do not hold for all estimators together. Grey: what right intervals would reach. Who states "
+        "none is left out."
     ),
     "forms": (
         "The same rows as latents, as the images made of them, and as the 8-bit pictures of these. Grey: the truth. "
