@@ -69,7 +69,7 @@ def test_downstream_tasks(run, folder, tmp_path):
 
 
 def test_probes_are_a_table_of_80_columns(run, folder, tmp_path):
-    quick = ("--steps", 5, "--width", 8, "--embedding", 3, "--batch-size", 32, "--workers", 1, "--quiet")
+    quick = (*QUICK, "--embedding", 3)
     code, out, _ = run("benchmark", folder, "--configs", "level-*", "--out", tmp_path, "--task", "ssl", *quick)
     assert code == 0
     assert max(map(len, out.splitlines())) <= 80
