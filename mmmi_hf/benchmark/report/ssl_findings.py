@@ -51,14 +51,18 @@ class _Results:
         facts = {config: next(iter(of_seed.values())) for (config, _), of_seed in known.items()}
         return cls(known, facts, score)
 
-    def configs(self, *methods: str) -> list[str]:
-        """Those that have all of these methods."""
-        return [config for config in self.facts if all((config, method) in self.cells for method in methods)]
+    def configs(self, method: str) -> list[str]:
+        """Those that have a method."""
+        return [config for config in self.facts if (config, method) in self.cells]
 
     def score_of(self, config: str, method: str, error: float) -> Record:
         """Of the probe, with its interval."""
         rows = self.cells[config, method].values()
         return over_seeds([row[self.score] for row in rows], error, [row[f"{self.score}_error"] for row in rows])
+
+    def paired(self, one: _Cell, other: _Cell) -> bool:
+        """Whether two cells have enough seeds in common."""
+        return len(self.cells.get(one, {}).keys() & self.cells.get(other, {}).keys()) >= _FEWEST
 
     def difference(self, one: _Cell, other: _Cell, error: float, *, misses: bool = False) -> Record:
         """Score of one (configuration, method) less that of another, or, with `misses`, of |InfoNCE value - truth|."""
@@ -154,10 +158,7 @@ def _beside_untrained(results: _Results) -> list[str]:
 
 def _compared(results: _Results, asked: Mapping[str, Mapping[str, tuple[_Cell, _Cell]]], where: str) -> list[str]:
     """One sentence of all differences; asked: method → name → the two that are compared."""
-    known = {
-        method: {told: pair for told, pair in of.items() if set(pair) <= results.cells.keys()}
-        for method, of in asked.items()
-    }
+    known = {method: {told: pair for told, pair in of.items() if results.paired(*pair)} for method, of in asked.items()}
     count = sum(map(len, known.values()))
     compared = {
         method: {told: results.difference(*pair, ERROR / count) for told, pair in of.items()}
@@ -219,16 +220,16 @@ class _Pair:
 
 def _by_training(results: _Results) -> list[str]:
     """Where training brought the InfoNCE value nearer to the truth: whether y was then told better."""
-    configs = results.configs(_READER, "untrained")
-    if not configs:
+    every = [((config, _READER), (config, "untrained")) for config in results.facts]
+    cells = [pair for pair in every if results.paired(*pair)]
+    if not cells:
         return []
-    name, error = _SCORES[results.score][0], ERROR / (2 * len(configs))
-    cells = [((config, _READER), (config, "untrained")) for config in configs]
+    name, error = _SCORES[results.score][0], ERROR / (2 * len(cells))
     nearer = [pair for pair in cells if results.difference(*pair, error, misses=True)["high"] < 0.0]
     scores = [results.difference(*pair, error) for pair in nearer]
     higher, lower = sum(each["low"] > 0.0 for each in scores), sum(each["high"] < 0.0 for each in scores)
     return [
-        f"training brought the InfoNCE value of `{_READER}` nearer to I(x1; x2) in {len(nearer)} of {len(configs)} "
+        f"training brought the InfoNCE value of `{_READER}` nearer to I(x1; x2) in {len(nearer)} of {len(cells)} "
         f"configurations. In these the probe's {name} rose in {higher}, fell in {lower}, and is not known to have "
         f"changed in {len(nearer) - higher - lower}."
     ]
@@ -236,12 +237,12 @@ def _by_training(results: _Results) -> list[str]:
 
 def _of_estimates(results: _Results) -> list[str]:
     """Whether the nearer InfoNCE value goes with the better representation, of configurations that share as much."""
-    name, configs = _SCORES[results.score][0], results.configs(_READER)
-    alike = [(a, b) for a, b in combinations(configs, 2) if results.alike(a, b, "information", "shared")]
-    if not alike:
+    alike = [pair for pair in combinations(results.facts, 2) if results.alike(*pair, "information", "shared")]
+    cells = [pair for a, b in alike if results.paired(*(pair := ((a, _READER), (b, _READER))))]
+    if not cells:
         return []
-    error = ERROR / (2 * len(alike))
-    pairs = [_Pair.of(results, (a, _READER), (b, _READER), error) for a, b in alike]
+    name, error = _SCORES[results.score][0], ERROR / (2 * len(cells))
+    pairs = [_Pair.of(results, *pair, error) for pair in cells]
     differ = [pair for pair in pairs if pair.score["low"] > 0.0]
     farther = [pair for pair in differ if pair.misses["low"] > 0.0]
     nearer = [pair for pair in differ if pair.misses["high"] < 0.0]
