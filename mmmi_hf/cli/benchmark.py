@@ -62,7 +62,8 @@ def benchmark(
     task: Annotated[
         str,
         typer.Option(
-            help="estimators, regression or classification (of y), or ssl (encoders that never see y), with commas."
+            help="estimators, regression or classification (of y), ssl (encoders that never see y) or ssl-classes (the "
+            "same, where y is a class), with commas."
         ),
     ] = "estimators",
     pairs: Annotated[str, typer.Option(help="Pairs of blocks, e.g. x1:y,x1:x2.")] = "x1:y",
@@ -93,6 +94,7 @@ def benchmark(
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
     layers: Annotated[int | None, typer.Option(help="Hidden layers of perceptrons.")] = None,
+    embedding: Annotated[int | None, typer.Option(help="Numbers per row that encoders end in.")] = None,
     patience: Annotated[
         int | None,
         typer.Option(help="Looks at the validation rows without progress before training stops."),
@@ -148,6 +150,7 @@ def benchmark(
         "learning_rate": learning_rate,
         "width": width,
         "layers": layers,
+        "embedding": embedding,
         "patience": patience,
     }
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -215,9 +218,7 @@ def _computed(
             shown[kind] = write_report(plan, records, out, command=command, plots=plots)
         else:
             records = run_downstream(source, asked, out, workers=workers, progress=not quiet)
-            shown[kind] = write_downstream_report(
-                source, plan.configs, kind, records, out, command=command, plots=plots
-            )
+            shown[kind] = write_downstream_report(plan, kind, records, out, command=command, plots=plots)
             _note(*impossible(shown[kind]))
         _say_what_failed(records, out if kind == "estimators" else out / kind)
     return shown
@@ -293,9 +294,22 @@ def _print_estimators(summary: list[dict[str, Any]]) -> None:
 
 
 def _print_downstream(summary: list[dict[str, Any]]) -> None:
-    from mmmi_hf.benchmark.downstream.tasks import LIMIT_NAMES, input_names, scores_of
+    from mmmi_hf.benchmark.downstream.tasks import (
+        LIMIT_NAMES,
+        PROBED,
+        input_names,
+        largest_error,
+        probed_table,
+        scores_of,
+    )
     from mmmi_hf.benchmark.protocol.summary import digits, failures
 
+    if summary[0]["task"] in PROBED:
+        headings, rows = probed_table(summary, facts=False)
+        print_table(tuple(headings), [tuple(row) for row in rows], right=tuple(range(1, len(headings))))
+        print_text(f"By a linear probe of y on x1. Standard errors are at most {digits(largest_error(summary))}.")
+        typer.echo()
+        return
     shown = {
         column: heading
         for score, (name, limit) in scores_of(summary[0]["task"]).items()

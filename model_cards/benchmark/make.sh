@@ -1,16 +1,17 @@
 #!/usr/bin/env bash
 # Makes the data of this card and its results in a folder, part by part; every finished part goes into the card.
 #
-#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: lite, realism, levels, fusion
+#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: all but full and paper
 #     bash model_cards/benchmark/make.sh FOLDER full paper       # these, in this order
 #     bash model_cards/benchmark/make.sh FOLDER --budget full    # cells x seconds of one core, and nothing is made
 #
 # Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
 # lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
 # rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours. fusion (minutes) is no tier:
-# labels of the four configurations in fusion/, beside this script, are classified. Killed at any time and started again
-# with the same FOLDER, it goes on where it was: finished configurations and cells are kept. Parts that are in the card
-# already stay as they are until they are made again.
+# labels of the four configurations in fusion/, beside this script, are classified. Nor is ssl (half an hour of one core):
+# encoders that never see y learn from the configurations in sharing/. Killed at any time and started again with the same
+# FOLDER, it goes on where it was: finished configurations and cells are kept. Parts that are in the card already stay as
+# they are until they are made again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
 # side (default: one per processor). To publish the data of a part: mmmi-hf publish FOLDER/NAME/data OWNER/NAME.
 set -euo pipefail
@@ -29,11 +30,11 @@ if [ "${2:-}" = --budget ]; then
 else
     parts=("${@:2}")
 fi
-[ ${#parts[@]} -gt 0 ] || parts=(lite realism levels fusion)
+[ ${#parts[@]} -gt 0 ] || parts=(lite realism levels fusion ssl)
 for part in "${parts[@]}"; do
     case $part in
-        lite | realism | levels | fusion | paper | full) ;;
-        *) refuse "no part $part; give lite, realism, levels, fusion, paper or full" ;;
+        lite | realism | levels | fusion | ssl | paper | full) ;;
+        *) refuse "no part $part; give lite, realism, levels, fusion, ssl, paper or full" ;;
     esac
 done
 workers=${WORKERS:-$(nproc)}
@@ -41,16 +42,19 @@ workers=${WORKERS:-$(nproc)}
 python=$(command -v "${PYTHON:-python}") || refuse "no ${PYTHON:-python} is there; PYTHON names the interpreter"
 python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
 "$python" -c "import mmmi_hf" 2> /dev/null || refuse "$python has no mmmi_hf; install it, or name another interpreter by PYTHON"
+measured() { # PART SECTION...; what the cells of a part that is no tier took when the card was made
+    "$python" -c 'import json, pathlib, sys
+found = [each for path in sys.argv[2:] for each in json.loads(pathlib.Path(path, "seconds.json").read_text()).values()]
+cells, hours = (sum(each[name] for each in found) for name in ("cells", "total"))
+print(f"{sys.argv[1]}: {cells} cells, measured once: {hours / 3600:.2f} h")' "$@"
+}
 if [ $budget = yes ]; then
     for part in "${parts[@]}"; do
-        if [ "$part" = fusion ]; then
-            "$python" -c 'import json, sys
-seconds = json.load(open(sys.argv[1])).values()
-cells, hours = (sum(each[name] for each in seconds) for name in ("cells", "total"))
-print(f"fusion: {cells} cells, measured once: {hours / 3600:.2f} h")' "$here/7-fusion/classification/seconds.json"
-        else
-            "$python" -m mmmi_hf benchmark --tier "$part" --out "$folder/$part" --dry-run
-        fi
+        case $part in
+            fusion) measured fusion "$here/7-fusion/classification" ;;
+            ssl) measured ssl "$here/7-sharing/ssl" "$here/7-sharing/ssl-classes" ;;
+            *) "$python" -m mmmi_hf benchmark --tier "$part" --out "$folder/$part" --dry-run ;;
+        esac
     done
     exit
 fi
@@ -75,16 +79,33 @@ into_card() { # GROUP'S-FOLDER SECTION; it is put together beside the card's and
     rm -rf "$old"
 }
 
+generate() { # FOLDER NAME...; bare latents of the configurations beside this script
+    local name
+    for name in "${@:2}"; do
+        [ -f "$1/data/manifests/$name.json" ] || "$python" -m mmmi_hf generate "$here/$1/$name.yaml" \
+            --out "$1/data" --no-certify --quiet
+    done
+}
+
+probe() { # CONFIGURATIONS TASK
+    "$python" -m mmmi_hf benchmark sharing/data --configs "$1" --task "$2" --seeds 10 --encoder mlp --width 64 \
+        --embedding 8 --batch-size 256 --steps 1500 --learning-rate 0.003 --patience 6 \
+        --out sharing/results --workers "$workers" --quiet
+}
+
 compute() { # PART; a finished cell or configuration is not made again
-    local name data=()
+    local data=()
     if [ "$1" = fusion ]; then
-        for name in redundant unique synergistic mixed; do
-            [ -f "fusion/data/manifests/$name.json" ] || "$python" -m mmmi_hf generate "$here/fusion/$name.yaml" \
-                --out fusion/data --no-certify --quiet
-        done
+        generate fusion redundant unique synergistic mixed
         "$python" -m mmmi_hf benchmark fusion/data --configs redundant,unique,synergistic,mixed --task classification \
             --seeds 10 --encoder mlp --width 64 --batch-size 256 --steps 1500 --learning-rate 0.003 \
             --out fusion/results --workers "$workers" --quiet
+        return
+    fi
+    if [ "$1" = ssl ]; then
+        generate sharing $(cd "$here/sharing" && printf '%s\n' *.yaml | sed 's/\.yaml$//')
+        probe 'alone-*,both-*,spread-*' ssl
+        probe 'class-*' ssl-classes
         return
     fi
     [ "$1" != realism ] || [ ! -f lite/data/manifests/image-2.5.json ] || data=(lite/data)
@@ -107,6 +128,10 @@ for part in "${parts[@]}"; do
             into_card levels/recipe 6-recipe-of-the-paper-on-a-tenth
             ;;
         fusion) into_card fusion/results/classification 7-fusion/classification ;;
+        ssl)
+            into_card sharing/results/ssl 7-sharing/ssl
+            into_card sharing/results/ssl-classes 7-sharing/ssl-classes
+            ;;
         paper)
             into_card paper/seen 8-recipe-of-the-paper
             into_card paper/held-out 8-the-same-rows-held-out

@@ -1,7 +1,11 @@
 """Finished cells of earlier code are not taken for those of today's: who changes code says whether values change.
 
-`code_revisions.json` holds the revision of every estimator, the format of cells, and a digest of every file that values
-rest on, without comments, docstrings and white space. After a change of such a file
+`code_revisions.json` holds the revision of every estimator, the format of cells, and a digest of all code that values
+rest on, without comments, docstrings and white space: whole files, and of `protocol/plan.py` and `settings.py` the
+parts that make values. These are which rows a seed has (committed results name a problem by its seed, not by its rows),
+the truth and the series that a cell is judged by (a finished cell keeps them), and what estimator its settings are. How
+requests are written, refused and told is left out: the settings that come of them name the cell. After a change of such
+code
 
 1. raise `code_revision` of the estimators that give other values for equal rows, settings and seed; where all do, as of
    a change of `pairs.py`, raise `FORMAT` in `protocol/plan.py`;
@@ -15,6 +19,7 @@ import ast
 import hashlib
 import io
 import json
+import textwrap
 import tokenize
 from pathlib import Path
 
@@ -40,6 +45,11 @@ PATTERNS = (
     "protocol/cells.py",
     "protocol/data.py",
 )
+PARTS = {
+    "protocol/plan.py": ("FORMS", "Plan.cells", "Plan._truth", "Plan._of", "seed_rows", "series_of"),
+    "settings.py": ("_OF_CODE", "restored"),
+}
+"""File → its definitions that values rest on; a method as CLASS.NAME."""
 
 
 def code_of(source: str) -> str:
@@ -61,10 +71,27 @@ def code_of(source: str) -> str:
     return "".join(b"".join(encoded).decode().split())
 
 
+def part_of(source: str, name: str) -> str:
+    """The source of a definition at a module's head, or in a class there."""
+    found = ast.parse(source)
+    for part in name.split("."):
+        (found,) = [node for node in found.body if part in _named(node)]
+    return textwrap.dedent(" " * found.col_offset + ast.get_source_segment(source, found))
+
+
+def _named(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.Assign):
+        return [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return [node.name] if isinstance(node, ast.ClassDef | ast.FunctionDef) else []
+
+
 def today():
     """What the record would be."""
     files = sorted({path for pattern in PATTERNS for path in ROOM.glob(pattern)})
     code = {path.relative_to(ROOM).as_posix(): code_of(path.read_text(encoding="utf-8")) for path in files}
+    for file, names in PARTS.items():
+        source = (ROOM / file).read_text(encoding="utf-8")
+        code |= {f"{file}: {name}": code_of(part_of(source, name)) for name in names}
     ours = [name for name in list_estimators() if estimator_class(name).__module__.startswith("mmmi_hf.")]
     return {
         "format": FORMAT,
@@ -87,6 +114,20 @@ def test_only_code_counts():
     assert code_of('"""Module."""\n\n\nA = 1\n"""Of A."""\n') == "A=1"
     assert code_of('class A:\n    """Of\n    two lines."""\n\n    b = 2\n') == "classA:b=2"
     assert code_of(plain.replace("+ x", "+ x + x")) != code_of(plain)
+
+
+def test_only_the_parts_that_values_rest_on_count():
+    source = (
+        'A = 1\n\n\nclass B:\n    def c(self):\n        """Doc."""\n        return 2\n\n    def d(self):\n'
+        "        return 3\n\n\ndef c():\n    return 4\n"
+    )
+    assert [code_of(part_of(source, name)) for name in ("A", "B.c", "c")] == [
+        "A=1",
+        "defc(self):return2",
+        "defc():return4",
+    ]
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        part_of(source, "B.e")
 
 
 @pytest.mark.usefixtures("forgotten")

@@ -68,6 +68,21 @@ def test_downstream_tasks(run, folder, tmp_path):
     assert "## Self-supervised learning" in text
 
 
+def test_probes_are_a_table_of_80_columns(run, folder, tmp_path):
+    quick = (*QUICK, "--embedding", 3)
+    code, out, _ = run("benchmark", folder, "--configs", "level-*", "--out", tmp_path, "--task", "ssl", *quick)
+    assert code == 0
+    assert max(map(len, out.splitlines())) <= 80
+    headings = out.splitlines()[0].split()
+    assert headings == ["R²", "contrastive", "vicreg", "masked", "untrained", "raw", "supervised", "ceiling"]
+    assert "By a linear probe of y on x1. Standard errors are at most 0." in " ".join(out.split())
+    about = json.loads((tmp_path / "ssl" / "benchmark.json").read_text())
+    assert about["training"]["embedding"] == 3
+    assert about["notes"] == []
+    text = benchmark_card(tmp_path)
+    assert "| R² | I(x1; x2) | I(x2; y) | at y | contrastive |" in text
+
+
 def test_what_failed_is_said_and_counted(run, folder, tmp_path):
     wild = ("--learning-rate", "1e30", "--configs", "level-1.0", "--out", tmp_path)
     code, out, err = run("benchmark", folder, *wild, "--task", "regression", *QUICK)
@@ -256,6 +271,7 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--critic", "both"), "critic must be one of separable, joint"),
         (("--encoder", "vit"), "encoder must be one of"),
         (("--learning-rate", "0"), "learning_rate must be above 0"),
+        (("--embedding", "0"), "embedding must be a whole number of at least 1"),
         (("--layers", "0"), "layers must be a whole number of at least 1"),
         (("--steps", "0"), "steps must be a whole number of at least 1"),
         (("--workers", "0"), "workers must be at least 1"),

@@ -97,7 +97,22 @@ def run_classification(source: Source, task: Task, method: str) -> dict[str, Any
                 if method == "late"
                 else Early(inputs, task, classes, linear=method == "linear")
             )
-    history += fit_network(
+    history += fit_classifier(network, inputs, labels, held, held_labels, task)
+    with torch.no_grad():
+        logs = torch.log_softmax(network(*seen).double(), dim=1).numpy()
+    return {**known, **judged_classes(logs, seen_labels.numpy(), truth), "history": history}
+
+
+def fit_classifier(
+    network: nn.Module,
+    inputs: Sequence[torch.Tensor],
+    labels: torch.Tensor,
+    held: Sequence[torch.Tensor],
+    held_labels: torch.Tensor,
+    task: Task,
+) -> list[dict[str, float]]:
+    """Train a network of blocks, in place, by the log loss, and stop by that of the validation rows, `held`."""
+    return fit_network(
         network,
         lambda rows: cross_entropy(network(*(block[rows] for block in inputs)), labels[rows]),
         lambda: {"criterion": -float(cross_entropy(network(*held), held_labels))},
@@ -105,9 +120,6 @@ def run_classification(source: Source, task: Task, method: str) -> dict[str, Any
         task.training,
         task.seed,
     )
-    with torch.no_grad():
-        logs = torch.log_softmax(network(*seen).double(), dim=1).numpy()
-    return {**known, **judged_classes(logs, seen_labels.numpy(), truth), "history": history}
 
 
 def read_labels(source: Source, task: Task, split: str) -> tuple[list[torch.Tensor], torch.Tensor, np.ndarray | None]:

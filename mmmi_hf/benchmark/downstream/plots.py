@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from mmmi_hf.benchmark.downstream.probing import METHODS
 from mmmi_hf.benchmark.downstream.regression import BINS
-from mmmi_hf.benchmark.downstream.ssl import METHODS
-from mmmi_hf.benchmark.downstream.tasks import input_names, learned
+from mmmi_hf.benchmark.downstream.sharing_figure import sharing_figure, shows_sharing
+from mmmi_hf.benchmark.downstream.tasks import PROBED, input_names, learned
 from mmmi_hf.common.files import slug
 from mmmi_hf.figures import style
 
@@ -157,6 +158,7 @@ _FIGURES = {
     "regression": (regression_figure, "regression of y"),
     "ssl": (ssl_figure, "self-supervised learning"),
     "classification": (classification_figure, "classification of y"),
+    "ssl-classes": (classification_figure, "self-supervised learning, classes"),
 }
 
 
@@ -167,6 +169,8 @@ def write_downstream_plots(summary: Sequence[Record], folder: Path) -> list[Path
     for series, task in dict.fromkeys((row["series"], row["task"]) for row in there if not row["null"]):
         mine = [row for row in there if (row["series"], row["task"]) == (series, task)]
         draw, what = _FIGURES[task]
+        if task in PROBED and shows_sharing(mine):
+            draw = sharing_figure
         written += style.save(draw(mine, f"{what}, {series}"), folder / f"{task}-{slug(series)}")
     return written
 

@@ -1,39 +1,29 @@
-"""Self-supervised learning, a first cut: encoders that see modalities and never y, then a linear probe of y.
+"""Self-supervised learning, a first cut: encoders that see modalities and never y.
 
-Owns the ways of learning, their controls and the probe.
+Owns the ways of learning.
 
 contrastive: InfoNCE between the embedding of one modality and those of the others, pair by pair, averaged over pairs.
 vicreg: the same pairs without negatives (Bardes, Ponce and LeCun 2022): embeddings of a row agree, every coordinate
 keeps a standard deviation of 1 or more, and coordinates of one embedding are uncorrelated; weights 25, 25 and 1.
 masked: every modality is hidden in turn, and its latent content is predicted from the embeddings of the rest by mean
 squared error on its standardised coordinates.
-Controls, which say what rows, networks and probe allow: untrained encoders; raw, no encoder at all, the probe sees the
-standardised coordinates of x1; supervised, the network of the regression, which is told y.
-
-What an encoder keeps about y is judged by a ridge regression of y on the frozen embedding of x1: its R² on test rows
-is at most that of E[y | x1], which the causal model knows.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from mmmi_hf.benchmark.downstream.regression import Task, judged, limits, read_task, run_task
+from mmmi_hf.benchmark.downstream.regression import Task
 from mmmi_hf.benchmark.networks.critics import Standardize, encoder, perceptron
-from mmmi_hf.benchmark.networks.training import fit_network, seeded
-from mmmi_hf.benchmark.protocol.data import SPLITS, Source
+from mmmi_hf.benchmark.networks.training import fit_network
 
-METHODS = ("contrastive", "vicreg", "masked", "untrained", "raw", "supervised")
-_RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
 _PAIRS_PER_STEP = 3
 _INVARIANCE, _VARIANCE, _COVARIANCE = 25.0, 25.0, 1.0
 
@@ -87,9 +77,18 @@ class Contrastive(Paired):
         self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
 
     def of_pair(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        scores = self.log_scale.exp() * normalize(first) @ normalize(second).T
+        scores = self._scores(first, second)
         wanted = torch.arange(len(scores))
         return 0.5 * (cross_entropy(scores, wanted) + cross_entropy(scores.T, wanted))
+
+    def information(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """What every row adds to the InfoNCE value, (n,) in nats: in expectation their mean is at most I and ln n."""
+        scores = self._scores(first, second)
+        return math.log(len(scores)) + 0.5 * (scores.log_softmax(1).diagonal() + scores.log_softmax(0).diagonal())
+
+    def _scores(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        scores: torch.Tensor = self.log_scale.exp() * normalize(first) @ normalize(second).T
+        return scores
 
 
 class VICReg(Paired):
@@ -133,7 +132,8 @@ class Masked(Encoders):
         return loss
 
 
-_KINDS: dict[str, type[Paired | Masked]] = {"vicreg": VICReg, "masked": Masked}
+KINDS: dict[str, type[Paired | Masked]] = {"contrastive": Contrastive, "vicreg": VICReg, "masked": Masked}
+"""Ways of learning without y."""
 
 
 def learn(
@@ -150,59 +150,3 @@ def learn(
         return encoders.loss([block[rows] for block in train], next(turns))
 
     return fit_network(encoders, loss, look, len(train[0]), task.training, task.seed)
-
-
-def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
-    """Learn from the modalities in `task.inputs` without y, then probe y from x1's embedding.
-
-    Returns:
-        what `probe_limits` and, of the probe, `judged` say, and the history.
-
-    Raises:
-        ArithmeticError: training did not stay finite.
-        ValueError: an unknown method, or fewer than two modalities.
-    """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method!r}")
-    if len(task.inputs) < 2:
-        raise ValueError(f"self-supervised learning needs two modalities or more, got {', '.join(task.inputs)}")
-    if method == "supervised":
-        found = run_task(source, dataclasses.replace(task, inputs=task.inputs[:1]))
-        del found["histogram"]
-        return {**found, **probe_limits(source, task)}
-    parts = read_task(source, task)
-    train, validation = parts["train"][0], parts["validation"][0]
-    history: list[dict[str, float]] = []
-    if method == "raw":
-        embedded = [parts[split][0][0].flatten(1).double().numpy() for split in SPLITS]
-    else:
-        with seeded(task.seed):
-            network = _KINDS.get(method, Contrastive)(train, task)
-        if method != "untrained":
-            history = learn(network, train, validation, task)
-        with torch.no_grad():
-            embedded = [network.embed(0, parts[split][0][0]).double().numpy() for split in SPLITS]
-    targets = [parts[split][1].double().numpy()[:, 0] for split in SPLITS]
-    return {**probe_limits(source, task), **judged(probe(embedded, targets), targets[-1]), "history": history}
-
-
-def probe_limits(source: Source, task: Task) -> dict[str, float]:
-    """`limits` of what x1 alone can say of y, and I(x1; x2) in nats as "shared"."""
-    first, second = task.inputs[:2]
-    shared = source.model(task.config).mutual_information(first, second)
-    return {**limits(source, dataclasses.replace(task, inputs=(first,))), "shared": shared}
-
-
-def probe(embedded: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> np.ndarray:
-    """Errors on the test rows of a ridge regression on training rows, its penalty chosen on validation rows.
-
-    Args:
-        embedded, targets: of training, validation and test rows: (n, p) and (n,).
-    """
-    mean, deviation = embedded[0].mean(axis=0), embedded[0].std(axis=0)
-    scaled = [(rows - mean) / np.where(deviation > 0, deviation, 1.0) for rows in embedded]
-    offset = targets[0].mean()
-    gram, cross = scaled[0].T @ scaled[0] / len(scaled[0]), scaled[0].T @ (targets[0] - offset) / len(scaled[0])
-    fits = [np.linalg.solve(gram + penalty * np.eye(len(gram)), cross) for penalty in _RIDGE]
-    held = [float(np.mean((scaled[1] @ fit + offset - targets[1]) ** 2)) for fit in fits]
-    return np.asarray(targets[2] - scaled[2] @ fits[int(np.argmin(held))] - offset)

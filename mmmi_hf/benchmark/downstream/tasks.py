@@ -1,7 +1,7 @@
 """What the information is good for: regression and classification of y, and self-supervised learning, as cells.
 
-Owns their cells, their summaries and what is checked of them. `regression`, `classification` and `ssl` hold the
-methods.
+Owns their cells, their summaries and what is checked of them. `regression`, `classification`, `ssl` and `probing` hold
+the methods.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from mmmi_hf.benchmark.downstream.classification import (
     classification_limits,
     run_classification,
 )
+from mmmi_hf.benchmark.downstream.probing import METHODS, probe_limits, run_ssl
 from mmmi_hf.benchmark.downstream.regression import BINS, Task, limits, run_task
-from mmmi_hf.benchmark.downstream.ssl import METHODS, probe_limits, run_ssl
 from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.cells import Work, run_cells
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
@@ -30,31 +30,43 @@ from mmmi_hf.benchmark.protocol.plan import Cell, seed_rows, series_of
 from mmmi_hf.benchmark.protocol.summary import digits, failures
 
 Record = dict[str, Any]
-TASKS = ("regression", "ssl", "classification")
-_FORMATS = {"regression": 5, "ssl": 5, "classification": 1}  # of the records of finished cells
+TASKS = ("regression", "ssl", "classification", "ssl-classes")
+PROBED = ("ssl", "ssl-classes")
+"""Tasks of encoders that never see y."""
+_FORMATS = {"regression": 5, "ssl": 6, "classification": 1, "ssl-classes": 1}  # of the records of finished cells
 _ERRORS = 3.0
 _OF_NUMBERS = ("information", "sigma", "floor", "ceiling")
-_LIMITS = {"classification": ("information", "bayes_accuracy", "bayes_log_loss")}
-_SCORES: Mapping[str, Mapping[str, tuple[str, str | None]]] = {
-    "classification": {
-        "accuracy": ("accuracy", "bayes_accuracy"),
-        "log_loss": ("log loss", "bayes_log_loss"),
-        "calibration": ("calibration", None),
-    }
+_OF_CLASSES = ("information", "bayes_accuracy", "bayes_log_loss")
+_CLASSES = ("classification", "ssl-classes")
+_SCORES_OF_CLASSES: Mapping[str, tuple[str, str | None]] = {
+    "accuracy": ("accuracy", "bayes_accuracy"),
+    "log_loss": ("log loss", "bayes_log_loss"),
+    "calibration": ("calibration", None),
 }
 LIMIT_NAMES = {"floor": "floor", "ceiling": "ceiling", "bayes_accuracy": "Bayes", "bayes_log_loss": "least"}
 _SCORES_OF_NUMBERS: Mapping[str, tuple[str, str | None]] = {"rmse": ("RMSE", "floor"), "r_squared": ("R²", "ceiling")}
-_OF_TASK = {"regression": ("histogram",), "ssl": ("shared",), "classification": ()}
+_SHARED = ("shared", "other", "aligned")
+HEADINGS = {"shared": "I(x1; x2)", "other": "I(x2; y)", "aligned": "at y"}
 _TEXT, _NUMBER, _SPAN = pa.string(), pa.float64(), pa.list_(pa.int64(), 2)
 
 
 def scores_of(task: str) -> Mapping[str, tuple[str, str | None]]:
     """What is measured of a task: name → heading, and the limit that it is compared with."""
-    return _SCORES.get(task, _SCORES_OF_NUMBERS)
+    return _SCORES_OF_CLASSES if task in _CLASSES else _SCORES_OF_NUMBERS
+
+
+def probe_score(task: str) -> tuple[str, str, str]:
+    """What a probe is judged by first: name, heading and limit."""
+    return ("accuracy", "accuracy", "bayes_accuracy") if task in _CLASSES else ("r_squared", "R²", "ceiling")
 
 
 def _limits_of(task: str) -> tuple[str, ...]:
-    return _LIMITS.get(task, _OF_NUMBERS)
+    return _OF_CLASSES if task in _CLASSES else _OF_NUMBERS
+
+
+def _more_of(task: str) -> tuple[str, ...]:
+    """What the records of a task have besides limits and scores."""
+    return (*_SHARED, "estimate", "estimate_error") if task in PROBED else ("histogram",) * (task == "regression")
 
 
 def downstream_table(rows: Sequence[Record]) -> pa.Table:
@@ -72,6 +84,7 @@ def downstream_cells(
 
     regression: y from each of the first two modalities and from all together. ssl: contrastive, non-contrastive and
     masked encoders of all modalities, and their controls: untrained ones, the raw rows, and a network that is told y.
+    ssl-classes: the same, of a y that is a class.
     classification: a network of each of the first two modalities, and of all together the ways of `classification`.
     With `null`, the configuration with the most information is done once more with y of other rows.
 
@@ -88,13 +101,12 @@ def downstream_cells(
     cells = []
     for config in chosen:
         modalities = names[config]
-        if kind == "ssl" and len(modalities) < 2:
+        if kind in PROBED and len(modalities) < 2:
             raise ValueError(f"{config!r} has one modality; self-supervised learning needs two or more")
-        if kind == "classification":
-            classification_limits(source, Task(config, tuple(modalities), 0, seeds, training))
-        else:
-            limits(source, Task(config, tuple(modalities[:1]), 0, seeds, training))
-        if kind == "ssl":
+        (classification_limits if kind in _CLASSES else limits)(
+            source, Task(config, tuple(modalities[:1]), 0, seeds, training)
+        )
+        if kind in PROBED:
             ways: list[tuple[str, list[str]]] = [(method, modalities) for method in METHODS]
         else:
             sets = [[name] for name in modalities[:2]] + ([modalities] if len(modalities) > 1 else [])
@@ -128,15 +140,15 @@ def run_downstream_cell(source: Source, cell: Cell) -> Record:
     """The result of one cell; where training did not stay finite, the reason beside what is possible."""
     s = cell.settings
     task = Task(s["config"], tuple(s["inputs"]), s["seed"], s["seeds"], Training(**s["training"]), s["null"])
-    if s["task"] == "classification":
-        try:
-            return run_classification(source, task, s["method"])
-        except ArithmeticError as error:
-            return {**classification_limits(source, task), "error": str(error)}
     try:
-        return run_task(source, task) if s["task"] == "regression" else run_ssl(source, task, s["method"])
+        if s["task"] in PROBED:
+            return run_ssl(source, task, s["method"])
+        return run_task(source, task) if s["task"] == "regression" else run_classification(source, task, s["method"])
     except ArithmeticError as error:
-        known: Record = dict((probe_limits if s["task"] == "ssl" else limits)(source, task))
+        if s["task"] in PROBED:
+            known: Record = dict(probe_limits(source, task))
+        else:
+            known = dict((limits if s["task"] == "regression" else classification_limits)(source, task))
         return {**known, "error": str(error)}
 
 
@@ -155,7 +167,7 @@ def downstream_rows(records: Sequence[Record]) -> list[Record]:
         counts = {f"{split}_rows": rows_of for split, rows_of in record["settings"]["rows"].items()}
         task = settings["task"]
         measured = [each for name in scores_of(task) for each in (name, f"{name}_error")]
-        names = (*_limits_of(task), *measured, "rows", *_OF_TASK[task], "error")
+        names = (*_limits_of(task), *measured, "rows", *_more_of(task), "error")
         result = {name: record["result"].get(name) for name in names}
         rows.append({**settings, "series": record["series"], **counts, **result})
     return rows
@@ -184,8 +196,9 @@ def summarize_downstream(rows: Sequence[Record]) -> list[Record]:
         record |= {name: members[0][name] for name in _limits_of(task)}
         known = [member for member in members if member["error"] is None]
         record |= {"seeds": len(known), "failed": len(members) - len(known)}
-        if task == "ssl":
-            record["shared"] = members[0]["shared"]
+        if task in PROBED:
+            record |= {name: members[0][name] for name in _SHARED}
+            record |= _mean_over_seeds([member for member in known if member["estimate"] is not None], "estimate")
         for name in scores_of(task):
             record |= _mean_over_seeds([member for member in known if member[name] is not None], name)
         if task == "regression":
@@ -243,8 +256,8 @@ def impossible(summary: Sequence[Record]) -> list[str]:
 
 def downstream_markdown(summary: Sequence[Record]) -> str:
     """The summary of one task as a Markdown table."""
-    probed = summary[0]["task"] == "ssl"
-    shared = ["I(x1; x2)"] if probed else []
+    probed = summary[0]["task"] in PROBED
+    shared = [HEADINGS[name] for name in _SHARED] + ["InfoNCE"] if probed else []
     known = ["data", "configuration", "method", "learned from" if probed else "inputs"]
     scores = scores_of(summary[0]["task"])
     headings = [cell for heading, limit in scores.values() for cell in (heading, LIMIT_NAMES.get(limit or ""))]
@@ -253,14 +266,38 @@ def downstream_markdown(summary: Sequence[Record]) -> str:
     for row in summary:
         name = f"{row['config']} (null)" if row["null"] else row["config"]
         numbers = [
-            *([digits(row["shared"])] if probed else []),
+            *([*(_number(row[name]) for name in _SHARED), _with_error(row, "estimate")] if probed else []),
             digits(0.0 if row["null"] else row["information"]),
         ]
         for place, (score, (_, limit)) in enumerate(scores.items()):
             numbers.append(_with_error(row, score) + ("" if place else failures(row)))
-            numbers += [] if limit is None else ["–" if row[limit] is None else digits(row[limit])]
+            numbers += [] if limit is None else [_number(row[limit])]
         lines.append(f"| {' | '.join([row['series'], name, row['method'], input_names(row['inputs']), *numbers])} |")
     return "\n".join(lines) + "\n"
+
+
+def probed_table(summary: Sequence[Record], *, facts: bool) -> tuple[list[str], list[list[str]]]:
+    """Headings and rows of `probe_score` of self-supervised learning: a configuration a row, a method a column.
+
+    Args:
+        facts: whether what modalities share stands beside.
+    """
+    score, heading, limit = probe_score(summary[0]["task"])
+    methods = list(dict.fromkeys(row["method"] for row in summary))
+    named = _SHARED if facts else ()
+    table: dict[str, list[str]] = {}
+    for row in summary:
+        name = f"{row['config']} (null)" if row["null"] else row["config"]
+        shared = [_number(row[each]) for each in named]
+        line = table.setdefault(name, [name, *shared, *["–"] * len(methods), _number(row[limit])])
+        line[1 + len(named) + methods.index(row["method"])] = _number(row[score]) + failures(row)
+    return [heading, *(HEADINGS[each] for each in named), *methods, LIMIT_NAMES[limit]], list(table.values())
+
+
+def largest_error(summary: Sequence[Record]) -> float:
+    """The largest standard error of what `probed_table` shows."""
+    score = probe_score(summary[0]["task"])[0]
+    return max((row[f"{score}_error"] for row in learned(summary)), default=0.0)
 
 
 def input_names(inputs: str) -> str:
@@ -270,3 +307,7 @@ def input_names(inputs: str) -> str:
 
 def _with_error(row: Record, name: str) -> str:
     return "–" if row[name] is None else f"{digits(row[name])}\u00a0±\u00a0{digits(row[f'{name}_error'])}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else digits(value)

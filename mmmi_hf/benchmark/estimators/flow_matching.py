@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from typing import final
 
@@ -26,12 +25,16 @@ class FlowMatching(Estimator):
     2025).
 
     A flow takes b' of rows drawn at random to b of the row of a; along it the entropy changes by the mean divergence,
-    from H(b) to H(b|a). v is learned by flow matching, E[b − b' | b_t, a]; one pair in a batch on average is a row's
-    own, which costs less than seeds differ by. Places b_t are those of straight lines between pairs, which have the law
-    of the flow. No bound.
+    from H(b) to H(b|a). v is learned by flow matching, E[b − b' | b_t, a]; no row is its own partner. Places b_t are
+    those of straight lines between pairs, which have the law of the flow. No bound.
+
+    It states no interval. Along the flow divergences hardly depend on the row, of normal rows not at all, and their
+    spread over test rows is 16 to 31 times smaller than that of values of other rows and another training (tier `lite`,
+    latents). How far the learning is off is in no spread of rows: several seeds show how it varies.
     """
 
     order = 152
+    code_revision = 2
     training: Training = field(default_factory=Training)
     levels: Positive = 64
 
@@ -62,18 +65,25 @@ class FlowMatching(Estimator):
         total = torch.zeros(len(b), dtype=torch.float64)
         for level in range(self.levels):
             time = (level + torch.rand(len(b), 1, generator=generator)) / self.levels
-            other = b[torch.randperm(len(b), generator=generator)]
+            other = _others(b, generator)
             probe = torch.randint(0, 2, b.shape, generator=generator) * 2.0 - 1.0
             between = (1.0 - time) * other + time * b
             total -= self._network.divergence(a, between, time, probe).detach().double()
-        values = total / self.levels
-        return Measured(float(values.mean()), float(values.std() / math.sqrt(len(values))))
+        return Measured(float(total.mean()) / self.levels)
 
     def _error(
         self, rows: tuple[torch.Tensor, torch.Tensor], time: torch.Tensor, generator: torch.Generator
     ) -> torch.Tensor:
         """The squared error of the velocity of every row, its partner drawn at random."""
         a, b = rows
-        other = b[torch.randperm(len(b), generator=generator)]
+        other = _others(b, generator)
         wanted = self._network.velocity(a, (1.0 - time) * other + time * b, time)
         return (wanted - (b - other)).square().sum(dim=1)
+
+
+def _others(b: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Every row's partner, by one random cycle through all rows: never the row itself."""
+    cycle = torch.randperm(len(b), generator=generator)
+    partners = torch.empty_like(b)
+    partners[cycle] = b[cycle.roll(1)]
+    return partners

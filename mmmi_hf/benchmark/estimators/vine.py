@@ -51,7 +51,8 @@ class VineCopula(Estimator):
             )
         self._sorted = [np.sort(block, axis=0) for block in blocks]
         u = self._ranks(train)
-        controls = package.FitControlsVinecop(family_set=package.parametric, selection_criterion="bic", num_threads=1)
+        families = package.families.parametric
+        controls = package.FitControlsVinecop(family_set=families, selection_criterion="bic", num_threads=1)
         self._vines = [
             package.Vinecop.from_data(part, controls=controls) if part.shape[1] > 1 else None
             for part in (np.concatenate(u, axis=1), *u)

@@ -16,7 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mmmi_hf.benchmark.downstream.tasks import TASKS, downstream_markdown, summarize_downstream
+from mmmi_hf.benchmark.downstream.tasks import (
+    PROBED,
+    TASKS,
+    downstream_markdown,
+    largest_error,
+    probed_table,
+    summarize_downstream,
+)
 from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.registry import estimator_class
@@ -24,6 +31,7 @@ from mmmi_hf.benchmark.report.class_findings import class_findings
 from mmmi_hf.benchmark.report.findings import findings
 from mmmi_hf.benchmark.report.overview import errors_figure, forms_figure, intervals_figure
 from mmmi_hf.benchmark.report.report import versions_of
+from mmmi_hf.benchmark.report.ssl_findings import ssl_findings
 from mmmi_hf.common.cards import Card, environment
 from mmmi_hf.common.files import read_json
 from mmmi_hf.figures.style import save
@@ -35,6 +43,7 @@ _KINDS = {
     "regression": "regression of y",
     "ssl": "self-supervised learning",
     "classification": "classification of y",
+    "ssl-classes": "self-supervised learning, classes",
 }
 
 
@@ -113,9 +122,11 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
         "seen": training is not None and not training["split"],
         "differs": _differences(training) if training is not None and not training["split"] else [],
         "table": table.strip(),
+        "probed": _probed(summary) if kind in PROBED else "",
+        "largest_error": largest_error(summary) if kind in PROBED else 0.0,
         "estimates": summary if kind == "estimators" else [],
         "rows": rows if kind == "estimators" else [],
-        "classified": rows if kind == "classification" else [],
+        "told": rows if kind != "estimators" else [],
         "sizes": _sizes(rows),
         "seconds": sum(entry["total"] for entry in _read(place / "seconds.json").values()),
         "plots": _plots(place, folder),
@@ -200,7 +211,8 @@ _CAPTIONS = {
     "intervals": (
         "How often stated intervals of 95 % hold the truth, and how often those of pairs that share nothing lie above "
         "0; all kinds of data together. Each bar is an exact interval of 95 % by itself: unlike the intervals of the "
-        "findings, bars do not hold for all estimators together. Grey: what right intervals would reach."
+        "findings, bars do not hold for all estimators together. Grey: what right intervals would reach. Who states "
+        "none is left out."
     ),
     "forms": (
         "The same rows as latents, as the images made of them, and as the 8-bit pictures of these. Grey: the truth. "
@@ -216,9 +228,17 @@ def _figures(folder: Path, sections: Sequence[dict[str, Any]]) -> dict[Path, str
     return {path: caption for path, caption in paths.items() if path.is_file() and any(s["rows"] for s in sections)}
 
 
+def _probed(summary: Sequence[dict[str, Any]]) -> str:
+    """One score of every configuration and method, in Markdown."""
+    headings, rows = probed_table(summary, facts=True)
+    lines = [headings, ["---", *["---:"] * (len(headings) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
-    if section["classified"]:
-        return class_findings(section["part"], section["classified"])
+    if section["kind"] != "estimators":
+        rules = {"classification": class_findings, **dict.fromkeys(PROBED, ssl_findings)}
+        return rules[section["kind"]](section["part"], section["told"]) if section["kind"] in rules else {}
     names = {row["estimator"] for row in section["estimates"]}
     bounds = {name: _class_of(name)[0] for name in names}
     return findings(

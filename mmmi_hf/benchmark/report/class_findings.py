@@ -8,15 +8,12 @@ of a table together (Bonferroni). A classifier is named where all of its interva
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-from scipy.special import stdtrit
-
 from mmmi_hf.benchmark.protocol.summary import digits
 from mmmi_hf.benchmark.report.findings import ERROR
+from mmmi_hf.benchmark.report.intervals import over_seeds, written
 
 Record = dict[str, Any]
 MOST, LITTLE = 0.75, 0.1
@@ -60,13 +57,8 @@ def class_findings(part: str, rows: Sequence[Record]) -> dict[str, list[str]]:
 
 def read_information(cells: Sequence[Record], error: float) -> dict[str, float]:
     """Nats that a classifier reads, the mean over seeds with its interval, which misses with the chance `error`."""
-    values = np.array([cell["information"] - cell["calibration"] for cell in cells])
-    within = np.array([cell["calibration_error"] for cell in cells])
-    count = len(values)
-    deviation = max(float(values.std(ddof=1)) / math.sqrt(count), float(np.sqrt(np.sum(within**2))) / count)
-    reach = float(stdtrit(count - 1, 1.0 - error / 2)) * deviation
-    mean = float(values.mean())
-    return {"value": mean, "low": mean - reach, "high": mean + reach}
+    values = [cell["information"] - cell["calibration"] for cell in cells]
+    return over_seeds(values, error, [cell["calibration_error"] for cell in cells])
 
 
 def _of_config(config: str, information: float, reads: dict[str, dict[str, float]]) -> list[str]:
@@ -88,5 +80,4 @@ def _of_config(config: str, information: float, reads: dict[str, dict[str, float
 
 
 def _by(each: tuple[str, dict[str, float]]) -> str:
-    name, read = each
-    return f"`{name}` {digits(read['value'])} ({digits(read['low'])} … {digits(read['high'])})"
+    return f"`{each[0]}` {written(each[1])}"

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.special import bdtr, chdtri, ndtri
 
 from mmmi_hf.benchmark.protocol.summary import digits, share
+from mmmi_hf.benchmark.report.intervals import written
 
 Record = dict[str, Any]
 STATED = 0.95
@@ -92,7 +93,7 @@ def _of_the_oracle(of_cells: Sequence[Record]) -> list[str]:
         return []
     rmse = rmse_of([cell["value"] - cell["truth"] for cell in cells], [cell["standard_error"] for cell in cells])
     return [
-        f"the exact critic, told the model, has an RMSE of {_interval(rmse)} nats in {len(cells)} cells, from the "
+        f"the exact critic, told the model, has an RMSE of {written(rmse)} nats in {len(cells)} cells, from the "
         "sampling of test rows: a yardstick, no limit."
     ]
 
@@ -140,13 +141,11 @@ def _called(name: str, bounds: Mapping[str, str]) -> str:
 def _from_to(those: Mapping[str, Record]) -> str:
     """The least and the largest value, with their intervals."""
     names = sorted(those, key=lambda name: those[name]["value"])
-    return " to ".join(f"{name} by {_interval(those[name])}" for name in dict.fromkeys((names[0], names[-1])))
+    return " to ".join(f"{name} by {written(those[name])}" for name in dict.fromkeys((names[0], names[-1])))
 
 
 def _all(those: Mapping[str, Record]) -> str:
-    return "; ".join(
-        f"{name} {_interval(those[name])}" for name in sorted(those, key=lambda name: those[name]["value"])
-    )
+    return "; ".join(f"{name} {written(those[name])}" for name in sorted(those, key=lambda name: those[name]["value"]))
 
 
 def median(values: Sequence[float], error: float) -> Record | None:
@@ -265,10 +264,6 @@ def changes_of(rows: Sequence[Record], form: str) -> dict[str, Record]:
 
 def _competitors(rows: Sequence[Record]) -> list[Record]:
     return [row for row in rows if not row["estimator"].startswith(_ORACLES)]
-
-
-def _interval(entry: Mapping[str, float]) -> str:
-    return f"{digits(entry['value'])} ({digits(entry['low'])} … {digits(entry['high'])})"
 
 
 def _share(entry: Mapping[str, float]) -> str:

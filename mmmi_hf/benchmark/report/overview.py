@@ -62,8 +62,9 @@ def intervals_figure(summary: Sequence[Record]) -> Figure:
     """How often stated intervals hold the truth, and how often those of a null lie above 0, with exact intervals.
 
     Args:
-        summary: of one or more kinds of data, each estimator with all of them together.
+        summary: of one or more kinds of data, each estimator with all of them together. Who states none is left out.
     """
+    summary = [row for row in summary if (row["coverage"], row["alarms"]) != (None, None)]
     names = list(dict.fromkeys(row["estimator"] for row in summary))
     figure = style.new_figure(8.6, 0.9 + 0.235 * len(names))
     for index, (name, title, mark) in enumerate(

@@ -66,8 +66,7 @@ def write_report(plan: Plan, records: Sequence[Record], out: Path, *, command: s
 
 
 def write_downstream_report(
-    source: Source,
-    configs: Sequence[str],
+    plan: Plan,
     task: str,
     records: Sequence[Record],
     out: Path,
@@ -75,7 +74,7 @@ def write_downstream_report(
     command: str,
     plots: bool,
 ) -> list[Record]:
-    """The files of one downstream task, in OUT/TASK; returns the summary."""
+    """The files of one downstream task of the plan's data, in OUT/TASK; returns the summary."""
     folder = out / task
     folder.mkdir(parents=True, exist_ok=True)
     rows = downstream_rows(records)
@@ -85,7 +84,7 @@ def write_downstream_report(
     write_text(folder / "results.csv", as_csv(rows))
     write_json(folder / "summary.json", summary)
     more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
-    about = _about(source, configs, records, command)
+    about = {**_about(plan.source, plan.configs, records, command), "notes": plan.notes()}
     write_json(folder / "benchmark.json", {**about, **more, "impossible": impossible(summary)})
     write_json(folder / "seconds.json", _seconds(records))
     write_text(folder / "table.md", downstream_markdown(summary))

@@ -12,7 +12,7 @@ from mmmi_hf.benchmark.estimator import setting_types
 from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.plan import read_pairs
 from mmmi_hf.benchmark.registry import estimator_class
-from mmmi_hf.benchmark.tiers.tier import Group, Tier, costs, read_tier
+from mmmi_hf.benchmark.tiers.tier import Group, Tier, costs, pilots, read_tier
 
 IMAGES_A_SECOND = {"fashion-mnist-2": 44.0, "cifar10": 2.5}
 """Images per second of one core, as measured; of maps that are not named here the time is not counted."""
@@ -39,22 +39,24 @@ def image_seconds(tier: Tier) -> float:
     return total
 
 
-def seconds_of(tier: Tier, group: Group) -> tuple[dict[str, float], bool]:
-    """Estimator → seconds of one core for a cell, and whether they were measured here, or are those of another group.
+def seconds_of(tier: Tier, group: Group) -> dict[str, tuple[float, bool]]:
+    """Estimator → seconds of one core for a cell, and whether whole cells of this group took them.
 
-    Those of another group are carried over by the number of steps of networks; what is no network is taken as it is.
+    Those of a run stand before those of a cell that was tried, and these before those of another group. What is not of
+    whole cells is carried over by the number of steps of networks; what is no network is taken as it is.
     """
-    here = costs(tier).get(group.name)
-    if here is not None or group.costs_like is None:
-        return here or {}, True
-    name, _, other = group.costs_like.partition("/")
-    like = read_tier(name)
-    (measured,) = [each for each in like.groups if each.name == other]
-    factor = _steps(group) / _steps(measured)
-    return {
-        estimator: seconds * (factor if "training" in setting_types(estimator_class(estimator)) else 1.0)
-        for estimator, seconds in costs(like).get(other, {}).items()
-    }, False
+    found: dict[str, tuple[float, bool]] = {}
+    if group.costs_like is not None:
+        name, _, other = group.costs_like.partition("/")
+        like = read_tier(name)
+        (measured,) = [each for each in like.groups if each.name == other]
+        for estimator, seconds in costs(like).get(other, {}).items():
+            trained = "training" in setting_types(estimator_class(estimator))
+            found[estimator] = (seconds * (_steps(group) / _steps(measured) if trained else 1.0), False)
+    for estimator, pilot in pilots(tier).get(group.name, {}).items():
+        factor = _steps(group) / pilot["steps"] if "steps" in pilot else 1.0
+        found[estimator] = (pilot["seconds"] * factor, not {"steps", "by_rows"} & set(pilot))
+    return found | {estimator: (seconds, True) for estimator, seconds in costs(tier).get(group.name, {}).items()}
 
 
 def _steps(group: Group) -> int:
@@ -63,19 +65,20 @@ def _steps(group: Group) -> int:
 
 def budget_lines(tier: Tier, estimators: Sequence[str] | None = None) -> list[str]:
     """The table, at most 80 characters wide: "–" where nobody measured."""
-    lines = [f"{tier.name}: cells × seconds of one core, measured once; ≈: carried over by steps", ""]
+    lines = [f"{tier.name}: cells × seconds of one core, measured once; ≈: carried over", ""]
     total = made = image_seconds(tier)
     lines.append(f"{'data':<34}{'':>7}{'':>10}{made / 3600:>10.2f} h")
     for group in tier.groups:
         cells, hours, missing = cells_of(tier, group), 0.0, []
-        known, measured = seconds_of(tier, group)
+        known = seconds_of(tier, group)
         for name in group.estimators if estimators is None else estimators:
-            seconds = known.get(name)
-            told = "–" if seconds is None else f"{'' if measured else '≈ '}{seconds:.1f} s"
-            if seconds is None:
-                missing.append(name)
-            else:
+            told = "–"
+            if name in known:
+                seconds, measured = known[name]
+                told = f"{'' if measured else '≈ '}{seconds:.1f} s"
                 hours += cells * seconds / 3600
+            else:
+                missing.append(name)
             lines.append(f"{group.name:<12}{name:<22}{cells:>7}{told:>10}")
         total += 3600 * hours
         lines.append(f"{group.name:<34}{'':>7}{'':>10}{hours:>10.2f} h")

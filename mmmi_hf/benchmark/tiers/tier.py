@@ -4,7 +4,9 @@ Owns the type of `tier.yaml` and what it becomes: plans of the protocol. Every f
 
     NAME/tier.yaml        this
     NAME/reference.csv    committed results, as `results.csv` of a run has them
-    NAME/costs.json       seconds of one core that a cell takes, by group and estimator, measured once
+    NAME/costs.json       seconds of one core that a cell takes, by group and estimator, of a whole run
+    NAME/pilots.json      the same of one cell that was tried before any run: {"seconds": …}, and "steps" where its
+                          networks had fewer of them than the group gives
 """
 
 from __future__ import annotations
@@ -39,7 +41,7 @@ class Group(Record):
         configs: names or patterns. pairs: such as "x1:y". seeds, split, forms, with_null, train_rows: as in
             `Plan`.
         costs_like: "TIER/GROUP" of the same kind of data whose measured costs, by the number of steps, stand for this
-            one's until somebody runs it.
+            one's until somebody tries a cell of it or runs it.
         estimators: names. training: fields of the networks' recipe; paper: they change the paper's.
     """
 
@@ -158,10 +160,23 @@ def folder_of(tier: Tier) -> Path:
 
 
 def costs(tier: Tier) -> dict[str, dict[str, float]]:
-    """Group → estimator → seconds of one core for a cell, as measured once; empty where nobody did."""
-    path = folder_of(tier) / "costs.json"
-    found: dict[str, dict[str, float]] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    """Group → estimator → seconds of one core for a cell, the mean of a whole run; empty where nobody ran it."""
+    found: dict[str, dict[str, float]] = _committed(tier, "costs.json")
     return found
+
+
+def pilots(tier: Tier) -> dict[str, dict[str, dict[str, float]]]:
+    """Group → estimator → the "seconds" of one core of a cell that was tried, and its "steps" where they were fewer.
+
+    "by_rows" says that they were carried over already, from fewer rows.
+    """
+    found: dict[str, dict[str, dict[str, float]]] = _committed(tier, "pilots.json")
+    return found
+
+
+def _committed(tier: Tier, name: str) -> Any:
+    path = folder_of(tier) / name
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def read_split(text: str) -> tuple[int, int, int]:

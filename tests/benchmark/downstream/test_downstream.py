@@ -10,8 +10,9 @@ import torch
 from mmmi_hf import common_cause
 from mmmi_hf.benchmark import Training
 from mmmi_hf.benchmark.downstream.plots import histogram_density, regression_figure, write_downstream_plots
+from mmmi_hf.benchmark.downstream.probing import METHODS, probe, run_ssl
 from mmmi_hf.benchmark.downstream.regression import BINS, Task, judged, limits
-from mmmi_hf.benchmark.downstream.ssl import METHODS, probe, run_ssl, vicreg
+from mmmi_hf.benchmark.downstream.ssl import vicreg
 from mmmi_hf.benchmark.downstream.tasks import (
     downstream_cells,
     downstream_markdown,

@@ -20,8 +20,8 @@ def make(*arguments, **variables):
 @pytest.mark.parametrize(
     ("parts", "variables", "said"),
     [
-        (["pictures"], {}, "no part pictures; give lite, realism, levels, fusion, paper or full"),
-        (["--budget", "pictures"], {}, "no part pictures; give lite, realism, levels, fusion, paper or full"),
+        (["pictures"], {}, "no part pictures; give lite, realism, levels, fusion, ssl, paper or full"),
+        (["--budget", "pictures"], {}, "no part pictures; give lite, realism, levels, fusion, ssl, paper or full"),
         ([], {"WORKERS": "2.5"}, "WORKERS must be a whole number of at least 1, got 2.5"),
         ([], {"PYTHON": "no-such-python"}, "no no-such-python is there; PYTHON names the interpreter"),
     ],

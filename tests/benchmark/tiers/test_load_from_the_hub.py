@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from tests.support import generate
 
 TIER = f"{HEAD}    estimators: [cca, oracle-dv]\n"
 REPO = "org/tiny"
-DATA = r"/resolve/.*\.parquet$"
+DATA = r"/resolve/[^/]+/data/(.*\.parquet)$"
 
 LOAD = """
 from pathlib import Path
@@ -105,28 +106,44 @@ def test_a_revision_gives_the_published_rows_and_what_is_not_there_is_refused_in
     assert not any("\n" in says for says in (newest, gone, empty, main, nowhere, folder))
 
 
+def in_cache(home):
+    """The data files that a client keeps whole: those that its snapshots name."""
+    return {"/".join(path.parts[-2:]) for path in home.rglob("snapshots/*/data/*/*.parquet")}
+
+
+def asked_for(hub):
+    """The data files that clients asked for."""
+    asked = (re.search(DATA, path) for method, path in hub.requests if method == "GET")
+    return {match[1] for match in asked if match}
+
+
 def test_a_download_that_was_killed_goes_on(hub, tier, tmp_path):
-    """Killed when it asks for its third Parquet file; afterwards the files that are there are not sent again."""
+    """Killed by its third request for a data file, when the two before have arrived: these two are not sent again."""
     header = "import sys\nargs = sys.argv[1:]\nprint_json = print\n"
     command = [sys.executable, "-c", header + LOAD, str(tier[0]), repr([(REPO, "v1.0.0")])]
     started, found = threading.Event(), {}
 
     def strike():
         started.wait()
+        deadline = time.monotonic() + 60
+        while len(in_cache(tmp_path)) < 2 and time.monotonic() < deadline:
+            time.sleep(0.01)
         os.kill(found["process"].pid, signal.SIGKILL)
         found["process"].wait()
 
     hub.requests.clear()
+    hub.fired.clear()
     hub.fault("GET", DATA, "call", skip=2, function=strike)
     found["process"] = subprocess.Popen(command, env=environment(hub, tmp_path), stdout=subprocess.PIPE, text=True)
     started.set()
     printed, _ = found["process"].communicate(timeout=300)
     assert (found["process"].returncode, printed) == (-signal.SIGKILL, "")
-    sent = {path for method, path in hub.requests if method == "GET" and re.search(DATA, path)}
-    assert len(sent) == 3
-    (last,) = [path for method, path in hub.requests[-1:]]
+    (struck,) = hub.fired
+    arrived = in_cache(tmp_path)
+    assert len(arrived) == 2
+    assert asked_for(hub) == {*arrived, re.search(DATA, struck)[1]}
     hub.requests.clear()
     ((_, rows),) = loaded(hub, tier, tmp_path, (REPO, "v1.0.0"))
     assert rows == sums(tier)
-    again = {path for method, path in hub.requests if method == "GET" and re.search(DATA, path)}
-    assert again & sent <= {last}, "what had arrived is not sent again"
+    assert len(in_cache(tmp_path)) == 6
+    assert asked_for(hub) == in_cache(tmp_path) - arrived, "what had arrived is not sent again, and all else is"

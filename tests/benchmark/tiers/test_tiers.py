@@ -193,7 +193,7 @@ def test_a_budget_is_printed_before_anything_is_made(tiny, tmp_path, capsys):
     assert budget_lines(read_tier("tiny"), ["cca"])[-1].split() == ["in", "all", "1.00", "h"]
 
 
-def test_costs_are_carried_over_by_steps_until_a_group_is_run(tiny):
+def test_costs_are_carried_over_by_steps_until_a_group_is_tried_or_run(tiny):
     (tiny / "costs.json").write_text('{"numbers": {"cca": 2.0, "ba": 3.0}}')
     more = tiny.parent / "more"
     more.mkdir()
@@ -205,6 +205,15 @@ def test_costs_are_carried_over_by_steps_until_a_group_is_run(tiny):
     told = {line.split()[1]: line.split()[-3:] for line in lines if line.startswith("numbers     ")}
     assert told["cca"] == ["≈", "2.0", "s"], "it has no steps"
     assert told["ba"] == ["≈", "6.0", "s"], "twice the default's 2,000"
+    tried = '{"numbers": {"cca": {"seconds": 5.0, "by_rows": true}}}'
+    (more / "pilots.json").write_text(tried)
+    lines = budget_lines(read_tier("more"))
+    assert any(line.split()[1:] == ["cca", "6", "≈", "5.0", "s"] for line in lines), "of fewer rows"
+    tried = '{"numbers": {"cca": {"seconds": 5.0}, "ba": {"seconds": 0.5, "steps": 100}}}'
+    (more / "pilots.json").write_text(tried)
+    lines = budget_lines(read_tier("more"))
+    assert any(line.split()[1:] == ["cca", "6", "5.0", "s"] for line in lines), "a whole cell"
+    assert any(line.split()[1:] == ["ba", "6", "≈", "20.0", "s"] for line in lines), "a cell of 100 steps"
     (more / "costs.json").write_text('{"numbers": {"cca": 7.0}}')
     lines = budget_lines(read_tier("more"))
     assert any(line.split()[1:] == ["cca", "6", "7.0", "s"] for line in lines)
