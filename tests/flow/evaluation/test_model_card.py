@@ -285,7 +285,7 @@ def test_a_student_of_a_guided_teacher_without_a_card(student):
     leg = made.replace("recipe.yaml", "recipe-1.yaml").replace("runs/pictures", "runs/first")
     guide = "mmmi-hf train model_cards/pictures-2/guide.yaml --out runs/guide\n"
     assert f"{leg}{made}{guide}mmmi-hf distill" in text
-    assert "`999999999999`: v_guide + 1.75 (v_teacher − v_guide); the student" in text
+    assert "`999999999999`): v_guide + 1.75 (v_teacher − v_guide); the student" in text
     assert "no guidance" not in text
 
 
