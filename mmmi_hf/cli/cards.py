@@ -43,25 +43,30 @@ def all_cards(root: Path) -> Iterator[Card]:
 
 def _is_prepared(folder: Path) -> bool:
     """Whether the recipe of a pipeline lies there, and it is not trained yet."""
-    from mmmi_hf.flow.evaluation.model_card import RECIPE
+    from mmmi_hf.flow.evaluation.model_card import DISTILLATION, RECIPE
     from mmmi_hf.flow.training.record import TRAINING
 
-    return (folder / RECIPE).is_file() and not (folder / TRAINING).is_file()
+    is_recipe = any((folder / name).is_file() for name in (RECIPE, DISTILLATION))
+    return is_recipe and not (folder / TRAINING).is_file()
 
 
 def recipes(root: Path) -> Iterator[Card]:
     """What the pipelines in `model_cards/` were made by, for the package: `NAME.yaml`, `NAME-cas.yaml`.
 
-    A recipe that goes on from a pipeline in a local folder can be used by nobody else. Of a training in legs it is the
-    first that comes with the package.
+    A recipe that needs a pipeline in a local folder can be used by nobody else. Of a training in legs it is the first
+    that comes with the package.
     """
+    from mmmi_hf.flow.evaluation.model_card import TEACHER
+
     stems = {"recipe": "training", "distillation": "distillation", "classifier": "classifier"}
     for stem, kind in stems.items():
         chosen = {}
-        for file in sorted((root / CARDS).glob(f"*/{stem}*.yaml")):
+        cards = root / CARDS
+        for file in sorted([*cards.glob(f"*/{stem}*.yaml"), *cards.glob(f"*/{TEACHER}/{stem}*.yaml")]):
             variant = file.stem.removeprefix(stem).removesuffix("-1")
-            if not variant.removeprefix("-").isdigit() and not _goes_on_from_a_folder(file):
-                chosen[f"{file.parent.name}{variant}"] = file  # a whole training comes after its first leg
+            if not variant.removeprefix("-").isdigit() and not _needs_a_folder(file):
+                name = file.relative_to(cards).parts[0]
+                chosen[f"{name}{variant}"] = file  # a whole training comes after its first leg
         for name, file in chosen.items():
             yield Card(root / PACKAGED / kind / f"{name}.yaml", file.read_text)
 
@@ -73,13 +78,14 @@ def results(root: Path) -> Card:
     return Card(root / EXPLORER / FILE, lambda: render(root / CARDS / "benchmark"))
 
 
-def _goes_on_from_a_folder(recipe: Path) -> bool:
+def _needs_a_folder(recipe: Path) -> bool:
     from mmmi_hf.common.places import is_repository
     from mmmi_hf.common.yaml_files import parse
     from mmmi_hf.flow.bundled import RELEASED
 
-    initial = parse(recipe.read_text()).data.get("initial_pipeline")
-    return initial is not None and initial not in RELEASED and not is_repository(initial)
+    fields = parse(recipe.read_text()).data
+    needed = [value for name in ("initial_pipeline", "teacher", "guide") if (value := fields.get(name)) is not None]
+    return any(name not in RELEASED and not is_repository(name) for name in needed)
 
 
 def card_of(folder: Path) -> Card:

@@ -12,6 +12,9 @@ writes train.parquet and test.parquet, which `datasets.load_dataset` reads, with
     pitch      in semitones, 69 is 440 Hz; any real number
     velocity   80 … 126, how hard the note is played
 
+`--shuffled-labels` gives the training notes their labels in a random order: what learns from them is of no family, and
+guides the student's journeys away from what all families have in common.
+
 It needs numpy and datasets, which the package has. The same font and the same version of fluidsynth give the same
 notes. A note that is as good as silent, of instruments that cannot play its pitch, is drawn again.
 """
@@ -117,6 +120,7 @@ def main():
     parser.add_argument("--font", default="/usr/share/sounds/sf2/FluidR3_GM.sf2")
     parser.add_argument("--train", type=int, default=800, help="notes of each family")
     parser.add_argument("--test", type=int, default=300, help="notes of each family")
+    parser.add_argument("--shuffled-labels", action="store_true", help="labels of training notes tell nothing")
     asked = parser.parse_args()
     asked.out.mkdir(parents=True, exist_ok=True)
     features = datasets.Features(
@@ -134,6 +138,8 @@ def main():
             for label, name in enumerate(FAMILIES)
         ]
         columns = {key: np.concatenate([part[key] for part in parts]) for key in features}
+        if asked.shuffled_labels and split == "train":
+            np.random.default_rng(0).shuffle(columns["label"])
         signals = pa.FixedSizeListArray.from_arrays(columns.pop("signal").ravel(), LENGTH)
         table = pa.table({"signal": signals, **columns}).cast(features.arrow_schema)
         file = asked.out / f"{split}.parquet"

@@ -43,20 +43,23 @@ def test_the_packaged_recipes_are_those_of_the_pipelines():
 def test_the_packaged_recipes_need_nothing_of_the_makers_machine():
     for card in recipes(ROOT):
         fields = yaml.safe_load(card.path.read_text())
-        for name in ("teacher", "initial_pipeline"):
+        for name in ("teacher", "guide", "initial_pipeline"):
             given = fields.get(name)
             assert given is None or given in RELEASED or (is_repository(given) and given[:5] != "runs/"), card.path
 
 
 def test_a_recipe_that_goes_on_from_a_folder_is_not_packaged(tmp_path):
     legs = {
-        "two/distillation-1": "teacher: x",
+        "two/distillation-1": "teacher: cifar10",
         "two/distillation-2": "initial_pipeline: runs/1/pipeline",
         "two/distillation": "initial_pipeline: runs/2/pipeline",
         "none/distillation": "initial_pipeline: runs/1/pipeline",
-        "whole/distillation-1": "teacher: x",
+        "whole/distillation-1": "teacher: cifar10",
         "whole/distillation": "initial_pipeline: fashion-mnist",
         "hub/recipe": "initial_pipeline: owner/name",
+        "led/distillation": "{teacher: cifar10, guide: runs/guide/pipeline}",
+        "led/teacher/recipe-1": "seed: 1",
+        "led/teacher/recipe": "initial_pipeline: runs/1/pipeline",
     }
     for name, text in legs.items():
         path = tmp_path / "model_cards" / f"{name}.yaml"
@@ -64,9 +67,10 @@ def test_a_recipe_that_goes_on_from_a_folder_is_not_packaged(tmp_path):
         path.write_text(text)
     packaged = {f"{card.path.parent.name}/{card.path.stem}": card.render() for card in recipes(tmp_path)}
     assert packaged == {
-        "distillation/two": "teacher: x",
+        "distillation/two": "teacher: cifar10",
         "distillation/whole": "initial_pipeline: fashion-mnist",
         "training/hub": "initial_pipeline: owner/name",
+        "training/led": "seed: 1",
     }
 
 

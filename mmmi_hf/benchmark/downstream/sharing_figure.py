@@ -55,7 +55,8 @@ def sharing_figure(summary: Sequence[Record], title: str) -> Figure:
             axes.axhline(value, color=style.GREY, lw=1, ls=":")
         if index == 0:
             for name, value in {"at best": best, **lines}.items():
-                axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va="bottom", size=7.5)
+                side = "top" if name.startswith("raw") else "bottom"  # it is near the best
+                axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va=side, size=7.5)
         for row in (row for row in known if row["method"] == method):
             level = round(row["shared"], 6)
             axes.errorbar(

@@ -26,6 +26,7 @@ from mmmi_hf.flow.training.record import TRAINING, TrainingRecord
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterator
 
     from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
     from mmmi_hf.flow.evaluation.record import JudgedSamples, Part
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 RECIPE, CARD = "recipe.yaml", "README.md"
 DISTILLATION = "distillation.yaml"
 """The recipe of a student, in the place of `recipe.yaml`."""
+TEACHER = "teacher"
+"""The folder with the recipes and the record of a student's teacher that has no card of its own. Optional."""
+GUIDE = "guide.yaml"
+"""The recipe of the guide of a student's journeys. Optional."""
 EARLIER_RECIPES = "{}-*.yaml"
 """Of the runs whose weights the last one went on from, by the stem of the last one's."""
 SEEN = "seen.md"
@@ -67,7 +72,8 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
     stated = _recipe(folder / file)
     _check_consistent(folder, file, stated, training, evaluation)
     made_from = stated if teacher is None else _recipe(teacher / RECIPE)
-    network = training.recipe if teacher is None else _read(TrainingRecord, teacher / TRAINING).recipe
+    of_teacher = None if teacher is None else _read(TrainingRecord, teacher / TRAINING)
+    network = (of_teacher or training).recipe
     assert isinstance(made_from, FlowRecipe)
     assert isinstance(network, FlowRecipe)
     parts, scheduler = evaluation.parts, evaluation.pipeline.scheduler
@@ -87,6 +93,7 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             recipe=training.recipe,
             network=network,
             training=training,
+            of_teacher=of_teacher if (folder / TEACHER).is_dir() else None,
             shape=evaluation.pipeline.latent_shape,
             scheduler=scheduler,
             attention=_attention(network),
@@ -105,7 +112,15 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             certificate=parts.certificate,
             storage=parts.storage,
             spectra_text=_spectra_text(parts),
-            commands=_commands(folder, file, stated, training, parts),
+            commands=list(
+                dict.fromkeys(
+                    [
+                        *_before(folder, training),
+                        *_legs(folder, file, training, f"runs/{name}"),
+                        *(part.command for part in parts.measured.values()),
+                    ]
+                )
+            ),
             measured=parts.measured,
         )
     )
@@ -141,7 +156,7 @@ def _teacher(folder: Path, training: TrainingRecord) -> Path | None:
     teacher = training.teacher
     if teacher is None:
         return None
-    inside = folder / "teacher"
+    inside = folder / TEACHER
     beside = inside if inside.is_dir() else folder.resolve().parent / Path(teacher.pipeline).name
     found = _read(TrainingRecord, beside / TRAINING).digest
     if found != teacher.digest:
@@ -243,20 +258,32 @@ def _attention(recipe: FlowRecipe) -> str:
     return ", ".join(places) or "no level"
 
 
-def _commands(folder: Path, file: str, stated: AnyRecipe, training: TrainingRecord, parts: Parts) -> list[str]:
-    """What to type for the same weights and figures: every leg of the training whose recipe is there, and each part."""
-    name = folder.resolve().name
-    recipes = {path.name: _recipe(path) for path in sorted(folder.glob(EARLIER_RECIPES.format(Path(file).stem)))}
-    trains = [_train_command(name, file, stated, training.recipe, f"runs/{name}")]
+def _before(folder: Path, training: TrainingRecord) -> Iterator[str]:
+    """What to type for the pipelines that a student learned from, where their recipes lie in its folder."""
+    if training.teacher is None:
+        return
+    if (folder / TEACHER).is_dir():
+        record = _read(TrainingRecord, folder / TEACHER / TRAINING)
+        yield from _legs(folder, f"{TEACHER}/{RECIPE}", record, Path(training.teacher.pipeline).parent.as_posix())
+    if training.teacher.guide is not None and (folder / GUIDE).is_file():
+        recipe, out = _recipe(folder / GUIDE), Path(training.teacher.guide.pipeline).parent.as_posix()
+        yield _train_command(folder.resolve().name, GUIDE, recipe, recipe, out)
+
+
+def _legs(folder: Path, file: str, training: TrainingRecord, out: str) -> list[str]:
+    """What to type for the same weights: every leg of the training whose recipe is there."""
+    name, last = folder.resolve().name, folder / file
+    earlier = sorted(last.parent.glob(EARLIER_RECIPES.format(last.stem)))
+    recipes = {path.relative_to(folder).as_posix(): _recipe(path) for path in earlier}
+    trains = [_train_command(name, file, _recipe(last), training.recipe, out)]
     for one in training.earlier:
         if one.training is None:
             continue
         made_with = one.training.recipe
         leg = next((leg for leg, recipe in recipes.items() if not _differing(recipe, made_with)), None)
         if leg is not None:
-            out = Path(one.pipeline).parent.as_posix()
-            trains.insert(0, _train_command(name, leg, recipes[leg], made_with, out))
-    return list(dict.fromkeys([*trains, *(part.command for part in parts.measured.values())]))
+            trains.insert(0, _train_command(name, leg, recipes[leg], made_with, Path(one.pipeline).parent.as_posix()))
+    return trains
 
 
 def _train_command(

@@ -27,10 +27,12 @@ class DistillationRecipe(Schedule):
         teacher: a bundled name, a folder or a Hub id: the pipeline whose map the student makes.
         nodes: which of the teacher's times the student stops at, by their numbers: 0, …, the teacher's last one. The
             student makes one Euler step, one network evaluation, from each to the next.
-        guide: a pipeline of the same path and classes that is worse than the teacher, as one of a smaller network that
-            was trained for less long; None for none.
+        guide: a pipeline of the same path and classes: one that is worse than the teacher, as of a smaller network that
+            was trained for less long (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3), or one that learned
+            from shuffled labels (classifier-free guidance; Ho and Salimans, 2022, arXiv 2207.12598, eq. 6); None for
+            none.
         guidance: with a guide, journeys follow v_guide + guidance · (v_teacher − v_guide), away from what the guide
-            does wrong (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3). The student costs nothing more.
+            does wrong, or from what all classes have in common. The student costs nothing more.
         trajectories: how many journeys of the teacher are stored and learned from.
         trajectory_seed: of their latents.
         steps: optimizer steps in all.

@@ -111,6 +111,16 @@ class TrainingRecord(Record):
         before = self.initial.training
         return (self.initial, *(before.earlier if before is not None else ()))
 
+    @property
+    def images_seen_of_all(self) -> int:
+        """Of all legs that there is a record of."""
+        return self.images_seen + sum(one.training.images_seen for one in self.earlier if one.training)
+
+    @property
+    def seconds_of_all(self) -> float:
+        """Of all legs that there is a record of."""
+        return self.seconds + sum(one.training.seconds for one in self.earlier if one.training)
+
 
 def record_beside(pipeline: Path, digest: str) -> TrainingRecord | None:
     """The record of a pipeline's training, where a run left it beside the pipeline's folder; None elsewhere."""

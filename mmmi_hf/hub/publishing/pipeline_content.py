@@ -17,9 +17,11 @@ from mmmi_hf.flow.evaluation.model_card import (
     CLASSIFIERS,
     DISTILLATION,
     EARLIER_RECIPES,
+    GUIDE,
     RECIPE,
     SEEN,
     SPEED,
+    TEACHER,
     model_card,
 )
 from mmmi_hf.flow.evaluation.record import EVALUATION
@@ -30,7 +32,8 @@ from mmmi_hf.hub.client.versions import Version
 from mmmi_hf.hub.publishing.release import CARD, LocalFile
 
 _RECIPES = [name for last in (RECIPE, DISTILLATION) for name in (last, EARLIER_RECIPES.format(Path(last).stem))]
-_RESULTS = (*_RECIPES, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
+_OF_THE_TEACHER = [f"{TEACHER}/{name}" for name in (RECIPE, EARLIER_RECIPES.format(Path(RECIPE).stem), TRAINING)]
+_RESULTS = (*_RECIPES, GUIDE, *_OF_THE_TEACHER, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
 
 
 class PipelineContent:
@@ -56,7 +59,9 @@ class PipelineContent:
         if results is not None:
             model_card(results)  # refuses results that are incomplete or of different pipelines
             behind = sorted(path for pattern in _RESULTS for path in results.glob(pattern))
-            self.files += [LocalFile.of(path.name, _inside(results, path)) for path in behind]
+            self.files += [
+                LocalFile.of(path.relative_to(results).as_posix(), _inside(results, path)) for path in behind
+            ]
 
     def prepare(self, state: State) -> Sequence[str]:
         """Weights and configuration of an earlier version that this one does not have."""

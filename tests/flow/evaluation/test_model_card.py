@@ -266,9 +266,26 @@ def test_a_student_of_a_guided_teacher_without_a_card(student):
     training["recipe"] |= led | {"teacher": "runs/pictures/pipeline"}
     (student / "training.json").write_text(json.dumps(training))
     (student / "distillation.yaml").write_text(yaml.safe_dump(stated | led | {"teacher": "runs/pictures/pipeline"}))
-    (student.parent / "pictures").rename(student / "teacher")
+    teacher = (student.parent / "pictures").rename(student / "teacher")
     text = model_card(student)
-    assert "`999999999999`: v_guide + 1.75 (v_teacher − v_guide) (autoguidance" in text
+    assert "The teacher learned from 628,128 images (59,999 different ones) in 1 h 31 min with a learning" in text
+    made = "mmmi-hf train model_cards/pictures-2/teacher/recipe.yaml --dataset data/pictures --out runs/pictures\n"
+    assert f"{made}mmmi-hf distill model_cards/pictures-2/distillation.yaml" in text
+    own = yaml.safe_load((teacher / "recipe.yaml").read_text())
+    (student / "guide.yaml").write_text(yaml.safe_dump(own | {"steps": 5}))
+    (teacher / "recipe-1.yaml").write_text(yaml.safe_dump(own | {"seed": 5}))
+    record = json.loads((teacher / "training.json").read_text())
+    first = record | {"recipe": record["recipe"] | {"seed": 5}, "seconds": 7200.0}
+    initial = {"pipeline": "runs/first/pipeline", "digest": "c" * 64, "training": first}
+    (teacher / "training.json").write_text(json.dumps(record | {"initial": initial}))
+    text = model_card(student)
+    assert (
+        "The teacher learned from 1,256,256 images (59,999 different ones) in 3 h 31 min, 2 legs, the last with" in text
+    )
+    leg = made.replace("recipe.yaml", "recipe-1.yaml").replace("runs/pictures", "runs/first")
+    guide = "mmmi-hf train model_cards/pictures-2/guide.yaml --out runs/guide\n"
+    assert f"{leg}{made}{guide}mmmi-hf distill" in text
+    assert "`999999999999`): v_guide + 1.75 (v_teacher − v_guide); the student" in text
     assert "no guidance" not in text
 
 

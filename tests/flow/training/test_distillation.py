@@ -10,6 +10,7 @@ import torch
 from accelerate.state import AcceleratorState
 from safetensors import safe_open
 
+from mmmi_hf.flow.bundled import RELEASED
 from mmmi_hf.flow.diagnostics import step_certificate
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.training import distillation, trajectories
@@ -347,8 +348,11 @@ def test_committed_recipes(path, tmp_path, monkeypatch, any_precision):
     monkeypatch.setattr(distillation._Distillation, "draw", lambda run, path: None)
     recipe = DistillationRecipe.from_yaml(path)
     few = {"trajectories": 2, "batch_size": 2, "steps": 2, "journey_steps": 1, "compile": False, "sample_every": 100}
-    if path.name == "student.yaml":  # its teacher and guide are not trained yet
-        few["teacher"] = untrained(path.with_name("recipe.yaml"), tmp_path / "teacher")
+    if recipe.teacher not in RELEASED or recipe.guide:  # they do not come with the package
+        (of_teacher,) = [
+            file for name in ("recipe.yaml", "teacher/recipe.yaml") if (file := path.parent / name).is_file()
+        ]
+        few["teacher"] = untrained(of_teacher, tmp_path / "teacher")
         few["guide"] = few["teacher"] if recipe.guide else None
     folder = run(dataclasses.replace(recipe, initial_pipeline=None, **few), tmp_path / "run")
     assert len(FlowMatchingPipeline.from_pretrained(folder).scheduler.config.grid) == len(recipe.nodes)

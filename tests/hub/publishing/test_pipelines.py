@@ -127,8 +127,10 @@ def test_the_card_is_rendered_from_results(hub, published, repo):
 def test_what_else_the_card_is_made_from_is_published_too(tiny, tmp_path):
     results = Path(shutil.copytree(RESULTS, tmp_path / "results"))
     others = {"recipe-1.yaml", "distillation-1.yaml", "classifier.yaml", "classifier-cas.yaml", "speed-cpu.txt"}
+    others |= {"guide.yaml", "teacher/recipe.yaml", "teacher/recipe-1.yaml", "teacher/training.json"}
+    (results / "teacher").mkdir()
     for name in others:
-        (results / name).write_text("dataset: pictures\n" if name.startswith("recipe") else "seed: 7\n")
+        (results / name).write_text("dataset: pictures\n" if "recipe" in name else "seed: 7\n")
     assert others <= {file.path for file in PipelineContent(tiny, "org/pipe", results).files}
 
 
