@@ -55,8 +55,15 @@ def sharing_figure(summary: Sequence[Record], title: str) -> Figure:
             axes.axhline(value, color=style.GREY, lw=1, ls=":")
         if index == 0:
             for name, value in {"at best": best, **lines}.items():
-                side = "top" if name.startswith("raw") else "bottom"  # it is near the best
-                axes.annotate(name, (1.0, value), xycoords=("axes fraction", "data"), ha="right", va=side, size=7.5)
+                low, left = name.startswith("raw"), not name.startswith("untrained")  # away from each other and points
+                axes.annotate(
+                    name,
+                    (0.02 if left else 0.98, value),
+                    xycoords=("axes fraction", "data"),
+                    ha="left" if left else "right",
+                    va="top" if low else "bottom",
+                    size=7.5,
+                )
         for row in (row for row in known if row["method"] == method):
             level = round(row["shared"], 6)
             axes.errorbar(
