@@ -33,6 +33,7 @@ from mmmi_hf.benchmark.downstream.tasks import (
     downstream_rows,
     downstream_table,
     impossible,
+    more_about,
     summarize_downstream,
 )
 from mmmi_hf.benchmark.protocol.data import Source
@@ -85,6 +86,7 @@ def write_downstream_report(
     write_json(folder / "summary.json", summary)
     more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
     about = {**_about(plan.source, plan.configs, records, command), "notes": plan.notes()}
+    about |= more_about(plan.source, plan.configs, task)
     write_json(folder / "benchmark.json", {**about, **more, "impossible": impossible(summary)})
     write_json(folder / "seconds.json", _seconds(records))
     write_text(folder / "table.md", downstream_markdown(summary))
