@@ -32,6 +32,7 @@ Record = dict[str, Any]
 _Cell = tuple[str, str]
 _Names = tuple[str, str]
 _Compared = Mapping[str, Mapping[str, Record]]
+_ByPlace = Mapping[str, _Compared]
 _NOTHING = 1e-9  # nats
 _READER = "contrastive"  # whose InfoNCE value estimates I(x1; x2)
 _FEWEST = 3  # seeds
@@ -138,10 +139,12 @@ def ssl_findings(part: str, rows: Sequence[Record], same_laws: Sequence[Sequence
     found: dict[str, list[str]] = {}
     for series in dict.fromkeys(row["series"] for row in rows):
         results = _Results.of([row for row in rows if row["series"] == series], same_laws)
+        where, beside = _where(results), _beside_y(results)
         told = [
-            *_where(results),
+            *_in_short(results, where, beside),
+            *(sentence for place, compared in where.items() for sentence in _told(results, compared, place)),
             *_yet_lower(results),
-            *_beside_y(results),
+            *(sentence for place, compared in beside.items() for sentence in _told(results, compared, place)),
             *_whose(results),
             *_beside_untrained(results),
             *_of_estimates(results),
@@ -169,28 +172,38 @@ def _rule(results: _Results) -> list[str]:
     ]
 
 
-def _where(results: _Results) -> list[str]:
+def _where(results: _Results) -> _ByPlace:
     """More where y sits, and no more in all: x2 tells as much of y, or more too."""
     alone = results.counted_once(results.raised("aligned", "information", "shared", "other"))
     both = results.counted_once(results.raised("aligned", "information", "shared", too=["other"]), alone)
-    return [
-        *_between(results, alone, "as much is shared, more of it where y sits, and x2 tells as much of y"),
-        *_between(results, both, "as much is shared, more of it where y sits, and x2 tells more of y too"),
-    ]
+    return {
+        "as much is shared, more of it where y sits, and x2 tells as much of y": _differences(results, alone),
+        "as much is shared, more of it where y sits, and x2 tells more of y too": _differences(results, both),
+    }
 
 
-def _beside_y(results: _Results) -> list[str]:
+def _beside_y(results: _Results) -> _ByPlace:
     """More beside y, all else equal: with something where y sits, or nothing."""
     pairs = results.counted_once(results.raised("shared", "information", "other", "aligned"))
     at = [pair for pair in pairs if results.facts[pair[0]]["aligned"] > _NOTHING]
-    return [
-        *_between(results, at, "more is shared beside y, all else equal, and something where y sits"),
-        *_between(
-            results,
-            [pair for pair in pairs if pair not in at],
-            "more is shared beside y, all else equal, and nothing where y sits",
-        ),
-    ]
+    rest = [pair for pair in pairs if pair not in at]
+    return {
+        "more is shared beside y, all else equal, and something where y sits": _differences(results, at),
+        "more is shared beside y, all else equal, and nothing where y sits": _differences(results, rest),
+    }
+
+
+def _in_short(results: _Results, where: _ByPlace, beside: _ByPlace) -> list[str]:
+    """Counts of the sentences that follow, over all ways of learning."""
+    said = []
+    for what, places in (("more of as much where y sits", where), ("more beside y, all else equal", beside)):
+        every = [each for compared in places.values() for of in compared.values() for each in of.values()]
+        if every:
+            higher, lower = sum(each["low"] > 0.0 for each in every), sum(each["high"] < 0.0 for each in every)
+            said.append(f"{what}: higher in {higher}, lower in {lower} of {len(every)}")
+    if not said:
+        return []
+    return [f"in short, {results.heading} of y by encoders that never saw it, all ways of learning: {'; '.join(said)}."]
 
 
 def _whose(results: _Results) -> list[str]:
@@ -200,7 +213,9 @@ def _whose(results: _Results) -> list[str]:
     apart = results.counted_once([pair for pair in pairs if pair not in same])
     checks = _differences(results, same)
     every = [each for of in checks.values() for each in of.values()]
-    found = _between(results, apart, "as much is shared, in the same places, and x2 tells more of y")
+    found = _told(
+        results, _differences(results, apart), "as much is shared, in the same places, and x2 tells more of y"
+    )
     if every:
         names = "; ".join(f"`{more}` and `{less}`" for more, less in same)
         held = sum(each["low"] <= 0.0 <= each["high"] for each in every)
@@ -266,12 +281,8 @@ def _beside_untrained(results: _Results) -> list[str]:
     return _told(results, _compared(results, asked), "an encoder was trained, beside the same untrained")
 
 
-def _between(results: _Results, pairs: Sequence[_Names], where: str) -> list[str]:
-    """One sentence of all differences between configurations, (more, less)."""
-    return _told(results, _differences(results, pairs), where)
-
-
 def _differences(results: _Results, pairs: Sequence[_Names]) -> _Compared:
+    """Method → pair → difference of each (more, less), held together."""
     return _compared(
         results,
         {
@@ -363,14 +374,15 @@ def _of_estimates(results: _Results) -> list[str]:
     totals = [results.facts[one[0]]["shared"] for one, _ in cells]
     most = max(totals, key=lambda total: sum(np.isclose(total, totals)))
     of_most = [pair for pair, total in zip(cells, totals, strict=True) if np.isclose(total, most)]
-    shares = f"{len(of_most)} of them of the {len({each for pair in of_most for each, _ in pair})}"
+    configs = len({config for pair in of_most for config, _ in pair})
+    of_all = f"{len(of_most)} of the {len(pairs)} are" if len(of_most) < len(pairs) else "all"
     either = len(differ) - len(nearer) - len(farther)
     sentence = (
-        f"between data sets, of one estimator: of {len(pairs)} pairs of configurations with the same I(x1; x2) and "
-        f"I(x1; y), {shares} that share {digits(most)} nats, {name} of `{_READER}` differs in {len(differ)}. Where "
-        f"it is higher, its InfoNCE value lies nearer to I(x1; x2) in {len(nearer)}, farther off in {len(farther)}, and is "
-        f"not known to do either in {either}. Where sharing sits differs in these too, and no two estimates are of the "
-        "same data: whether a better one means a better representation is not answered"
+        f"between data sets, of one estimator: {name} of `{_READER}` differs in {len(differ)} of {len(pairs)} pairs of "
+        f"configurations with the same I(x1; x2) and I(x1; y), {of_all} of the {configs} that share {digits(most)} "
+        f"nats. Where it is higher, its InfoNCE value lies nearer to I(x1; x2) in {len(nearer)}, farther off in "
+        f"{len(farther)}, and is not known to do either in {either}. Where sharing sits differs in these too, and no "
+        "two estimates are of the same data: whether a better one means a better representation is not answered"
     )
     backs = "; ".join(
         f"`{pair.names[0]}` – `{pair.names[1]}` {written(pair.score)}, {written(pair.misses)} nats" for pair in pairs
