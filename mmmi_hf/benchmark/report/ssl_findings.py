@@ -194,16 +194,29 @@ def _beside_y(results: _Results) -> _ByPlace:
 
 
 def _in_short(results: _Results, where: _ByPlace, beside: _ByPlace) -> list[str]:
-    """Counts of the sentences that follow, over all ways of learning."""
+    """Counts of the sentences that follow."""
     said = []
-    for what, places in (("more of as much where y sits", where), ("more beside y, all else equal", beside)):
-        every = [each for compared in places.values() for of in compared.values() for each in of.values()]
+    for what, places in (
+        ("as much is shared and more of it where y sits", where),
+        ("more is shared beside y, all else equal", beside),
+    ):
+        every = [(way, each) for compared in places.values() for way, of in compared.items() for each in of.values()]
+        higher = [way for way, each in every if each["low"] > 0.0]
+        lower = [way for way, each in every if each["high"] < 0.0]
         if every:
-            higher, lower = sum(each["low"] > 0.0 for each in every), sum(each["high"] < 0.0 for each in every)
-            said.append(f"{what}: higher in {higher}, lower in {lower} of {len(every)}")
+            said.append(
+                f"where {what}, it is higher in {_by_way(higher)} and lower in {_by_way(lower)} of {len(every)} "
+                "comparisons"
+            )
     if not said:
         return []
-    return [f"in short, {results.heading} of y by encoders that never saw it, all ways of learning: {'; '.join(said)}."]
+    return [f"in short, of the {results.heading} that a probe has of encoders that never saw y: {'; '.join(said)}."]
+
+
+def _by_way(ways: Sequence[str]) -> str:
+    """ "7 (`contrastive` 1, `vicreg` 6)"."""
+    told = ", ".join(f"`{way}` {ways.count(way)}" for way in dict.fromkeys(ways))
+    return f"{len(ways)} ({told})" if ways else "none"
 
 
 def _whose(results: _Results) -> list[str]:
@@ -375,14 +388,14 @@ def _of_estimates(results: _Results) -> list[str]:
     most = max(totals, key=lambda total: sum(np.isclose(total, totals)))
     of_most = [pair for pair, total in zip(cells, totals, strict=True) if np.isclose(total, most)]
     configs = len({config for pair in of_most for config, _ in pair})
-    of_all = f"{len(of_most)} of the {len(pairs)} are" if len(of_most) < len(pairs) else "all"
+    of_all = f"; {len(of_most)} of the {len(pairs)} are" if len(of_most) < len(pairs) else ", all"
     either = len(differ) - len(nearer) - len(farther)
     sentence = (
         f"between data sets, of one estimator: {name} of `{_READER}` differs in {len(differ)} of {len(pairs)} pairs of "
-        f"configurations with the same I(x1; x2) and I(x1; y), {of_all} of the {configs} that share {digits(most)} "
+        f"configurations with the same I(x1; x2) and I(x1; y){of_all} of the {configs} that share {digits(most)} "
         f"nats. Where it is higher, its InfoNCE value lies nearer to I(x1; x2) in {len(nearer)}, farther off in "
-        f"{len(farther)}, and is not known to do either in {either}. Where sharing sits differs in these too, and no "
-        "two estimates are of the same data: whether a better one means a better representation is not answered"
+        f"{len(farther)}, and is not known to do either in {either}. Where sharing sits differs between them too, and "
+        "no two estimates are of the same data: whether a better one means a better representation is not answered"
     )
     backs = "; ".join(
         f"`{pair.names[0]}` – `{pair.names[1]}` {written(pair.score)}, {written(pair.misses)} nats" for pair in pairs
