@@ -33,8 +33,8 @@ def test_the_card_states_what_the_files_say(folder):
     text = model_card(folder)
     for wanted in (
         "# pictures",
-        "| UNet2DModel behind a pixel-unshuffle of 2; widths 24, 40; 2 residual layers per block; attention at 4×4, the "
-        "middle |",
+        "| UNet2DModel behind a pixel-unshuffle of 2; widths 24, 40; 2 residual layers per block; attention at 4×4, "
+        "the middle |",
         "3,876,543 (7.8 MB of float16 safetensors)",
         "σ = 0.03",
         "9 midpoint steps on a cosine grid, 18 network evaluations",
