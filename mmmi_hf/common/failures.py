@@ -14,9 +14,9 @@ _WORDS: tuple[tuple[tuple[type[Exception], ...], str], ...] = (
 )
 
 
-def in_one_line(error: BaseException) -> str:
-    """What an error says, its breaks of lines and runs of blanks made single blanks."""
-    return " ".join(str(error).split())
+def in_one_line(error: BaseException, *, most: int | None = None) -> str:
+    """What an error says, its breaks of lines and runs of blanks made single blanks; at most so many characters."""
+    return " ".join(str(error).split())[:most]
 
 
 def in_words(error: BaseException) -> str:

@@ -395,7 +395,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
 
     context, carried = multiprocess.get_context(method), dill.dumps(run)
     for _ in range(ATTEMPTS):
-        said = "a process of its tasks was killed or ended early, for want of memory perhaps"
+        said = "a process of the engine was killed or ended early; if for want of memory, give fewer --workers"
         reader, writer = context.Pipe(duplex=False)
         child = context.Process(target=_run, args=(carried, writer, threads))
         child.start()
@@ -422,7 +422,7 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
         except Exception as error:
             if not may_pass(error):
                 raise
-            said = in_one_line(error)[:500]
+            said = in_one_line(error, most=500)
             continue
         if child.exitcode == 0 and not missing:
             return
@@ -462,7 +462,7 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
         run.run()
     except Exception as error:
         # What cannot be sent from a task's process is the connection's, which holds parts of it: our own errors can.
-        failed.send((in_one_line(error)[:500], not (may_pass(error) or isinstance(error, MaybeEncodingError))))
+        failed.send((in_one_line(error, most=500), not (may_pass(error) or isinstance(error, MaybeEncodingError))))
         raise SystemExit(1) from error
     finally:
         failed.close()

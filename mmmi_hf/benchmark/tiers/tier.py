@@ -6,7 +6,7 @@ Owns the type of `tier.yaml` and what it becomes: plans of the protocol. Every f
     NAME/reference.csv    committed results, as `results.csv` of a run has them
     NAME/costs.json       seconds of one core that a cell takes, by group and estimator, of a whole run
     NAME/pilots.json      the same of one cell that was tried before any run: {"seconds": …}, and "steps" where its
-                          networks had fewer of them than the group gives
+                          networks had fewer of them than the group gives, "by_rows" where its rows were fewer
 """
 
 from __future__ import annotations

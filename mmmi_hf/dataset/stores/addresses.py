@@ -223,10 +223,10 @@ class AddressStore(Store):
             if isinstance(content, Path) and not content.exists():
                 raise
             if _code(error) == "NoSuchUpload":  # S3 has completed it, and the answer was lost: look again
-                raise ConnectionError(in_one_line(error)[:200]) from error
+                raise ConnectionError(in_one_line(error, most=200)) from error
             raise StoreUnavailableError(
-                f"nothing can be put at {self.address}: {in_one_line(error)[:200]}; make the "
-                "bucket, or give another address"
+                f"nothing can be put at {self.address}: {in_one_line(error, most=200)}; make the bucket, or give "
+                "another address"
             ) from error
         except OSError as error:
             if _code(error) in _TAKEN:
@@ -244,7 +244,7 @@ class AddressStore(Store):
             except Exception as error:
                 if not may_pass(error):
                     raise
-                said = f"{type(error).__name__}: {in_one_line(error)[:200]}"
+                said = f"{type(error).__name__}: {in_one_line(error, most=200)}"
                 if _REFUSALS.intersection(kind.__name__ for kind in type(error).__mro__):
                     raise StoreUnavailableError(
                         f"{self.address} cannot be used ({said}); see to the account, its rights and the network, as "

@@ -255,7 +255,7 @@ def _trained_on(training: TrainingRecord) -> str:
 def _attention(recipe: FlowRecipe) -> str:
     _, height, width = recipe.layout.network_shape(recipe.latent_shape)
     places = [f"{height // 2**level}×{width // 2**level}" for level, here in enumerate(recipe.attention) if here]
-    return ", ".join(places) or "no level"
+    return ", ".join([*places, *(["the middle"] if recipe.middle_attention else [])]) or "no level"
 
 
 def _before(folder: Path, training: TrainingRecord) -> Iterator[str]:

@@ -33,7 +33,8 @@ def test_the_card_states_what_the_files_say(folder):
     text = model_card(folder)
     for wanted in (
         "# pictures",
-        "| UNet2DModel behind a pixel-unshuffle of 2; widths 24, 40; 2 residual layers per block; attention at 4×4 |",
+        "| UNet2DModel behind a pixel-unshuffle of 2; widths 24, 40; 2 residual layers per block; attention at 4×4, "
+        "the middle |",
         "3,876,543 (7.8 MB of float16 safetensors)",
         "σ = 0.03",
         "9 midpoint steps on a cosine grid, 18 network evaluations",
@@ -195,7 +196,7 @@ def test_the_card_of_sounds(folder):
         "upwards to 4,000 Hz",
         "sounds = pipe(latents, class_labels=0).images  # (4, 2048), 8,000 samples a second, unclamped",
         "| UNet2DModel behind an orthonormal lapped transform, frames of 128 samples; widths 24, 40;",
-        "attention at 8×64",
+        "attention at 8×64, the middle |",
         "6,543 steps of 96 sounds (628,128 sounds",
         "bf16 autocast, seed 13",
         "convolutional classifier of spectrograms",

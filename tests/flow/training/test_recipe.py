@@ -154,9 +154,8 @@ RECIPES = {
     "cifar10/recipe.yaml": 11_532_748,
     "cifar10/leg-2.yaml": 11_532_748,
     "cifar10/guide.yaml": 3_022_092,
-    "instruments/teacher/recipe-1.yaml": 1_871_809,
-    "instruments/teacher/recipe.yaml": 1_871_809,
-    "instruments/guide.yaml": 1_871_809,
+    "instruments/teacher/recipe.yaml": 2_486_465,
+    "instruments/guide.yaml": 2_486_465,
 }
 """Every recipe's number of parameters."""
 
@@ -165,6 +164,12 @@ def test_no_committed_recipe_is_left_out():
     cards = Path("model_cards")
     files = [path for name in ("recipe*", "leg-*", "guide") for path in cards.rglob(f"{name}.yaml")]
     assert set(RECIPES) == {path.relative_to(cards).as_posix() for path in files}
+
+
+def test_the_middle_has_attention_unless_the_recipe_says_otherwise():
+    for middle in (True, False):
+        network = TrainingRecipe("data", middle_attention=middle).network(2)
+        assert any(type(module).__name__ == "Attention" for module in network.modules()) is middle
 
 
 def test_a_bundled_recipe_is_read_by_its_name(tmp_path, monkeypatch):
