@@ -2,7 +2,7 @@
 
 Owns the files beside the cells:
 
-    benchmark.json      the command, the settings, the versions, notes on the data
+    benchmark.json      the command, the settings, the versions, notes on the data; of ssl which of them are one law
     results.parquet, results.csv, results.json   one row per cell, with the versions of the software
     summary.json, table.md          one row per estimator, pair and kind of data
     plots/*.png

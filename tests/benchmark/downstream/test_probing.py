@@ -281,7 +281,7 @@ def test_configurations_that_encoders_cannot_tell_apart_are_found(tmp_path):
         generate(bare(name, model, rows=30, seed=7), tmp_path, certify=False)
     loud = {"loud-a": everywhere, "loud-b": everywhere}
     for name, model in loud.items():
-        generate(bare(name, model, rows=30, seed=7).model_copy(update={"standardize": "rms"}), tmp_path, certify=False)
+        generate(bare(name, model, rows=30, seed=7, standardize="rms"), tmp_path, certify=False)
     opened = Source.open(str(tmp_path))
     assert same_laws(opened, [*(path.stem for path in paths), *others, *loud]) == [
         ["alone-0.3-of-2", "both-0.3-of-2"],
