@@ -13,7 +13,7 @@ from mmmi_hf.benchmark import Training
 from mmmi_hf.benchmark.downstream.plots import write_downstream_plots
 from mmmi_hf.benchmark.downstream.probing import METHODS, aligned_information, class_probe, same_laws
 from mmmi_hf.benchmark.downstream.regression import Task
-from mmmi_hf.benchmark.downstream.sharing_figure import shows_sharing
+from mmmi_hf.benchmark.downstream.sharing_figure import sharing_figure, shows_sharing
 from mmmi_hf.benchmark.downstream.ssl import Contrastive
 from mmmi_hf.benchmark.downstream.tasks import (
     downstream_cells,
@@ -246,6 +246,10 @@ def test_what_is_shared_where_y_sits_is_kept(source, tmp_path, task, configs, sc
     assert [len(row) for row in table] == [len(headings)] * 3, "two configurations and a null"
     assert largest_error(summary) > 0.0
     assert shows_sharing(summary)
+    shown = sharing_figure(summary, "").axes[0]
+    points = [line.get_xdata() for line in shown.lines if line.get_marker() in ("o", "^")]
+    places = {found[where, "masked"]["aligned"] for where in ("at", "beside")}
+    assert {float(x[0]) for x in points if len(x)} == places, "nothing is to be set apart"
     (path,) = write_downstream_plots(summary, tmp_path)
     before = path.read_bytes()
     write_downstream_plots(summary, tmp_path)
