@@ -94,7 +94,13 @@ def benchmark(
     learning_rate: Annotated[float | None, typer.Option(help="Of AdamW.")] = None,
     width: Annotated[int | None, typer.Option(help="Of hidden layers.")] = None,
     layers: Annotated[int | None, typer.Option(help="Hidden layers of perceptrons.")] = None,
-    embedding: Annotated[int | None, typer.Option(help="Numbers per row that encoders end in.")] = None,
+    embedding: Annotated[
+        int | None,
+        typer.Option(
+            help="Numbers per row that encoders end in, by default 32: of ssl and ssl-classes, regression, contrastive "
+            "classification, separable critics, joint ones of images and long lines, and denoisers (minde, fmmi)."
+        ),
+    ] = None,
     patience: Annotated[
         int | None,
         typer.Option(help="Looks at the validation rows without progress before training stops."),

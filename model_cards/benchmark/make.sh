@@ -8,10 +8,10 @@
 # Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
 # lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
 # rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours. fusion (minutes) is no tier:
-# labels of the four configurations in fusion/, beside this script, are classified. Nor is ssl (half an hour of one core):
-# encoders that never see y learn from the configurations in sharing/. Killed at any time and started again with the same
-# FOLDER, it goes on where it was: finished configurations and cells are kept. Parts that are in the card already stay as
-# they are until they are made again.
+# labels of the four configurations in fusion/, beside this script, are classified. Nor is ssl: encoders that never see y
+# learn from the configurations in sharing/ (half an hour of one core with the making of the data, which --budget leaves
+# out). Killed at any time and started again with the same FOLDER, it goes on where it was: finished configurations and
+# cells are kept. Parts that are in the card already stay as they are until they are made again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
 # side (default: one per processor). To publish the data of a part: mmmi-hf publish FOLDER/NAME/data OWNER/NAME.
 set -euo pipefail

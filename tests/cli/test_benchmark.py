@@ -79,6 +79,7 @@ def test_probes_are_a_table_of_80_columns(run, folder, tmp_path):
     about = json.loads((tmp_path / "ssl" / "benchmark.json").read_text())
     assert about["training"]["embedding"] == 3
     assert about["notes"] == []
+    assert about["same_laws"] == []
     text = benchmark_card(tmp_path)
     assert "| R² | I(x1; x2) | I(x2; y) | at y | contrastive |" in text
 
@@ -297,6 +298,8 @@ def test_an_out_that_is_a_file_is_refused(run, folder, tmp_path, inside):
         (("--set", "ksg.neighbours=5", "--task", "ssl"), "--set is of estimators"),
         (("--forms", "float", "--task", "ssl"), "--forms is of estimators"),
         (("--pairs", "x1:x2", "--task", "regression"), "--pairs is of estimators"),
+        (("--task", "ssl-classes"), "y of 'level-0.5' is a number; ask for --task ssl"),
+        (("--task", "classification"), "y of 'level-0.5' is a number; ask for --task regression"),
         (("--task", "ssl", *KSG), "--estimators is of estimators"),
         (("--estimators", "latentmi"), "runs in an environment of its own"),
     ],

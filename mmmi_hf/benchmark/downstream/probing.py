@@ -34,11 +34,13 @@ from mmmi_hf.benchmark.downstream.ssl import KINDS, Contrastive, learn
 from mmmi_hf.benchmark.networks.training import seeded
 from mmmi_hf.benchmark.protocol.data import SPLITS, TARGET, Source
 from mmmi_hf.causal import CausalModel
+from mmmi_hf.causal.laws.moments import Regression
+from mmmi_hf.causal.targets.kinds.function import Function
 
 CONTROLS = ("untrained", "raw", "supervised")
 METHODS = (*KINDS, *CONTROLS)
 _RIDGE = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0, 100.0)
-_OF_ONE_NUMBER = ("classes", "function")  # targets that are made of y = Σ η ũ alone
+_SAME = 1e-9  # a correlation of two laws
 
 
 def run_ssl(source: Source, task: Task, method: str) -> dict[str, Any]:
@@ -117,12 +119,15 @@ def probe_limits(source: Source, task: Task) -> dict[str, float | None]:
 
 
 def aligned_information(model: CausalModel, first: str, second: str) -> float | None:
-    """I(E[y | first]; second) in nats, of modalities; None where these and y are not jointly normal, or y made of them.
+    """I(E[y | first]; second) in nats, of modalities.
 
-    With whitened blocks w, C = Cov(w₁, w₂) and v the direction of Cov(w₁, y), E[y | first] is v · w₁ but for scale, and
+    None where it is not known. It is known where modalities and u = Σ η ũ are jointly normal and complete, and y is u,
+    a monotone function of it or a class of it: what the first modality tells of y is then what it tells of u.
+
+    With whitened blocks w, C = Cov(w₁, w₂) and v the direction of Cov(w₁, u), E[u | first] is v · w₁ but for scale, and
     its correlation with the best guess from the second is |Cᵀ v|: I = -½ ln(1 - |Cᵀ v|²).
     """
-    if model.target is not None and model.target.kind not in _OF_ONE_NUMBER:
+    if not _follows_one_number(model):
         return None
     law = model.with_target(None).law
     if not law.is_gaussian or law.missing:
@@ -138,6 +143,64 @@ def aligned_information(model: CausalModel, first: str, second: str) -> float | 
     outside = max(0.0, 1.0 - float(inside @ inside))
     square = between.outside**2 * outside + float(np.sum((between.inside.T @ inside) ** 2))
     return -0.5 * math.log1p(-square) + 0.0
+
+
+def _follows_one_number(model: CausalModel) -> bool:
+    """Whether y is u = Σ η ũ, rises or falls with it throughout, or is a class of it."""
+    target = model.target
+    if isinstance(target, Function):
+        return target.function.monotone
+    return target is None or target.kind == "classes"
+
+
+def same_laws(source: Source, configs: Sequence[str]) -> list[list[str]]:
+    """Configurations of which encoders and probes of x1 see the same law, in groups of two or more.
+
+    In all of a group x1 and x2 have one law, and so have x1 and y; what x2 tells of y may differ. Only configurations
+    of two complete, jointly normal, whitened modalities are compared.
+    """
+    groups: list[list[str]] = []
+    for config in configs:
+        group = next((each for each in groups if _same_law(source, each[0], config)), None)
+        if group is None:
+            groups.append([config])
+        else:
+            group.append(config)
+    return [group for group in groups if len(group) > 1]
+
+
+def _same_law(source: Source, one: str, other: str) -> bool:
+    manifests = [source.manifest(config) for config in (one, other)]
+    models = [source.model(config) for config in (one, other)]
+    forms = [[(each.name, tuple(each.shape), each.pipeline) for each in manifest.modalities] for manifest in manifests]
+    targets = [None if model.target is None else (model.target.kind, model.target.write()) for model in models]
+    laws = [model.with_target(None).law for model in models]
+    if forms[0] != forms[1] or len(forms[0]) != 2 or targets[0] != targets[1]:
+        return False
+    if any(manifest.standardize != "whiten" for manifest in manifests):
+        return False
+    if any(not law.is_gaussian or law.missing for law in laws):
+        return False
+    first, second = (name for name, *_ in forms[0])
+    return all(_same(*(law.moments.between(a, b) for law in laws)) for a, b in ((first, second), (TARGET, first)))
+
+
+def _same(one: Regression | None, other: Regression | None) -> bool:
+    """Whether two whitened blocks have the same covariance; beside α I it has the rows and columns of the frames."""
+    if one is None or other is None or abs(one.outside - other.outside) > _SAME:
+        return False
+    rows, columns = (np.concatenate([one.frames[side], other.frames[side]]) for side in (0, 1))
+    shown = [_between_rows(each, rows, columns) for each in (one, other)]
+    return bool(np.abs(shown[0] - shown[1]).max(initial=0.0) < _SAME)
+
+
+def _between_rows(law: Regression, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """rows Cov(first, second) columnsᵀ of whitened blocks."""
+    first, second = law.frames
+    shown = rows @ first.T @ law.inside @ (second @ columns.T)
+    if law.outside != 0.0:
+        shown += law.outside * (rows - rows @ first.T @ first) @ columns.T
+    return np.asarray(shown)
 
 
 def probe(embedded: Sequence[np.ndarray], targets: Sequence[np.ndarray]) -> np.ndarray:

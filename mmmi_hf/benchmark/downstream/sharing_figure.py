@@ -35,7 +35,7 @@ def shows_sharing(summary: Sequence[Record]) -> bool:
 def sharing_figure(summary: Sequence[Record], title: str) -> Figure:
     """R² or accuracy of the probe against I(E[y | x1]; x2), of what `shows_sharing`; colour: all of I(x1; x2).
 
-    Triangles: x2 knows nothing of y.
+    Triangles: x2 knows nothing of y. Points of equal I(E[y | x1]; x2) and different I(x1; x2) are set apart sideways.
     """
     score, label, limit = probe_score(summary[0]["task"])
     known = [row for row in summary if not row["null"]]
@@ -67,7 +67,7 @@ def sharing_figure(summary: Sequence[Record], title: str) -> Figure:
         for row in (row for row in known if row["method"] == method):
             level = round(row["shared"], 6)
             axes.errorbar(
-                row["aligned"] + width * (levels.index(level) - 0.5 * len(levels)),
+                row["aligned"] + width * _apart(row, known),
                 row[score],
                 yerr=1.96 * row[f"{score}_error"],
                 fmt="o" if row["other"] > 0.0 else "^",
@@ -92,3 +92,10 @@ def sharing_figure(summary: Sequence[Record], title: str) -> Figure:
     bar.set_ticks(list(shade.values()), labels=[f"{level:.2g}" for level in levels])
     bar.set_label("all of I(x1; x2), nats")
     return figure
+
+
+def _apart(row: Record, known: Sequence[Record]) -> float:
+    """How many steps sideways, of those that share as much where y sits in order of what they share in all."""
+    beside = [other for other in known if np.isclose(other["aligned"], row["aligned"], rtol=1e-6, atol=1e-9)]
+    totals = sorted({round(other["shared"], 6) for other in beside})
+    return totals.index(round(row["shared"], 6)) - 0.5 * (len(totals) - 1)

@@ -21,7 +21,7 @@ from mmmi_hf.benchmark.downstream.classification import (
     classification_limits,
     run_classification,
 )
-from mmmi_hf.benchmark.downstream.probing import METHODS, probe_limits, run_ssl
+from mmmi_hf.benchmark.downstream.probing import METHODS, probe_limits, run_ssl, same_laws
 from mmmi_hf.benchmark.downstream.regression import BINS, Task, limits, run_task
 from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.cells import Work, run_cells
@@ -38,6 +38,8 @@ _ERRORS = 3.0
 _OF_NUMBERS = ("information", "sigma", "floor", "ceiling")
 _OF_CLASSES = ("information", "bayes_accuracy", "bayes_log_loss")
 _CLASSES = ("classification", "ssl-classes")
+_OF_ANOTHER_Y = {"regression": "classification", "ssl": "ssl-classes"}
+_OF_ANOTHER_Y |= {other: task for task, other in _OF_ANOTHER_Y.items()}
 _SCORES_OF_CLASSES: Mapping[str, tuple[str, str | None]] = {
     "accuracy": ("accuracy", "bayes_accuracy"),
     "log_loss": ("log loss", "bayes_log_loss"),
@@ -103,6 +105,7 @@ def downstream_cells(
         modalities = names[config]
         if kind in PROBED and len(modalities) < 2:
             raise ValueError(f"{config!r} has one modality; self-supervised learning needs two or more")
+        _refuse_another_y(source, config, kind)
         (classification_limits if kind in _CLASSES else limits)(
             source, Task(config, tuple(modalities[:1]), 0, seeds, training)
         )
@@ -121,6 +124,13 @@ def downstream_cells(
                 for way, inputs in ways
             ]
     return cells
+
+
+def _refuse_another_y(source: Source, config: str, kind: str) -> None:
+    """Raise ValueError where y is a class and the task of numbers, or the other way round."""
+    if (source.model(config).classes is None) == (kind in _CLASSES):
+        told = "number" if kind in _CLASSES else "class"
+        raise ValueError(f"task {kind!r}: y of {config!r} is a {told}; ask for --task {_OF_ANOTHER_Y[kind]}")
 
 
 def _cell(source: Source, task: Task, kind: str, way: str) -> Cell:
@@ -252,6 +262,11 @@ def impossible(summary: Sequence[Record]) -> list[str]:
                 f"{row['ceiling']:.4f}"
             )
     return found
+
+
+def more_about(source: Source, configs: Sequence[str], task: str) -> Record:
+    """What results of a task say of their data beside every row: of encoders that never see y, `same_laws`."""
+    return {"same_laws": same_laws(source, source.choose(configs))} if task in PROBED else {}
 
 
 def downstream_markdown(summary: Sequence[Record]) -> str:

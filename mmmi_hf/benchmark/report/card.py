@@ -237,8 +237,9 @@ def _probed(summary: Sequence[dict[str, Any]]) -> str:
 
 def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
     if section["kind"] != "estimators":
-        rules = {"classification": class_findings, **dict.fromkeys(PROBED, ssl_findings)}
-        return rules[section["kind"]](section["part"], section["told"]) if section["kind"] in rules else {}
+        if section["kind"] in PROBED:
+            return ssl_findings(section["part"], section["told"], section["about"]["same_laws"])
+        return class_findings(section["part"], section["told"]) if section["kind"] == "classification" else {}
     names = {row["estimator"] for row in section["estimates"]}
     bounds = {name: _class_of(name)[0] for name in names}
     return findings(

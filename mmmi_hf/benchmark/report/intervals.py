@@ -10,6 +10,8 @@ from scipy.special import stdtrit
 
 from mmmi_hf.benchmark.protocol.summary import digits
 
+_MOST_PLACES = 6  # beyond which a number is 0 to the last bits of what it was made of
+
 
 def over_seeds(values: Sequence[float], error: float, within: Sequence[float] = ()) -> dict[str, float]:
     """The mean with Student's interval over seeds, never narrower than the test rows make it.
@@ -27,5 +29,10 @@ def over_seeds(values: Sequence[float], error: float, within: Sequence[float] = 
 
 
 def written(interval: Mapping[str, float]) -> str:
-    """0.230 (0.197 … 0.263)."""
-    return f"{digits(interval['value'])} ({digits(interval['low'])} … {digits(interval['high'])})"
+    """0.230 (0.197 … 0.263); of a bound that would read as 0 as many digits more as show its sign."""
+    return f"{digits(interval['value'])} ({_bound(interval['low'])} … {_bound(interval['high'])})"
+
+
+def _bound(number: float) -> str:
+    places = next((each for each in range(3, _MOST_PLACES + 1) if float(f"{number:.{each}f}")), 3)
+    return digits(number) if places == 3 else f"{number:.{places}f}".replace("-", "−")

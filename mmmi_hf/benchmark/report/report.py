@@ -2,7 +2,7 @@
 
 Owns the files beside the cells:
 
-    benchmark.json      the command, the settings, the versions, notes on the data
+    benchmark.json      the command, the settings, the versions, notes on the data; of ssl which of them are one law
     results.parquet, results.csv, results.json   one row per cell, with the versions of the software
     summary.json, table.md          one row per estimator, pair and kind of data
     plots/*.png
@@ -33,6 +33,7 @@ from mmmi_hf.benchmark.downstream.tasks import (
     downstream_rows,
     downstream_table,
     impossible,
+    more_about,
     summarize_downstream,
 )
 from mmmi_hf.benchmark.protocol.data import Source
@@ -85,6 +86,7 @@ def write_downstream_report(
     write_json(folder / "summary.json", summary)
     more = {"training": records[0]["settings"]["training"], "seeds": records[0]["settings"]["seeds"]}
     about = {**_about(plan.source, plan.configs, records, command), "notes": plan.notes()}
+    about |= more_about(plan.source, plan.configs, task)
     write_json(folder / "benchmark.json", {**about, **more, "impossible": impossible(summary)})
     write_json(folder / "seconds.json", _seconds(records))
     write_text(folder / "table.md", downstream_markdown(summary))

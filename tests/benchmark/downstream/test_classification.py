@@ -68,4 +68,4 @@ def test_a_number_or_an_unknown_method_is_refused(source, folder):
     with pytest.raises(ValueError, match="method must be one of network"):
         run_classification(source, task, "middle")
     with pytest.raises(ValueError, match="is no class; ask for the task regression"):
-        downstream_cells(Source.open(str(folder)), ["level-0.4"], "classification", seeds=1, training=RECIPE)
+        run_classification(Source.open(str(folder)), Task("level-0.4", ("x1",), 0, 1, RECIPE), "network")

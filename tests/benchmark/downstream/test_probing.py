@@ -6,13 +6,14 @@ import math
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from mmmi_hf import CausalModel, common_cause
 from mmmi_hf.benchmark import Training
 from mmmi_hf.benchmark.downstream.plots import write_downstream_plots
-from mmmi_hf.benchmark.downstream.probing import METHODS, aligned_information, class_probe
+from mmmi_hf.benchmark.downstream.probing import METHODS, aligned_information, class_probe, same_laws
 from mmmi_hf.benchmark.downstream.regression import Task
-from mmmi_hf.benchmark.downstream.sharing_figure import shows_sharing
+from mmmi_hf.benchmark.downstream.sharing_figure import sharing_figure, shows_sharing
 from mmmi_hf.benchmark.downstream.ssl import Contrastive
 from mmmi_hf.benchmark.downstream.tasks import (
     downstream_cells,
@@ -140,8 +141,35 @@ def test_it_is_at_most_what_is_shared_and_not_known_of_every_law():
         model.with_common_scale(5.0),
         model.with_missing({"x1": 0.3}),
         model.with_target({"parity": {"causes": [0]}}),
+        model.with_target({"function": {"name": "square"}}),
     ):
         assert aligned_information(other, "x1", "x2") is None
+
+
+@pytest.mark.parametrize("function", [{"name": "uniform"}, {"name": "log_normal", "sigma": 0.5}])
+def test_what_x1_tells_of_a_monotone_function_is_what_it_tells_of_the_number(function):
+    model = common_cause((4,), mi=1.0)
+    made = model.with_target({"function": function})
+    assert aligned_information(made, "x1", "x2") == aligned_information(model, "x1", "x2")
+
+
+def test_of_a_square_e_of_y_given_x1_tells_less_of_x2_than_its_number_does():
+    """Why it is not known: E[u² | x1] has lost the sign. A histogram of ρ = .8 beside the closed form."""
+    generator, rho = np.random.default_rng(0), 0.8
+    first = generator.standard_normal(400_000)
+    second = rho * first + math.sqrt(1.0 - rho**2) * generator.standard_normal(len(first))
+    told, of_square = (_of_histogram(each, second) for each in (first, first**2))
+    truth = -0.5 * math.log1p(-(rho**2))
+    print("of u", told, "of its square", of_square, "exact, of u", truth)
+    assert told == pytest.approx(truth, abs=0.03)
+    assert of_square < truth - 0.2
+
+
+def _of_histogram(a, b):
+    """I(a; b) of 24 x 24 cells, in nats."""
+    spans = [np.quantile(each, [0.0005, 0.9995]) for each in (a, b)]
+    counts = np.histogram2d(a, b, bins=24, range=spans)[0]
+    return stats.entropy(counts.sum(0)) + stats.entropy(counts.sum(1)) - stats.entropy(counts.ravel())
 
 
 def test_what_rows_add_to_the_infonce_value_is_its_loss():
@@ -218,15 +246,49 @@ def test_what_is_shared_where_y_sits_is_kept(source, tmp_path, task, configs, sc
     assert [len(row) for row in table] == [len(headings)] * 3, "two configurations and a null"
     assert largest_error(summary) > 0.0
     assert shows_sharing(summary)
+    shown = sharing_figure(summary, "").axes[0]
+    points = [line.get_xdata() for line in shown.lines if line.get_marker() in ("o", "^")]
+    places = {found[where, "masked"]["aligned"] for where in ("at", "beside")}
+    assert {float(x[0]) for x in points if len(x)} == places, "nothing is to be set apart"
     (path,) = write_downstream_plots(summary, tmp_path)
     before = path.read_bytes()
     write_downstream_plots(summary, tmp_path)
     assert path.read_bytes() == before
 
 
-def test_a_y_of_another_kind_is_refused(source):
+def test_a_y_of_another_kind_is_refused_with_the_task_that_fits(source):
     recipe = dataclasses.replace(RECIPE, steps=20)
-    with pytest.raises(ValueError, match="is no class; ask for the task regression"):
-        downstream_cells(source, ["at"], "ssl-classes", seeds=1, training=recipe)
-    with pytest.raises(ValueError, match="no number"):
-        downstream_cells(source, ["class-at"], "ssl", seeds=1, training=recipe)
+    for task, config, told, other in (
+        ("ssl-classes", "at", "number", "ssl"),
+        ("classification", "at", "number", "regression"),
+        ("ssl", "class-at", "class", "ssl-classes"),
+        ("regression", "class-at", "class", "classification"),
+    ):
+        with pytest.raises(ValueError, match=f"y of '{config}' is a {told}; ask for --task {other}$"):
+            downstream_cells(source, [config], task, seeds=1, training=recipe)
+
+
+def test_configurations_that_encoders_cannot_tell_apart_are_found(tmp_path):
+    """Of the card two pairs; of others those that are the same, where noise is shared everywhere too."""
+    paths = [path for path in SHARING if path.stem.endswith("-of-2")]
+    for path in paths:
+        generate(MMMIConfig(**{**parse_file(path).data, "rows": 30}), tmp_path, certify=False)
+    everywhere = CausalModel(
+        [1.0], [[0.7], [0.4]], [[1.0, 0.0], [0.6, 0.8]], shape=(4,), templates=[[np.eye(4)[0]]] * 2
+    )
+    less = CausalModel([1.0], [[0.7], [0.4]], [[1.0, 0.0], [0.5, 0.8]], shape=(4,), templates=[[np.eye(4)[0]]] * 2)
+    others = {"a": everywhere, "b": everywhere, "c": less}
+    heavy = common_cause((4,), mi=1.0).with_common_scale(5.0)
+    others |= {"heavy-a": heavy, "heavy-b": heavy}
+    others |= {"class-of-a": everywhere.with_target({"classes": {"quantiles": 2}})}
+    for name, model in others.items():
+        generate(bare(name, model, rows=30, seed=7), tmp_path, certify=False)
+    loud = {"loud-a": everywhere, "loud-b": everywhere}
+    for name, model in loud.items():
+        generate(bare(name, model, rows=30, seed=7, standardize="rms"), tmp_path, certify=False)
+    opened = Source.open(str(tmp_path))
+    assert same_laws(opened, [*(path.stem for path in paths), *others, *loud]) == [
+        ["alone-0.3-of-2", "both-0.3-of-2"],
+        ["class-alone-0.3-of-2", "class-both-0.3-of-2"],
+        ["a", "b"],
+    ]
