@@ -7,11 +7,12 @@
 #
 # Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
 # lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
-# rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours. fusion (minutes) is no tier:
-# labels of the four configurations in fusion/, beside this script, are classified. Nor is ssl: encoders that never see y
-# learn from the configurations in sharing/ (half an hour of one core with the making of the data, which --budget leaves
-# out). Killed at any time and started again with the same FOLDER, it goes on where it was: finished configurations and
-# cells are kept. Parts that are in the card already stay as they are until they are made again.
+# rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours; data of the last two are
+# certified. fusion (minutes) is no tier: labels of the four configurations in fusion/, beside this script, are classified.
+# Nor is ssl: encoders that never see y learn from the configurations in sharing/ (half an hour of one core with the making
+# of the data, which --budget leaves out). Killed at any time and started again with the same FOLDER, it goes on where it
+# was: finished configurations and cells are kept. Parts that are in the card already stay as they are until they are made
+# again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
 # side (default: one per processor). To publish the data of a part: mmmi-hf publish FOLDER/NAME/data OWNER/NAME.
 set -euo pipefail
@@ -110,6 +111,15 @@ compute() { # PART; a finished cell or configuration is not made again
     fi
     [ "$1" != realism ] || [ ! -f lite/data/manifests/image-2.5.json ] || data=(lite/data)
     "$python" -m mmmi_hf benchmark "${data[@]}" --tier "$1" --out "$1" --workers "$workers" --quiet
+    case $1 in full | paper) certify "$1/data" ;; esac # what is kept and published
+}
+
+certify() { # FOLDER; a configuration that has a certificate keeps it
+    local manifest name
+    for manifest in "$1"/manifests/*.json; do
+        name=$(basename "$manifest" .json)
+        [ -f "$1/certificates/$name.json" ] || "$python" -m mmmi_hf verify "$1" --config "$name" > "$1.$name.log"
+    done
 }
 
 rendered=yes
