@@ -91,8 +91,12 @@ def derangement(n: int, generator: np.random.Generator) -> NDArray[np.intp]:
     """A random cyclic permutation of n ≥ 2 rows: no row is its own partner."""
     if n < 2:
         raise ValueError(f"{n} row(s) cannot be deranged; give at least 2")
-    cycle = generator.permutation(n)
-    partner = np.empty(n, dtype=np.intp)
+    return next_in_cycle(generator.permutation(n))
+
+
+def next_in_cycle(cycle: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of every row the one that follows it in a cycle through all rows, (n,): with n ≥ 2 never the row itself."""
+    partner = np.empty_like(cycle)
     partner[cycle] = np.roll(cycle, -1)
     return partner
 

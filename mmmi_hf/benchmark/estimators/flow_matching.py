@@ -11,7 +11,7 @@ from mmmi_hf.benchmark.estimator import Estimator, History, Measured, register_e
 from mmmi_hf.benchmark.networks.denoising import Transport
 from mmmi_hf.benchmark.networks.densities import Predicted
 from mmmi_hf.benchmark.networks.training import Training, fit_network, refuse_paper, seeded
-from mmmi_hf.benchmark.pairs import Pairs
+from mmmi_hf.benchmark.pairs import Pairs, next_in_cycle
 from mmmi_hf.common.records import Positive
 
 _LOOKS = 16  # times at which validation rows are looked at
@@ -83,7 +83,5 @@ class FlowMatching(Estimator):
 
 def _others(b: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     """Every row's partner, by one random cycle through all rows: never the row itself."""
-    cycle = torch.randperm(len(b), generator=generator)
-    partners = torch.empty_like(b)
-    partners[cycle] = b[cycle.roll(1)]
-    return partners
+    cycle = torch.randperm(len(b), generator=generator).flip(0)
+    return b[torch.from_numpy(next_in_cycle(cycle.numpy()))]
