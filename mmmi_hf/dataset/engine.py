@@ -14,6 +14,7 @@ import importlib
 import os
 import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version as installed_version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from mmmi_hf.common.failures import Failure, in_one_line
 from mmmi_hf.common.places import is_address, place
@@ -435,12 +436,13 @@ def _carried_out(run: PipelineExecutor, look: Callable[[], object], method: str,
 def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     """Run an executor in a group of processes of its own, all of which end when one of them, or who waits, is killed.
 
-    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held. Each of
-    its processes has so many threads, unless the user has said how many: together they are as many as the cores.
+    A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held; at its end
+    also for those of a process that it has ended itself. So it does not end them: who waits for this one does then.
+    Each of its processes has so many threads, unless the user has said how many: together as many as the cores.
     """
     import dill
     import multiprocess
-    from multiprocess.pool import MaybeEncodingError
+    from multiprocess.pool import MaybeEncodingError, Pool
 
     os.setsid()
     if threads is not None:
@@ -457,12 +459,22 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
             if killed or os.getppid() != launcher:
                 os.killpg(0, signal.SIGKILL)
 
+    def left(pool: object, *error: object) -> None:
+        """Instead of ending its processes, as a pool does at the end of its block."""
+
+    Pool.__exit__ = left
     threading.Thread(target=watch, daemon=True).start()
     try:
         run.run()
     except Exception as error:
         # What cannot be sent from a task's process is the connection's, which holds parts of it: our own errors can.
         failed.send((in_one_line(error, most=500), not (may_pass(error) or isinstance(error, MaybeEncodingError))))
-        raise SystemExit(1) from error
-    finally:
-        failed.close()
+        _end(1)
+    _end(0)
+
+
+def _end(code: int) -> NoReturn:
+    """End this process at once: the usual way would end the processes of its pool, too."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

@@ -140,6 +140,27 @@ def test_faults_that_do_not_pass_are_said(small_config, tmp_path, monkeypatch):
         made(small_config, tmp_path / "out")
 
 
+def test_a_failure_is_said_though_a_task_keeps_the_lock_of_results(small_config, tmp_path, monkeypatch):
+    """The pool's own end would wait for that lock, and for ever if it ends the process that holds it."""
+    from multiprocess import current_process, queues
+
+    def broken(self, *arguments):
+        raise ArithmeticError("a value is not finite")
+
+    def put(self, given):
+        with self._wlock:
+            self._writer.send_bytes(queues._ForkingPickler.dumps(given))
+            if current_process().daemon:
+                time.sleep(60)
+
+    monkeypatch.setattr(engine.Making, "__call__", broken)
+    monkeypatch.setattr(queues.SimpleQueue, "put", put)
+    began = time.monotonic()
+    with pytest.raises(Failure, match="a task failed: a value is not finite"):
+        made(small_config, tmp_path / "out")
+    assert time.monotonic() - began < 50
+
+
 def test_tasks_end_when_their_launcher_is_killed(small_config, tmp_path, monkeypatch):
     def waiting(self, *arguments):
         (tmp_path / "task").write_text(f"{os.getpid()} ")
