@@ -79,7 +79,8 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         scheduler: the steps; its configuration fixes the map.
         patch_size: side of the patches that become channels before the network.
         class_names: a name per class, for messages and cards; they do not touch the map. Files have {"0": name, …}.
-        sound: of a pipeline that makes sounds: `bins`, `rate` and `half_range`, see `SoundLayout`. None: images.
+        sound: of a pipeline that makes sounds: `bins`, `rate`, `half_range` and perhaps `companding`, see
+            `layout_of`. None: images.
 
     Raises:
         ValueError: another kind of network or scheduler, a UNet whose channels or size do not fit the layout, or
@@ -274,7 +275,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
                 for k in range(steps):
                     x = self.scheduler.step(velocity, k, x)
                     bar.update()
-                images[rows[:kept]] = x[:kept]
+                images[rows[:kept]] = self.layout.made(x)[:kept]
         if bad := rows_not_finite(images):
             raise NotFiniteError(
                 f"images must be finite, got NaN or infinity in rows {bad} of latents up to "
@@ -318,7 +319,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
         with exact(self.unet, images.device), self.progress_bar(total=len(batches) * steps) as bar:
             for rows, kept in batches:
                 velocity = self.velocity(None if labels is None else labels[rows])
-                x, after_next = images[rows], None
+                x, after_next = self.layout.unmade(images[rows]), None
                 for k in reversed(range(steps)):
                     undone = self.scheduler.invert_step(
                         velocity, k, x, after_next=after_next, tolerance=tolerance, on_failure=on_failure
@@ -372,7 +373,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
             check_stop()
             timestep = torch.full((len(x),), t * scale, dtype=x.dtype, device=x.device)
             v = self.unet(self.layout.to_network(x), timestep, class_labels=class_labels).sample
-            return self.layout.to_output(v)
+            return self.layout.to_state(v)
 
         return field
 

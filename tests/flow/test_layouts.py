@@ -1,5 +1,7 @@
 """What a network sees of images and sounds: isometries, and the refusal of what cannot be laid out."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,11 @@ from mmmi_hf.flow.computing.layouts import layout_of
 from mmmi_hf.flow.computing.spectrogram import spectrogram
 
 SOUND = {"bins": 8, "rate": 8000, "half_range": 4.0}
+COMPANDED = {**SOUND, "companding": {"knee": 0.1, "scale": 1.5}}
+
+
+def companding(**changes):
+    return {**COMPANDED, "companding": {**COMPANDED["companding"], **changes}}
 
 
 @pytest.mark.parametrize(
@@ -26,7 +33,7 @@ def test_a_layout_is_an_isometry_with_an_inverse(sound, shape, seen, view):
     assert there.shape == (size, *seen)
     matrix = there.flatten(1)
     torch.testing.assert_close(matrix @ matrix.mT, torch.eye(size, dtype=torch.float64), atol=1e-13, rtol=0)
-    torch.testing.assert_close(layout.to_output(there).flatten(1), torch.eye(size, dtype=torch.float64))
+    torch.testing.assert_close(layout.to_state(there).flatten(1), torch.eye(size, dtype=torch.float64))
     assert layout.latent_shape(*seen) == shape
     assert layout.network_shape(shape) == seen
     assert layout.view(shape) == view
@@ -48,19 +55,46 @@ def test_the_transform_of_sounds_is_the_modified_discrete_cosine_transform():
 
 
 def test_autocast_rounds_no_layout():
-    layout, sound = layout_of(2, SOUND), torch.randn(3, 64)
+    layout, sound = layout_of(2, COMPANDED), torch.randn(3, 64)
     with torch.autocast("cpu", torch.bfloat16):
         there = layout.to_network(sound)
-        back = layout.to_output(there)
-    assert there.dtype == back.dtype == torch.float32
+        back = layout.to_state(there)
+        again = layout.made(layout.unmade(sound))
+    assert there.dtype == back.dtype == again.dtype == torch.float32
     torch.testing.assert_close(back, sound, atol=1e-5, rtol=0)
+    torch.testing.assert_close(again, sound, atol=1e-5, rtol=0)
+
+
+def test_companding_acts_on_every_frequency():
+    """The lapped transform as a matrix, and NumPy's functions; there and back is nothing."""
+    layout, size = layout_of(2, COMPANDED), 64
+    sound = 3 * torch.randn(5, size, dtype=torch.float64)
+    matrix = layout.to_network(torch.eye(size, dtype=torch.float64)).flatten(1).numpy()
+    expected = (1.5 * np.arcsinh(sound.numpy() @ matrix / 0.1)) @ matrix.T
+    ends = layout.unmade(sound)
+    assert np.allclose(ends, expected, atol=1e-12)
+    torch.testing.assert_close(layout.made(ends), sound, atol=1e-12, rtol=1e-12)
+    torch.testing.assert_close(layout.made(-ends), -sound, atol=1e-12, rtol=1e-12)
+
+
+@pytest.mark.parametrize("sound", [None, SOUND, {**SOUND, "companding": None}])
+def test_without_companding_outputs_are_where_the_flow_ends(sound):
+    layout, there = layout_of(2, sound), torch.randn(2, 64)
+    assert layout.made(there) is there
+    assert layout.unmade(there) is there
+    assert "companding" not in layout.defining
+
+
+def test_companding_is_a_part_of_what_defines_a_map():
+    assert layout_of(2, COMPANDED).defining["companding"] == {"knee": 0.1, "scale": 1.5}
 
 
 @pytest.mark.parametrize(
     ("sound", "says"),
     [
-        ({"bins": 8}, r"sound must be null, or have bins, rate, half_range, got \{'bins': 8\}"),
-        ("loud", "sound must be null, or have bins, rate, half_range, got 'loud'"),
+        ({"bins": 8}, "sound must be null, or have bins, rate, half_range, and may have companding, got {'bins': 8}"),
+        ("loud", "sound must be null, or have bins, rate, half_range, and may have companding, got 'loud'"),
+        ({**SOUND, "gain": 1}, "sound must be null, or have bins, rate, half_range, and may have companding"),
         ({**SOUND, "bins": 6}, r"sound.bins must be a multiple of 2 × patch_size = 4, at most 4096, got 6"),
         ({**SOUND, "bins": True}, r"sound.bins must be a multiple of 2 × patch_size = 4, at most 4096, got True"),
         ({**SOUND, "bins": 1 << 13}, r"sound.bins must be a multiple of 2 × patch_size = 4, at most 4096, got 8192"),
@@ -68,10 +102,19 @@ def test_autocast_rounds_no_layout():
         ({**SOUND, "rate": 8e3}, "sound.rate must be a whole number of samples per second, 1 … 1048576, got 8000.0"),
         ({**SOUND, "half_range": 0.0}, "sound.half_range must be a positive number, got 0.0"),
         ({**SOUND, "half_range": float("nan")}, "sound.half_range must be a positive number, got nan"),
+        ({**SOUND, "companding": 2.0}, "sound.companding must be null, or have knee and scale, got 2.0"),
+        (
+            {**SOUND, "companding": {"knee": 1.0}},
+            "sound.companding must be null, or have knee and scale, got {'knee': 1.0}",
+        ),
+        (companding(knee=0.0), "sound.companding.knee must be a positive number, got 0.0"),
+        (companding(scale=float("inf")), "sound.companding.scale must be a positive number, got inf"),
+        (companding(scale=True), "sound.companding.scale must be a positive number, got True"),
+        (companding(scale="1"), "sound.companding.scale must be a positive number, got '1'"),
     ],
 )
 def test_settings_of_sounds_that_cannot_be(sound, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(ValueError, match=re.escape(says)):
         layout_of(2, sound)
 
 

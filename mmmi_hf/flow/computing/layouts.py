@@ -1,8 +1,8 @@
-"""Between what a pipeline makes and what its network sees: a linear isometry for each kind of output.
+"""Between what a flow moves, what its network sees of it, and what a pipeline makes of where it ends.
 
-Owns the layouts: shape, view, and the way there and back. A network is one of images, channels first; what it sees of
-a sound is an orthonormal lapped transform, in which tones are lines and noise N(0, I) stays N(0, I). Imports torch
-where it computes.
+Owns the layouts: shape, view, and these ways there and back. What the network sees is a linear isometry of what is
+moved; it is a network of images, channels first, and sees of a sound an orthonormal lapped transform, in which tones
+are lines and noise N(0, I) stays N(0, I). Imports torch where it computes.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,9 +31,11 @@ class Layout(ABC):
 
     Attributes:
         patch_size: side of the square patches that become channels of the network.
+        companding: what is made of where the flow ends; None: that is the output.
     """
 
     patch_size: int
+    companding: Companding | None = None
 
     @abstractmethod
     def latent_shape(self, channels: int, height: int, width: int) -> tuple[int, ...]:
@@ -54,11 +56,19 @@ class Layout(ABC):
 
     @abstractmethod
     def to_network(self, x: torch.Tensor) -> torch.Tensor:
-        """Outputs (n, *latent_shape) → what the network sees of them, (n, channels, height, width)."""
+        """States (n, *latent_shape) → what the network sees of them, (n, channels, height, width)."""
 
     @abstractmethod
-    def to_output(self, v: torch.Tensor) -> torch.Tensor:
+    def to_state(self, v: torch.Tensor) -> torch.Tensor:
         """The inverse."""
+
+    def made(self, x: torch.Tensor) -> torch.Tensor:
+        """States where the flow ends (n, *latent_shape) → outputs of the same shape, row by row; a bijection."""
+        return x
+
+    def unmade(self, outputs: torch.Tensor) -> torch.Tensor:
+        """The inverse."""
+        return outputs
 
 
 @dataclass(frozen=True)
@@ -89,10 +99,34 @@ class ImageLayout(Layout):
 
         return pixel_unshuffle(x, self.patch_size)
 
-    def to_output(self, v: torch.Tensor) -> torch.Tensor:
+    def to_state(self, v: torch.Tensor) -> torch.Tensor:
         from torch.nn.functional import pixel_shuffle
 
         return pixel_shuffle(v, self.patch_size)
+
+
+@dataclass(frozen=True)
+class Companding:
+    """An odd, rising function of single numbers: u → knee · sinh(u / scale), whose inverse makes large ones small.
+
+    Frequencies of sounds are near 0 but for a few, and a flow from N(0, I) to them has to stretch some directions by
+    tens. Numbers far below `knee` stay as they are, up to a factor; of those far above, the logarithm is left.
+
+    Attributes:
+        knee: positive, in units of what is made.
+        scale: positive; of the numbers u.
+    """
+
+    knee: float
+    scale: float
+
+    def expanded(self, u: torch.Tensor) -> torch.Tensor:
+        """Of any shape."""
+        return self.knee * (u / self.scale).sinh()
+
+    def compressed(self, c: torch.Tensor) -> torch.Tensor:
+        """The inverse."""
+        return self.scale * (c / self.knee).asinh()
 
 
 @dataclass(frozen=True)
@@ -114,12 +148,14 @@ class SoundLayout(Layout):
         bins: frequencies of a frame, an even multiple of patch_size; and its samples.
         rate: samples per second, for those who listen.
         half_range: views show −half_range … half_range.
+        companding: what is made of the frequencies where the flow ends; None: they are those of the sound.
     """
 
     patch_size: int
     bins: int
     rate: int
     half_range: float
+    companding: Companding | None = None
 
     def latent_shape(self, channels: int, height: int, width: int) -> tuple[int, ...]:
         patch = self.patch_size
@@ -139,7 +175,8 @@ class SoundLayout(Layout):
 
     @property
     def defining(self) -> dict[str, Any]:
-        return {"patch_size": self.patch_size, "bins": self.bins}
+        given = {"patch_size": self.patch_size, "bins": self.bins}
+        return given if self.companding is None else {**given, "companding": asdict(self.companding)}
 
     def to_network(self, x: Float[torch.Tensor, "n length"]) -> Float[torch.Tensor, "n channels height width"]:
         import torch
@@ -149,7 +186,7 @@ class SoundLayout(Layout):
             frames = self._rotated(x.reshape(len(x), -1, self.bins), 1.0) @ _dct(self.bins, x.dtype, x.device)
         return pixel_unshuffle(frames[:, None], self.patch_size)
 
-    def to_output(self, v: Float[torch.Tensor, "n channels height width"]) -> Float[torch.Tensor, "n length"]:
+    def to_state(self, v: Float[torch.Tensor, "n channels height width"]) -> Float[torch.Tensor, "n length"]:
         import torch
         from torch.nn.functional import pixel_shuffle
 
@@ -157,6 +194,14 @@ class SoundLayout(Layout):
         with torch.autocast(v.device.type, enabled=False):
             frames = frames @ _dct(self.bins, v.dtype, v.device)
         return self._rotated(frames, -1.0).reshape(len(v), -1)
+
+    def made(self, x: Float[torch.Tensor, "n length"]) -> Float[torch.Tensor, "n length"]:
+        return x if self.companding is None else self.to_state(self.companding.expanded(self.to_network(x)))
+
+    def unmade(self, outputs: Float[torch.Tensor, "n length"]) -> Float[torch.Tensor, "n length"]:
+        if self.companding is None:
+            return outputs
+        return self.to_state(self.companding.compressed(self.to_network(outputs)))
 
     def _rotated(self, frames: torch.Tensor, sign: float) -> torch.Tensor:
         """Frames (n, F, N) with the samples around each boundary rotated; backwards for a sign of −1."""
@@ -177,17 +222,19 @@ def layout_of(patch_size: int, sound: Mapping[str, Any] | None) -> Layout:
 
     Args:
         patch_size: at least 1.
-        sound: None for images; the fields `bins`, `rate` and `half_range` of a `SoundLayout`.
+        sound: None for images; the fields `bins`, `rate` and `half_range` of a `SoundLayout`, and, where there is one,
+            `companding` with `knee` and `scale`.
 
     Raises:
         ValueError: fields that are none, or values that cannot be; begins with `sound`.
     """
     if sound is None:
         return ImageLayout(patch_size)
-    wanted = [field.name for field in fields(SoundLayout) if field.name != "patch_size"]
-    if not isinstance(sound, Mapping) or set(sound) != set(wanted):
-        raise ValueError(f"sound must be null, or have {', '.join(wanted)}, got {sound!r}")
+    wanted = ["bins", "rate", "half_range"]
+    if not isinstance(sound, Mapping) or set(sound) - {"companding"} != set(wanted):
+        raise ValueError(f"sound must be null, or have {', '.join(wanted)}, and may have companding, got {sound!r}")
     bins, rate, half_range = (sound[name] for name in wanted)
+    companding = sound.get("companding")
     if not (is_whole(bins, 2) and bins <= MOST_BINS and bins % (2 * patch_size) == 0):
         raise ValueError(
             f"sound.bins must be a multiple of 2 × patch_size = {2 * patch_size}, at most {MOST_BINS}, got {bins!r}"
@@ -196,7 +243,15 @@ def layout_of(patch_size: int, sound: Mapping[str, Any] | None) -> Layout:
         raise ValueError(f"sound.rate must be a whole number of samples per second, 1 … {MOST_RATE}, got {rate!r}")
     if not (is_finite(half_range) and half_range > 0):
         raise ValueError(f"sound.half_range must be a positive number, got {half_range!r}")
-    return SoundLayout(patch_size, int(bins), int(rate), float(half_range))
+    if companding is not None:
+        names = [field.name for field in fields(Companding)]
+        if not isinstance(companding, Mapping) or set(companding) != set(names):
+            raise ValueError(f"sound.companding must be null, or have {' and '.join(names)}, got {companding!r}")
+        for name, value in companding.items():
+            if not (is_finite(value) and value > 0):
+                raise ValueError(f"sound.companding.{name} must be a positive number, got {value!r}")
+        companding = Companding(*(float(companding[name]) for name in names))
+    return SoundLayout(patch_size, int(bins), int(rate), float(half_range), companding)
 
 
 @lru_cache(maxsize=16)

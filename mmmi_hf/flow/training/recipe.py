@@ -244,7 +244,9 @@ class SignalRecipe(FlowRecipe):
     `signal_column`, `length` and `gain` are those of `load_signals`: every number of the data set times the gain, one
     for all rows, is a value of the pipeline; a root mean square near 0.5 over all of them learns best. `rate`, in
     samples per second, and `half_range` say how its outputs are heard; `bins` how the network sees them, see
-    `SoundLayout`. `sigma_min` is the noise that remains in what is made: less of it makes inverses less exact.
+    `SoundLayout`. With `companding` (`knee` and `scale`, see `Companding`) the flow ends at compressed frequencies, and
+    their root mean square is best 1. `sigma_min` is the noise that remains where the flow ends: less of it makes
+    inverses less exact.
     """
 
     _: KW_ONLY
@@ -254,6 +256,7 @@ class SignalRecipe(FlowRecipe):
     gain: Annotated[float, Field(gt=0.0)] = 1.0
     half_range: Annotated[float, Field(gt=0.0)] = 1.0
     bins: Positive = 64
+    companding: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         self.check_network()
@@ -275,7 +278,8 @@ class SignalRecipe(FlowRecipe):
 
     @property
     def sound(self) -> dict[str, Any]:
-        return {"bins": self.bins, "rate": self.rate, "half_range": self.half_range}
+        given = {"bins": self.bins, "rate": self.rate, "half_range": self.half_range}
+        return given if self.companding is None else {**given, "companding": self.companding}
 
     def load(self, *, progress: bool) -> Examples:
         return load_signals(
@@ -357,7 +361,7 @@ def flow_matching_batch(
     """What a network learns of a step's draws: (x_t, t, labels, velocity), x_t and velocity as it sees them."""
     drawn = drawn.to(examples.values.device)
     target, labels = examples.batch(drawn.rows)
-    target = recipe.augmented(target, drawn)
+    target = recipe.layout.unmade(recipe.augmented(target, drawn))
     z, t = drawn.z, drawn.t
     each = (-1, *(1,) * len(recipe.latent_shape))
     x_t = (1 - (1 - recipe.sigma_min) * t).view(each) * z + t.view(each) * target

@@ -150,9 +150,10 @@ class FirstWeights:
             structure(pipeline.unet) != structure(wanted)
             or pipeline.latent_shape != recipe.latent_shape
             or found != path
+            or pipeline.layout.companding != recipe.layout.companding
         ):
             raise ValueError(
-                f"initial_pipeline {name!r} has another network or path than the recipe (it makes "
+                f"initial_pipeline {name!r} has another network, path or companding than the recipe (it makes "
                 f"{pipeline.latent_shape} of {pipeline.num_classes} classes with {found}); give the recipe it was "
                 "trained by, with other steps, learning rates and seed"
             )

@@ -3,9 +3,9 @@
 Owns the files and how they are made; knows nothing of students. May import torch, safetensors and the flow's pipeline.
 
 A store is a folder of shards `trajectories-00000.safetensors`, each with `nodes` (n, K + 1, *latent_shape) in
-float16 (x_0 … x_K: the latents, the states after each of the teacher's K steps, the last of them images) and `labels`
-(n,) int64. Shard i is a function of (teacher, seed, i) up to the rounding of the device, so an interrupted making goes
-on with the shard that is missing.
+float16 (x_0 … x_K: the latents and the states after each of the teacher's K steps, the last of which are images, or
+what sounds are made of) and `labels` (n,) int64. Shard i is a function of (teacher, seed, i) up to the rounding of the
+device, so an interrupted making goes on with the shard that is missing.
 """
 
 from __future__ import annotations
@@ -52,12 +52,13 @@ class Guide:
                 pipeline.num_classes,
                 pipeline.class_names and tuple(pipeline.class_names),
                 *(pipeline.scheduler.config[key] for key in _PATH),
+                pipeline.layout.companding,
             )
             for pipeline in (teacher, self.pipeline)
         ]
         if told[0] != told[1]:
             raise ValueError(
-                f"guide and teacher must have the same latents, classes and {', '.join(_PATH)}, got "
+                f"guide and teacher must have the same latents, classes, {', '.join(_PATH)} and companding, got "
                 f"{told[1]} and {told[0]}"
             )
 

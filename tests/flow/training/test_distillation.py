@@ -246,7 +246,7 @@ def test_a_student_of_guided_journeys_names_the_guide(teacher, guide, tmp_path):
         run(dataclasses.replace(recipe, guidance=3.0), tmp_path / "third", trajectories=tmp_path / "run/trajectories")
     with pytest.raises(ValueError, match="guide 'nobody/nothing' cannot be loaded"):
         run(dataclasses.replace(recipe, guide="nobody/nothing"), tmp_path / "new")
-    with pytest.raises(ValueError, match="guide and teacher must have the same latents, classes and sigma_min"):
+    with pytest.raises(ValueError, match="guide and teacher must have the same latents, classes, sigma_min"):
         run(dataclasses.replace(recipe, guide="fashion-mnist"), tmp_path / "new")
     assert not (tmp_path / "new").exists()
 

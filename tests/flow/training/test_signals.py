@@ -15,6 +15,7 @@ from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe, draws_of_
 from mmmi_hf.flow.training.record import TRAINING, TrainingRecord
 from mmmi_hf.flow.training.signals import LabelledSignals, load_signals
 from mmmi_hf.flow.training.trainer import train
+from mmmi_hf.flow.training.trajectories import Guide
 from tests.flow.training.recipes import signals_of, tiny_signals
 
 
@@ -88,14 +89,24 @@ def test_the_network_sees_the_transform_of_signal_and_noise(data):
     x_t, t, labels, velocity = flow_matching_batch(recipe, examples, drawn)
     assert x_t.shape == velocity.shape == (8, 4, 4, 4)
     target, expected_labels = examples.batch(drawn.rows)
-    end = recipe.layout.to_output(x_t + (1 - t)[:, None, None, None] * velocity)
+    end = recipe.layout.to_state(x_t + (1 - t)[:, None, None, None] * velocity)
     torch.testing.assert_close(end, target + 0.1 * drawn.z, atol=1e-5, rtol=1e-5)
     assert torch.equal(labels, expected_labels)
 
 
+def test_a_flow_to_compressed_frequencies_learns_where_it_ends(data):
+    recipe = tiny_signals(data, sigma_min=0.1, companding={"knee": 0.1, "scale": 1.5})
+    examples = recipe.load(progress=False)
+    drawn = draws_of_step(recipe, examples, 2)
+    x_t, t, _, velocity = flow_matching_batch(recipe, examples, drawn)
+    end = recipe.layout.to_state(x_t + (1 - t)[:, None, None, None] * velocity) - 0.1 * drawn.z
+    torch.testing.assert_close(recipe.layout.made(end), examples.batch(drawn.rows)[0], atol=1e-4, rtol=1e-4)
+
+
 @pytest.mark.usefixtures("few_samples")
-def test_sounds_are_trained_stored_distilled_and_inverted(data, tmp_path):
-    recipe = tiny_signals(data)
+@pytest.mark.parametrize("companding", [None, {"knee": 0.1, "scale": 1.5}])
+def test_sounds_are_trained_stored_distilled_and_inverted(data, tmp_path, companding):
+    recipe = tiny_signals(data, companding=companding)
     folder = train(recipe, tmp_path / "run", cpu=True, progress=False)
     pipe = FlowMatchingPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
@@ -114,8 +125,21 @@ def test_sounds_are_trained_stored_distilled_and_inverted(data, tmp_path):
     )  # fmt: skip
     student = FlowMatchingPipeline.from_pretrained(distill(learner, tmp_path / "student", cpu=True, progress=False))
     assert (student.view, len(student.scheduler), student.latent_shape) == (pipe.view, 2, (64,))
-    again = tiny_signals(data, initial_pipeline=str(folder), seed=1, steps=2)
+    again = tiny_signals(data, initial_pipeline=str(folder), seed=1, steps=2, companding=companding)
     assert train(again, tmp_path / "leg", cpu=True, progress=False).is_dir()
+    other = dataclasses.replace(again, companding={"knee": 1.0, "scale": 1.0})
+    with pytest.raises(ValueError, match="has another network, path or companding than the recipe"):
+        train(other, tmp_path / "other", cpu=True, progress=False)
+
+
+def test_a_guide_moves_what_the_teacher_moves(data):
+    scheduler = FlowMatchingPipeline.from_pretrained("fashion-mnist").scheduler
+    plain, other = (
+        FlowMatchingPipeline(recipe.network(3), scheduler, 2, None, recipe.sound)
+        for recipe in (tiny_signals(data), tiny_signals(data, companding={"knee": 0.1, "scale": 1.5}))
+    )
+    with pytest.raises(ValueError, match=r"guide and teacher must have the same latents, classes, .* and companding"):
+        Guide(other, 2.0).check(plain)
 
 
 def test_what_layouts_do_not_touch_is_no_part_of_the_map(data):
@@ -128,6 +152,7 @@ def test_what_layouts_do_not_touch_is_no_part_of_the_map(data):
 
     plain = made(recipe.sound)
     assert made({**recipe.sound, "rate": 1, "half_range": 9.0}).digest == plain.digest
+    assert made({**recipe.sound, "companding": {"knee": 0.1, "scale": 1.0}}).digest != plain.digest
     with pytest.raises(ValueError, match=r"unet does not fit its layout: the width of sample_size must be bins / pat"):
         made({**recipe.sound, "bins": 16})
     with pytest.raises(ValueError, match=r"unet does not fit its layout: sound must be null, or have bins"):
@@ -144,6 +169,7 @@ def test_what_layouts_do_not_touch_is_no_part_of_the_map(data):
         ({"rate": 0}, "rate: input should be greater than or equal to 1"),
         ({"gain": 0.0}, "gain: input should be greater than 0"),
         ({"half_range": -1.0}, "half_range: input should be greater than 0"),
+        ({"companding": {"knee": 0.1}}, "sound.companding must be null, or have knee and scale"),
     ],
 )
 def test_recipes_that_cannot_be(changes, says):

@@ -170,10 +170,13 @@ def test_a_run_that_was_begun_before_a_field_existed(data, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"attention_head_dim": 8}, "another network or path than the recipe"),
-        ({"norm_num_groups": 2}, "another network or path than the recipe"),
-        ({"block_out_channels": (8, 16)}, r"another network or path than the recipe \(it makes \(1, 8, 8\) of 3 cl"),
-        ({"sigma_min": 0.1}, "another network or path than the recipe"),
+        ({"attention_head_dim": 8}, "another network, path or companding than the recipe"),
+        ({"norm_num_groups": 2}, "another network, path or companding than the recipe"),
+        (
+            {"block_out_channels": (8, 16)},
+            r"another network, path or companding than the recipe \(it makes \(1, 8, 8\) of 3 cl",
+        ),
+        ({"sigma_min": 0.1}, "another network, path or companding than the recipe"),
         ({"initial_pipeline": "nothing"}, "no pipeline 'nothing'"),
         ({"initial_pipeline": "nobody/nothing"}, "initial_pipeline 'nobody/nothing' cannot be loaded"),
     ],
