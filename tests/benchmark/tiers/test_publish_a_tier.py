@@ -132,6 +132,7 @@ told.append(publish(other, repo, measure=False, progress=False).tag)
 reference.write_text(reference.read_text().replace("1.375", "1.25"))
 run()
 run("--version", "1.2.0")
+run()
 description.write_text(description.read_text().replace("title:", f"repository: {repo}\\ntitle:", 1))
 tiers.read_tier.cache_clear()
 from mmmi_hf import load_benchmark
@@ -151,7 +152,7 @@ def test_a_version_is_one_release_and_the_card_says_how_it_is_used(hub, made, tm
     other = configuration("other", rows=20)
     generate(other, tmp_path / "other")
     env = environment(hub, tmp_path / "home", token=TOKEN, PYTHONPATH=f"{start}:{ROOT}")
-    first, again, beside, changed, newer, found = run_alone(
+    first, again, beside, changed, newer, there, found = run_alone(
         STORY, made / "lite" / "data", tmp_path / "other", repo, env=env
     ).value
     tags = hub.repo(repo).tags
@@ -161,6 +162,7 @@ def test_a_version_is_one_release_and_the_card_says_how_it_is_used(hub, made, tm
     assert f"{repo} has version v1.0.0 already (another release)" in changed
     assert changed.endswith("give another, such as 1.2.0")
     assert 'revision="v1.2.0")' in newer
+    assert there == f"{repo} v1.2.0 is there already; nothing had to be changed."
     assert found == tags["v1.0.0"], "the tier's version, not the newest release"
 
     text = hub.store.read("dataset", repo, "README.md", "v1.0.0").decode()
