@@ -34,8 +34,13 @@ def supplement_of(tier: Tier, folder: str | os.PathLike[str]) -> Supplement:
         )
     tier.check_data(Source.open(os.fspath(folder)))
     committed = {f"tiers/{tier.name}/{name}": folder_of(tier) / name for name in _FILES}
-    files = {path: source.read_bytes() for path, source in committed.items() if source.is_file()}
+    files = {path: _without_place(source.read_bytes()) for path, source in committed.items() if source.is_file()}
     return Supplement(f"the tier {tier.name}", tier.version, files, lambda repo, tag: _section(tier, repo, tag))
+
+
+def _without_place(text: bytes) -> bytes:
+    """A file without the line that says where the tier is published: it is written when that is done."""
+    return b"".join(line for line in text.splitlines(keepends=True) if not line.startswith(b"repository:"))
 
 
 def _section(tier: Tier, repo: str, tag: str) -> str:

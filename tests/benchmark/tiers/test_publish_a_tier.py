@@ -137,6 +137,7 @@ description.write_text(description.read_text().replace("title:", f"repository: {
 tiers.read_tier.cache_clear()
 from mmmi_hf import load_benchmark
 told.append(load_benchmark("lite").source.revision)
+run()
 print_json(told)
 """
 
@@ -152,7 +153,7 @@ def test_a_version_is_one_release_and_the_card_says_how_it_is_used(hub, made, tm
     other = configuration("other", rows=20)
     generate(other, tmp_path / "other")
     env = environment(hub, tmp_path / "home", token=TOKEN, PYTHONPATH=f"{start}:{ROOT}")
-    first, again, beside, changed, newer, there, found = run_alone(
+    first, again, beside, changed, newer, there, found, named = run_alone(
         STORY, made / "lite" / "data", tmp_path / "other", repo, env=env
     ).value
     tags = hub.repo(repo).tags
@@ -163,6 +164,7 @@ def test_a_version_is_one_release_and_the_card_says_how_it_is_used(hub, made, tm
     assert changed.endswith("give another, such as 1.2.0")
     assert 'revision="v1.2.0")' in newer
     assert there == f"{repo} v1.2.0 is there already; nothing had to be changed."
+    assert named == there, "that the tier names its repository makes it no other"
     assert found == tags["v1.0.0"], "the tier's version, not the newest release"
 
     text = hub.store.read("dataset", repo, "README.md", "v1.0.0").decode()
