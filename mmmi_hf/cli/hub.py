@@ -25,8 +25,18 @@ def publish(
     ],
     repo: Annotated[str, typer.Argument(help="owner/name on the Hub; made if it does not exist.")],
     version: Annotated[
-        str, typer.Option(help='X.Y.Z, which must be new; or "auto": the next minor version, 1.0.0 first.')
+        str,
+        typer.Option(
+            help='X.Y.Z, which must be new; or "auto": the next minor version, 1.0.0 first, or that of the tier.'
+        ),
     ] = "auto",
+    tier: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the benchmark, such as lite, whose data the folder has: with its reference results, and how to "
+            "load it."
+        ),
+    ] = None,
     config: Annotated[
         list[str] | None, typer.Option(help="Only this configuration; may be repeated. Default: all.")
     ] = None,
@@ -54,6 +64,14 @@ def publish(
     from mmmi_hf.hub.publishing.publish import publish as run
 
     quieten_libraries(quiet)
+    supplement = None
+    if tier is not None:
+        from mmmi_hf.benchmark.tiers.publishing import supplement_of
+        from mmmi_hf.benchmark.tiers.tier import read_tier
+
+        if config:
+            raise typer.BadParameter("a tier is published whole; leave it out", param_hint="--config")
+        supplement, config = supplement_of(read_tier(tier), folder), list(read_tier(tier).configurations)
     result = run(
         folder,
         repo,
@@ -65,12 +83,13 @@ def publish(
         dry_run=dry_run,
         measure=measure,
         progress=not quiet,
+        supplement=supplement,
     )
-    print_published(result, form)
+    print_published(result, form, tier)
 
 
-def print_published(result: Published, form: Format) -> None:
-    """What was published: as JSON, or its changes as a table and how to use it."""
+def print_published(result: Published, form: Format, tier: str | None = None) -> None:
+    """What was published: as JSON, or its changes as a table and how to use it, that of a tier by its name."""
     if form is Format.json:
         typer.echo(json.dumps(dataclasses.asdict(result), indent=2))
         return
@@ -81,13 +100,13 @@ def print_published(result: Published, form: Format) -> None:
             right=(2,),
         )
         typer.echo("")
-    told, *how = _told(result).splitlines()
+    told, *how = _told(result, tier).splitlines()
     print_text(told)
     for line in how:
         typer.echo(line)
 
 
-def _told(result: Published) -> str:
+def _told(result: Published, tier: str | None) -> str:
     """What was done, in a sentence, and how to load it."""
     if not result.changes:
         how = "completed" if result.resumed else "there already"
@@ -100,6 +119,8 @@ def _told(result: Published) -> str:
         return f"Pull request: {result.pull_request}\nWhen it is merged, publish again to tag it {result.tag}."
     if result.kind == "space":
         use = f"https://huggingface.co/spaces/{result.repo}"
+    elif tier is not None:
+        use = f'mmmi_hf.load_benchmark("{tier}", "{result.repo}", revision="{result.tag}")'
     elif result.kind == "model":
         use = f'FlowMatchingPipeline.from_pretrained("{result.repo}", revision="{result.tag}")'
     else:

@@ -50,6 +50,18 @@ def merge_cards(existing: str, rendered: str, published: Collection[str]) -> str
     return front_matter(merged) + _merged_text(their_text, our_text)
 
 
+def with_section(card: str, name: str, text: str) -> str:
+    """A card of `merge_cards` with a section of its own above the generated part, in the place of an earlier one."""
+    begin = f"<!-- mmmi_hf: {name}; changes are lost when it is published again -->"
+    end = f"<!-- mmmi_hf: end of {name} -->"
+    section = f"{begin}\n\n{text.strip()}\n\n{end}"
+    if begin in card and end in card:
+        before, _, rest = card.partition(begin)
+        return before + section + rest.partition(end)[2]
+    before, _, generated = card.partition(BEGIN)
+    return f"{before}{section}\n\n{BEGIN}{generated}"
+
+
 def split_card(text: str) -> tuple[Fields, str]:
     """The YAML fields of a card, and the text below them."""
     match = REGEX_YAML_BLOCK.search(text)

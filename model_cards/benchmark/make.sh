@@ -4,6 +4,7 @@
 #     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: all but full and paper
 #     bash model_cards/benchmark/make.sh FOLDER full paper       # these, in this order
 #     bash model_cards/benchmark/make.sh FOLDER --budget full    # cells x seconds of one core, and nothing is made
+#     bash model_cards/benchmark/make.sh FOLDER --publish OWNER  # the data of every tier that FOLDER has, and nothing is made
 #
 # Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
 # lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
@@ -14,7 +15,11 @@
 # was: finished configurations and cells are kept. Parts that are in the card already stay as they are until they are made
 # again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
-# side (default: one per processor). To publish the data of a part: mmmi-hf publish FOLDER/NAME/data OWNER/NAME.
+# side (default: one per processor).
+# --publish OWNER [--dry-run] [TIER...] puts each tier into the dataset repository OWNER/mmmi-benchmark-TIER of the Hub, with
+# its reference results, a certificate and the tag of its version; what is there already is left as it is, so that the
+# same command completes one that was killed. Log in first (hf auth login). One tier alone, under another name:
+# mmmi-hf publish FOLDER/NAME/data OWNER/NAME --tier NAME.
 set -euo pipefail
 refuse() {
     echo "$0: $1" >&2
@@ -24,20 +29,34 @@ here=$(cd "$(dirname "$0")" && pwd)
 card=${CARD:-$here}
 [ -n "${1:-}" ] || refuse "give a folder for data and results"
 folder=$1
+shift
 budget=no
-if [ "${2:-}" = --budget ]; then
-    budget=yes
-    parts=("${@:3}")
-else
-    parts=("${@:2}")
-fi
-[ ${#parts[@]} -gt 0 ] || parts=(lite realism levels fusion ssl)
+owner=
+dry=()
+case ${1:-} in
+    --budget)
+        budget=yes
+        shift
+        ;;
+    --publish)
+        [ -n "${2:-}" ] || refuse "--publish needs the owner of the repositories, a user or an organization of the Hub"
+        owner=$2
+        shift 2
+        if [ "${1:-}" = --dry-run ]; then
+            dry=(--dry-run)
+            shift
+        fi
+        ;;
+esac
+parts=("$@")
 for part in "${parts[@]}"; do
     case $part in
-        lite | realism | levels | fusion | ssl | paper | full) ;;
+        lite | realism | levels | paper | full) ;;
+        fusion | ssl) [ -z "$owner" ] || refuse "$part is no tier, so that its data are not published; leave it out" ;;
         *) refuse "no part $part; give lite, realism, levels, fusion, ssl, paper or full" ;;
     esac
 done
+[ ${#parts[@]} -gt 0 ] || [ -n "$owner" ] || parts=(lite realism levels fusion ssl)
 workers=${WORKERS:-$(nproc)}
 [[ $workers =~ ^[1-9][0-9]*$ ]] || refuse "WORKERS must be a whole number of at least 1, got $workers"
 python=$(command -v "${PYTHON:-python}") || refuse "no ${PYTHON:-python} is there; PYTHON names the interpreter"
@@ -56,6 +75,34 @@ if [ $budget = yes ]; then
             ssl) measured ssl "$here/7-sharing/ssl" "$here/7-sharing/ssl-classes" ;;
             *) "$python" -m mmmi_hf benchmark --tier "$part" --out "$folder/$part" --dry-run ;;
         esac
+    done
+    exit
+fi
+
+data_of() { # TIER; realism has the images of lite, where they are
+    if [ "$1" = realism ] && [ -f lite/data/manifests/image-2.5.json ]; then echo lite/data; else echo "$1/data"; fi
+}
+
+certify() { # FOLDER; a configuration that has a certificate keeps it
+    local manifest name
+    for manifest in "$1"/manifests/*.json; do
+        name=$(basename "$manifest" .json)
+        [ -f "$1/certificates/$name.json" ] || "$python" -m mmmi_hf verify "$1" --config "$name" > "$1.$name.log"
+    done
+}
+
+if [ -n "$owner" ]; then
+    cd "$folder" || refuse "no folder $folder; make its data first"
+    if [ ${#parts[@]} -eq 0 ]; then
+        for part in lite realism levels paper full; do
+            if [ -d "$(data_of "$part")/manifests" ]; then parts+=("$part"); fi
+        done
+        [ ${#parts[@]} -gt 0 ] || refuse "$folder has no data of a tier; make them first"
+    fi
+    for part in "${parts[@]}"; do
+        data=$(data_of "$part")
+        [ ! -d "$data/manifests" ] || [ -n "${dry[*]}" ] || certify "$data"
+        "$python" -m mmmi_hf publish "$data" "$owner/mmmi-benchmark-$part" --tier "$part" --no-measure --quiet "${dry[@]}"
     done
     exit
 fi
@@ -109,17 +156,9 @@ compute() { # PART; a finished cell or configuration is not made again
         probe 'class-*' ssl-classes
         return
     fi
-    [ "$1" != realism ] || [ ! -f lite/data/manifests/image-2.5.json ] || data=(lite/data)
+    [ "$(data_of "$1")" = "$1/data" ] || data=("$(data_of "$1")")
     "$python" -m mmmi_hf benchmark "${data[@]}" --tier "$1" --out "$1" --workers "$workers" --quiet
     case $1 in full | paper) certify "$1/data" ;; esac # what is kept and published
-}
-
-certify() { # FOLDER; a configuration that has a certificate keeps it
-    local manifest name
-    for manifest in "$1"/manifests/*.json; do
-        name=$(basename "$manifest" .json)
-        [ -f "$1/certificates/$name.json" ] || "$python" -m mmmi_hf verify "$1" --config "$name" > "$1.$name.log"
-    done
 }
 
 rendered=yes

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import re
 
 import numpy as np
 import pytest
@@ -122,3 +123,11 @@ def test_a_name_that_is_another_ones_is_found(broken):
         contract.check_settings(Another())
     with pytest.raises(AssertionError, match="Estimator"):
         contract.check_settings(object())
+
+
+@pytest.mark.parametrize("name", [*NAMES, *ELSEWHERE])
+def test_the_definition_names_its_paper_and_gives_the_formula(name):
+    told = " ".join(estimator_class(name).__doc__.split())
+    assert re.search(r"[A-Z]\w+ (\(|et al\. )?(19|20)\d\d\b", told), f"{name} names no paper"
+    formula = re.search(r"E_P\[|E_Q\[|E ln|E\[|∫|Σ|ψ\(|ln q|ln c|Ĥ\(|I\(θ", told)
+    assert formula or name == "mist", f"{name} has no formula; mist is a network that reads rows"

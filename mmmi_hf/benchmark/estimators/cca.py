@@ -22,7 +22,8 @@ _SHRINKAGE = (1e-3, 1e-2, 0.05, 0.1, 0.2, 0.4, 0.7, 0.95)
 @final
 @dataclass
 class GaussianCCA(Estimator):
-    """−½ Σ ln(1 − r²) over canonical variates, for blocks that are jointly normal.
+    """−½ Σ ln(1 − r²) over canonical variates (Hotelling 1936), for blocks that are jointly normal (Gelfand and Yaglom
+    1957).
 
     The variates are those of shrunk training covariances, (1 − λ) S + λ (tr S / d) 1; λ and the number of variates are
     the ones with the highest mean log density ratio on the validation rows, and no variate is a choice. r are the

@@ -22,7 +22,8 @@ from mmmi_hf.benchmark.pairs import Pairs
 @final
 @dataclass
 class ClassifierBound(Estimator):
-    """E ln q(c|x) - ln P(c), q a network trained by cross-entropy and P the frequencies of the training rows.
+    """E ln q(c|x) - ln P(c), q a network trained by cross-entropy and P the frequencies of the training rows: the bound
+    of Barber and Agakov (2003) for a label.
 
     By Gibbs' inequality below the information, but for what the frequencies err by, (classes - 1)/2n nats on average.
     """

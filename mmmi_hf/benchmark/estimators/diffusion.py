@@ -82,7 +82,8 @@ class Diffusion(Estimator):
 @final
 @dataclass
 class MMSEGap(Diffusion):
-    """½ ∫ (mmse(b|z_γ) − mmse(b|z_γ, a)) dγ, z_γ = √γ b + noise (MMG, Yu et al. 2025).
+    """½ ∫ (mmse(b|z_γ) − mmse(b|z_γ, a)) dγ, z_γ = √γ b + noise (MMG, Yu et al. 2025,
+    arXiv 2509.20609).
 
     Half the gap between the least mean squared errors without and with the other block, integrated over all
     signal-to-noise ratios, is the information (Guo, Shamai and Verdú 2005). Errors are those of the noise that two

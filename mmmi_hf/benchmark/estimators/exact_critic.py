@@ -51,7 +51,7 @@ class ExactCritic(Estimator):
 @final
 @dataclass
 class OracleDV(ExactCritic):
-    """Donsker–Varadhan with the exact log density ratio as its critic.
+    """E_P[f] − ln E_Q[e^f] with the exact log density ratio as its critic f (Donsker and Varadhan 1983).
 
     `rounds` derangements of the test rows give rounds · n independent-as-can-be pairs for ln E_Q[e^f]. Its bias is at
     most (e^{2I} − 1) / (2 pairs) for one canonical pair.

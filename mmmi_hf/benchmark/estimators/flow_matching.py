@@ -22,7 +22,7 @@ _LOOKS = 16  # times at which validation rows are looked at
 @dataclass
 class FlowMatching(Estimator):
     """−∫ E[div v(b_t, t, a)] dt, v the velocity of (1 − t) b' + t b given a (FMMI, its conditional form, Butakov et al.
-    2025).
+    2025, arXiv 2511.08552).
 
     A flow takes b' of rows drawn at random to b of the row of a; along it the entropy changes by the mean divergence,
     from H(b) to H(b|a). v is learned by flow matching, E[b − b' | b_t, a]; no row is its own partner. Places b_t are

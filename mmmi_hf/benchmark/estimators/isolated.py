@@ -54,7 +54,10 @@ class Isolated(Estimator):
 @final
 @dataclass
 class LatentMI(Isolated):
-    """KSG on `dimensions` numbers of each block, from cross-predicting autoencoders (LMI, Gowri et al. 2024)."""
+    """KSG on `dimensions` numbers of each block, from cross-predicting autoencoders (LMI, Gowri et al. 2024).
+
+    ψ(k) + ψ(n) − ⟨ψ(n_a + 1) + ψ(n_b + 1)⟩ of these (Kraskov, Stögbauer and Grassberger 2004, eq. 8).
+    """
 
     order = 400
     environment = Environment("latentmi", "latentmi==0.1.3", "latentmi")
@@ -73,8 +76,8 @@ class LatentMI(Isolated):
 @final
 @dataclass
 class Mist(Isolated):
-    """The median of a network that many laws of known information trained ("MIST: Mutual Information Via Supervised
-    Training", 2025, its quantile form).
+    """The median of a network that many laws of known information trained (MIST, Gritsai et al. 2025, arXiv
+    2511.18945, its quantile form).
 
     Of the test rows alone, as a set; above 64 coordinates together it says that it cannot say. `weights` is a folder or
     a Hub id of the package's model.
@@ -90,7 +93,10 @@ class Mist(Isolated):
 @final
 @dataclass
 class TorchMist(Isolated):
-    """An estimator of the package torch-mist, by default its SMILE, trained as the package does."""
+    """An estimator of the package torch-mist, by default its SMILE, trained as the package does.
+
+    SMILE is E_P[f] − ln E_Q[clip(e^f, e^−τ, e^τ)] (Song and Ermon 2020).
+    """
 
     order = 402
     environment = Environment("torch-mist", "torch-mist==0.2.17 pandas", "torch_mist")
@@ -103,7 +109,10 @@ class TorchMist(Isolated):
 @final
 @dataclass
 class DiffusionMI(Isolated):
-    """An estimator of diffusion-mi (Yu et al. 2025), by default its MMG, trained as the package does."""
+    """An estimator of diffusion-mi (Yu et al. 2025, arXiv 2509.20609), by default its MMG, trained as the package does.
+
+    MMG is ½ ∫ (mmse(b|z_γ) − mmse(b|z_γ, a)) dγ, z_γ = √γ b + noise.
+    """
 
     order = 403
     environment = Environment("diffusion-mi", "diffusion-mi==0.1.0", "diffusion_mi")

@@ -15,7 +15,10 @@ from mmmi_hf.common.records import Positive
 @final
 @dataclass
 class KSG(Estimator):
-    """Nearest neighbours of all coordinates, standardised with constants of the training rows."""
+    """ψ(k) + ψ(n) − ⟨ψ(n_a + 1) + ψ(n_b + 1)⟩ from nearest neighbours (Kraskov, Stögbauer and Grassberger 2004, eq. 8).
+
+    Of all coordinates, standardised with constants of the training rows; see `neighbours.ksg`.
+    """
 
     order = 200
     neighbours: Positive = 3

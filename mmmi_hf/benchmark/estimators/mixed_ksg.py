@@ -16,7 +16,7 @@ from mmmi_hf.common.records import Positive
 
 
 def mixed_ksg(a: np.ndarray, b: np.ndarray, neighbours: int = 3) -> float:
-    """Gao et al. (2017), Algorithm 1, in nats: ⟨ψ(k̃) + ψ(n) − ψ(n_a + 1) − ψ(n_b + 1)⟩, with ψ for ln, as KSG has it.
+    """Gao et al. (2017), in nats: ⟨ψ(k̃) + ψ(n) − ψ(n_a + 1) − ψ(n_b + 1)⟩, with ψ for ln, as KSG has it.
 
     n_a other rows lie nearer in a than the k-th neighbour does in the joint space, maximum norm, and k̃ is k. Where the
     k-th neighbour is equal to the row, k̃ is how often such a row is there, itself included, and n_a counts the others
@@ -49,6 +49,8 @@ def mixed_ksg(a: np.ndarray, b: np.ndarray, neighbours: int = 3) -> float:
 @dataclass
 class MixedKSG(Estimator):
     """Nearest neighbours for numbers, labels and mixtures of both, standardised with constants of the training rows.
+
+    ⟨ψ(k̃) + ψ(n) − ψ(n_a + 1) − ψ(n_b + 1)⟩ (Gao et al. 2017); see `mixed_ksg`.
 
     A label meets its own kind at distance 0 and others at their difference. Standardised, that is 2 for two classes of
     equal share and .35 for ten with successive numbers. Where neighbours are farther away, as in many coordinates, they

@@ -15,7 +15,10 @@ from mmmi_hf.common.records import Positive
 @final
 @dataclass
 class OracleKSG(Estimator):
-    """KSG on exact sufficient statistics of the latents: one number per cause instead of an image."""
+    """KSG on exact sufficient statistics of the latents: one number per cause instead of an image.
+
+    ψ(k) + ψ(n) − ⟨ψ(n_a + 1) + ψ(n_b + 1)⟩ (Kraskov, Stögbauer and Grassberger 2004, eq. 8); see `neighbours.ksg`.
+    """
 
     order = 300
     uses_exact = True

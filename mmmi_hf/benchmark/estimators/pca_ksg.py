@@ -17,8 +17,9 @@ from mmmi_hf.common.records import Positive
 @final
 @dataclass
 class PCAKSG(Estimator):
-    """Nearest neighbours of each block's first principal components, those of the training rows scaled to variance 1.
+    """KSG of each block's first principal components, those of the training rows scaled to variance 1.
 
+    ψ(k) + ψ(n) − ⟨ψ(n_a + 1) + ψ(n_b + 1)⟩ (Kraskov, Stögbauer and Grassberger 2004, eq. 8); see `neighbours.ksg`.
     What the other components tell is lost: at its best it reads the information of those that are kept.
     """
 

@@ -51,7 +51,10 @@ def ross(rows: np.ndarray, labels: np.ndarray, neighbours: int = 3) -> float:
 @final
 @dataclass
 class Ross(Estimator):
-    """Nearest neighbours within classes and among all rows, all coordinates standardised."""
+    """ψ(n) - ⟨ψ(n_c)⟩ + ⟨ψ(k)⟩ - ⟨ψ(m)⟩ from nearest neighbours within classes and among all rows (Ross 2014).
+
+    All coordinates are standardised; see `ross`.
+    """
 
     order = 210
     of_labels = True

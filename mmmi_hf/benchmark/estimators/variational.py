@@ -177,7 +177,10 @@ NCE = _named(
     reads="at most ln of the test rows; the interval does not speak of what is missing to I below that",
 )
 MINE = _named(
-    "mine", Mine, "Donsker–Varadhan, learned with a moving average of E_Q[e^f] (Belghazi et al. 2018).", bound="lower"
+    "mine",
+    Mine,
+    "E_P[f] − ln E_Q[e^f], learned with a moving average of E_Q[e^f] (MINE, Belghazi et al. 2018).",
+    bound="lower",
 )
 Nwj = _named("nwj", NWJ, "E_P[f] − E_Q[e^(f − 1)] (Nguyen, Wainwright and Jordan 2010).", bound="lower")
 SMILE1 = _named(
@@ -194,7 +197,7 @@ SMILE5 = _named(
 SMILE = _named(
     "smile-inf",
     lambda: Smile(math.inf),
-    "Donsker–Varadhan of a critic that the Jensen–Shannon bound trained (SMILE with τ = ∞, Song and Ermon 2020).",
+    "E_P[f] − ln E_Q[e^f] of a critic that the Jensen–Shannon bound trained (SMILE, τ = ∞, Song and Ermon 2020).",
     bound="lower",
 )
 

@@ -55,7 +55,10 @@ def benchmark_card(folder: Path) -> str:
     """
     sections = _sections(folder)
     return (
-        environment(__package__)
+        environment(
+            __package__,
+            {"claim": lambda finding: finding.partition("\n")[0], "back": lambda finding: finding.partition("\n")[2]},
+        )
         .get_template("benchmark_card.md.j2")
         .render(
             sections=sections,

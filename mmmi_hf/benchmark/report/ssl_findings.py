@@ -3,8 +3,12 @@
 Owns the rules. Configurations are compared by what their causal models say, and by no name: with equal I(x1; y),
 I(x2; y) and sharing where y sits, "aligned", those that share more beside y; with equal I(x1; y) and I(x1; x2), those
 that share more where y sits, with equal I(x2; y) and apart from these with more of it; with all three equal, those of
-which x2 tells more of y. Where more sits at y and the score is lower all the same, that is told of all pairs. Two
-comparisons that are the same in law to an encoder, which sees x1 and x2 alone, are one; the first is counted.
+which x2 tells more of y; with equal I(x1; y) and I(x2; y), those that share more both where y sits and beside it.
+Where more sits at y and the score is lower all the same, that is told of all pairs. Two comparisons that are the same
+in law to an encoder, which sees x1 and x2 alone, are one; the first is counted.
+
+Main thing first: comparisons are counted in one sentence, and what each kind of them says stands with the table of its
+differences, in what backs the sentences.
 
 A difference is taken seed by seed: networks of a seed begin alike in all configurations, whose rows may be related, and
 seeds have rows of their own. Its interval is Student's over seeds, and those of a sentence hold with 95 % together
@@ -109,6 +113,10 @@ class _Results:
             not self.alike(one, other, name) and self.facts[one][name] > self.facts[other][name] for name in names
         )
 
+    def beside(self, config: str) -> float:
+        """Nats that are shared elsewhere than where y sits."""
+        return float(self.facts[config]["shared"] - self.facts[config]["aligned"])
+
     def raised(self, name: str, *fixed: str, too: Sequence[str] = ()) -> list[_Names]:
         """(more, less) of a fact, and of others `too`: each beside that of those with equal `fixed` that has least."""
         found = []
@@ -129,7 +137,7 @@ class _Results:
 
 
 def ssl_findings(part: str, rows: Sequence[Record], same_laws: Sequence[Sequence[str]] = ()) -> dict[str, list[str]]:
-    """Kind of data → sentences about it, in Markdown; after a line break stands what backs one.
+    """Kind of data → sentences about it, in Markdown; after a line break stands what backs one, or is told aside alone.
 
     Args:
         part: the name of the results folder. rows: of its results; of nulls, of fewer than three seeds, and where it is
@@ -139,16 +147,15 @@ def ssl_findings(part: str, rows: Sequence[Record], same_laws: Sequence[Sequence
     found: dict[str, list[str]] = {}
     for series in dict.fromkeys(row["series"] for row in rows):
         results = _Results.of([row for row in rows if row["series"] == series], same_laws)
-        where, beside = _where(results), _beside_y(results)
+        where, beside, trained = _where(results), _beside_y(results), _beside_untrained(results)
         told = [
-            *_in_short(results, where, beside),
-            *(sentence for place, compared in where.items() for sentence in _told(results, compared, place)),
-            *_yet_lower(results),
-            *(sentence for place, compared in beside.items() for sentence in _told(results, compared, place)),
-            *_whose(results),
-            *_beside_untrained(results),
-            *_of_estimates(results),
+            *_in_short(results, where, beside, trained),
+            *(line for places in (where, beside, trained) for line in _asides(results, places)),
             *_reached(results),
+            *_yet_lower(results),
+            *_more_of_both(results),
+            *_of_estimates(results),
+            *_whose(results),
         ]
         if told:
             what = "self-supervised learning" + (" of classes" if results.score == "accuracy" else "")
@@ -165,10 +172,8 @@ def _rule(results: _Results) -> list[str]:
     return [
         "what is shared where y sits is I(E[y | x1]; x2), exact. Differences are taken seed by seed, of "
         f"{min(results.common)} seeds in common or more; intervals are Student's, 95 % for all of a sentence together."
-        + (
-            f" To an encoder these are one in law, and comparisons that agree in law are counted once: {one}."
-            * bool(one)
-        )
+        + f"\nTo an encoder these are one in law, and comparisons that agree in law are counted once: {one}."
+        * bool(one)
     ]
 
 
@@ -193,12 +198,13 @@ def _beside_y(results: _Results) -> _ByPlace:
     }
 
 
-def _in_short(results: _Results, where: _ByPlace, beside: _ByPlace) -> list[str]:
-    """Counts of the sentences that follow."""
+def _in_short(results: _Results, where: _ByPlace, beside: _ByPlace, trained: _ByPlace) -> list[str]:
+    """Counts of what stands aside."""
     said = []
     for what, places in (
         ("as much is shared and more of it where y sits", where),
         ("more is shared beside y, all else equal", beside),
+        ("an encoder was trained, beside the same untrained", trained),
     ):
         every = [(way, each) for compared in places.values() for way, of in compared.items() for each in of.values()]
         higher = [way for way, each in every if each["low"] > 0.0]
@@ -226,18 +232,34 @@ def _whose(results: _Results) -> list[str]:
     apart = results.counted_once([pair for pair in pairs if pair not in same])
     checks = _differences(results, same)
     every = [each for of in checks.values() for each in of.values()]
-    found = _told(
-        results, _differences(results, apart), "as much is shared, in the same places, and x2 tells more of y"
-    )
+    place = "as much is shared, in the same places, and x2 tells more of y"
+    found = _asides(results, {place: _differences(results, apart)})
     if every:
         names = "; ".join(f"`{more}` and `{less}`" for more, less in same)
         held = sum(each["low"] <= 0.0 <= each["high"] for each in every)
         found.append(
-            f"by construction {results.heading} cannot differ where the law of x1 and x2, and that of x1 and y, is the "
-            f"same, whatever x2 tells of y: {names}. As a check of the intervals, {held} of {len(every)} hold 0."
-            f"\nDifferences of {results.heading} that are 0 by construction: {_backs(checks)}."
+            f"\nBy construction {results.heading} cannot differ where the law of x1 and x2, and that of x1 and y, is "
+            f"the same, whatever x2 tells of y: {names}. As a check of the intervals, {held} of {len(every)} hold 0."
+            f"\n\n{_table(results, checks)}"
         )
     return found
+
+
+def _more_of_both(results: _Results) -> list[str]:
+    """More where y sits and more beside it, where something sits there in both; x1 and x2 tell as much of y."""
+    configs = [config for config in results.of_laws() if results.facts[config]["aligned"] > _NOTHING]
+    pairs = [
+        (one, other)
+        for one in configs
+        for other in configs
+        if results.alike(one, other, "information", "other") and results.more(one, other, "aligned", "shared")
+        if results.beside(one) > results.beside(other)
+    ]
+    compared = _differences(results, pairs)
+    if not compared:
+        return []
+    where = "more is shared both where y sits, with something there before, and beside it, all else equal"
+    return [f"{_sentence(results, compared, where)}\nMore where y sits and beside it:\n\n{_table(results, compared)}"]
 
 
 def _yet_lower(results: _Results) -> list[str]:
@@ -263,8 +285,8 @@ def _yet_lower(results: _Results) -> list[str]:
     return [
         f"nats where y sits do not decide alone: more sit there, and yet the probe's {results.heading} is lower, of "
         f"all pairs with the same I(x1; y): {'; '.join(said)}."
-        f"\nMore sits where y does, and {results.heading} is lower: "
-        f"{_backs({method: of for method, of in lower.items() if of})}."
+        f"\nMore sits where y does, and {results.heading} is lower:"
+        f"\n\n{_table(results, {method: of for method, of in lower.items() if of})}"
     ]
 
 
@@ -287,11 +309,11 @@ def _reached(results: _Results) -> list[str]:
     ]
 
 
-def _beside_untrained(results: _Results) -> list[str]:
+def _beside_untrained(results: _Results) -> _ByPlace:
     asked = {
         method: {f"`{c}`": ((c, method), (c, "untrained")) for c in results.of_laws()} for method in results.methods()
     }
-    return _told(results, _compared(results, asked), "an encoder was trained, beside the same untrained")
+    return {"an encoder was trained, beside the same untrained": _compared(results, asked)}
 
 
 def _differences(results: _Results, pairs: Sequence[_Names]) -> _Compared:
@@ -316,22 +338,26 @@ def _compared(results: _Results, asked: Mapping[str, Mapping[str, tuple[_Cell, _
     }
 
 
-def _told(results: _Results, compared: _Compared, where: str) -> list[str]:
-    if not compared:
-        return []
+def _sentence(results: _Results, compared: _Compared, where: str) -> str:
     said = "; ".join(f"`{method}` {_counted(each)}" for method, each in compared.items())
+    return f"where {where}, the probe's {results.heading} is: {said}."
+
+
+def _asides(results: _Results, places: _ByPlace) -> list[str]:
+    """What stands with the intervals alone."""
+    told = {_sentence(results, compared, place): compared for place, compared in places.items() if compared}
     return [
-        f"where {where}, the probe's {results.heading} is: {said}."
-        f"\nDifferences of {results.heading} where {where}: {_backs(compared)}."
+        f"\n{sentence[0].upper()}{sentence[1:]}\n\n{_table(results, compared)}" for sentence, compared in told.items()
     ]
 
 
-def _backs(compared: _Compared) -> str:
-    """Every difference with its interval."""
-    return ". ".join(
-        f"`{method}`: {'; '.join(f'{told} {written(each)}' for told, each in of.items())}"
-        for method, of in compared.items()
-    )
+def _table(results: _Results, compared: _Compared) -> str:
+    """Every difference with its interval, in Markdown: a row for each name, a column for each method."""
+    names = dict.fromkeys(name for of in compared.values() for name in of)
+    rows = [[name, *(written(of[name]) if name in of else "–" for of in compared.values())] for name in names]
+    heads = [f"difference of {results.heading}", *(f"`{method}`" for method in compared)]
+    lines = [heads, ["---", *["---:"] * len(compared)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _counted(compared: Mapping[str, Record]) -> str:
@@ -391,13 +417,17 @@ def _of_estimates(results: _Results) -> list[str]:
     of_all = f"; {len(of_most)} of the {len(pairs)} are" if len(of_most) < len(pairs) else ", all"
     either = len(differ) - len(nearer) - len(farther)
     sentence = (
-        f"between data sets, of one estimator: {name} of `{_READER}` differs in {len(differ)} of {len(pairs)} pairs of "
-        f"configurations with the same I(x1; x2) and I(x1; y){of_all} of the {configs} that share {digits(most)} "
-        f"nats. Where it is higher, its InfoNCE value lies nearer to I(x1; x2) in {len(nearer)}, farther off in "
-        f"{len(farther)}, and is not known to do either in {either}. Where sharing sits differs between them too, and "
-        "no two estimates are of the same data: whether a better one means a better representation is not answered"
+        "whether a better estimate means a better representation is not answered. Between data sets with the same "
+        f"I(x1; x2) and I(x1; y), {name} of `{_READER}` differs in {len(differ)} of {len(pairs)} pairs; where it is "
+        f"higher, its InfoNCE value lies nearer to I(x1; x2) in {len(nearer)}, farther off in {len(farther)}, and is "
+        f"not known to do either in {either}. Where sharing sits differs too, and no two estimates are of the same data"
     )
-    backs = "; ".join(
-        f"`{pair.names[0]}` – `{pair.names[1]}` {written(pair.score)}, {written(pair.misses)} nats" for pair in pairs
-    )
-    return [f"{sentence}.\nDifferences of {name}, and of the InfoNCE value's error: {backs}."]
+    rows = [
+        f"| `{pair.names[0]}` – `{pair.names[1]}` | {written(pair.score)} | {written(pair.misses)} |" for pair in pairs
+    ]
+    heads = [f"| pair | difference of {name} | of the InfoNCE value's error, nats |", "| --- | ---: | ---: |"]
+    table = "\n".join([*heads, *rows])
+    return [
+        f"{sentence}.\nPairs with the same I(x1; x2) and I(x1; y), of `{_READER}`{of_all} of the {configs} "
+        f"configurations that share {digits(most)} nats:\n\n{table}"
+    ]

@@ -95,9 +95,10 @@ def load_benchmark(tier: str, source: str | Path | None = None, *, revision: str
     >>> train, validation, test = bench.problems[0].rows()  # doctest: +SKIP
 
     Args:
-        source: a Hub id, or a folder that `mmmi-hf benchmark --tier NAME --out DIR` made, DIR/data; by default where
-            the tier's data are on the Hub.
-        revision: of a Hub repository.
+        source: a Hub id, as `mmmi-hf publish DIR/data OWNER/NAME --tier NAME` made it, or a folder that `mmmi-hf
+            benchmark --tier NAME --out DIR` made, DIR/data; by default where the tier's data are on the Hub.
+        revision: of a Hub repository; by default its newest release, or that of the tier's version where no source is
+            given.
 
     Raises:
         ValueError: an unknown tier, no data, or data that are not those of the tier.
@@ -109,6 +110,8 @@ def load_benchmark(tier: str, source: str | Path | None = None, *, revision: str
             f"the data of {tier!r} are not on the Hub; give source=, a Hub id, or DIR/data after "
             f"`mmmi-hf benchmark --tier {tier} --out DIR`"
         )
+    if source is None and revision is None:
+        revision = f"v{known.version}"
     found = Benchmark(known, Source.open(place, revision))
     known.check_data(found.source)
     return found

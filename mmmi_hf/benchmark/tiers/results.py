@@ -83,8 +83,8 @@ def read_others(tier: Tier, paths: Sequence[Path], names: Iterable[str]) -> list
     """The rows of results files for a tier's table.
 
     Args:
-        names: of the run's own estimators. One of a file that is called like one of them, or of an earlier file, stands
-            as FILE:NAME.
+        names: of the run's own estimators, and of those with committed results. One of a file that is called like
+            these, or like one of an earlier file, stands as FILE:NAME.
 
     Raises:
         ValueError: a file that cannot be read, is of another tier or version, or is called like another.

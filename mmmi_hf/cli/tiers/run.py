@@ -50,12 +50,13 @@ class TierRun:
         from mmmi_hf.benchmark.protocol.cells import run_plan
         from mmmi_hf.benchmark.protocol.data import Source
         from mmmi_hf.benchmark.report.report import write_report
-        from mmmi_hf.benchmark.tiers.results import LEGEND, read_others
+        from mmmi_hf.benchmark.tiers.results import LEGEND, read_others, reference_results
         from mmmi_hf.benchmark.tiers.tier import read_tier
 
         tier = read_tier(self.name)
         names = {name for group in tier.groups for name in (self.estimators or group.estimators)}
-        others = read_others(tier, self.results, {*names, _ORACLE})
+        committed = {row["estimator"] for row in reference_results(tier)}
+        others = read_others(tier, self.results, {*names, *committed, _ORACLE})
         if dry_run:
             self._print_budget(tier)
             return

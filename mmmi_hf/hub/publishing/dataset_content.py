@@ -31,8 +31,9 @@ from mmmi_hf.dataset.stores.addresses import AddressStore
 from mmmi_hf.hub.client.errors import DamagedFilesError, HubRequestError, ReleaseChangedError
 from mmmi_hf.hub.client.remote import SmallFiles, State
 from mmmi_hf.hub.client.versions import Version
-from mmmi_hf.hub.merging import configurations_of, merge_cards
+from mmmi_hf.hub.merging import configurations_of, merge_cards, with_section
 from mmmi_hf.hub.publishing.release import CARD, LocalFile
+from mmmi_hf.hub.publishing.supplement import Supplement
 
 _RECORDS = ("manifests/", "causal_models/", "certificates/")
 _SMALL = (*_RECORDS, f"{GROUND_TRUTH}/")
@@ -91,6 +92,7 @@ class DatasetContent:
         work: an own folder for rendering.
         measure: whether to invert a sample of rows too, after the digests of all files were checked.
         write: whether a certificate may be put where there is none; if not, it is put into a copy.
+        supplement: what is released beside them.
 
     Raises:
         HubRequestError: no such configuration.
@@ -108,6 +110,7 @@ class DatasetContent:
         measure: bool = True,
         write: bool = True,
         progress: bool = True,
+        supplement: Supplement | None = None,
     ) -> None:
         there = folder.configurations()
         if not there:
@@ -117,7 +120,7 @@ class DatasetContent:
             raise HubRequestError(
                 f"configs: {', '.join(map(repr, unknown)) or 'none given'}; {folder.path} holds {', '.join(there)}"
             )
-        self.folder, self.repo, self.remote, self.work = folder, repo, remote, work
+        self.folder, self.repo, self.remote, self.work, self.supplement = folder, repo, remote, work, supplement
         self.names = tuple(name for name in there if configs is None or name in configs)
         try:
             self._check_links(folder)
@@ -128,6 +131,8 @@ class DatasetContent:
         self._verify(folder.where, measure, write, progress)
         self.manifests = {name: self.folder.known_manifest(name) for name in self.names}
         self.files = [file for name in self.names for file in self._files(name)]
+        if supplement is not None:
+            self.files += [LocalFile.of(path, content) for path, content in supplement.files.items()]
 
     def _check_links(self, folder: DatasetFolder) -> None:
         """Refuse to publish what is no part of the folder."""
@@ -256,9 +261,11 @@ class DatasetContent:
         write_ground_truths(place)
         truths = [place.ground_truth(name) for name in place.configurations()]
         rendered = dataset_card(place, location=self.repo, revision=version.tag)
-        card = merge_cards(_text(remote / CARD), rendered, self.names).encode()
+        card = merge_cards(_text(remote / CARD), rendered, self.names)
+        if self.supplement is not None:
+            card = with_section(card, self.supplement.name, self.supplement.section(self.repo, version.tag))
         files = [LocalFile.of(path.relative_to(view).as_posix(), path.read_bytes()) for path in truths]
-        return [*files, LocalFile.of(CARD, card)]
+        return [*files, LocalFile.of(CARD, card.encode())]
 
     def _remote(self, state: State) -> Path:
         wanted = [path for path in state.files if path == CARD or path.startswith(_SMALL)]

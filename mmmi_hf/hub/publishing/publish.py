@@ -27,6 +27,7 @@ from mmmi_hf.hub.client.versions import parse_version
 from mmmi_hf.hub.publishing.dataset_content import DatasetContent
 from mmmi_hf.hub.publishing.release import Content, Published, Release
 from mmmi_hf.hub.publishing.space_content import SpaceContent, is_space
+from mmmi_hf.hub.publishing.supplement import Supplement
 
 if TYPE_CHECKING:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
@@ -47,6 +48,7 @@ def publish(
     measure: bool = True,
     progress: bool = True,
     backoff: Backoff | None = None,
+    supplement: Supplement | None = None,
 ) -> Published:
     """Publish a dataset folder (or a pipeline, or the folder of a Space) as one commit and the tag vX.Y.Z.
 
@@ -70,6 +72,9 @@ def publish(
             certificate that is there are checked only.
         progress: show progress bars.
         backoff: how often and how patiently to try again.
+        supplement: for a dataset folder, files and a section of the card beside the configurations, such as
+            `mmmi_hf.benchmark.tiers.publishing.supplement_of` gives them; "auto" is its version then, and the same call
+            once more finds everything there.
 
     Returns:
         Published.
@@ -81,6 +86,9 @@ def publish(
         HubRequestError: another request that cannot be met (all of these are ValueErrors).
         HubUnavailableError: the Hub did not answer as it should, several times; the same call continues.
     """
+    repeatable = False
+    if version == "auto" and supplement is not None:
+        version, repeatable = supplement.version, True
     wanted = None if version == "auto" else parse_version(version)
     if not is_repository(repo):
         raise HubRequestError(f"repo must be owner/name, got {repo!r}")
@@ -122,10 +130,13 @@ def publish(
                 measure=measure,
                 write=not dry_run,
                 progress=progress,
+                supplement=supplement,
             )
         else:
             raise HubRequestError(f"folder must be a path or a FlowMatchingPipeline, got {type(folder).__name__}")
-        release = Release(api, repo, kind, content, wanted, private, pr)
+        if supplement is not None and kind != "dataset":
+            raise HubRequestError(f"supplement belongs to dataset folders; {folder} is none")
+        release = Release(api, repo, kind, content, wanted, private, pr, repeatable)
         patience = backoff or Backoff()
         return release.plan(patience) if dry_run else release.publish(patience)
 

@@ -130,6 +130,7 @@ class Release:
         version: the version wanted; None for the next minor one.
         private: make the repository private if it has to be made.
         pull_request: open a pull request instead of committing to main and tagging.
+        repeatable: this very release, where it is there under whatever version, is no error.
     """
 
     api: HfApi
@@ -139,6 +140,7 @@ class Release:
     version: Version | None = None
     private: bool = False
     pull_request: bool = False
+    repeatable: bool = False
     created: bool = False
     attempted: bool = False
     _sent: dict[LocalFile, CommitOperationAdd] = field(default_factory=dict)
@@ -218,7 +220,8 @@ class Release:
     def _settled(self, state: State) -> ReleaseCommit | None:
         """The release in main's history that is this one already, if there is one to settle with.
 
-        Raises VersionExistsError if the version wanted is taken by another release, or by this one and was complete.
+        Raises VersionExistsError if the version wanted is taken by another release, or by this one, which was complete
+        and is not `repeatable`.
         """
         if self.version is None:
             if not state.releases or self.content.prepare(state) or not self._is_there(state):
@@ -226,18 +229,21 @@ class Release:
             same = [release for release in state.releases if release.digest == self.digest]
             at_head = [release for release in state.releases if release.commit == state.head]  # it holds all of ours
             return next(iter(same + at_head), None)
+        alike = [release for release in state.releases if release.digest == self.digest]
+        if self.repeatable and alike:
+            return alike[0]
         if self.version not in state.taken():
             return None
-        claims = [release for release in state.releases if release.version == self.version]
-        same = [release for release in claims if release.digest == self.digest]
+        same = [release for release in alike if release.version == self.version]
         if same and (self.attempted or self.version not in state.tags):
             return same[0]
         there = bool(same) or (not self.content.prepare(state) and self._is_there(state))
         holds = "exactly this release; nothing is left to do" if there else "another release"
         higher = max(state.taken()).next_minor()
+        others = f"{higher}" if self.repeatable else f"{higher}, or 'auto'"
         raise VersionExistsError(
             f"{self.repo} has version {self.version.tag} already ({holds}); a published version never changes: "
-            f"give another, such as {higher}, or 'auto'"
+            f"give another, such as {others}"
         )
 
     def _is_there(self, state: State) -> bool:

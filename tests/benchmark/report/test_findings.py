@@ -197,7 +197,7 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     text = benchmark_card(tmp_path)
     assert "## Findings" in text
     assert "\n\n**Images, I(x1; y), identity, whiten**\n\n- 1 of 1 estimators reads too little" in text
-    folded = text[text.index("<summary>Every estimator of these sentences") : text.index("## Withdrawn")]
+    folded = text[text.index("<summary>Every estimator and comparison behind") : text.index("## Withdrawn")]
     assert "**Images, I(x1; y), identity, whiten**\n\n- Read too little, by a median of so many nats: `dv`" in folded
     assert "## Withdrawn\n\nA claim." in text
     assert "overview/" not in text, "nothing was drawn yet"

@@ -22,6 +22,9 @@ def make(*arguments, **variables):
     [
         (["pictures"], {}, "no part pictures; give lite, realism, levels, fusion, ssl, paper or full"),
         (["--budget", "pictures"], {}, "no part pictures; give lite, realism, levels, fusion, ssl, paper or full"),
+        (["--publish"], {}, "--publish needs the owner of the repositories, a user or an organization of the Hub"),
+        (["--publish", "me", "ssl"], {}, "ssl is no tier, so that its data are not published; leave it out"),
+        (["--publish", "me"], {}, "no folder"),
         ([], {"WORKERS": "2.5"}, "WORKERS must be a whole number of at least 1, got 2.5"),
         ([], {"PYTHON": "no-such-python"}, "no no-such-python is there; PYTHON names the interpreter"),
     ],
@@ -30,6 +33,19 @@ def test_wrong_requests_are_refused(parts, variables, said, tmp_path):
     shown = make(tmp_path / "out", *parts, **variables, CARD=str(tmp_path / "card"))
     assert shown.returncode == 2
     assert said in shown.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_without_data_of_a_tier_is_not_published(tmp_path):
+    shown = make(tmp_path, "--publish", "me")
+    assert shown.returncode == 2
+    assert "has no data of a tier; make them first" in shown.stderr
+    shown = make(tmp_path, "--publish", "me", "levels")
+    assert shown.returncode == 2
+    assert (
+        "there is no folder levels/data; give DIR/data after `mmmi-hf benchmark --tier levels --out DIR`"
+        in shown.stderr
+    )
     assert list(tmp_path.iterdir()) == []
 
 

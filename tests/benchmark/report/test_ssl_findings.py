@@ -47,74 +47,116 @@ ROWS = [
 ]
 
 
-def told(rows, same_laws=()):
+def found(rows, same_laws=()):
+    """What stands in the open, and what stands aside: its first paragraph, and all of it."""
     ((kind, sentences),) = ssl_findings("sharing", rows, same_laws).items()
     assert kind == "Sharing, self-supervised learning, identity, whiten"
-    return [sentence.split("\n")[0] for sentence in sentences]
+    parts = [sentence.partition("\n") for sentence in sentences]
+    return [claim for claim, _, _ in parts if claim], [back for _, _, back in parts if back]
+
+
+def claims(rows, same_laws=()):
+    return found(rows, same_laws)[0]
+
+
+def aside(start, rows, same_laws=()):
+    (back,) = [each for each in found(rows, same_laws)[1] if each.startswith(start)]
+    return back
+
+
+WHERE = "Where as much is shared, more of it where y sits, and x2 tells as much of y, the probe's"
+BESIDE = "Where more is shared beside y, all else equal, and something where y sits, the probe's"
 
 
 def test_what_is_told_of_how_much_where_and_whose():
-    short, where, too, beside, whose, trained, estimate, controls, rule = told(ROWS)
+    short, controls, estimate, rule = claims(ROWS)
+    where, too, beside, trained, pairs, whose = found(ROWS)[1]
     assert short == (
         "in short, of the R² that a probe has of encoders that never saw y: where as much is shared and more of it "
         "where y sits, it is higher in 4 (`contrastive` 2, `vicreg` 2) and lower in none of 4 comparisons; where more "
-        "is shared beside y, all else equal, it is higher in none and lower in 1 (`vicreg` 1) of 2 comparisons."
+        "is shared beside y, all else equal, it is higher in none and lower in 1 (`vicreg` 1) of 2 comparisons; where "
+        "an encoder was trained, beside the same untrained, it is higher in 6 (`contrastive` 3, `vicreg` 3) and lower "
+        "in 2 (`contrastive` 1, `vicreg` 1) of 8 comparisons."
     )
-    assert where.startswith("where as much is shared, more of it where y sits, and x2 tells as much of y, the probe's")
+    assert where.startswith(WHERE)
     assert "`contrastive` higher in 1 of 1, by 0.380 (0." in where
     assert "and x2 tells more of y too, the probe's" in too
     assert "`contrastive` higher in 1 of 1, by 0.380 (0." in too
-    assert beside.startswith("where more is shared beside y, all else equal, and something where y sits, the probe's")
+    assert beside.startswith(BESIDE)
     assert "`contrastive` not known to differ in 1 of 1;" in beside
     assert "`vicreg` lower in 1 of 1, by 0.200 (0." in beside
-    assert whose.startswith("where as much is shared, in the same places, and x2 tells more of y, the probe's R² is: ")
+    assert whose.startswith("Where as much is shared, in the same places, and x2 tells more of y, the probe's R² is: ")
     assert "`contrastive` not known to differ in 1 of 1; `vicreg` not known to differ in 1 of 1." in whose
     assert "`contrastive` higher in 3 of 4, by 0.300 (" in trained
     assert "lower in 1 of 4, by 0.080 (0." in trained
     assert estimate.startswith(
-        "between data sets, of one estimator: R² of `contrastive` differs in 2 of 3 pairs of configurations with the "
-        "same I(x1; x2) and I(x1; y), all of the 3 that share 2.000 nats. Where it is higher, its InfoNCE value lies "
-        "nearer to I(x1; x2) in 0, farther off in 2, and is not known to do either in 0."
+        "whether a better estimate means a better representation is not answered. Between data sets with the same "
+        "I(x1; x2) and I(x1; y), R² of `contrastive` differs in 2 of 3 pairs; where it is higher, its InfoNCE value "
+        "lies nearer to I(x1; x2) in 0, farther off in 2, and is not known to do either in 0."
     )
+    assert "of `contrastive`, all of the 3 configurations that share 2.000 nats:" in pairs
+    assert "| `loud` – `apart` | 0.380 (0." in pairs
     assert controls.startswith(
         "R² of the probe is 0.500 at best. In all 4 configurations, with intervals, `raw` reaches 0.4"
     )
     assert "of 5 seeds in common or more; intervals are Student's, 95 % for all of a sentence together" in rule
-    assert "one in law" not in rule
+    assert "one in law" not in "".join(found(ROWS)[1])
     assert "masked" not in " ".join([beside, where, whose, trained]), "what was not run is not named"
 
 
 def test_configurations_of_one_law_are_counted_once_and_cannot_differ():
-    _, where, beside, whose, trained, estimate, controls, rule = told(ROWS, [["loud", "noise"]])
-    assert "`contrastive` higher in 1 of 1" in where
-    assert "as much of y" in where, "what x2 tells of y is held fixed where it can be"
-    assert beside.startswith("where more is shared beside y")
-    assert whose == (
-        "by construction R² cannot differ where the law of x1 and x2, and that of x1 and y, is the same, whatever x2 "
-        "tells of y: `loud` and `noise`. As a check of the intervals, 2 of 2 hold 0."
+    same = [["loud", "noise"]]
+    _, controls, estimate, _ = claims(ROWS, same)
+    assert "`contrastive` higher in 1 of 1" in aside(WHERE, ROWS, same), "what x2 tells of y is held fixed where it can"
+    assert aside(BESIDE, ROWS, same)
+    assert aside("By construction", ROWS, same).startswith(
+        "By construction R² cannot differ where the law of x1 and x2, and that of x1 and y, is the same, whatever x2 "
+        "tells of y: `loud` and `noise`. As a check of the intervals, 2 of 2 hold 0.\n\n| difference of R² |"
     )
-    assert "`contrastive` higher in 2 of 3" in trained
+    assert "`contrastive` higher in 2 of 3" in aside("Where an encoder was trained", ROWS, same)
     assert "R² of `contrastive` differs in 1 of 1 pairs" in estimate
     assert "In all 4 configurations" in controls
-    assert rule.endswith("comparisons that agree in law are counted once: `loud` and `noise`.")
+    assert found(ROWS, same)[1][-1] == (
+        "To an encoder these are one in law, and comparisons that agree in law are counted once: `loud` and `noise`."
+    )
 
 
 def test_more_where_y_sits_and_a_lower_score_is_told():
     rows = [*ROWS, *cells("wide", (20.0, 0.0, 0.5), contrastive=(0.1, 3.0), **CONTROLS)]
-    sentence = next(each for each in told(rows) if each.startswith("nats where y sits do not decide alone"))
+    sentence = next(each for each in claims(rows) if each.startswith("nats where y sits do not decide alone"))
     assert "of all pairs with the same I(x1; y): `contrastive` in 3 of 7, by most `wide` – `" in sentence
     assert ": −0.300 (−0." in sentence
     assert sentence.endswith("`vicreg` in 0 of 3.")
     other = [{**row, "information": 0.3} if row["config"] == "wide" else row for row in rows]
-    assert not any("do not decide alone" in each for each in told(other)), "where x1 tells less of y, no wonder"
+    assert not any("do not decide alone" in each for each in claims(other)), "where x1 tells less of y, no wonder"
 
 
 def test_more_beside_y_is_told_apart_where_nothing_sits_there():
     rows = [*ROWS, *cells("empty", (0.0, 0.0, 0.0), contrastive=(0.12, 0.0), **CONTROLS)]
-    (sentence,) = [each for each in told(rows) if "and nothing where y sits" in each]
+    sentence = aside("Where more is shared beside y, all else equal, and nothing where y sits", rows)
     assert "the probe's R² is: `contrastive` lower in 1 of 1, by 0.100 (" in sentence
-    (sentence,) = [each for each in told(rows) if "and something where y sits" in each]
-    assert "`contrastive` not known to differ in 1 of 1" in sentence
+    assert "`contrastive` not known to differ in 1 of 1" in aside(BESIDE, rows)
+
+
+def test_more_of_both_is_told_apart_of_less_and_where_nothing_sits_it_is_not():
+    """`wide` has more where y sits and more beside it than `thin`; beside `apart`, where nothing sits, not."""
+    rows = [
+        *ROWS,
+        *cells("thin", (2.0, 0.0, 0.1), contrastive=(0.12, 0.5), vicreg=0.12, **CONTROLS),
+        *cells("wide", (20.0, 0.0, 0.2), contrastive=(0.05, 0.5), vicreg=0.12, **CONTROLS),
+    ]
+    (sentence,) = [each for each in claims(rows) if each.startswith("where more is shared both")]
+    assert "`contrastive` lower in 1 of 1, by 0.070 (0." in sentence
+    assert "`vicreg` not known to differ in 1 of 1." in sentence
+    table = aside("More where y sits and beside it:", rows).splitlines()
+    assert table[2:4] == ["| difference of R² | `contrastive` | `vicreg` |", "| --- | ---: | ---: |"]
+    assert len(table) == 5
+    difference = [0.05 - 0.12 + a - b for a, b in zip(STEP * (1 + 4 % 3), STEP * (1 + 4 % 3), strict=True)]
+    low, high = stats.t.interval(1 - 0.05 / 2, 4, np.mean(difference), max(stats.sem(difference), 1e-12))
+    written_one = written({"value": float(np.mean(difference)), "low": float(low), "high": float(high)})
+    assert table[4].startswith(f"| `wide` – `thin` | {written_one} |")
+    narrow = [{**row, "shared": 2.05} if row["config"] == "wide" else row for row in rows]
+    assert not any("is shared both" in each for each in claims(narrow)), "less beside it"
 
 
 def test_a_bound_near_zero_shows_its_sign():
@@ -125,7 +167,7 @@ def test_a_bound_near_zero_shows_its_sign():
 
 def test_differences_are_student_s_by_seeds_for_all_of_a_sentence_together():
     (_, sentences) = next(iter(ssl_findings("", ROWS).items()))
-    backs = next(sentence for sentence in sentences if sentence.startswith("where more is shared")).split("\n")[1]
+    backs = next(sentence for sentence in sentences if sentence.startswith("\nWhere more is shared"))
     differences = [
         next(
             row["r_squared"] for row in ROWS if (row["config"], row["method"], row["seed"]) == (config, "vicreg", seed)
@@ -136,7 +178,8 @@ def test_differences_are_student_s_by_seeds_for_all_of_a_sentence_together():
     ]
     pairs = np.array(differences).reshape(-1, 2).sum(axis=1)
     low, high = stats.t.interval(1 - 0.05 / 2, 4, pairs.mean(), stats.sem(pairs))  # two methods
-    assert f"`loud` – `quiet` {written({'value': pairs.mean(), 'low': low, 'high': high})}" in backs
+    (line,) = [line for line in backs.splitlines() if line.startswith("| `loud` – `quiet` |")]
+    assert line.endswith(f"| {written({'value': pairs.mean(), 'low': low, 'high': high})} |")
 
 
 def test_an_interval_may_not_be_narrower_than_the_test_rows_make_it():
@@ -173,13 +216,13 @@ def test_two_seeds_nulls_failures_and_unknown_places_say_nothing(rows):
 
 
 def beside(rows):
-    return next(sentence for sentence in told(rows) if sentence.startswith("where more is shared beside y"))
+    return aside("Where more is shared beside y", rows)
 
 
 def test_a_failed_seed_is_left_out_of_a_pair_and_fewer_than_three_of_a_table():
     rows = [row for row in ROWS if not (row["config"] == "loud" and row["method"] == "vicreg" and row["seed"] == 4)]
     assert "`vicreg` lower in 1 of 1, by 0.201" in beside(rows), "of the four seeds that both have"
-    assert "of 4 seeds in common or more" in told(rows)[-1]
+    assert "of 4 seeds in common or more" in claims(rows)[-1]
     few = [row for row in ROWS if not (row["config"] == "loud" and row["method"] == "vicreg" and row["seed"] > 1)]
     assert "vicreg" not in beside(few)
     apart = [
@@ -188,4 +231,4 @@ def test_a_failed_seed_is_left_out_of_a_pair_and_fewer_than_three_of_a_table():
         if row["method"] != "vicreg" or (row["seed"] < 3 if row["config"] == "loud" else row["seed"] > 1)
     ]
     assert "vicreg" not in beside(apart), "three seeds each, but one in common"
-    assert "of 3 seeds in common or more" in told(apart)[-1], "the least of what is compared"
+    assert "of 3 seeds in common or more" in claims(apart)[-1], "the least of what is compared"

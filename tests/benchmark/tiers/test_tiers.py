@@ -115,9 +115,16 @@ def test_committed_results_and_those_of_others_stand_beside(tiny, tmp_path, caps
     assert named["cca"][1:3] == named["cca"][-2:], "the same cells, twice"
     assert named["oracle-club"][1] == "–", "not asked for, but committed"
     assert named["oracle-dv"][1] != "–", "the oracle is always there"
+    told = named
+    named_alike = [{**answer, "estimator": "oracle-club"} for answer in answers]
+    bench.write(tmp_path / "other.csv", named_alike)
+    assert run("--tier", "tiny", "--out", out, "--estimators", "cca", "--results", tmp_path / "other.csv") == 0
+    named = {line.split()[0]: line.split() for line in capsys.readouterr().out.splitlines() if line}
+    assert named["other:oracle-cl"][-1] == "–", "the committed results are not those of who is called alike"
+    assert named["oracle-club"][1] == "–"
     (mine,) = bench.summary(answers)
     assert (mine["cells"], mine["abstained"], mine["failed"]) == (3, 1, 0)
-    assert named["mine"][1].replace("−", "-") == f"{mine['bias']['value']:.3f}"
+    assert told["mine"][1].replace("−", "-") == f"{mine['bias']['value']:.3f}"
 
 
 def test_data_may_lie_elsewhere_and_plugins_join(tiny, tmp_path, capsys, forgotten):

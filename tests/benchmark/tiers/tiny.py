@@ -29,9 +29,9 @@ groups:
 
 
 @contextlib.contextmanager
-def placed(folder, content):
-    """The folder of the tier `tiny`, whose parent is in the place of the package's."""
-    place = folder / "tiers" / "tiny"
+def placed(folder, content, name="tiny"):
+    """The folder of the tier, whose parent is in the place of the package's."""
+    place = folder / "tiers" / name
     place.mkdir(parents=True)
     (place / "tier.yaml").write_text(content)
     kept, tiers._HERE = tiers._HERE, place.parent
