@@ -29,9 +29,12 @@ from mmmi_hf.flow.training.trainer import CHECKPOINT, Run, begin, check_folder, 
 from mmmi_hf.flow.training.trajectories import SHARD, Guide, Trajectories, load_trajectories, make_trajectories
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from accelerate import Accelerator
 
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
+    from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
 PENALTY_ITERATIONS = 8
 TRAJECTORIES = "trajectories"
@@ -71,6 +74,9 @@ def distill(
     accelerator = Accelerator(mixed_precision=recipe.mixed_precision, cpu=cpu)
     check_folder(out, recipe)
     teacher = _load("teacher", recipe.teacher)
+    digest = teacher.digest
+    if recipe.teacher_times:
+        teacher.scheduler = with_times(teacher.scheduler, recipe.teacher_times)
     teacher.scheduler.set_timesteps()
     if recipe.nodes[-1] != len(teacher.scheduler):
         raise ValueError(
@@ -79,9 +85,9 @@ def distill(
         )
     guide = None
     if recipe.guide is not None:
-        guide = Guide(_load("guide", recipe.guide), recipe.guidance)
+        guide = Guide(_load("guide", recipe.guide), recipe.guidance, recipe.guidance_start)
         guide.check(teacher)
-    student = _student(recipe, teacher, guide, out)
+    student = _student(recipe, teacher, digest, guide, out)
     begin(out, recipe, accelerator, {STARTED_FROM: student.started_from})
     if accelerator.is_main_process:
         for pipeline in (teacher,) if guide is None else (teacher, guide.pipeline):
@@ -111,12 +117,22 @@ class Student:
     started_from: StartedFrom
 
 
-def _student(recipe: DistillationRecipe, teacher: FlowMatchingPipeline, guide: Guide | None, out: Path) -> Student:
+def with_times(scheduler: FlowMatchODEScheduler, times: Sequence[float]) -> FlowMatchODEScheduler:
+    """The same path and solver, with these times, rising from 0 to 1."""
+    made: FlowMatchODEScheduler = type(scheduler).from_config(
+        scheduler.config, grid=list(times), num_inference_steps=len(times) - 1
+    )
+    return made
+
+
+def _student(
+    recipe: DistillationRecipe, teacher: FlowMatchingPipeline, digest: str, guide: Guide | None, out: Path
+) -> Student:
     from mmmi_hf.flow.pipeline import FlowMatchingPipeline
     from mmmi_hf.flow.scheduler import FlowMatchODEScheduler
 
     named = None if guide is None else GuideRecord(pipeline=str(recipe.guide), digest=guide.pipeline.digest)
-    started = StartedFrom(teacher=Teacher(pipeline=recipe.teacher, digest=teacher.digest, guide=named))
+    started = StartedFrom(teacher=Teacher(pipeline=recipe.teacher, digest=digest, guide=named))
     network = copy.deepcopy(teacher.unet)
     if (out / STARTED_FROM).exists():
         before = StartedFrom.read(out / STARTED_FROM)

@@ -27,12 +27,16 @@ class DistillationRecipe(Schedule):
         teacher: a bundled name, a folder or a Hub id: the pipeline whose map the student makes.
         nodes: which of the teacher's times the student stops at, by their numbers: 0, …, the teacher's last one. The
             student makes one Euler step, one network evaluation, from each to the next.
+        teacher_times: at which the teacher stops on its journeys, rising from 0 to 1; () for its own. More of them where
+            its map stretches most make gentler steps there.
         guide: a pipeline of the same path and classes: one that is worse than the teacher, as of a smaller network that
             was trained for less long (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3), or one that learned
             from shuffled labels (classifier-free guidance; Ho and Salimans, 2022, arXiv 2207.12598, eq. 6); None for
             none.
         guidance: with a guide, journeys follow v_guide + guidance · (v_teacher − v_guide), away from what the guide
             does wrong, or from what all classes have in common. The student costs nothing more.
+        guidance_start: the time from which they do; before, they are the teacher's own (Kynkäänniemi et al., 2024,
+            arXiv 2404.07724). Guidance at early times makes steep maps, whose steps are not gentle.
         trajectories: how many journeys of the teacher are stored and learned from.
         trajectory_seed: of their latents.
         steps: optimizer steps in all.
@@ -56,8 +60,10 @@ class DistillationRecipe(Schedule):
     teacher: str
     nodes: tuple[Count, ...]
     _: KW_ONLY
+    teacher_times: tuple[Annotated[float, Field(ge=0.0, le=1.0)], ...] = ()
     guide: str | None = None
     guidance: Amount = 1.0
+    guidance_start: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     trajectories: Positive = 16384
     trajectory_seed: Count = 1
     steps: Positive = 4000
@@ -80,11 +86,16 @@ class DistillationRecipe(Schedule):
             raise ValueError(f"journey_steps must lie in 0 … steps = {self.steps}, got {self.journey_steps}")
         if len(self.nodes) < 2 or self.nodes[0] != 0 or not all(a < b for a, b in pairwise(self.nodes)):
             raise ValueError(f"nodes must be numbers of the teacher's times, rising from 0, got {list(self.nodes)}")
+        times = self.teacher_times
+        if times and (times[0] != 0 or times[-1] != 1 or not all(a < b for a, b in pairwise(times))):
+            raise ValueError(f"teacher_times must rise from 0 to 1, got {list(times)}")
         if (self.guide is None) != (self.guidance == 1.0):
             raise ValueError(
                 f"guide and guidance go together: guidance is 1 without a guide and another number with one, got "
                 f"guide {self.guide!r} and guidance {self.guidance:g}"
             )
+        if self.guide is None and self.guidance_start:
+            raise ValueError(f"guidance_start must be 0 without a guide, got {self.guidance_start:g}")
         weights = self.segment_weights
         if weights and (len(weights) != len(self.nodes) - 1 or not any(weights)):
             raise ValueError(f"segment_weights must be {len(self.nodes) - 1} numbers, not all 0, got {list(weights)}")

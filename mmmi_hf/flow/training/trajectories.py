@@ -39,10 +39,12 @@ class Guide:
         pipeline: of the teacher's latents, classes and path, on its device and in its dtype.
         guidance: the velocity is v_guide + guidance · (v_teacher − v_guide) (Karras et al., 2024, arXiv 2406.02507,
             eq. 3); 1 is the teacher's own.
+        start: the time from which it is; before, it is the teacher's own.
     """
 
     pipeline: FlowMatchingPipeline
     guidance: float
+    start: float = 0.0
 
     def check(self, teacher: FlowMatchingPipeline) -> None:
         """ValueError unless both pipelines go from the same latents to images of the same classes on the same path."""
@@ -115,6 +117,7 @@ def make_trajectories(
     if guide is not None:
         guide.check(teacher)
         wanted |= {"guide": guide.pipeline.digest, "guidance": guide.guidance}
+        wanted |= {"guidance_start": guide.start} if guide.start else {}
     description = folder / DESCRIPTION
     if description.exists():
         if read_json(description) != wanted:
@@ -198,7 +201,7 @@ def journey(
     def velocity(x: torch.Tensor, t: float) -> torch.Tensor:
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
             v = field(x, t).float()
-            if guide is None or away is None:
+            if guide is None or away is None or t < guide.start:
                 return v
             return torch.lerp(away(x, t).float(), v, guide.guidance)
 

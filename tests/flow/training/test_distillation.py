@@ -82,6 +82,18 @@ def test_a_student_makes_the_same_journey_in_fewer_evaluations(teacher, tmp_path
     assert (tmp_path / "run/samples/step-000006.png").is_file()
 
 
+def test_a_teacher_may_stop_at_times_of_the_recipe(teacher, tmp_path):
+    times = (0.0, 0.1, 0.3, 0.4, 0.8, 1.0)
+    folder = run(tiny(teacher, teacher_times=times, nodes=(0, 1, 3, 5)), tmp_path / "run")
+    assert FlowMatchingPipeline.from_pretrained(folder).scheduler.times == (0.0, 0.1, 0.4, 1.0)
+    assert load_trajectories(tmp_path / "run/trajectories").times == times
+    master = FlowMatchingPipeline.from_pretrained(teacher)
+    facts = json.loads((tmp_path / "run/training.json").read_text())
+    assert facts["teacher"]["digest"] == master.digest, "that of the teacher as it is elsewhere"
+    with pytest.raises(ValueError, match="nodes must end with 5"):
+        run(tiny(teacher, teacher_times=times), tmp_path / "other")
+
+
 def test_learning_brings_the_student_nearer_to_its_teacher(teacher, tmp_path):
     """Of the same latents, the ones that it learned from: a handful of steps on a handful of trajectories."""
 
@@ -231,6 +243,9 @@ def test_a_guided_journey_is_led_away_from_the_guide(teacher, guide, tmp_path):
     own = journey(master, z, labels, bf16=False)
     torch.testing.assert_close(journey(master, z, labels, guide=Guide(worse, 1.0), bf16=False), own)
     assert float((led[:, -1] - own[:, -1]).norm() / own[:, -1].norm()) > 0.01
+    late = journey(master, z, labels, guide=Guide(worse, 1.5, master.scheduler.times[2]), bf16=False)
+    torch.testing.assert_close(late[:, :3], own[:, :3])
+    assert float((late[:, 3] - own[:, 3]).norm()) > 1e-3
 
 
 def test_a_student_of_guided_journeys_names_the_guide(teacher, guide, tmp_path):
@@ -244,6 +259,10 @@ def test_a_student_of_guided_journeys_names_the_guide(teacher, guide, tmp_path):
         run(tiny(teacher), tmp_path / "other", trajectories=tmp_path / "run/trajectories")
     with pytest.raises(ValueError, match="holds trajectories of another teacher, guide"):
         run(dataclasses.replace(recipe, guidance=3.0), tmp_path / "third", trajectories=tmp_path / "run/trajectories")
+    later = dataclasses.replace(recipe, guidance_start=0.5)
+    with pytest.raises(ValueError, match="holds trajectories of another teacher, guide"):
+        run(later, tmp_path / "fourth", trajectories=tmp_path / "run/trajectories")
+    assert run(later, tmp_path / "later").is_dir()
     with pytest.raises(ValueError, match="guide 'nobody/nothing' cannot be loaded"):
         run(dataclasses.replace(recipe, guide="nobody/nothing"), tmp_path / "new")
     with pytest.raises(ValueError, match="guide and teacher must have the same latents, classes, sigma_min"):
@@ -295,6 +314,12 @@ def test_a_teacher_that_was_exchanged_is_noticed(tiny_pipeline, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
+        ({"guidance_start": 0.5}, "guidance_start must be 0 without a guide, got 0.5"),
+        ({"guidance_start": 1.0}, "guidance_start: input should be less than 1, got 1.0"),
+        ({"teacher_times": (0.0, 0.5)}, r"teacher_times must rise from 0 to 1, got \[0.0, 0.5\]"),
+        ({"teacher_times": (0.5, 1.0)}, r"teacher_times must rise from 0 to 1, got \[0.5, 1.0\]"),
+        ({"teacher_times": (0.0, 0.5, 0.5, 1.0)}, "teacher_times must rise from 0 to 1"),
+        ({"teacher_times": (0.0, 2.0)}, "teacher_times.1.: input should be less than or equal to 1, got 2.0"),
         ({"steps": 0}, "steps: input should be greater than or equal to 1, got 0"),
         ({"journey_steps": 7}, r"journey_steps must lie in 0 … steps = 6, got 7"),
         ({"segment_weights": (1.0, 1.0)}, "segment_weights must be 3 numbers"),
