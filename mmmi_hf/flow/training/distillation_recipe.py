@@ -27,8 +27,8 @@ class DistillationRecipe(Schedule):
         teacher: a bundled name, a folder or a Hub id: the pipeline whose map the student makes.
         nodes: which of the teacher's times the student stops at, by their numbers: 0, …, the teacher's last one. The
             student makes one Euler step, one network evaluation, from each to the next.
-        teacher_times: at which the teacher stops on its journeys, rising from 0 to 1; () for its own. More of them where
-            its map stretches most make gentler steps there.
+        teacher_times: at which the teacher stops on its journeys, rising from 0 to 1; () for its own. More of them
+            where its map stretches most make gentler steps there.
         guide: a pipeline of the same path and classes: one that is worse than the teacher, as of a smaller network that
             was trained for less long (autoguidance; Karras et al., 2024, arXiv 2406.02507, eq. 3), or one that learned
             from shuffled labels (classifier-free guidance; Ho and Salimans, 2022, arXiv 2207.12598, eq. 6); None for
