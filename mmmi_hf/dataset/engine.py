@@ -437,32 +437,33 @@ def _run(carried: bytes, failed: Any, threads: int | None) -> None:
     """Run an executor in a group of processes of its own, all of which end when one of them, or who waits, is killed.
 
     A pool of processes would wait for ever for the task of one that is gone, and for the locks that it held; at its end
-    also for those of a process that it has ended itself. So it does not end them: who waits for this one does then.
+    also for those of a process that it has ended itself. So it does not replace them, nor end them: all end together.
     Each of its processes has so many threads, unless the user has said how many: together as many as the cores.
     """
     import dill
-    import multiprocess
     from multiprocess.pool import MaybeEncodingError, Pool
 
     os.setsid()
     if threads is not None:
         os.environ.setdefault("OMP_NUM_THREADS", str(threads))
     run: PipelineExecutor = dill.loads(carried)  # noqa: S301 – our own; connections do not survive a fork
-    known: dict[int, Any] = {}
     launcher = os.getppid()
 
     def watch() -> None:
-        while True:
+        while os.getppid() == launcher:
             time.sleep(WATCH_SECONDS)
-            known.update({each.pid: each for each in multiprocess.active_children()})
-            killed = any(each.exitcode not in (None, 0, -signal.SIGTERM) for each in list(known.values()))
-            if killed or os.getppid() != launcher:
-                os.killpg(0, signal.SIGKILL)
+        os.killpg(0, signal.SIGKILL)
+
+    def look(workers: list[Any]) -> bool:
+        """Instead of replacing processes of the pool that are gone: none ends by itself."""
+        if any(each.exitcode is not None for each in workers):
+            os.killpg(0, signal.SIGKILL)
+        return False
 
     def left(pool: object, *error: object) -> None:
         """Instead of ending its processes, as a pool does at the end of its block."""
 
-    Pool.__exit__ = left
+    Pool._join_exited_workers, Pool.__exit__ = staticmethod(look), left
     threading.Thread(target=watch, daemon=True).start()
     try:
         run.run()

@@ -55,8 +55,8 @@ def with_section(card: str, name: str, text: str) -> str:
     begin = f"<!-- mmmi_hf: {name}; changes are lost when it is published again -->"
     end = f"<!-- mmmi_hf: end of {name} -->"
     section = f"{begin}\n\n{text.strip()}\n\n{end}"
-    if begin in card and end in card:
-        before, _, rest = card.partition(begin)
+    before, _, rest = card.partition(begin)
+    if end in rest:
         return before + section + rest.partition(end)[2]
     before, _, generated = card.partition(BEGIN)
     return f"{before}{section}\n\n{BEGIN}{generated}"

@@ -130,6 +130,22 @@ def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path,
     assert looks == ["cut"]
 
 
+@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
+def test_a_task_that_somebody_ends_is_done_again(small_config, tmp_path, whole, monkeypatch, by):
+    make = engine.Making.__call__
+
+    def ended(self, *arguments):
+        with contextlib.suppress(FileExistsError):
+            (tmp_path / "ended").mkdir()
+            os.kill(os.getpid(), by)
+        make(self, *arguments)
+
+    monkeypatch.setattr(engine.Making, "__call__", ended)
+    assert made(small_config, tmp_path / "out").complete
+    assert tree(tmp_path / "out") == whole
+    assert (tmp_path / "ended").exists()
+
+
 def test_faults_that_do_not_pass_are_said(small_config, tmp_path, monkeypatch):
     def faulty(self, *arguments):
         raise ConnectionError("the answer was cut")
@@ -217,19 +233,11 @@ def test_processes_that_start_afresh(tmp_path):
         "modalities: [{pipeline: identity}]\ncausal_model: {story: common_cause, shape: [16], mi: 0.5, modalities: 1}\n"
         "rows: 300\n"
     )
-    command = [
-        sys.executable,
-        "-m",
-        "mmmi_hf",
-        "generate",
-        "story.yaml",
-        "--out",
-        "out",
-        "--no-certify",
-        "--no-figures",
-    ]
+    words = (
+        "-m mmmi_hf generate story.yaml --out out --no-certify --no-figures --engine datatrove --tasks 2 --workers 2"
+    )
     done = subprocess.run(
-        [*command, "--engine", "datatrove", "--tasks", "2", "--workers", "2", "--format", "json"],
+        [sys.executable, *words.split(), "--format", "json"],
         cwd=tmp_path,
         env=os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
         capture_output=True,

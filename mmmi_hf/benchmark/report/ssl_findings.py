@@ -253,7 +253,7 @@ def _more_of_both(results: _Results) -> list[str]:
         for one in configs
         for other in configs
         if results.alike(one, other, "information", "other") and results.more(one, other, "aligned", "shared")
-        if results.beside(one) > results.beside(other)
+        if results.beside(one) > results.beside(other) + _NOTHING
     ]
     compared = _differences(results, pairs)
     if not compared:

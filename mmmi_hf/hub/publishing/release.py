@@ -130,7 +130,7 @@ class Release:
         version: the version wanted; None for the next minor one.
         private: make the repository private if it has to be made.
         pull_request: open a pull request instead of committing to main and tagging.
-        repeatable: this very release, where it is there under whatever version, is no error.
+        repeatable: where the version wanted is taken, this very release under whatever version is no error.
     """
 
     api: HfApi
@@ -229,11 +229,11 @@ class Release:
             same = [release for release in state.releases if release.digest == self.digest]
             at_head = [release for release in state.releases if release.commit == state.head]  # it holds all of ours
             return next(iter(same + at_head), None)
+        if self.version not in state.taken():
+            return None
         alike = [release for release in state.releases if release.digest == self.digest]
         if self.repeatable and alike:
             return alike[0]
-        if self.version not in state.taken():
-            return None
         same = [release for release in alike if release.version == self.version]
         if same and (self.attempted or self.version not in state.tags):
             return same[0]
