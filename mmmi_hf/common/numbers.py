@@ -13,5 +13,8 @@ def is_whole(value: object, least: int | None = None) -> TypeGuard[int]:
 
 
 def is_finite(value: object) -> TypeGuard[float]:
-    """Whether a value is a finite real number."""
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a real number that a float can hold, and finite."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:
+        return False

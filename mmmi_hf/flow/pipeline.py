@@ -142,7 +142,7 @@ class FlowMatchingPipeline(DiffusionPipeline, Bijection):
 
     @property
     def layout(self) -> Layout:
-        """What lies between outputs and the network."""
+        """What lies between outputs, the states of the flow and the network."""
         return self._layout
 
     @property

@@ -1,4 +1,4 @@
-"""Between what a flow moves, what its network sees of it, and what a pipeline makes of where it ends.
+"""What a network sees of the states of a flow, and what a pipeline makes of where it ends.
 
 Owns the layouts: shape, view, and these ways there and back. What the network sees is a linear isometry of what is
 moved; it is a network of images, channels first, and sees of a sound an orthonormal lapped transform, in which tones
@@ -10,11 +10,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import Field
 
 from mmmi_hf.common.numbers import is_finite, is_whole
+from mmmi_hf.common.records import RecordError
+from mmmi_hf.common.settings_file import settings
 from mmmi_hf.flow.bijection import View
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ MOST_BINS, MOST_RATE = 1 << 12, 1 << 20
 
 
 class Layout(ABC):
-    """How outputs of one kind are laid out for a network.
+    """How the states of a flow to outputs of one kind are laid out for a network, and how its ends become outputs.
 
     Attributes:
         patch_size: side of the square patches that become channels of the network.
@@ -105,7 +109,10 @@ class ImageLayout(Layout):
         return pixel_shuffle(v, self.patch_size)
 
 
-@dataclass(frozen=True)
+Magnitude = Annotated[float, Field(ge=1e-6, le=1e6)]
+
+
+@settings
 class Companding:
     """An odd, rising function of single numbers: u → knee · sinh(u / scale), whose inverse makes large ones small.
 
@@ -113,12 +120,12 @@ class Companding:
     tens. Numbers far below `knee` stay as they are, up to a factor; of those far above, the logarithm is left.
 
     Attributes:
-        knee: positive, in units of what is made.
-        scale: positive; of the numbers u.
+        knee: 10⁻⁶ … 10⁶, in units of what is made.
+        scale: 10⁻⁶ … 10⁶; of the numbers u.
     """
 
-    knee: float
-    scale: float
+    knee: Magnitude
+    scale: Magnitude
 
     def expanded(self, u: torch.Tensor) -> torch.Tensor:
         """Of any shape."""
@@ -141,7 +148,9 @@ class SoundLayout(Layout):
     and each frame becomes N frequencies by the DCT-IV, √(2/N) cos((k + ½)(n + ½)π/N). So each frame's
     waves reach half a frame beyond both of its ends, under a sine window: the lapped transform of Princen, Johnson and
     Bradley (1987). The two ends of the sound are left as they are. All of it is orthogonal. The network
-    sees time along the height and frequency along the width; bin k is around (k + ½) rate/(2N) Hz.
+    sees time along the height and frequency along the width; bin k is around (k + ½) rate/(2N) Hz. With `companding`,
+    frequencies u where the flow ends become those of the sound, knee · sinh(u / scale), computed in float64 and rounded
+    once: near 0 the inverse magnifies what was rounded.
 
     Attributes:
         patch_size: see `Layout`.
@@ -196,12 +205,14 @@ class SoundLayout(Layout):
         return self._rotated(frames, -1.0).reshape(len(v), -1)
 
     def made(self, x: Float[torch.Tensor, "n length"]) -> Float[torch.Tensor, "n length"]:
-        return x if self.companding is None else self.to_state(self.companding.expanded(self.to_network(x)))
+        if self.companding is None:
+            return x
+        return self.to_state(self.companding.expanded(self.to_network(x.double()))).to(x.dtype)
 
     def unmade(self, outputs: Float[torch.Tensor, "n length"]) -> Float[torch.Tensor, "n length"]:
         if self.companding is None:
             return outputs
-        return self.to_state(self.companding.compressed(self.to_network(outputs)))
+        return self.to_state(self.companding.compressed(self.to_network(outputs.double()))).to(outputs.dtype)
 
     def _rotated(self, frames: torch.Tensor, sign: float) -> torch.Tensor:
         """Frames (n, F, N) with the samples around each boundary rotated; backwards for a sign of −1."""
@@ -243,14 +254,13 @@ def layout_of(patch_size: int, sound: Mapping[str, Any] | None) -> Layout:
         raise ValueError(f"sound.rate must be a whole number of samples per second, 1 … {MOST_RATE}, got {rate!r}")
     if not (is_finite(half_range) and half_range > 0):
         raise ValueError(f"sound.half_range must be a positive number, got {half_range!r}")
-    if companding is not None:
-        names = [field.name for field in fields(Companding)]
-        if not isinstance(companding, Mapping) or set(companding) != set(names):
-            raise ValueError(f"sound.companding must be null, or have {' and '.join(names)}, got {companding!r}")
-        for name, value in companding.items():
-            if not (is_finite(value) and value > 0):
-                raise ValueError(f"sound.companding.{name} must be a positive number, got {value!r}")
-        companding = Companding(*(float(companding[name]) for name in names))
+    if isinstance(companding, Mapping):
+        try:
+            companding = Companding(**companding)
+        except (RecordError, TypeError) as error:
+            raise ValueError(f"sound.companding: {error}") from error
+    elif companding is not None:
+        raise ValueError(f"sound.companding must be null, or have knee and scale, got {companding!r}")
     return SoundLayout(patch_size, int(bins), int(rate), float(half_range), companding)
 
 

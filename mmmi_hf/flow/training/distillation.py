@@ -144,6 +144,8 @@ def _student(
         first = _load("initial_pipeline", recipe.initial_pipeline)
         if structure(first.unet) != structure(teacher.unet) or first.latent_shape != teacher.latent_shape:
             raise ValueError(f"initial_pipeline {recipe.initial_pipeline!r} has another network than the teacher")
+        if first.layout.companding != teacher.layout.companding:
+            raise ValueError(f"initial_pipeline {recipe.initial_pipeline!r} has another companding than the teacher")
         network.load_state_dict(first.unet.state_dict())
         record = record_beside(resolve(recipe.initial_pipeline), first.digest)
         initial = Initial(pipeline=recipe.initial_pipeline, digest=first.digest, training=record)

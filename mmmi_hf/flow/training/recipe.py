@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -24,7 +24,7 @@ from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import read_settings, settings
 from mmmi_hf.common.yaml_files import parse_file
 from mmmi_hf.flow.bundled import SettingsKind, settings_file
-from mmmi_hf.flow.computing.layouts import Layout, layout_of
+from mmmi_hf.flow.computing.layouts import Companding, Layout, layout_of
 from mmmi_hf.flow.training.images import Fit, load_images
 from mmmi_hf.flow.training.signals import load_signals
 
@@ -161,7 +161,7 @@ class FlowRecipe(Schedule):
 
     @property
     def layout(self) -> Layout:
-        """Between examples and the network."""
+        """Between examples, the states of the flow and the network."""
         return layout_of(self.patch_size, self.sound)
 
     def network(self, num_classes: int) -> UNet2DModel:
@@ -256,7 +256,7 @@ class SignalRecipe(FlowRecipe):
     gain: Annotated[float, Field(gt=0.0)] = 1.0
     half_range: Annotated[float, Field(gt=0.0)] = 1.0
     bins: Positive = 64
-    companding: dict[str, float] | None = None
+    companding: Companding | None = None
 
     def __post_init__(self) -> None:
         self.check_network()
@@ -279,7 +279,7 @@ class SignalRecipe(FlowRecipe):
     @property
     def sound(self) -> dict[str, Any]:
         given = {"bins": self.bins, "rate": self.rate, "half_range": self.half_range}
-        return given if self.companding is None else {**given, "companding": self.companding}
+        return given if self.companding is None else {**given, "companding": asdict(self.companding)}
 
     def load(self, *, progress: bool) -> Examples:
         return load_signals(

@@ -47,14 +47,14 @@ class Guide:
     start: float = 0.0
 
     def check(self, teacher: FlowMatchingPipeline) -> None:
-        """ValueError unless both pipelines go from the same latents to images of the same classes on the same path."""
+        """ValueError unless both go on the same path from the same latents to ends of the same classes and meaning."""
         told = [
             (
                 pipeline.latent_shape,
                 pipeline.num_classes,
                 pipeline.class_names and tuple(pipeline.class_names),
                 *(pipeline.scheduler.config[key] for key in _PATH),
-                pipeline.layout.companding,
+                pipeline.layout.companding and pipeline.layout.defining,
             )
             for pipeline in (teacher, self.pipeline)
         ]
@@ -189,7 +189,7 @@ def _latents(teacher: FlowMatchingPipeline, seed: int, index: int) -> tuple[torc
 def journey(
     teacher: FlowMatchingPipeline, z: torch.Tensor, labels: torch.Tensor, *, guide: Guide | None = None, bf16: bool
 ) -> torch.Tensor:
-    """(B, K + 1, …), float32: the states that the teacher passes on its way from latents z (B, …) to images.
+    """(B, K + 1, …), float32: the states that the teacher passes on its way from latents z (B, …) to its ends.
 
     `labels` (B,) are ignored by a teacher without classes.
     """

@@ -179,7 +179,7 @@ def student(folder):
 def test_the_card_of_sounds(folder):
     recipe = {name: value for name, value in RECIPE.items() if name not in NOT_OF_SOUNDS}
     recipe |= {"dataset": "./data/notes", "signal_column": "signal", "rate": 8000, "length": 2048, "gain": 0.5}
-    recipe |= {"half_range": 6.0, "bins": 128, "patch_size": 1}
+    recipe |= {"half_range": 6.0, "bins": 128, "patch_size": 1, "companding": {"knee": 0.1, "scale": 1.5}}
     stated = recipe | {"block_out_channels": [24, 40], "attention": [False, True]}
     (folder / "recipe.yaml").write_text(yaml.safe_dump(stated))
     evaluation = copy.deepcopy(EVALUATION)
@@ -197,6 +197,7 @@ def test_the_card_of_sounds(folder):
         "sounds = pipe(latents, class_labels=0).images  # (4, 2048), 8,000 samples a second, unclamped",
         "| UNet2DModel behind an orthonormal lapped transform, frames of 128 samples; widths 24, 40;",
         "attention at 8×64, the middle |",
+        "| output | x_1 are frequencies u, compressed ones; those of the sound are 0.1 sinh(u / 1.5), one by one |",
         "6,543 steps of 96 sounds (628,128 sounds",
         "bf16 autocast, seed 13",
         "convolutional classifier of spectrograms",

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import re
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 import torch
 
 from mmmi_hf.flow import FlowMatchingPipeline, View, round_trip
+from mmmi_hf.flow.computing.layouts import Companding
 from mmmi_hf.flow.training.distillation import distill
 from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe, draws_of_step, flow_matching_batch, read_recipe
@@ -95,7 +98,7 @@ def test_the_network_sees_the_transform_of_signal_and_noise(data):
 
 
 def test_a_flow_to_compressed_frequencies_learns_where_it_ends(data):
-    recipe = tiny_signals(data, sigma_min=0.1, companding={"knee": 0.1, "scale": 1.5})
+    recipe = tiny_signals(data, sigma_min=0.1, companding=Companding(0.1, 1.5))
     examples = recipe.load(progress=False)
     drawn = draws_of_step(recipe, examples, 2)
     x_t, t, _, velocity = flow_matching_batch(recipe, examples, drawn)
@@ -104,9 +107,10 @@ def test_a_flow_to_compressed_frequencies_learns_where_it_ends(data):
 
 
 @pytest.mark.usefixtures("few_samples")
-@pytest.mark.parametrize("companding", [None, {"knee": 0.1, "scale": 1.5}])
+@pytest.mark.parametrize("companding", [None, Companding(0.1, 1.5)])
 def test_sounds_are_trained_stored_distilled_and_inverted(data, tmp_path, companding):
     recipe = tiny_signals(data, companding=companding)
+    assert hash(recipe)
     folder = train(recipe, tmp_path / "run", cpu=True, progress=False)
     pipe = FlowMatchingPipeline.from_pretrained(folder)
     pipe.set_progress_bar_config(disable=True)
@@ -126,17 +130,24 @@ def test_sounds_are_trained_stored_distilled_and_inverted(data, tmp_path, compan
     student = FlowMatchingPipeline.from_pretrained(distill(learner, tmp_path / "student", cpu=True, progress=False))
     assert (student.view, len(student.scheduler), student.latent_shape) == (pipe.view, 2, (64,))
     again = tiny_signals(data, initial_pipeline=str(folder), seed=1, steps=2, companding=companding)
-    assert train(again, tmp_path / "leg", cpu=True, progress=False).is_dir()
-    other = dataclasses.replace(again, companding={"knee": 1.0, "scale": 1.0})
+    leg = train(again, tmp_path / "leg", cpu=True, progress=False)
+    other = dataclasses.replace(again, companding=Companding(1.0, 1.0))
     with pytest.raises(ValueError, match="has another network, path or companding than the recipe"):
         train(other, tmp_path / "other", cpu=True, progress=False)
+    assert FlowMatchingPipeline.from_pretrained(leg).layout.companding == recipe.companding
+    strange = tmp_path / "strange"
+    FlowMatchingPipeline(pipe.unet, pipe.scheduler, 2, list("abc"), other.sound).save_pretrained(strange)
+    with pytest.raises(ValueError, match="has another companding than the teacher"):
+        distill(
+            dataclasses.replace(learner, initial_pipeline=str(strange)), tmp_path / "third", cpu=True, progress=False
+        )
 
 
 def test_a_guide_moves_what_the_teacher_moves(data):
     scheduler = FlowMatchingPipeline.from_pretrained("fashion-mnist").scheduler
     plain, other = (
         FlowMatchingPipeline(recipe.network(3), scheduler, 2, None, recipe.sound)
-        for recipe in (tiny_signals(data), tiny_signals(data, companding={"knee": 0.1, "scale": 1.5}))
+        for recipe in (tiny_signals(data), tiny_signals(data, companding=Companding(0.1, 1.5)))
     )
     with pytest.raises(ValueError, match=r"guide and teacher must have the same latents, classes, .* and companding"):
         Guide(other, 2.0).check(plain)
@@ -169,12 +180,29 @@ def test_what_layouts_do_not_touch_is_no_part_of_the_map(data):
         ({"rate": 0}, "rate: input should be greater than or equal to 1"),
         ({"gain": 0.0}, "gain: input should be greater than 0"),
         ({"half_range": -1.0}, "half_range: input should be greater than 0"),
-        ({"companding": {"knee": 0.1}}, "sound.companding must be null, or have knee and scale"),
     ],
 )
 def test_recipes_that_cannot_be(changes, says):
     with pytest.raises(ValueError, match=says):
         tiny_signals("x", **changes)
+
+
+@pytest.mark.parametrize(
+    ("companding", "says"),
+    [
+        ("{knee: 0.1}", "companding.scale: is missing"),
+        ("{knee: -1.0, scale: 1.0}", "companding.knee: input should be greater than or equal to 0.000001, got -1.0"),
+        ("loud", "companding"),
+    ],
+)
+def test_companding_in_a_file(tmp_path, companding, says):
+    written = Path("model_cards/instruments/teacher/recipe.yaml").read_text()
+    path = tmp_path / "recipe.yaml"
+    path.write_text(written)
+    assert read_recipe(path).companding == Companding(0.1, 1.084)
+    path.write_text(re.sub("companding: .*", f"companding: {companding}", written))
+    with pytest.raises(ValueError, match=says):
+        read_recipe(path)
 
 
 def test_too_few_signals_for_a_batch(data):
