@@ -38,7 +38,7 @@ def smaller_flow(steps):
     return tiny_flow((1, 8, 8), widths=(8,), classes=2, patch_size=1, num_inference_steps=steps)
 
 
-def tiny_sounds(length=64, **scheduler):
+def tiny_sounds(length=64, companding=None, **scheduler):
     """One that makes sounds of two classes: 64 samples, frames of 8 frequencies."""
-    sound = {"bins": 8, "rate": 8000, "half_range": 4.0}
+    sound = {"bins": 8, "rate": 8000, "half_range": 4.0, "companding": companding}
     return tiny_flow((1, length // 8, 8), widths=(8, 16), classes=2, patch_size=1, sound=sound, **scheduler)

@@ -13,7 +13,7 @@ from mmmi_hf.flow import (
 )
 from mmmi_hf.testing import bijections as contract
 from mmmi_hf.testing.bijections import labels_of, latents_of
-from tests.networks import tiny_flow
+from tests.networks import tiny_flow, tiny_sounds
 
 ELEMENTWISE = tuple(elementwise_bijections().values())
 SHAPES = ((1, 8, 8), (24,))
@@ -22,6 +22,8 @@ SHAPES = ((1, 8, 8), (24,))
 FLOWS = {
     "flow-midpoint": tiny_flow(num_inference_steps=3),
     "flow-euler": tiny_flow(widths=(8,), solver="euler", num_inference_steps=4),
+    "flow-of-sounds": tiny_sounds(num_inference_steps=2),
+    "flow-of-companded-sounds": tiny_sounds(companding={"knee": 0.1, "scale": 1.1}, num_inference_steps=2),
     "flow-without-classes": tiny_flow(widths=(8,), classes=None, num_inference_steps=2),
 }
 CASES = [pytest.param(kind(shape), id=f"{kind.name}-{len(shape)}d") for kind in ELEMENTWISE for shape in SHAPES]
@@ -79,7 +81,7 @@ def test_what_ours_say_of_bad_input(bijection, dtype):
     else:
         cases += [
             (z, bijection.num_classes, rf"0 … {bijection.num_classes - 1}.* got {bijection.num_classes}"),
-            (z, "7", "class_labels must be integers in 0 … 2, one for all rows .* got '7'"),
+            (z, "7", "class_labels must be integers in 0 … [12], one for all rows .* got '7'"),
         ]
     for function in (bijection, bijection.invert):
         for values, given, match in cases:
@@ -90,7 +92,9 @@ def test_what_ours_say_of_bad_input(bijection, dtype):
 def test_how_ours_are_shown():
     shown = {kind.name: [kind(shape).view for shape in (*SHAPES, (2, 4, 4))] for kind in ELEMENTWISE}
     assert all(views == [View("image", 4.0), View("series", 4.0), View("array", 4.0)] for views in shown.values())
-    assert {flow.view for flow in FLOWS.values()} == {View("image", 1.0)}, "whether there are classes or not"
+    shown = {flow.view for name, flow in FLOWS.items() if "sounds" not in name}
+    assert shown == {View("image", 1.0)}, "whether there are classes or not"
+    assert {flow.view for name, flow in FLOWS.items() if "sounds" in name} == {View("sound", 4.0, 8000)}
 
 
 @pytest.mark.parametrize("kind", ELEMENTWISE)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from mmmi_hf.flow import FlowMatchingPipeline, FlowMatchODEScheduler, InversionError, NotFiniteError, View
 from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.diffusers_arguments import pil_images
-from tests.networks import tiny_flow
+from tests.networks import tiny_flow, tiny_sounds
 
 
 @pytest.fixture(scope="module")
@@ -352,6 +352,13 @@ def test_where_a_pipeline_was_loaded_from_is_not_stored(saved, tmp_path, load):
     for path in tmp_path.rglob("*.json"):
         assert "_name_or_path" not in path.read_text()
         assert str(saved) not in path.read_text()
+
+
+def test_diffusers_loads_pipelines_of_sounds(tmp_path):
+    made = tiny_sounds(companding={"knee": 0.1, "scale": 1.1})
+    made.save_pretrained(tmp_path)
+    found = DiffusionPipeline.from_pretrained(str(tmp_path))
+    assert (found.digest, found.layout) == (made.digest, made.layout)
 
 
 def test_another_scheduler_or_network_is_refused(tiny_pipeline, saved):
