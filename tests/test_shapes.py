@@ -53,8 +53,9 @@ def training_and_evaluation():
     recipe = TrainingRecipe("none", image_size=8, batch_size=2)
     training.flow_matching_batch(recipe, images, training.draws_of_step(recipe, images, 0))
     signals = LabelledSignals(torch.zeros(2, 64), torch.tensor([0, 1]), ("a", "b"), 2.0)
-    layout = layouts.layout_of(2, {"bins": 8, "rate": 8000, "half_range": 1.0})
-    layout.to_state(layout.to_network(signals.batch(torch.tensor([0]))[0]))
+    companded = {"bins": 8, "rate": 8000, "half_range": 1.0, "companding": {"knee": 1.0, "scale": 1.0}}
+    layout = layouts.layout_of(2, companded)
+    layout.made(layout.unmade(signals.batch(torch.tensor([0]))[0]))
     spectrogram.spectrogram(signals.floats(signals.values), 1.0)
 
 
