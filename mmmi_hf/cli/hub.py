@@ -71,7 +71,8 @@ def publish(
 
         if config:
             raise typer.BadParameter("a tier is published whole; leave it out", param_hint="--config")
-        supplement, config = supplement_of(read_tier(tier), folder), list(read_tier(tier).configurations)
+        known = read_tier(tier)
+        supplement, config = supplement_of(known, folder), list(known.configurations)
     result = run(
         folder,
         repo,

@@ -361,12 +361,13 @@ def flow_matching_batch(
     """What a network learns of a step's draws: (x_t, t, labels, velocity), x_t and velocity as it sees them."""
     drawn = drawn.to(examples.values.device)
     target, labels = examples.batch(drawn.rows)
-    target = recipe.layout.unmade(recipe.augmented(target, drawn))
+    layout = recipe.layout
+    target = layout.unmade(recipe.augmented(target, drawn))
     z, t = drawn.z, drawn.t
     each = (-1, *(1,) * len(recipe.latent_shape))
     x_t = (1 - (1 - recipe.sigma_min) * t).view(each) * z + t.view(each) * target
     velocity = target - (1 - recipe.sigma_min) * z
-    return recipe.layout.to_network(x_t), t, labels, recipe.layout.to_network(velocity)
+    return layout.to_network(x_t), t, labels, layout.to_network(velocity)
 
 
 def generator_of(*key: int) -> torch.Generator:
