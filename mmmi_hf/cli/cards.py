@@ -16,7 +16,6 @@ import sys
 import textwrap
 import tomllib
 from collections.abc import Iterator, Sequence
-from itertools import filterfalse
 from pathlib import Path
 
 from mmmi_hf.common.cards import Card, environment, write_or_check
@@ -32,22 +31,13 @@ def all_cards(root: Path) -> Iterator[Card]:
 
     families = list_families()
     others = sorted(folder for folder in (root / CARDS).iterdir() if folder.is_dir() and folder.name not in families)
-    for folder in [*(root / CARDS / name for name in families), *filterfalse(_is_prepared, others)]:
+    for folder in [*(root / CARDS / name for name in families), *others]:
         yield card_of(folder)
     for name in families:
         yield builder_script(root, name)
     yield from recipes(root)
     yield results(root)
     yield Card(root / README, lambda: readme(root))
-
-
-def _is_prepared(folder: Path) -> bool:
-    """Whether the recipe of a pipeline lies there, and it is not trained yet."""
-    from mmmi_hf.flow.evaluation.model_card import DISTILLATION, RECIPE
-    from mmmi_hf.flow.training.record import TRAINING
-
-    is_recipe = any((folder / name).is_file() for name in (RECIPE, DISTILLATION))
-    return is_recipe and not (folder / TRAINING).is_file()
 
 
 def recipes(root: Path) -> Iterator[Card]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 BUNDLED = Path(__file__).parent / "pretrained"
-RELEASED = ("cifar10", "fashion-mnist", "fashion-mnist-2")
+RELEASED = ("cifar10", "fashion-mnist", "fashion-mnist-2", "instruments")
 """Pipelines that come with the package; a package without some of the weights works with the others."""
 
 RECIPES = Path(__file__).parent / "recipes"

@@ -29,6 +29,7 @@ from mmmi_hf.dataset.format.views import is_view_column
 from mmmi_hf.dataset.releases.configuration import MMMIConfig
 from mmmi_hf.dataset.releases.credits import LICENSE, TAGS
 from mmmi_hf.dataset.releases.family import Family
+from mmmi_hf.dataset.releases.pipelines import SOUND_PIPELINE
 from mmmi_hf.dataset.releases.registry import get_configuration, get_family
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def family_card(name: str) -> str:
             information=_information(configs),
             tables=_tables(family),
             image_pipeline=family.releases[0].images.pipeline,
+            sound_pipeline=SOUND_PIPELINE if SOUND_PIPELINE in {one.pipeline for one in configs[0].modalities} else None,
             pictures=[{"name": one, "caption": CAPTIONS[one]} for one in _pictures_of(family)],
             builder_script=f"builder_scripts/{family.module}.py",
         )

@@ -72,7 +72,7 @@ CIFAR10 = Images(
 )
 
 
-SOUND = Modality(SOUND_PIPELINE, 2)  # organ
+SOUND = Modality(SOUND_PIPELINE, 5)  # strings
 SOUND_SHAPE = (2048,)
 """Of a sound: a quarter of a second at 8 kHz."""
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 from PIL import Image
 
-from mmmi_hf.flow.bundled import RELEASED
 from mmmi_hf.flow.evaluation.classifier import ClassifierSettings
 from mmmi_hf.flow.pipeline import FlowMatchingPipeline
 from mmmi_hf.flow.training import trainer as training
@@ -19,7 +18,7 @@ from mmmi_hf.flow.training.distillation_recipe import DistillationRecipe
 from mmmi_hf.flow.training.images import LabelledImages, load_images
 from mmmi_hf.flow.training.recipe import SignalRecipe, TrainingRecipe, draws_of_step, flow_matching_batch, read_recipe
 from mmmi_hf.flow.training.trainer import train
-from tests.flow.training.recipes import signals_of, tiny, untrained
+from tests.flow.training.recipes import signals_of, tiny
 
 
 def images_of(count=32):
@@ -211,15 +210,13 @@ def few_rows_for(recipe):
 def test_every_committed_recipe_trains(file, parameters, tmp_path, monkeypatch):
     """Two steps with the recipe's own network, data schema and schedule; its weights fit into 32 MB of float16.
 
-    A leg goes on from the released weights of its name, or from untrained ones of its own network.
+    A leg goes on from the released weights of its name.
     """
     recipe = read_recipe(Path("model_cards", file))
     few_rows_for(recipe).to_parquet(tmp_path / "data.parquet")
     few = {"dataset": str(tmp_path), "steps": 2, "batch_size": 4, "mixed_precision": "no", "compile": False}
     if recipe.initial_pipeline is not None:
-        name = Path(file).parts[0]
-        waits = name not in RELEASED
-        few["initial_pipeline"] = untrained(Path("model_cards", file), f"{tmp_path}-untrained") if waits else name
+        few["initial_pipeline"] = Path(file).parts[0]
     monkeypatch.setattr(training._Run, "draw", lambda run, path: None)
     folder = train(dataclasses.replace(recipe, **few), tmp_path / "run", cpu=True, progress=False)
     facts = json.loads((tmp_path / "run/training.json").read_text())
