@@ -172,6 +172,21 @@ def test_what_a_task_fails_of_is_said_at_once(small_config, tmp_path, begins, ma
     assert len(ranks()) <= 2
 
 
+def test_what_does_not_pass_is_said_before_what_may(tmp_path):
+    """Of what is said at the same moment, while the launcher looks."""
+    from datatrove.executor.local import LocalPipelineExecutor
+
+    def broken(data, rank, world_size):
+        with (tmp_path / "begun").open("a") as stream:
+            stream.write(".")
+        raise (ConnectionError("the answer was cut") if rank == 0 else ArithmeticError("enough"))
+
+    run = LocalPipelineExecutor([broken], 2, 2, str(tmp_path / "logs"), start_method="fork")
+    with pytest.raises(Failure, match="^a task failed: enough; what is finished is kept"):
+        processes.carried_out_here(run, lambda: time.sleep(0.5))
+    assert (tmp_path / "begun").read_text() == ".."
+
+
 def test_ranks_that_are_not_done_are_dealt_evenly(small_config, tmp_path, whole, begins):
     out = tmp_path / "out"
     for number in (1, 2, 4):
@@ -280,12 +295,26 @@ def started(marked, folder, *words, **options):
     )
 
 
+def script(task, method="spawn", guard="if True:", first="pass"):
+    """A program that has two processes carry out a task each."""
+    return (
+        "import signal, time\n"
+        "from datatrove.executor.local import LocalPipelineExecutor\n"
+        "from mmmi_hf.dataset.engine.processes import carried_out_here\n"
+        f"{guard}\n    try:\n        {first}\n"
+        f"        run = LocalPipelineExecutor([{task}], 2, 2, 'logs', start_method={method!r})\n"
+        "        carried_out_here(run, lambda: None)\n"
+        "    except Exception as error:\n        print(type(error).__name__, *str(error).split())\n        exit(1)\n"
+    )
+
+
+GUARD, LONG = 'if __name__ == "__main__":', "lambda *of: __import__('time').sleep(60)"
+
+
 @pytest.mark.parametrize("delay", [0.0, 0.2, 1.5])
 @pytest.mark.parametrize(("method", "beginning"), [("spawn", "spawn_main"), ("forkserver", "multiprocess.forkserver")])
 def test_processes_that_begin_end_with_their_launcher(marked, tmp_path, method, beginning, delay):
-    (tmp_path / "script.py").write_text(
-        script("lambda *of: __import__('time').sleep(60)", method, 'if __name__ == "__main__":')
-    )
+    (tmp_path / "script.py").write_text(script(LONG, method, GUARD))
     launcher = started(marked, tmp_path, "script.py")
     assert comes(lambda: sum(beginning in words for words in marked.there().values()) >= 2)
     time.sleep(delay)
@@ -311,16 +340,17 @@ def test_an_interrupt_leaves_nothing_and_says_so_in_a_line(marked, tmp_path):
     assert "resource_tracker" not in said
 
 
-def script(task, method="spawn", guard="if True:"):
-    """A program that has two processes carry out a task each."""
-    return (
-        "from datatrove.executor.local import LocalPipelineExecutor\n"
-        "from mmmi_hf.dataset.engine.processes import carried_out_here\n"
-        f"{guard}\n    try:\n"
-        f"        run = LocalPipelineExecutor([{task}], 2, 2, 'logs', start_method={method!r})\n"
-        "        carried_out_here(run, lambda: None)\n"
-        "    except Exception as error:\n        print(type(error).__name__, *str(error).split())\n"
-    )
+def test_an_interrupt_is_the_launchers_alone(marked, tmp_path):
+    """It may take its time, and processes that begin meanwhile say nothing of it."""
+    slowly = "signal.signal(signal.SIGINT, lambda *of: (time.sleep(2), signal.default_int_handler(*of)))"
+    (tmp_path / "script.py").write_text(script(LONG, "spawn", GUARD, slowly))
+    launcher = started(marked, tmp_path, "script.py")
+    assert comes(lambda: sum("spawn_main" in words for words in marked.there().values()) == 2)
+    time.sleep(0.1)
+    os.killpg(launcher.pid, signal.SIGINT)
+    said = launcher.communicate(timeout=30)[1]
+    assert said.count("Traceback") == said.count("KeyboardInterrupt") == 1
+    assert comes(lambda: not marked.there(), 5), marked.there()
 
 
 @pytest.mark.parametrize("as_file", [True, False])
