@@ -253,7 +253,7 @@ def test_what_tasks_found_and_is_not_there_is_not_taken_as_found(forged, cache, 
 
 
 def test_a_certificate_says_rows_that_were_made_again_alone(honest):
-    with pytest.raises(Failure, match="0 of 150 rows of small were made again, and a certificate says all"):
+    with pytest.raises(Failure, match=r"0 of 150 rows of small were made again, and a certificate says all"):
         verified(honest, replayer=lambda *of, **options: replays.Replayed())
 
 

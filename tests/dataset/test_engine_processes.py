@@ -182,7 +182,7 @@ def test_what_does_not_pass_is_said_before_what_may(tmp_path):
         raise (ConnectionError("the answer was cut") if rank == 0 else ArithmeticError("enough"))
 
     run = LocalPipelineExecutor([broken], 2, 2, str(tmp_path / "logs"), start_method="fork")
-    with pytest.raises(Failure, match="^a task failed: enough; what is finished is kept"):
+    with pytest.raises(Failure, match=r"^a task failed: enough; what is finished is kept"):
         processes.carried_out_here(run, lambda: time.sleep(0.5))
     assert (tmp_path / "begun").read_text() == ".."
 
@@ -311,8 +311,10 @@ def script(task, method="spawn", guard="if True:", first="pass"):
 GUARD, LONG = 'if __name__ == "__main__":', "lambda *of: __import__('time').sleep(60)"
 
 
-@pytest.mark.parametrize("delay", [0.0, 0.2, 1.5])
-@pytest.mark.parametrize(("method", "beginning"), [("spawn", "spawn_main"), ("forkserver", "multiprocess.forkserver")])
+@pytest.mark.parametrize(
+    ("method", "beginning", "delay"),
+    [("spawn", "spawn_main", 0.0), ("spawn", "spawn_main", 0.3), ("forkserver", "multiprocess.forkserver", 0.3)],
+)
 def test_processes_that_begin_end_with_their_launcher(marked, tmp_path, method, beginning, delay):
     (tmp_path / "script.py").write_text(script(LONG, method, GUARD))
     launcher = started(marked, tmp_path, "script.py")

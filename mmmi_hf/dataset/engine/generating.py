@@ -86,7 +86,8 @@ def generate_by_engine(
         executor: "local", "slurm", "ray" or "jobs". With "slurm" the call returns when the jobs, the merge among them,
             are in the queue.
         workers: how many tasks run at the same time; None for the executor's own number, of "local" that of the cores.
-        executor_options: of datatrove's executor, such as `time` and `partition` for Slurm, `flavor` for Jobs.
+        executor_options: of datatrove's executor, such as `time` and `partition` for Slurm, `flavor` for Jobs, and
+            `start_method` of the processes for "local" ("spawn").
         certify, figures, progress: as in `generate`.
         options: further ones of `generate`.
 
