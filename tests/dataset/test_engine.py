@@ -4,39 +4,28 @@ Marked `engine`: it needs that package, and with S3 moto[server] and s3fs.
 """
 
 import collections
-import contextlib
 import json
 import os
 import re
-import signal
 import stat
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mmmi_hf.common.failures import Failure
-from mmmi_hf.dataset import engine
 from mmmi_hf.dataset.certificate import replays
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.completion import merge
-from mmmi_hf.dataset.engine import certify_by_engine, generate_by_engine
+from mmmi_hf.dataset.engine import certify_by_engine, executors, generating, verifying
 from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
 from mmmi_hf.dataset.stores.addresses import AddressStore
 from tests.dataset.certificate import forgeries
+from tests.dataset.engine_runs import FORKED, made
 from tests.support import ROOT, change, generate, tree
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("many_files")]
-FORKED = {"start_method": "fork"}
-"""Workers that need not import everything again, and see what a test has changed."""
-
-
-def made(config, out, **options):
-    given = {"tasks": 3, "workers": 2, "executor_options": FORKED, "figures": False, "progress": False}
-    return generate_by_engine(config, out, **(given | options))
 
 
 @pytest.mark.parametrize(("where", "tasks"), [("folder", 1), ("folder", 2), ("folder", 7), ("s3", 2)])
@@ -90,130 +79,11 @@ def test_a_task_that_fails_is_said_and_continued(small_config, tmp_path, whole, 
         def broken(self, *arguments):
             raise ArithmeticError("a value is not finite")
 
-        patch.setattr(engine.Making, "__call__", broken)
+        patch.setattr(generating.Making, "__call__", broken)
         with pytest.raises(Failure, match=r"a task failed: a value is not finite; what is finished is kept"):
             made(small_config, tmp_path / "out")
     assert made(small_config, tmp_path / "out").complete
     assert tree(tmp_path / "out") == whole
-
-
-class HTTPClientError(Exception):
-    """As botocore's, which may hold parts of a connection, and cannot be sent from one process to another then."""
-
-    def __reduce__(self):
-        raise TypeError("cannot pickle 'CIMultiDictProxy' object")
-
-
-@pytest.mark.parametrize("error", [ConnectionError("the answer was cut"), HTTPClientError("bad status line")])
-def test_a_fault_of_the_place_of_the_logs_is_tried_again(small_config, tmp_path, whole, monkeypatch, error):
-    """datatrove reads and writes there without our patience."""
-    make = engine.Making.__call__
-
-    def faulty(self, *arguments):
-        make(self, *arguments)
-        with contextlib.suppress(FileExistsError):
-            (tmp_path / "cut").mkdir()
-            raise error
-
-    monkeypatch.setattr(engine.Making, "__call__", faulty)
-    base, looks = engine._class_of("local").__mro__[1], []
-
-    def ranks(self, *of, skip_completed=None, look=base.get_incomplete_ranks):
-        if skip_completed and not looks:
-            looks.append("cut")
-            raise ConnectionError("the answer was cut")
-        return look(self, *of, skip_completed=skip_completed)
-
-    monkeypatch.setattr(base, "get_incomplete_ranks", ranks)
-    assert made(small_config, tmp_path / "out").complete
-    assert tree(tmp_path / "out") == whole
-    assert looks == ["cut"]
-
-
-@pytest.mark.parametrize("by", [signal.SIGTERM, signal.SIGKILL])
-def test_a_task_that_somebody_ends_is_done_again(small_config, tmp_path, whole, monkeypatch, by):
-    make = engine.Making.__call__
-
-    def ended(self, *arguments):
-        with contextlib.suppress(FileExistsError):
-            (tmp_path / "ended").mkdir()
-            os.kill(os.getpid(), by)
-        make(self, *arguments)
-
-    monkeypatch.setattr(engine.Making, "__call__", ended)
-    assert made(small_config, tmp_path / "out").complete
-    assert tree(tmp_path / "out") == whole
-    assert (tmp_path / "ended").exists()
-
-
-def test_faults_that_do_not_pass_are_said(small_config, tmp_path, monkeypatch):
-    def faulty(self, *arguments):
-        raise ConnectionError("the answer was cut")
-
-    monkeypatch.setattr(engine.Making, "__call__", faulty)
-    monkeypatch.setattr(engine, "ATTEMPTS", 2)
-    with pytest.raises(Failure, match=r"tasks are not done after 2 attempts \(the answer was cut\); the logs are in"):
-        made(small_config, tmp_path / "out")
-
-
-def test_a_failure_is_said_though_a_task_keeps_the_lock_of_results(small_config, tmp_path, monkeypatch):
-    """The pool's own end would wait for that lock, and for ever if it ends the process that holds it."""
-    from multiprocess import current_process, queues
-
-    def broken(self, *arguments):
-        raise ArithmeticError("a value is not finite")
-
-    def put(self, given):
-        with self._wlock:
-            self._writer.send_bytes(queues._ForkingPickler.dumps(given))
-            if current_process().daemon:
-                time.sleep(60)
-
-    monkeypatch.setattr(engine.Making, "__call__", broken)
-    monkeypatch.setattr(queues.SimpleQueue, "put", put)
-    began = time.monotonic()
-    with pytest.raises(Failure, match="a task failed: a value is not finite"):
-        made(small_config, tmp_path / "out")
-    assert time.monotonic() - began < 50
-
-
-def test_tasks_end_when_their_launcher_is_killed(small_config, tmp_path, monkeypatch):
-    def waiting(self, *arguments):
-        (tmp_path / "task").write_text(f"{os.getpid()} ")
-        time.sleep(60)
-
-    monkeypatch.setattr(engine.Making, "__call__", waiting)
-    if not (launcher := os.fork()):
-        made(small_config, tmp_path / "out")
-        os._exit(0)
-    limit = time.monotonic() + 30
-    while not ((tmp_path / "task").exists() and (tmp_path / "task").read_text().endswith(" ")):
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    os.kill(launcher, signal.SIGKILL)
-    os.waitpid(launcher, 0)
-    task = Path("/proc", (tmp_path / "task").read_text().strip(), "stat")
-    while task.exists() and task.read_text().rpartition(")")[2].split()[0] != "Z":
-        assert time.monotonic() < limit, "the task outlives its launcher"
-        time.sleep(0.05)
-
-
-@pytest.mark.parametrize(("said", "workers", "wanted"), [(None, 2, "2"), (None, 9, "1"), ("3", 2, "3")])
-def test_workers_share_the_cores(small_config, tmp_path, monkeypatch, said, workers, wanted):
-    """Each runs as many networks at a time as it has threads."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 5)
-    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
-    if said:
-        monkeypatch.setenv("OMP_NUM_THREADS", said)
-
-    def noted(self, *arguments):
-        (tmp_path / "threads").write_text(os.environ["OMP_NUM_THREADS"])
-        raise ArithmeticError("enough")
-
-    monkeypatch.setattr(engine.Making, "__call__", noted)
-    with pytest.raises(Failure, match="enough"):
-        made(small_config, tmp_path / "out", workers=workers)
-    assert (tmp_path / "threads").read_text() == wanted
 
 
 def test_progress_of_all_tasks_is_shown(small_config, tmp_path, capsys, monkeypatch):
@@ -246,7 +116,7 @@ def test_processes_that_start_afresh(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows_made"] == 300
-    assert "2/2 tasks completed" in done.stderr
+    assert "Processing done for rank=0" in done.stderr
 
 
 def executable(path, text):
@@ -301,8 +171,8 @@ def test_jobs_are_given_what_they_need(small_config, bucket, tmp_path, monkeypat
 
     monkeypatch.setattr("huggingface_hub.run_uv_job", run_uv_job)
     logs = f"{bucket}/{tmp_path.name}/logs"
-    step = engine.Making(engine.Work(small_config, f"{bucket}/{tmp_path.name}/out"))
-    run = engine._class_of("jobs")(pipeline=[step], tasks=3, logging_dir=logs, flavor="t4-small")
+    step = generating.Making(generating.Work(small_config, f"{bucket}/{tmp_path.name}/out"))
+    run = executors._class_of("jobs")(pipeline=[step], tasks=3, logging_dir=logs, flavor="t4-small")
     run._submit_array_index(2, f"{logs}/executor.pik", "hf_secret")
     (script, options), *others = asked
     assert not others
@@ -366,6 +236,27 @@ def test_tasks_verify_at_s3_and_a_certificate_is_put_there(small_config, bucket,
     assert "differs from the manifest" in " ".join(verified(out, certify_by_engine)["reasons"])
 
 
+def test_what_tasks_found_and_is_not_there_is_not_taken_as_found(forged, cache, monkeypatch):
+    """Another verification of the same data removes it when it ends."""
+    carry_out = executors.Engine.carry_out
+
+    def removed(*of, **options):
+        carry_out(*of, **options)
+        for path in cache.glob("*/tasks-3/0000[12].json"):
+            path.unlink()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(executors.Engine, "carry_out", removed)
+        with pytest.raises(Failure, match=r"what 2 of 3 tasks found is not in .*tasks-3, where 32 of 150 rows"):
+            verified(forged, certify_by_engine)
+    assert verified(forged, certify_by_engine) == verified(forged)
+
+
+def test_a_certificate_says_rows_that_were_made_again_alone(honest):
+    with pytest.raises(Failure, match=r"0 of 150 rows of small were made again, and a certificate says all"):
+        verified(honest, replayer=lambda *of, **options: replays.Replayed())
+
+
 def test_a_verification_that_was_killed_goes_on(tmp_path, whole, cache, monkeypatch):
     """What finished tasks found is kept; a task of which less is there is done again, whatever the engine noted."""
     folder, counts = tmp_path / "whole", tmp_path / "counts"
@@ -409,7 +300,7 @@ def test_ray_if_it_is_here(small_config, tmp_path, monkeypatch):
 
 
 def test_tasks_on_other_hardware_are_refused(tmp_path, whole, cache, monkeypatch):
-    monkeypatch.setattr(engine, "kept_at", lambda *of, at=engine.kept_at: at(*of).with_stem(str(os.getpid())))
+    monkeypatch.setattr(verifying, "kept_at", lambda *of, at=verifying.kept_at: at(*of).with_stem(str(os.getpid())))
     with pytest.raises(Failure, match="this machine has other hardware or software than the one that asked"):
         verified(tmp_path / "whole", certify_by_engine)
 
@@ -440,7 +331,7 @@ def test_memory_of_one_process_is_not_for_tasks(small_config):
         ({"executor": "slurm", "executor_options": {}}, "executor slurm: .*time"),
         ({"executor": "jobs", "executor_options": {}}, "executor jobs: .* requires a remote logging_dir"),
         ({"executor_options": {"queue": "fast"}}, "executor local: .*queue"),
-        ({"executor_options": {"tasks": 5}}, "executor local: .*multiple values for keyword argument 'tasks'"),
+        ({"executor_options": {"tasks": 5}}, "executor local: tasks is an argument of its own; leave the option out"),
         (
             {"executor": "slurm", "executor_options": {"time": "1:00:00", "partition": "x"}},
             "executor slurm: there is no sbatch here",

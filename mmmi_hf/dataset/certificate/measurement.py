@@ -25,6 +25,7 @@ import numpy as np
 
 from mmmi_hf.causal import Latents
 from mmmi_hf.causal.statistics.law_tests.latents import FAMILY_WISE_LEVEL, law_tests, refused
+from mmmi_hf.common.failures import Failure
 from mmmi_hf.common.progress import progress_bar
 from mmmi_hf.dataset.certificate.bounds import (
     FEWEST_ROWS,
@@ -411,6 +412,11 @@ class Measurement:
         with self._timed("replays"):
             again = self.replayer or replay
             found = again(self.folder, self.config, self.manifest, makers, groups, progress=self.progress)
+        if found.rows != sample.rows_replayed:
+            raise Failure(
+                f"{found.rows} of {sample.rows_replayed} rows of {self.config.name} were made again, and a certificate "
+                "says all; run the same again"
+            )
         # An accelerator may choose another kernel: rows that differ by rounding count as bad there, and are not false.
         return found, found.problems(exact=self.exact and on_cpu)
 

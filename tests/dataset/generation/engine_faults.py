@@ -208,12 +208,25 @@ def ended(leader, seconds=300):
     return None
 
 
-def clear(members):
-    """End what is left of a run's processes."""
-    for pid in members:
-        with contextlib.suppress(OSError):  # the number may be that of somebody else by now
-            if b"engine_faults" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                os.kill(pid, signal.SIGKILL)
+def clear(members, seconds=10):
+    """End what is left of a run's processes, and wait until it is gone; how many there were."""
+
+    def ours(pid):
+        """The number may be that of somebody else by now."""
+        try:
+            status = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            return status != "Z" and b"engine_faults" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        except OSError:
+            return False
+
+    left = [pid for pid in members if ours(pid)]
+    for pid in left:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    limit = time.monotonic() + seconds
+    while any(map(ours, left)) and time.monotonic() < limit:
+        time.sleep(0.01)
+    return len(left)
 
 
 def reached(place):
@@ -274,13 +287,15 @@ def kills(work, count, seed, kept):
         if status == 0:
             alone += 1
         elif status is None:
+            clear(members)
             wrong.append(f"{number}: after the death of {victim} it did not end")
             kept.keep(work, number, work.found(number), "not-ended")
         if generator.random() < 0.5:
             clear(members)  # otherwise they end by themselves, while the next run begins
         again = start(work, number, kept.said(number, "again"))
         status = ended(again)
-        clear(members)
+        if left := clear(members):
+            wrong.append(f"{number}: after the death of {victim} there were {left} processes left")
         compare(number, victim, status)
         print(f"{number + 1} of {count}: {victims}, wrong: {wrong}", file=sys.stderr, flush=True)
     return {"span": round(span, 2), "victims": victims, "completed without a rerun": alone, "wrong": wrong}
