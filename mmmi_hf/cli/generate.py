@@ -29,6 +29,8 @@ from mmmi_hf.cli.application import (
 from mmmi_hf.common.places import is_address
 
 if TYPE_CHECKING:
+    import os
+
     from mmmi_hf.dataset.assembly import Expected, Generated
 
 
@@ -211,7 +213,10 @@ def _show_task(made: Generated, shard: str, form: Format) -> None:
     typer.echo(f"\nNext, when all shards are there:\n\n    mmmi-hf merge {made.folder}")
 
 
-def _show_how_to_load(folder: object, config: str) -> None:
+def _show_how_to_load(folder: str | os.PathLike[str], config: str) -> None:
+    from mmmi_hf.dataset.format.remote import opened
+    from mmmi_hf.dataset.format.views import undecoded
+
     if is_address(folder):
         typer.echo(f'\nLoad it with:\n\n    import mmmi_hf\n    data = mmmi_hf.load("{folder}", "{config}")')
         return
@@ -221,6 +226,10 @@ def _show_how_to_load(folder: object, config: str) -> None:
         f'    data = load_dataset("{folder}", "{config}", split="train")\n'
         f'    truth = load_dataset("{folder}", "ground_truth", split="train")'
     )
+    with opened(folder, reading=True) as place:
+        views = place.known_manifest(config).views
+    for column, needed in undecoded(views).items():
+        typer.echo(f'    data = data.remove_columns(["{column}"])  # or: pip install "{needed}"')
 
 
 @app.command()

@@ -25,6 +25,7 @@ from mmmi_hf.dataset.format.folder import GROUND_TRUTH, GROUND_TRUTH_FILES, Data
 from mmmi_hf.dataset.format.ground_truth import SCHEMA
 from mmmi_hf.dataset.format.manifest import Manifest
 from mmmi_hf.dataset.format.schema import features
+from mmmi_hf.dataset.format.views import undecoded
 from mmmi_hf.dataset.releases.credits import CITATION, HOMEPAGE, LICENSE, TAGS
 
 TITLE = "Multimodal data with known mutual information"
@@ -67,6 +68,7 @@ def dataset_card(folder: DatasetFolder, *, location: str = ANYWHERE, revision: s
             models=models_of(models),
             pairs=[(one.name, pair_in_words(one, models[one.shifted])) for one in pairs(manifests, models)],
             columns=columns_of(manifests.values(), models.values()),
+            undecoded={column: what for one in manifests.values() for column, what in undecoded(one.views).items()},
             location=location,
             pinned=f', revision="{revision}"' if revision else "",
             example={"config": first.config, "split": next(iter(first.splits))},

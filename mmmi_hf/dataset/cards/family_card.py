@@ -76,7 +76,8 @@ def family_card(name: str) -> str:
             information=_information(configs),
             tables=_tables(family),
             image_pipeline=family.releases[0].images.pipeline,
-            sound_pipeline=SOUND_PIPELINE if SOUND_PIPELINE in {one.pipeline for one in configs[0].modalities} else None,
+            sound_pipeline=SOUND_PIPELINE,
+            has_sounds=any(one.pipeline == SOUND_PIPELINE for one in configs[0].modalities),
             pictures=[{"name": one, "caption": CAPTIONS[one]} for one in _pictures_of(family)],
             builder_script=f"builder_scripts/{family.module}.py",
         )

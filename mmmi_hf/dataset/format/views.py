@@ -76,6 +76,7 @@ class StoredView(ABC):
         noun, scaled: what a card says of the column: what it holds, and what became of the values.
         task: what the Hub calls work on it.
         tolerance: relative residual to which steps are inverted from levels: far below what these lose.
+        decoder: what a reader has to install beside `datasets`; empty if nothing.
     """
 
     suffix: ClassVar[str]
@@ -83,6 +84,7 @@ class StoredView(ABC):
     scaled: ClassVar[str]
     task: ClassVar[str]
     tolerance: ClassVar[float]
+    decoder: ClassVar[str] = ""
 
     @abstractmethod
     def fits(self, shape: Shape) -> bool:
@@ -193,6 +195,7 @@ class SoundView(StoredView):
     scaled = f"scaled to −{LOUDEST:,} … {LOUDEST:,} and clipped"
     task = "audio-classification"
     tolerance = 2e-6
+    decoder = "datasets[audio]"
 
     def fits(self, shape: Shape) -> bool:
         return len(shape) == 1
@@ -232,6 +235,11 @@ class SoundView(StoredView):
 
 KINDS: dict[str, StoredView] = {"image": ImageView(), "sound": SoundView()}
 """Kind of output → how it is stored for people."""
+
+
+def undecoded(views: Mapping[str, View]) -> dict[str, str]:
+    """Column → what a reader has to install for it, of the views that `datasets` alone does not decode."""
+    return {f"{name}{view.stored.suffix}": view.stored.decoder for name, view in views.items() if view.stored.decoder}
 
 
 def is_view_column(name: str) -> bool:

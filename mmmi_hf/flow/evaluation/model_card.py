@@ -42,7 +42,11 @@ GUIDE = "guide.yaml"
 EARLIER_RECIPES = "{}-*.yaml"
 """Of the runs whose weights the last one went on from, by the stem of the last one's."""
 SEEN = "seen.md"
-"""What somebody saw who looked at the sheet of samples: the only words of a card that are typed. Optional."""
+"""What somebody saw who looked at the sheet of samples; typed, as the words of the next two files. Optional."""
+DATA = "data.md"
+"""What the examples are and whose, where the name of the data set does not say it. Optional."""
+LIMITS = "limits.md"
+"""What else is known not to hold, as a list. Optional."""
 CLASSIFIERS = "classifier*.yaml"
 """Settings of the classifiers, as the commands name them. Optional."""
 SPEED = "speed-*.txt"
@@ -98,7 +102,9 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             scheduler=scheduler,
             attention=_attention(network),
             epochs=round(training.images_seen / training.num_images, 1),
-            seen=(folder / SEEN).read_text().strip() if (folder / SEEN).is_file() else "",
+            seen=_typed(folder / SEEN),
+            data=_typed(folder / DATA),
+            limits=_typed(folder / LIMITS),
             far_from_real=parts.samples is not None and _far_from_real(parts.samples.results),
             precision={"no": "float32", "bf16": "bf16 autocast", "fp16": "fp16 autocast"}[
                 training.recipe.mixed_precision
@@ -124,6 +130,10 @@ def model_card(folder: str | os.PathLike[str], *, location: str | None = None, r
             measured=parts.measured,
         )
     )
+
+
+def _typed(path: Path) -> str:
+    return path.read_text().strip() if path.is_file() else ""
 
 
 def card_of(folder: Path) -> Card:

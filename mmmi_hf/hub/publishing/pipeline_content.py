@@ -15,9 +15,11 @@ from mmmi_hf.flow.bundled import PATTERNS
 from mmmi_hf.flow.description import describe
 from mmmi_hf.flow.evaluation.model_card import (
     CLASSIFIERS,
+    DATA,
     DISTILLATION,
     EARLIER_RECIPES,
     GUIDE,
+    LIMITS,
     RECIPE,
     SEEN,
     SPEED,
@@ -33,7 +35,7 @@ from mmmi_hf.hub.publishing.release import CARD, LocalFile
 
 _RECIPES = [name for last in (RECIPE, DISTILLATION) for name in (last, EARLIER_RECIPES.format(Path(last).stem))]
 _OF_THE_TEACHER = [f"{TEACHER}/{name}" for name in (RECIPE, EARLIER_RECIPES.format(Path(RECIPE).stem), TRAINING)]
-_RESULTS = (*_RECIPES, GUIDE, *_OF_THE_TEACHER, CLASSIFIERS, TRAINING, EVALUATION, SEEN, SPEED, "*.png")
+_RESULTS = (*_RECIPES, GUIDE, *_OF_THE_TEACHER, CLASSIFIERS, TRAINING, EVALUATION, SEEN, DATA, LIMITS, SPEED, "*.png")
 
 
 class PipelineContent:

@@ -15,6 +15,7 @@ from PIL.PngImagePlugin import PngInfo
 
 import mmmi_hf
 from mmmi_hf.causal import common_cause
+from mmmi_hf.cli.generate import _show_how_to_load
 from mmmi_hf.dataset.certification import certify
 from mmmi_hf.dataset.format.reading import StoredDataError
 from mmmi_hf.dataset.format.schema import to_table
@@ -153,7 +154,7 @@ def test_sounds_are_read_as_files_where_nothing_decodes_them(monkeypatch, decode
     assert readable(table.select_columns(["x1"]), {"x1": SOUND}).column_names == ["x1"]
 
 
-def test_a_sound_is_stored_by_what_its_bijection_says(tmp_path, monkeypatch):
+def test_a_sound_is_stored_by_what_its_bijection_says(tmp_path, monkeypatch, capsys):
     """Columns, estimate, rows, manifest, certificate with its bounds, card and loading go by the kind, not by shape."""
     monkeypatch.setattr(datasets.config, "TORCHCODEC_AVAILABLE", False)
     monkeypatch.setattr(AsinhBijection, "view", bijection.View("sound", 4.0, 8000))
@@ -176,4 +177,8 @@ def test_a_sound_is_stored_by_what_its_bijection_says(tmp_path, monkeypatch):
     card = (folder / "README.md").read_text()
     assert "| `x1_audio` | 16-bit sound | the same for a viewer: ±4 scaled to −32,767" in card
     assert "audio-classification" in card
+    assert "Without `datasets[audio]`" in card
+    assert '`data.remove_columns(["x1_audio"])`. Nothing else has to be installed' in card
+    _show_how_to_load(folder, "sounds")
+    assert 'data = data.remove_columns(["x1_audio"])  # or: pip install "datasets[audio]"' in capsys.readouterr().out
     assert Size.of(config).bytes == 64 * int(np.ceil(2 * 4.5 * 64 + 44 + 2 * 64 + 5 * 8))

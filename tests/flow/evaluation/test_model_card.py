@@ -88,6 +88,14 @@ def test_what_looks_bad_is_said(folder):
     assert "4 processes on GPUs." in model_card(folder)
 
 
+def test_what_the_examples_are_and_what_does_not_hold_is_in_the_card(folder):
+    (folder / "data.md").write_text("Cats of the neighbourhood.\n")
+    (folder / "limits.md").write_text("- Dogs cannot be inverted.\n")
+    text = model_card(folder)
+    assert "## Training\n\nCats of the neighbourhood.\n\n" in text
+    assert "its own latents.\n- Dogs cannot be inverted.\n- The inverse is" in text
+
+
 def test_what_was_seen_in_the_sheet_is_in_the_card(folder):
     (folder / "seen.md").write_text("Cats look like cats.\n")
     text = model_card(folder)
