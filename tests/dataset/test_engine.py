@@ -386,3 +386,32 @@ def test_the_recipe_for_jobs(tmp_path):
     command = "mmmi-hf generate common-cause-1.0 --out hf://buckets/me/set --shard"
     assert said == [f"{command} {n}/8" for n in (1, 2)]
     assert "hf_secret" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"workers": 0}, "workers is 0, expected a whole number of at least 1$"),
+        ({"workers": -2}, "workers is -2, expected a whole number of at least 1$"),
+        ({"workers": -1}, "workers is -1, expected a whole number of at least 1$"),
+        ({"workers": "two"}, "workers is 'two', expected a whole number of at least 1$"),
+        ({"start_method": "bogus"}, "start_method is 'bogus', expected one of fork, spawn, forkserver"),
+        (
+            {"randomize_start_duration": "long"},
+            "randomize_start_duration is 'long', expected a whole number of seconds",
+        ),
+        *[({name: 1}, f"executor local: {name} .*; leave the option out$") for name in executors._DECIDED],
+    ],
+)
+def test_options_that_make_no_sense(small_config, tmp_path, options, says):
+    with pytest.raises(ConfigurationError, match=says):
+        made(small_config, tmp_path / "out", executor_options=FORKED | options)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [({"workers": -2}, "workers is -2, expected .* or -1 for no limit"), ({"depends": 1}, "depends is")],
+)
+def test_options_of_other_executors_that_make_no_sense(small_config, tmp_path, options, says):
+    with pytest.raises(ConfigurationError, match=says):
+        made(small_config, tmp_path / "out", executor="jobs", executor_options=options, workers=None)

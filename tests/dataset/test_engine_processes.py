@@ -11,11 +11,11 @@ import time
 import types
 
 import pytest
+from tqdm import tqdm as bars
 
 from mmmi_hf.common.failures import Failure
 from mmmi_hf.dataset.engine import executors, generating, processes
-from mmmi_hf.dataset.releases.yaml_source import ConfigurationError
-from tests.dataset.engine_runs import FORKED, Marked, comes, lives, made
+from tests.dataset.engine_runs import Marked, comes, lives, made
 from tests.support import ROOT, generate, tree
 
 pytestmark = [pytest.mark.engine, pytest.mark.usefixtures("many_files")]
@@ -255,6 +255,53 @@ def test_processes_share_no_lock(small_config, tmp_path, monkeypatch):
     assert made(small_config, tmp_path / "out").complete
 
 
+def test_processes_do_not_share_the_lock_of_progress_bars(small_config, tmp_path, begins):
+    """A forked one is given its launcher's, one of several processes; who is killed while holding that keeps it."""
+    bars.get_lock()
+
+    def held(make):
+        with contextlib.suppress(FileExistsError):
+            (tmp_path / "held").mkdir()
+            bars.get_lock().acquire()
+            os.kill(os.getpid(), signal.SIGKILL)
+        with bars.get_lock():
+            make()
+
+    begins(held)
+    assert made(small_config, tmp_path / "out", progress=True).complete
+
+
+def test_attempts_in_which_tasks_were_done_are_not_counted(small_config, tmp_path, whole, monkeypatch, begins):
+    monkeypatch.setattr(processes, "ATTEMPTS", 2)
+    monkeypatch.setattr(processes, "PAUSE_SECONDS", 0.0)
+
+    def once(make):
+        turn = len(list(tmp_path.glob("turn-*")))
+        (tmp_path / f"turn-{turn}").touch()
+        if turn % 2 == 0:
+            raise ConnectionError("the answer was cut")
+        make()
+
+    begins(once)
+    assert made(small_config, tmp_path / "out", workers=1).complete
+    assert tree(tmp_path / "out") == whole
+    assert len(list(tmp_path.glob("turn-*"))) == 6
+
+
+def test_a_group_is_ended_once_and_before_its_number_is_free(small_config, tmp_path, monkeypatch):
+    """Later it may be that of somebody else."""
+    ended, end_group = [], os.killpg
+
+    def noted(group, by):
+        os.kill(group, 0)  # it has not been waited for
+        ended.append(group)
+        end_group(group, by)
+
+    monkeypatch.setattr(processes.os, "killpg", noted)
+    assert made(small_config, tmp_path / "out").complete
+    assert len(ended) == len(set(ended)) == 2
+
+
 @pytest.mark.parametrize(("said", "workers", "wanted"), [(None, 2, "2"), (None, 9, "1"), ("3", 2, "3")])
 def test_workers_share_the_cores(small_config, tmp_path, monkeypatch, begins, said, workers, wanted):
     """Each runs as many networks at a time as it has threads."""
@@ -309,6 +356,7 @@ def script(task, method="spawn", guard="if True:", first="pass"):
 
 
 GUARD, LONG = 'if __name__ == "__main__":', "lambda *of: __import__('time').sleep(60)"
+LARGE = f"lambda *of, large='{'x' * 300_000}': None"
 
 
 @pytest.mark.parametrize(
@@ -355,44 +403,15 @@ def test_an_interrupt_is_the_launchers_alone(marked, tmp_path):
     assert comes(lambda: not marked.there(), 5), marked.there()
 
 
-@pytest.mark.parametrize("as_file", [True, False])
-def test_a_script_that_cannot_be_imported_is_told_so(marked, tmp_path, as_file):
-    (tmp_path / "script.py").write_text(script("print"))
+@pytest.mark.parametrize(("as_file", "task"), [(True, "print"), (False, "print"), (True, LARGE)])
+def test_a_script_that_cannot_be_imported_is_told_so(marked, tmp_path, as_file, task):
+    (tmp_path / "script.py").write_text(script(task))
     launcher = started(marked, tmp_path, "script.py" if as_file else "-", stdin=subprocess.PIPE)
-    printed, said = launcher.communicate(script("print"))
+    printed, said = launcher.communicate(script(task), timeout=60)
     *first, last = printed.splitlines()
     assert last.startswith("Failure a process could not begin, and has printed why (exit status 1); as every process")
     assert 'call us below `if __name__ == "__main__":`' in last
     assert 1 <= len(first) + said.count("Traceback") <= 2
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"workers": 0}, "workers is 0, expected a whole number of at least 1$"),
-        ({"workers": -2}, "workers is -2, expected a whole number of at least 1$"),
-        ({"workers": -1}, "workers is -1, expected a whole number of at least 1$"),
-        ({"workers": "two"}, "workers is 'two', expected a whole number of at least 1$"),
-        ({"start_method": "bogus"}, "start_method is 'bogus', expected one of fork, spawn, forkserver"),
-        (
-            {"randomize_start_duration": "long"},
-            "randomize_start_duration is 'long', expected a whole number of seconds",
-        ),
-        *[({name: 1}, f"executor local: {name} .*; leave the option out$") for name in executors._DECIDED],
-    ],
-)
-def test_options_that_make_no_sense(small_config, tmp_path, options, says):
-    with pytest.raises(ConfigurationError, match=says):
-        made(small_config, tmp_path / "out", executor_options=FORKED | options)
-
-
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [({"workers": -2}, "workers is -2, expected .* or -1 for no limit"), ({"depends": 1}, "depends is")],
-)
-def test_options_of_other_executors_that_make_no_sense(small_config, tmp_path, options, says):
-    with pytest.raises(ConfigurationError, match=says):
-        made(small_config, tmp_path / "out", executor="jobs", executor_options=options, workers=None)
 
 
 @pytest.fixture

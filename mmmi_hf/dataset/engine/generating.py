@@ -146,6 +146,8 @@ def _forget(store: Store, logs: str, config: str, shards: list[Shard], tasks: in
     """Make the engine do those tasks again that it has noted as done and whose files are not there."""
     there = recorded(store, config)
     for marker in store.list(f"{logs}/completions"):
-        number = int(marker.rpartition("/")[2]) + 1
+        if not (rank := marker.rpartition("/")[2]).isdecimal():
+            continue
+        number = int(rank) + 1
         if number > tasks or any(shard.name not in there for shard in Task(number, tasks).of(shards)):
             store.remove(marker)

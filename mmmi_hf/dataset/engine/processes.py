@@ -1,8 +1,9 @@
 """Processes of this machine in which an engine's tasks are done, and what becomes of their end.
 
-Owns how they are started, watched and ended. No process shares a lock with another one: each is given its tasks at the
-start, and has a pipe to the launcher for a few words. Each is a group of its own, which ends as a whole: when the
-launcher says so, and by itself when the launcher is gone. Imports little, since every process begins with it.
+Owns how they are started, watched and ended. No process shares a lock with another one: each has a pipe to the
+launcher, by which it is given its tasks and says a few words. Each is a group of its own, which ends as a whole: with
+its own end, when the launcher says so, and by itself when the launcher is gone. Every process begins with this module,
+which imports little.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from datatrove.executor.base import PipelineExecutor
 
 ATTEMPTS = 5
+"""One after another in which no task was done."""
+PAUSE_SECONDS = 0.5
+"""Before the second of them; before each further one as much more."""
 LOOK_SECONDS = 1.0
 MOST_CHARACTERS = 500
 """Of what an error says: a message of so many is written to a pipe whole or not at all."""
@@ -60,19 +64,24 @@ def carried_out_here(run: PipelineExecutor, look: Callable[[], object]) -> None:
     import dill
 
     carried, said = dill.dumps(run), "the engine has not noted them as done"
-    threads = max(1, (os.cpu_count() or 1) // run.workers)
-    for attempt in range(ATTEMPTS + 1):
-        if not (missing := _missing(run)):
-            return
-        if attempt == ATTEMPTS:
+    threads = None if _THREADS in os.environ else max(1, (os.cpu_count() or 1) // run.workers)
+    attempt, left = 0, run.world_size + 1
+    while missing := _missing(run):
+        attempt = 1 if len(missing) < left else attempt + 1
+        if attempt > ATTEMPTS:
             break
+        time.sleep(PAUSE_SECONDS * (attempt - 1))
+        left = len(missing)
         shares = [missing[first :: run.workers] for first in range(min(run.workers, len(missing)))]
-        trouble = _together(run.start_method, [(carried, *each) for each in enumerate(shares)], look, threads)
+        works = [_Work(carried, number, ranks, threads) for number, ranks in enumerate(shares)]
+        trouble = _together(run.start_method, works, look)
         if trouble is not None and not trouble.may_pass:
             raise Failure(
                 f"{trouble.said}; what is finished is kept, and the logs are in {_logs(run)}: run the same again"
             )
         said = trouble.said if trouble is not None else said
+    else:
+        return
     raise Failure(
         f"tasks are not done after {ATTEMPTS} attempts ({said}); the logs are in {_logs(run)}: run the same again"
     )
@@ -92,7 +101,7 @@ def carried_out_elsewhere(run: PipelineExecutor, look: Callable[[], object], *, 
     """
     import dill
 
-    trouble = _together("spawn", [(dill.dumps(run), 0, None)], look)
+    trouble = _together("spawn", [_Work(dill.dumps(run), 0, None, None)], look)
     if missing := _missing(run):
         named = ", ".join(map(str, missing[:10])) + (", …" if len(missing) > 10 else "")
         said = f" ({trouble.said})" if trouble is not None else ""
@@ -121,23 +130,20 @@ def _missing(run: PipelineExecutor) -> list[int]:
     raise Failure(f"which tasks are done cannot be read beside {_logs(run)} ({said}); run the same again later")
 
 
-def _together(
-    method: str, works: Sequence[tuple[Any, ...]], look: Callable[[], object], threads: int | None = None
-) -> Trouble | None:
+def _together(method: str, works: Sequence[_Work], look: Callable[[], object]) -> Trouble | None:
     """Start a process for each work, and wait for all, or for the first that fails, with which all end.
 
     Args:
         method: of starting processes.
-        works: what `_work` is given.
+        works: what they do.
         look: as in `carried_out_here`.
-        threads: of each process, unless the user says how many.
     """
     import multiprocess
     from multiprocess.connection import wait
 
     context, started = multiprocess.get_context(method), list[_Process]()
     try:
-        with _interrupts_held(method), _environment(threads):
+        with _interrupts_held(method), _environment(works[0].threads):
             started.extend(_Process(context, work) for work in works)
         running = started
         while running:
@@ -153,6 +159,23 @@ def _together(
             process.end()
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a process is to do.
+
+    Attributes:
+        carried: an executor, by dill.
+        number: of the process among those that work together.
+        ranks: its tasks, one after another; None for all that the executor does.
+        threads: of the process; None where the user says how many.
+    """
+
+    carried: bytes
+    number: int
+    ranks: list[int] | None
+    threads: int | None
+
+
 class _Process:
     """A process that works, seen by its launcher.
 
@@ -160,12 +183,14 @@ class _Process:
         ended: whether it has ended, and been done before.
     """
 
-    def __init__(self, context: Any, work: tuple[Any, ...]) -> None:
-        self._pipe, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_work, args=(theirs, *work))
+    def __init__(self, context: Any, work: _Work) -> None:
+        self._work = work
+        self._pipe, theirs = context.Pipe()
+        # What it does follows when it has begun: a long argument would wait for ever for one that cannot begin.
+        self._process = context.Process(target=_work, args=(theirs,))
         self._process.start()
         theirs.close()
-        self._begun = self._done = self._silent = self.ended = False
+        self._begun = self._done = self._silent = self._group_ended = self.ended = False
 
     def waited_for(self) -> list[Any]:
         """What can be read when there is news."""
@@ -176,9 +201,12 @@ class _Process:
         from multiprocess.connection import wait
 
         if wait([self._process.sentinel], 0):
+            self._end_group()  # before its id is free for another one
             self._process.join()
             self.ended = True
         self.ended = self.ended or self._process.exitcode is not None
+        if self.ended:
+            self._end_group()
         while not self._silent and self._pipe.poll():  # after the look at its end: nothing comes later
             try:
                 said = self._pipe.recv()
@@ -187,6 +215,9 @@ class _Process:
                 break
             if isinstance(said, Trouble):
                 return said
+            if not said:
+                with suppress(OSError):  # of one that has ended meanwhile
+                    self._pipe.send(self._work)
             self._begun, self._done = True, said
         return self._gone() if self.ended and not self._done else None
 
@@ -195,7 +226,8 @@ class _Process:
         status = self._process.exitcode
         if status is not None and status < 0:
             by = signal.Signals(-status).name if -status in {*signal.Signals} else f"signal {-status}"
-            return Trouble(f"a process was ended by {by}; if for want of memory, give fewer --workers", True)
+            advice = "; if for want of memory, give fewer --workers" if -status == signal.SIGKILL else ""
+            return Trouble(f"a process was ended by {by}{advice}", True)
         if self._begun or status in (None, _FORKSERVER_IS_GONE):
             return Trouble(f"a process ended early, with exit status {status}", True)
         return Trouble(
@@ -206,11 +238,18 @@ class _Process:
 
     def end(self) -> None:
         """End it, and all that it started in its group."""
-        self._process.kill()
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if not self.ended:
+            self._process.kill()
+        self._end_group()
         self._process.join()
         self._pipe.close()
+
+    def _end_group(self) -> None:
+        """End what it has started, once: later its id may be that of another group."""
+        if not self._group_ended:
+            self._group_ended = True
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 @contextmanager
@@ -229,47 +268,60 @@ def _interrupts_held(method: str) -> Iterator[None]:
 
 @contextmanager
 def _environment(threads: int | None) -> Iterator[None]:
-    """Processes that are started meanwhile have so many threads, unless the user has said how many."""
-    if threads is None or _THREADS in os.environ:
+    """Processes that are started meanwhile have so many threads."""
+    if threads is None:
         yield
         return
     os.environ[_THREADS] = str(threads)
     try:
         yield
     finally:
-        del os.environ[_THREADS]
+        os.environ.pop(_THREADS, None)
 
 
-def _work(launcher: Any, carried: bytes, number: int, ranks: list[int] | None) -> NoReturn:
-    """What a process does: tasks one after another, or, without ranks, all that an executor does.
+def _work(launcher: Any) -> NoReturn:
+    """What a process does: what the launcher sends when it has said that it has begun (False).
 
-    It tells the launcher that it has begun (False), and done all (True), or what went wrong, and ends.
+    At its end it says that all is done (True), or what went wrong.
     """
     os.setsid()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # forget those that were held
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGINT, signal.default_int_handler)
     threading.Thread(target=_end_with_launcher, daemon=True).start()
-    said: bool | Trouble = True
+    what = "the engine failed"
     try:
-        import dill
-
         launcher.send(False)
-        run: PipelineExecutor = dill.loads(carried)  # noqa: S301 – our own; connections do not survive a fork
-        if ranks is None:
-            run.run()
-        else:
-            for rank in ranks:
-                run._run_for_rank(rank, number)  # as its own `run` does, which would start a server of locks
+        work: _Work = launcher.recv()
+        if work.threads is not None:
+            os.environ[_THREADS] = str(work.threads)  # a server of forks has the first launcher's
+        if work.ranks is not None:
+            what = "a task failed"
+        _do(work)
+        said: bool | Trouble = True
     except BaseException as error:
-        what = "a task failed" if ranks is not None else "the engine failed"
         said = Trouble(f"{what}: {_words(error)}", isinstance(error, Exception) and may_pass(error))
-    with suppress(OSError):
-        launcher.send(said)
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(0)
+    try:
+        with suppress(OSError):
+            launcher.send(said)
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError, AttributeError):
+                stream.flush()
+    finally:
+        os._exit(0)
+
+
+def _do(work: _Work) -> None:
+    import dill
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())  # a forked process has its launcher's, which all of them would share
+    run: PipelineExecutor = dill.loads(work.carried)  # noqa: S301 – our own; connections do not survive a fork
+    if work.ranks is None:
+        run.run()
+        return
+    for rank in work.ranks:
+        run._run_for_rank(rank, work.number)  # as its own `run` does, which would start a server of locks
 
 
 def _end_with_launcher() -> None:
