@@ -27,7 +27,8 @@ from tests.support import ROOT
 
 PROGRAMS = ("hf", "torchrun")
 """Of dependencies, which the README calls."""
-MOST_BYTES = 40_000_000
+MOST_BYTES = 48_000_000
+"""Of wheel and sdist: the 40 MB that they could have with three pipelines, and 8 for that of sounds."""
 
 
 def built(folder: Path) -> tuple[Path, Path]:
