@@ -4,4 +4,4 @@ if ! grep -rqs 'mark\.engine' tests || ! grep -q '^datatrove = ' pyproject.toml;
     exit 75
 fi
 pip install --quiet -c constraints.txt -e '.[dev,datatrove]' 'moto[server]' s3fs
-pytest -n 0 -m "engine and not slow" tests
+pytest -n 2 -m "engine and not slow" tests
