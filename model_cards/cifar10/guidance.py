@@ -97,7 +97,7 @@ def main() -> None:
     z = torch.randn(chosen.samples, *teacher.latent_shape, generator=draw)
     table = []
     for guidance in GUIDANCES:
-        led = None if guidance == 1.0 else Guide(guide, guidance)
+        led = None if guidance == 1.0 else Guide(guide, guidance, recipe["guidance_start"])
         made, times = [], []
         for start in range(0, len(z), chosen.batch_size):
             here = slice(start, start + chosen.batch_size)
@@ -124,7 +124,9 @@ def main() -> None:
     }
     (chosen.cache / "guidance.json").write_text(json.dumps(result, indent=2) + "\n")
     recipe |= {"teacher": str(chosen.teacher / "pipeline"), "guide": None, "guidance": best["guidance"]}
-    if best["guidance"] != 1.0:
+    if best["guidance"] == 1.0:
+        recipe["guidance_start"] = 0.0
+    else:
         recipe["guide"] = str(chosen.guide / "pipeline")
     chosen.out.write_text(yaml.safe_dump(recipe, sort_keys=False))
 
