@@ -61,6 +61,8 @@ LEG_SECONDS, OTHERS = 215.0, 65.0
 """Of a GPU: for leg 2, and about what guide and classifier take of it at the same time."""
 SPEED_SECONDS, START_SECONDS = 85.0, 55.0
 """Kept free for the stage "speed", and what a distillation takes for its start and its end."""
+PENALTY_COST = 1.6
+"""A step of the student's training in those of leg 2: the penalty's share is reckoned, not measured yet."""
 CHECK = f"""
 import importlib, sys
 from importlib.metadata import version
@@ -212,7 +214,7 @@ class Plan:
             self.look_back(run)
             changes = {
                 "compile": self.compiled,
-                "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"]),
+                "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"] / PENALTY_COST),
             }
         if not (STUDENT / "pipeline").exists():  # begun by an earlier call, with another number of steps
             shutil.rmtree(STUDENT, ignore_errors=True)
