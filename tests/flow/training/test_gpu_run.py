@@ -205,7 +205,7 @@ def test_steps_follow_from_the_speed_and_the_time_left(script, monkeypatch):
     plan.student(run)
     steps = yaml.safe_load(Path("runs/student.yaml").read_text())["steps"]
     left = 500 - script.SPEED_SECONDS - script.START_SECONDS - 100
-    assert steps == pytest.approx(20 * left, rel=0.02)
+    assert steps == pytest.approx(20 * left / script.PENALTY_COST, rel=0.02)
 
 
 def test_nothing_is_compiled_where_the_warm_up_could_not(script, monkeypatch):
