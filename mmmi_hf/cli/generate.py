@@ -46,7 +46,11 @@ def generate(
     rows: Annotated[int | None, typer.Option(help="Total number of rows in all splits.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the latents.")] = None,
     pipeline: Annotated[
-        str | None, typer.Option(help='Pipeline of every modality: a bundled name, a folder, a Hub id, or "identity".')
+        str | None,
+        typer.Option(
+            help="Pipeline of every image of a released configuration, of every modality of one's own: a bundled name, "
+            'a folder, a Hub id, or "identity".'
+        ),
     ] = None,
     store_latents: Annotated[
         bool | None, typer.Option("--store-latents/--no-store-latents", help="Also store the latents as z1, z2, …")

@@ -242,10 +242,11 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         if on_failure == "raise" and bool(failed.any()):
             rows = failed.nonzero()[:, 0].tolist()
             worst = float(torch.where(lost, torch.inf, solution.residual).max())
+            more = ", use more steps" if isinstance(self.config.grid, str) else ""  # a student has learned its own grid
             raise InversionError(
                 f"step {k} of {len(self)} could not be undone for {len(rows)} of {len(failed)} rows "
                 f"({', '.join(map(str, rows[:8]))}{', …' if len(rows) > 8 else ''}): relative residual {worst:.1e}, "
-                f"accepted {accepted:.1e}; invert in float64, use more steps, or pass on_failure='nan' to skip them"
+                f"accepted {accepted:.1e}; invert in float64{more}, or pass on_failure='nan' to skip them"
             )
         x = torch.where(failed.view(-1, *rest), torch.nan, solution.x.view(sample.shape))
         evaluations = self.evaluations_per_step * solution.evaluations + spent
@@ -273,11 +274,16 @@ class FlowMatchODEScheduler(SchedulerMixin, ConfigMixin):
         return self.times[k], self.times[k + 1] - self.times[k]
 
 
+def rises_from_0_to_1(times: Sequence[float]) -> bool:
+    """Whether times can be those of a grid."""
+    return len(times) > 1 and times[0] == 0 and times[-1] == 1 and all(a < b for a, b in pairwise(times))
+
+
 def _check_times(grid: Sequence[float], steps: int) -> None:
     """Refuse a grid of one's own that is none, or that has another number of steps."""
     if not isinstance(grid, list | tuple) or not all(type(t) in (int, float) for t in grid):
         raise ValueError(f"grid must be 'cosine', 'uniform' or a list of times, got {grid!r}")
-    if len(grid) < 2 or grid[0] != 0 or grid[-1] != 1 or not all(a < b for a, b in pairwise(grid)):
+    if not rises_from_0_to_1(grid):
         raise ValueError(f"grid must rise from 0 to 1, got {list(grid)}")
     if len(grid) - 1 != steps:
         raise ValueError(f"num_inference_steps must be {len(grid) - 1} for a grid of {len(grid)} times, got {steps}")

@@ -195,11 +195,14 @@ def collapse(x, t):
     return -x
 
 
-def test_a_step_without_inverse_fails_with_a_remedy():
-    scheduler = FlowMatchODEScheduler(num_inference_steps=1, solver="euler")
+@pytest.mark.parametrize(("grid", "advised"), [("cosine", True), ([0, 1], False)])
+def test_a_step_without_inverse_fails_with_a_remedy(grid, advised):
+    """More steps are none for a student, which has learned its own."""
+    scheduler = FlowMatchODEScheduler(num_inference_steps=1, solver="euler", grid=grid)
     with pytest.raises(InversionError, match=r"step 0 of 1 .* 2 of 2 rows \(0, 1\).*residual 1\.0e\+00.*float64") as e:
         scheduler.invert_step(collapse, 0, torch.ones(2, 3))
     assert "\n" not in str(e.value)
+    assert ("more steps" in str(e.value)) == advised
     assert isinstance(e.value, RuntimeError)
 
 

@@ -16,6 +16,7 @@ from pydantic import Field
 
 from mmmi_hf.common.records import Amount, Count, Positive
 from mmmi_hf.common.settings_file import settings
+from mmmi_hf.flow.scheduler import rises_from_0_to_1
 from mmmi_hf.flow.training.recipe import Decay, Schedule, generator_of
 
 
@@ -86,9 +87,8 @@ class DistillationRecipe(Schedule):
             raise ValueError(f"journey_steps must lie in 0 … steps = {self.steps}, got {self.journey_steps}")
         if len(self.nodes) < 2 or self.nodes[0] != 0 or not all(a < b for a, b in pairwise(self.nodes)):
             raise ValueError(f"nodes must be numbers of the teacher's times, rising from 0, got {list(self.nodes)}")
-        times = self.teacher_times
-        if times and (times[0] != 0 or times[-1] != 1 or not all(a < b for a, b in pairwise(times))):
-            raise ValueError(f"teacher_times must rise from 0 to 1, got {list(times)}")
+        if self.teacher_times and not rises_from_0_to_1(self.teacher_times):
+            raise ValueError(f"teacher_times must rise from 0 to 1, got {list(self.teacher_times)}")
         if (self.guide is None) != (self.guidance == 1.0):
             raise ValueError(
                 f"guide and guidance go together: guidance is 1 without a guide and another number with one, got "
