@@ -18,6 +18,8 @@ are in runs/. Afterwards `--out` holds log.txt, stages.json, speed-gpu.txt, what
 under runs/ as NAME.tar.00, .01, …, each replaced as soon as there is news. Restore it by: cat NAME.tar.* | tar x
 
 It needs the package's dependencies, `mmmi-hf` installed (or its metadata on the path), and CIFAR-10 (folder or Hub id).
+Packages that were only put on PYTHONPATH must lie in a folder `site-packages`: `datasets` takes hashes by dill, which
+pickles modules from elsewhere by value, and fails at pyarrow's.
 CONTRIBUTING.md says what to do with the results.
 """
 
