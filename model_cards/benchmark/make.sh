@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes the data of this card and its results in a folder, part by part; every finished part goes into the card.
 #
-#     bash model_cards/benchmark/make.sh FOLDER                  # what the committed card has: all but full and paper
+#     bash model_cards/benchmark/make.sh FOLDER                  # what takes minutes to hours: all but full, paper and ssl-images
 #     bash model_cards/benchmark/make.sh FOLDER full paper       # these, in this order
 #     bash model_cards/benchmark/make.sh FOLDER --budget full    # cells x seconds of one core, and nothing is made
 #     bash model_cards/benchmark/make.sh FOLDER --publish OWNER  # the data of every tier that FOLDER has, and nothing is made
@@ -11,7 +11,8 @@
 # rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours; data of the last two are
 # certified. fusion (minutes) is no tier: labels of the four configurations in fusion/, beside this script, are classified.
 # Nor is ssl: encoders that never see y learn from the configurations in sharing/ (half an hour of one core with the making
-# of the data, which --budget leaves out). Killed at any time and started again with the same FOLDER, it goes on where it
+# of the data, which --budget leaves out), in ssl-images from images, of sharing-images/ (three hours, nearly all of them
+# for the making of images). Killed at any time and started again with the same FOLDER, it goes on where it
 # was: finished configurations and cells are kept. Parts that are in the card already stay as they are until they are made
 # again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
@@ -52,8 +53,8 @@ parts=("$@")
 for part in "${parts[@]}"; do
     case $part in
         lite | realism | levels | paper | full) ;;
-        fusion | ssl) [ -z "$owner" ] || refuse "$part is no tier, so that its data are not published; leave it out" ;;
-        *) refuse "no part $part; give lite, realism, levels, fusion, ssl, paper or full" ;;
+        fusion | ssl | ssl-images) [ -z "$owner" ] || refuse "$part is no tier, so that its data are not published; leave it out" ;;
+        *) refuse "no part $part; give lite, realism, levels, fusion, ssl, ssl-images, paper or full" ;;
     esac
 done
 [ ${#parts[@]} -gt 0 ] || [ -n "$owner" ] || parts=(lite realism levels fusion ssl)
@@ -73,6 +74,7 @@ if [ $budget = yes ]; then
         case $part in
             fusion) measured fusion "$here/7-fusion/classification" ;;
             ssl) measured ssl "$here/7-sharing/ssl" "$here/7-sharing/ssl-classes" ;;
+            ssl-images) measured ssl-images "$here/7-sharing-images/ssl" ;;
             *) "$python" -m mmmi_hf benchmark --tier "$part" --out "$folder/$part" --dry-run ;;
         esac
     done
@@ -127,7 +129,7 @@ into_card() { # GROUP'S-FOLDER SECTION; it is put together beside the card's and
     rm -rf "$old"
 }
 
-generate() { # FOLDER NAME...; bare latents of the configurations beside this script
+generate() { # FOLDER NAME...; the configurations in FOLDER beside this script
     local name
     for name in "${@:2}"; do
         [ -f "$1/data/manifests/$name.json" ] || "$python" -m mmmi_hf generate "$here/$1/$name.yaml" \
@@ -156,6 +158,14 @@ compute() { # PART; a finished cell or configuration is not made again
         probe 'class-*' ssl-classes
         return
     fi
+    if [ "$1" = ssl-images ]; then
+        generate sharing-images image-alone-0-of-0 image-alone-0-of-2 image-both-0.3-of-0.3 image-both-0.3-of-2
+        certify sharing-images/data
+        "$python" -m mmmi_hf benchmark sharing-images/data --task ssl --seeds 5 --encoder conv --width 32 --embedding 16 \
+            --batch-size 128 --steps 600 --learning-rate 0.001 --patience 6 --out sharing-images/results \
+            --workers "$workers" --quiet
+        return
+    fi
     [ "$(data_of "$1")" = "$1/data" ] || data=("$(data_of "$1")")
     "$python" -m mmmi_hf benchmark "${data[@]}" --tier "$1" --out "$1" --workers "$workers" --quiet
     case $1 in full | paper) certify "$1/data" ;; esac # what is kept and published
@@ -181,6 +191,7 @@ for part in "${parts[@]}"; do
             into_card sharing/results/ssl 7-sharing/ssl
             into_card sharing/results/ssl-classes 7-sharing/ssl-classes
             ;;
+        ssl-images) into_card sharing-images/results/ssl 7-sharing-images/ssl ;;
         paper)
             into_card paper/seen 8-recipe-of-the-paper
             into_card paper/held-out 8-the-same-rows-held-out
