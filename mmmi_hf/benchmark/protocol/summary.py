@@ -95,7 +95,6 @@ def summarize(rows: Sequence[Record]) -> list[Record]:
 def _of_group(members: Sequence[Record]) -> Record:
     asked = [row for row in members if not row["null"]]
     known = [row for row in asked if row["value"] is not None]
-    nulls = np.array([row["value"] for row in members if row["value"] is not None and row["null"]])
     levels: dict[str, list[tuple[float, float]]] = {}
     for row in known:
         levels.setdefault(row["config"], []).append((row["truth"], row["value"]))
@@ -103,8 +102,6 @@ def _of_group(members: Sequence[Record]) -> Record:
     if len(pairs) == 1:
         pairs = list(pairs[0][:, None])
     errors = [of_level[:, 1] - of_level[:, 0] for of_level in pairs]
-    stated = [row for row in known if row["low"] is not None or row["high"] is not None]
-    tried = [row for row in members if row["null"] and row["low"] is not None]
     abstained = sum(bool(row.get("abstained")) for row in asked)
     spreads = [np.var(of_level, axis=0, ddof=1)[1:] for of_level in map(np.array, levels.values()) if len(of_level) > 1]
     return {
@@ -116,6 +113,17 @@ def _of_group(members: Sequence[Record]) -> Record:
         "variance": _with_interval(spreads, np.mean),
         "rmse": _with_interval(errors, _root_mean_square),
         "score": _score(asked),
+        **stated_of(members),
+    }
+
+
+def stated_of(members: Sequence[Record]) -> Record:
+    """What the intervals of an estimator's cells hold, how often those of nulls lie above 0, and what nulls read."""
+    known = [row for row in members if row["value"] is not None]
+    nulls = np.array([row["value"] for row in known if row["null"]])
+    stated = [row for row in known if not row["null"] and (row["low"] is not None or row["high"] is not None)]
+    tried = [row for row in members if row["null"] and row["low"] is not None]
+    return {
         "coverage": share([_covers(row) for row in stated]),
         "alarms": share([row["low"] > 0.0 for row in tried]),
         "null": None

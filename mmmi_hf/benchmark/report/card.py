@@ -245,9 +245,7 @@ def _findings(section: dict[str, Any]) -> dict[str, list[str]]:
         return class_findings(section["part"], section["told"]) if section["kind"] == "classification" else {}
     names = {row["estimator"] for row in section["estimates"]}
     bounds = {name: _class_of(name)[0] for name in names}
-    return findings(
-        section["part"], section["estimates"], section["rows"], bounds, seen=section["seen"], differs=section["differs"]
-    )
+    return findings(section["part"], section["rows"], bounds, seen=section["seen"], differs=section["differs"])
 
 
 def _reads(sections: Sequence[dict[str, Any]]) -> list[dict[str, str]]:

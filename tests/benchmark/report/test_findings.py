@@ -27,15 +27,16 @@ def cells(estimator, errors, *, reach=0.1, form="float", nulls=()):
 
 
 def said(rows, bounds=None):
-    told = findings("images", summarize(rows), rows, bounds or {})
-    return [sentence for sentences in told.values() for sentence in sentences]
+    """All but what is said of order, which has tests of its own."""
+    told = findings("images", rows, bounds or {})
+    return [sentence for sentences in told.values() for sentence in sentences if "levels" not in sentence]
 
 
 def test_a_side_is_told_only_where_nearly_all_cells_are_on_it():
     low, fair = cells("low", [-0.3] * 15), cells("fair", [0.05, -0.05, 0.04] * 5)
     (sentence, short) = said([*low, *fair])
     assert sentence == (
-        "1 of 2 estimators reads too little in more than half of the cells: in the median, "
+        "1 of 2 estimators reads too little in more than half of 15 cells: in the median, "
         "`low` by 0.300 (0.300 … 0.300) nats.\n"
         "Read too little, by a median of so many nats: `low` 0.300 (0.300 … 0.300)."
     )
@@ -102,7 +103,7 @@ def test_the_interval_of_an_rmse_holds_with_unequal_cells():
 
 def test_upper_bounds_are_called_so():
     rows = cells("vclub", [0.3] * 15)
-    told = "1 of 1 estimators reads too much in more than half of the cells: in the median, `vclub`"
+    told = "1 of 1 estimators reads too much in more than half of 15 cells: in the median, `vclub`"
     assert said(rows, {"vclub": "upper"})[0].startswith(f"{told} (an upper bound) by 0.300 (0.300 … 0.300) nats")
     assert said(rows)[0].startswith(f"{told} by 0.300")
 
@@ -148,7 +149,7 @@ def test_forms_are_compared_on_the_same_rows():
     assert changes["dv"]["value"] == pytest.approx(-0.4)
     reach = 1.959964 * np.sqrt(3 * 2 * 0.01**2) / 3
     assert changes["dv"]["high"] == pytest.approx(-0.4 + reach, abs=1e-6)
-    told = findings("forms", [], rows, {})
+    told = findings("forms", rows, {})
     less = f"0.400 ({0.4 - reach:.3f} … {0.4 + reach:.3f})"
     assert told == {
         "Forms, the same rows in several forms": [
@@ -157,12 +158,12 @@ def test_forms_are_compared_on_the_same_rows():
             "how another training would differ is in none of these intervals.",
         ]
     }
-    assert findings("forms", [], floats, {}) == {}
+    assert "in several forms" not in "".join(findings("forms", floats, {}))
     twice = [*rows, *({**each, "seed": 1} for each in rows)]
-    (first, _) = findings("forms", [], twice, {})["Forms, the same rows in several forms"]
+    (first, _) = findings("forms", twice, {})["Forms, the same rows in several forms"]
     assert first.startswith("as trained here, 2 times a level, ")
     dim = [*latents, *cells("dv", [-0.5] * 3, reach=0.02, form="views")]
-    (first, _) = findings("forms", [], dim, {})["Forms, the same rows in several forms"]
+    (first, _) = findings("forms", dim, {})["Forms, the same rows in several forms"]
     assert "less of the 8-bit pictures (which may carry less information than floats) than of the latents" in first
 
 
@@ -213,21 +214,85 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     assert text.index("overview/errors.png") < text.index("## Contents") < text.index("<summary>All values")
 
 
-def test_of_values_of_training_rows_the_null_is_told():
+def test_of_values_of_training_rows_order_and_null_are_told():
     rows = [*cells("dv", [2.0] * 3, nulls=[2.1, 2.4]), *cells("nwj", [1.0] * 3, nulls=[3.0])]
-    told = findings("recipe", summarize(rows), rows, {}, seen=True)
-    assert list(told.values()) == [
-        [
-            "of pairs that share nothing, all 3 values of training rows, of 2 estimators, lie between 2.100 and 3.000 "
-            "nats. They were made by the paper's recipe."
-        ]
-    ]
-    told = findings(
-        "recipe", summarize(rows), rows, {}, seen=True, differs=["width 8 (the paper: 256)", "layers 2 (…)"]
+    ((order, null),) = findings("recipe", rows, {}, seen=True).values()
+    assert order.startswith(
+        "by values of training rows, 2 of 2 estimators have all levels in their order, which does not"
     )
-    assert next(iter(told.values()))[0].endswith("recipe, but for width 8 (the paper: 256), layers 2 (…).")
+    assert null == (
+        "of pairs that share nothing, all 3 values of training rows, of 2 estimators, lie between 2.100 and 3.000 "
+        "nats, those of pairs that share most, 2.000 nats, between 3.000 and 4.000. They were made by the paper's "
+        "recipe."
+    )
+    told = findings("recipe", rows, {}, seen=True, differs=["width 8 (the paper: 256)", "layers 2 (…)"])
+    assert next(iter(told.values()))[1].endswith("recipe, but for width 8 (the paper: 256), layers 2 (…).")
     fair = cells("dv", [0.0] * 3, nulls=[0.1, -0.1])
-    assert list(findings("recipe", summarize(fair), fair, {}, seen=True).values()) == [[]]
+    ((_, null),) = findings("recipe", fair, {}, seen=True).values()
+    assert "of 1 estimator, lie between −0.100 and 0.100 nats" in null, "told whatever it is"
+    ((order,),) = findings("recipe", cells("dv", [0.0] * 3), {}, seen=True).values()
+    assert "nothing" not in order, "without a null"
+
+
+def test_so_few_nulls_that_no_number_of_alarms_would_tell_are_told_with_their_range():
+    rows = [*cells("minde", [0.0] * 3, nulls=[0.2]), *cells("dv", [0.0] * 3, nulls=[-0.05])]
+    (sentence,) = said(rows)
+    assert sentence == (
+        "of pairs that share nothing, values lie between −0.050 and 0.200 nats, and an interval lies above 0 for 1 "
+        "of 2 estimators (`minde`): too few nulls to tell how often."
+    )
+    two = stats.beta.ppf(0.05 / 2, 2, 1)  # of one estimator, two alarms of two: at least 16 %
+    assert two > 0.05
+    assert "too few" not in " ".join(said(cells("minde", [0.0] * 3, nulls=[0.2, 0.2])))
+    assert said(cells("dv", [0.0] * 3)) == [], "without a null"
+
+
+def test_cells_without_a_value_are_counted_where_a_side_is_told():
+    rows = cells("flo", [-0.3] * 15, reach=1e3)
+    rows[0] |= {"value": None, "low": None, "high": None, "standard_error": None}
+    (sentence,) = said(rows)
+    assert "too little in more than half of 15 cells: in the median, `flo` (of the 14 of 15 cells with a value) by" in (
+        sentence
+    )
+
+
+def test_all_levels_are_told_whatever_their_numbers_of_training_rows():
+    """Of each level those with most: a level with fewer is not left out."""
+    rows = [{**each, "n": 100 if each["config"] == "level-0.5" else 200} for each in cells("low", [-0.3] * 15)]
+    curve = [{**each, "n": 50, "value": 9.0} for each in rows]
+    ((kind, sentences),) = findings("levels", [*curve, *rows], {}).items()
+    assert kind == "Levels, I(x1; y), identity, whiten, 100 or 200 training rows"
+    assert "in more than half of 15 cells: in the median, `low` by 0.300 (0.300 … 0.300)" in sentences[0]
+
+
+def test_of_three_seeds_forms_are_compared_by_seeds_and_images_are_told_as_any_data():
+    changes = np.array([[-0.5, -0.4, -0.3], [-0.6, -0.6, -0.6], [-0.3, -0.3, -0.1], [-0.5, -0.2, -0.2]])
+    latents = cells("dv", [0.0] * 12, reach=0.02, form="latents")
+    floats = cells("dv", list(changes.ravel()), reach=0.02)
+    rows = [*latents, *floats]
+    rows = [{**each, "series": f"{each['series']}, latents"} if each["form"] == "latents" else each for each in rows]
+    means = changes.mean(axis=1)
+    low, high = stats.t.interval(0.95, 3, means.mean(), stats.sem(means))
+    found = changes_of(rows, "float")["dv"]
+    assert [found[name] for name in ("value", "low", "high")] == pytest.approx([means.mean(), low, high])
+    several, images = findings("white", rows, {}).items()
+    assert several[0] == "White, the same rows in several forms"
+    assert several[1][0].startswith("as trained here, 4 times a level, 1 of 1 estimators reads less of the images")
+    assert several[1][-1] == (
+        "intervals are Student's over 4 seeds, with rows and trainings of their own, of means over levels."
+    )
+    assert images[0] == "White, I(x1; y), identity, whiten", "not the latents"
+    assert "in more than half of 12 cells" in images[1][0]
+    floats[0] |= {"value": None}
+    low, high = stats.t.interval(0.95, 2, means[1:].mean(), stats.sem(means[1:]))
+    gone = [
+        {**each, "value": None} if (each["form"], each["seed"], each["truth"]) == ("float", 0, 0.5) else each
+        for each in rows
+    ]
+    assert changes_of(gone, "float")["dv"]["low"] == pytest.approx(low), "a seed without one of the levels is left out"
+    two = [each for each in gone if each["seed"] < 3]
+    assert changes_of(two, "float") == {}, "two whole seeds of three are too few"
+    assert changes_of([each for each in rows if each["seed"] < 2], "float")["dv"]["high"] < -0.4, "by test rows"
 
 
 def test_the_count_beside_the_papers_table_is_called_a_count(tmp_path):
