@@ -300,7 +300,7 @@ def beside_paper(sections: Sequence[tuple[str, bool, Sequence[Record]]]) -> str:
         else:
             mark = oracle["correlation"]["low"]
             counts.append(f"{sum(row['correlation']['value'] >= mark for row in mine)} of {len(mine)}")
-    lines.append(_line(["values of the null", "–", *nulls]))
+    lines.append(_line(["means of the null over seeds", "–", *nulls]))
     lines.append(_line(["the exact critic (`oracle-dv`)", "–", *oracles]))
     lines.append(_line(["correlation not below that interval", "–", *counts]))
     return "\n".join(lines)

@@ -28,7 +28,7 @@ from mmmi_hf.benchmark.networks.training import Training
 from mmmi_hf.benchmark.protocol.summary import beside_paper, curves_markdown, markdown, summarize
 from mmmi_hf.benchmark.registry import estimator_class
 from mmmi_hf.benchmark.report.class_findings import class_findings
-from mmmi_hf.benchmark.report.findings import findings
+from mmmi_hf.benchmark.report.findings import findings, images_of
 from mmmi_hf.benchmark.report.overview import errors_figure, forms_figure, intervals_figure
 from mmmi_hf.benchmark.report.report import versions_of
 from mmmi_hf.benchmark.report.ssl_findings import ssl_findings
@@ -54,6 +54,7 @@ def benchmark_card(folder: Path) -> str:
         ValueError: files are missing, or the summaries are not those of the results.
     """
     sections = _sections(folder)
+    told = {kind: sentences for each in sections for kind, sentences in _findings(each).items() if sentences}
     return (
         environment(
             __package__,
@@ -62,7 +63,8 @@ def benchmark_card(folder: Path) -> str:
         .get_template("benchmark_card.md.j2")
         .render(
             sections=sections,
-            findings={kind: told for each in sections for kind, told in _findings(each).items() if told},
+            findings=told,
+            said=sum(bool(sentence.partition("\n")[0]) for sentences in told.values() for sentence in sentences),
             figures=[(str(path.relative_to(folder)), caption) for path, caption in _figures(folder, sections).items()],
             reads=_reads(sections),
             remarks=remarks.read_text().strip() if (remarks := folder / "remarks.md").is_file() else "",
@@ -193,16 +195,18 @@ def card_of(folder: Path) -> Card:
 def draw_overview(folder: Path) -> list[Path]:
     """Draw the figures of the top of the card; returns their files."""
     sections = [each for each in _sections(folder) if each["rows"]]
-    several = [each for each in sections if len({row["form"] for row in each["rows"]}) > 1]
-    plain = {each["part"] or "here": each["rows"] for each in sections if each not in several and not each["seen"]}
+    several = [each["rows"] for each in sections if len({row["form"] for row in each["rows"]}) > 1]
+    plain = {
+        each["part"] or "here": rows for each in sections if not each["seen"] and (rows := images_of(each["rows"]))
+    }
     written = []
     if plain:
         everything = [row for rows in plain.values() for row in rows]
         together = summarize([{**row, "series": "", "n": 0} for row in everything])
         written += save(errors_figure(plain), folder / PICTURES / "errors")
         written += save(intervals_figure(together), folder / PICTURES / "intervals")
-    for each in several:
-        written += save(forms_figure(each["rows"]), folder / PICTURES / "forms")
+    if several:
+        written += save(forms_figure(max(several, key=len)), folder / PICTURES / "forms")
     return written
 
 
@@ -213,13 +217,15 @@ _CAPTIONS = {
     ),
     "intervals": (
         "How often stated intervals of 95 % hold the truth, and how often those of pairs that share nothing lie above "
-        "0; all kinds of data together. Each bar is an exact interval of 95 % by itself: unlike the intervals of the "
-        "findings, bars do not hold for all estimators together. Grey: what right intervals would reach. Who states "
-        "none is left out."
+        "0; all kinds of data together. Each bar is an exact interval of 95 % by itself, of cells taken as independent "
+        "although sections may have rows in common: unlike the intervals of the findings, bars do not hold for all "
+        "estimators together, which did not all meet the same data. Grey: what right intervals would reach. Who "
+        "states none is left out."
     ),
     "forms": (
         "The same rows as latents, as the images made of them, and as the 8-bit pictures of these. Grey: the truth. "
-        "Each bar is an interval of 95 % by itself, of the sampling of test rows only; bars do not hold together. "
+        "Of several such sections, the one with most cells. Each bar is an interval of 95 % by itself, of the sampling "
+        "of test rows only; bars do not hold together. "
         "◀ and ▶ are values beyond the edge."
     ),
 }

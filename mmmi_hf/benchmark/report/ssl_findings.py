@@ -12,7 +12,8 @@ differences, in what backs the sentences.
 
 A difference is taken seed by seed: networks of a seed begin alike in all configurations, whose rows may be related, and
 seeds have rows of their own. Its interval is Student's over seeds, and those of a sentence hold with 95 % together
-(Bonferroni). Differences are counted where the interval excludes 0.
+(Bonferroni); those that one sentence counts in several places are held together in all of them. Differences are counted
+where the interval excludes 0.
 """
 
 from __future__ import annotations
@@ -171,7 +172,9 @@ def _rule(results: _Results) -> list[str]:
     one = "; ".join(" and ".join(f"`{each}`" for each in group) for group in groups if len(group) > 1)
     return [
         "what is shared where y sits is I(E[y | x1]; x2), exact. Differences are taken seed by seed, of "
-        f"{min(results.common)} seeds in common or more; intervals are Student's, 95 % for all of a sentence together."
+        f"{min(results.common)} seeds in common or more; intervals are Student's, 95 % for all of a "
+        "sentence together; of the sentence in short, for all of each of its parts. Comparisons have configurations in "
+        "common, so that their number is not one of independent results."
         + f"\nTo an encoder these are one in law, and comparisons that agree in law are counted once: {one}."
         * bool(one)
     ]
@@ -181,10 +184,13 @@ def _where(results: _Results) -> _ByPlace:
     """More where y sits, and no more in all: x2 tells as much of y, or more too."""
     alone = results.counted_once(results.raised("aligned", "information", "shared", "other"))
     both = results.counted_once(results.raised("aligned", "information", "shared", too=["other"]), alone)
-    return {
-        "as much is shared, more of it where y sits, and x2 tells as much of y": _differences(results, alone),
-        "as much is shared, more of it where y sits, and x2 tells more of y too": _differences(results, both),
-    }
+    return _together(
+        results,
+        {
+            "as much is shared, more of it where y sits, and x2 tells as much of y": alone,
+            "as much is shared, more of it where y sits, and x2 tells more of y too": both,
+        },
+    )
 
 
 def _beside_y(results: _Results) -> _ByPlace:
@@ -192,9 +198,26 @@ def _beside_y(results: _Results) -> _ByPlace:
     pairs = results.counted_once(results.raised("shared", "information", "other", "aligned"))
     at = [pair for pair in pairs if results.facts[pair[0]]["aligned"] > _NOTHING]
     rest = [pair for pair in pairs if pair not in at]
+    return _together(
+        results,
+        {
+            "more is shared beside y, all else equal, and something where y sits": at,
+            "more is shared beside y, all else equal, and nothing where y sits": rest,
+        },
+    )
+
+
+def _together(results: _Results, places: Mapping[str, Sequence[_Names]]) -> _ByPlace:
+    """Differences of several places, which one sentence counts: held together."""
+    every = _differences(results, [pair for pairs in places.values() for pair in pairs])
     return {
-        "more is shared beside y, all else equal, and something where y sits": _differences(results, at),
-        "more is shared beside y, all else equal, and nothing where y sits": _differences(results, rest),
+        place: {
+            method: {told: each for told, each in of.items() if told in names}
+            for method, of in every.items()
+            if names & of.keys()
+        }
+        for place, pairs in places.items()
+        for names in [{_told(*pair) for pair in pairs}]
     }
 
 
@@ -239,8 +262,8 @@ def _whose(results: _Results) -> list[str]:
         held = sum(each["low"] <= 0.0 <= each["high"] for each in every)
         found.append(
             f"\nBy construction {results.heading} cannot differ where the law of x1 and x2, and that of x1 and y, is "
-            f"the same, whatever x2 tells of y: {names}. As a check of the intervals, {held} of {len(every)} hold 0."
-            f"\n\n{_table(results, checks)}"
+            f"the same, whatever x2 tells of y: {names}. {held} of {len(every)} intervals hold 0, which checks them "
+            f"but weakly.\n\n{_table(results, checks)}"
         )
     return found
 
@@ -321,10 +344,14 @@ def _differences(results: _Results, pairs: Sequence[_Names]) -> _Compared:
     return _compared(
         results,
         {
-            method: {f"`{more}` – `{less}`": ((more, method), (less, method)) for more, less in pairs}
+            method: {_told(*pair): ((pair[0], method), (pair[1], method)) for pair in pairs}
             for method in results.methods()
         },
     )
+
+
+def _told(more: str, less: str) -> str:
+    return f"`{more}` – `{less}`"
 
 
 def _compared(results: _Results, asked: Mapping[str, Mapping[str, tuple[_Cell, _Cell]]]) -> _Compared:

@@ -214,6 +214,25 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     assert text.index("overview/errors.png") < text.index("## Contents") < text.index("<summary>All values")
 
 
+def test_figures_show_the_images_of_several_forms_where_these_have_seeds_enough(tmp_path):
+    forms = [
+        {**each, "form": form}
+        for form in ("latents", "float", "views")
+        for each in cells("dv", [-0.3] * 9, nulls=[0.0] * 3)
+    ]
+    for seeds, drawn in ((3, ["errors.png", "intervals.png", "forms.png"]), (1, ["forms.png"])):
+        write_section(tmp_path / f"of-{seeds}", rows=[each for each in forms if each["seed"] < seeds])
+        card = card_of(tmp_path / f"of-{seeds}")
+        assert [path.name for path in card.draw()] == drawn
+
+
+def test_the_number_of_sentences_that_may_err_is_told(tmp_path):
+    write_section(tmp_path / "1-images")
+    text = benchmark_card(tmp_path)
+    found = text[text.index("## Findings") : text.index("<details>")]
+    assert f"and there are {found.count(chr(10) + '- ')} of them" in found
+
+
 def test_of_values_of_training_rows_order_and_null_are_told():
     rows = [*cells("dv", [2.0] * 3, nulls=[2.1, 2.4]), *cells("nwj", [1.0] * 3, nulls=[3.0])]
     ((order, null),) = findings("recipe", rows, {}, seen=True).values()

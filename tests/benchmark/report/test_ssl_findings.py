@@ -65,6 +65,7 @@ def aside(start, rows, same_laws=()):
 
 
 WHERE = "Where as much is shared, more of it where y sits, and x2 tells as much of y, the probe's"
+TOO = "Where as much is shared, more of it where y sits, and x2 tells more of y too, the probe's"
 BESIDE = "Where more is shared beside y, all else equal, and something where y sits, the probe's"
 
 
@@ -111,7 +112,7 @@ def test_configurations_of_one_law_are_counted_once_and_cannot_differ():
     assert aside(BESIDE, ROWS, same)
     assert aside("By construction", ROWS, same).startswith(
         "By construction R² cannot differ where the law of x1 and x2, and that of x1 and y, is the same, whatever x2 "
-        "tells of y: `loud` and `noise`. As a check of the intervals, 2 of 2 hold 0.\n\n| difference of R² |"
+        "tells of y: `loud` and `noise`. 2 of 2 intervals hold 0, which checks them but weakly.\n\n| difference of R² |"
     )
     assert "`contrastive` higher in 2 of 3" in aside("Where an encoder was trained", ROWS, same)
     assert "R² of `contrastive` differs in 1 of 1 pairs" in estimate
@@ -180,6 +181,23 @@ def test_differences_are_student_s_by_seeds_for_all_of_a_sentence_together():
     low, high = stats.t.interval(1 - 0.05 / 2, 4, pairs.mean(), stats.sem(pairs))  # two methods
     (line,) = [line for line in backs.splitlines() if line.startswith("| `loud` – `quiet` |")]
     assert line.endswith(f"| {written({'value': pairs.mean(), 'low': low, 'high': high})} |")
+
+
+def test_what_one_sentence_counts_is_held_together_wherever_it_stands():
+    """Two comparisons with more where y sits, of two methods: one of them stands in one place, one in the other."""
+    for start, (one, other) in ((WHERE, ("noise", "apart")), (TOO, ("loud", "apart"))):
+        differences = [
+            sum(
+                sign * row["r_squared"]
+                for row in ROWS
+                for config, sign in ((one, 1.0), (other, -1.0))
+                if (row["config"], row["method"], row["seed"]) == (config, "contrastive", seed)
+            )
+            for seed in SEEDS
+        ]
+        low, high = stats.t.interval(1 - 0.05 / 4, 4, np.mean(differences), stats.sem(differences))
+        expected = written({"value": float(np.mean(differences)), "low": float(low), "high": float(high)})
+        assert f"| `{one}` – `{other}` | {expected} |" in aside(start, ROWS)
 
 
 def test_an_interval_may_not_be_narrower_than_the_test_rows_make_it():
