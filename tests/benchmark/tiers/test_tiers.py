@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+from fnmatch import fnmatchcase
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -56,6 +57,10 @@ def test_the_tiers_of_the_package_can_be_made():
             assert cells_of(tier, group) > 0
             assert "oracle-dv" in group.estimators, "the oracle is in every group"
             assert group.split is None or sum(read_split(group.split)) == 100
+            configs = [name for name in tier.configurations if any(fnmatchcase(name, each) for each in group.configs)]
+            assert group.train_rows or len({tier.configuration(name).rows for name in configs}) == 1, (
+                "levels are compared at the same number of training rows"
+            )
     lite = read_tier("lite")
     assert image_seconds(lite) == pytest.approx(3 * 2000 / 44)
 
