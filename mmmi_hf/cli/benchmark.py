@@ -35,8 +35,8 @@ def benchmark(
     tier: Annotated[
         str | None,
         typer.Option(
-            help="A benchmark of fixed size: lite (10 minutes), realism, levels, paper, full. Makes its data in "
-            "OUT/data, unless DIR_OR_REPO has them."
+            help="A benchmark of fixed size: lite (10 minutes), realism, isolated, levels, paper, full. Makes its data "
+            "in OUT/data, unless DIR_OR_REPO has them."
         ),
     ] = None,
     results: Annotated[

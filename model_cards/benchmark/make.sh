@@ -1,20 +1,24 @@
 #!/usr/bin/env bash
 # Makes the data of this card and its results in a folder, part by part; every finished part goes into the card.
 #
-#     bash model_cards/benchmark/make.sh FOLDER                  # what takes minutes to hours: all but full, paper and ssl-images
+#     bash model_cards/benchmark/make.sh FOLDER                  # lite, realism, levels, fusion and ssl
 #     bash model_cards/benchmark/make.sh FOLDER full paper       # these, in this order
 #     bash model_cards/benchmark/make.sh FOLDER --budget full    # cells x seconds of one core, and nothing is made
 #     bash model_cards/benchmark/make.sh FOLDER --publish OWNER  # the data of every tier that FOLDER has, and nothing is made
 #
-# Parts are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are): lite (minutes), realism (the images of
-# lite once more, as latents and as 8-bit pictures); levels (ten of bare latents, and the paper's recipe on a tenth of its
-# rows), paper (its recipe: Table 1, Figs. 4 and 7) and full (the paper's size) take hours; data of the last two are
-# certified. fusion (minutes) is no tier: labels of the four configurations in fusion/, beside this script, are classified.
-# Nor is ssl: encoders that never see y learn from the configurations in sharing/ (half an hour of one core with the making
-# of the data, which --budget leaves out), in ssl-images from images, of sharing-images/ (three hours, nearly all of them
-# for the making of images). Killed at any time and started again with the same FOLDER, it goes on where it
-# was: finished configurations and cells are kept. Parts that are in the card already stay as they are until they are made
-# again.
+# Parts that are tiers (mmmi_hf/benchmark/tiers/NAME/tier.yaml says what they are):
+#     lite        minutes
+#     realism     the images of lite once more, as latents and as 8-bit pictures; minutes
+#     isolated    three of lite's latents, packages in environments of their own (MMMI_HF_ENVIRONMENTS); half an hour
+#     levels      ten of bare latents, and the paper's recipe on a tenth of its rows; two hours of one core
+#     paper       the paper's recipe: Table 1, Figs. 4 and 7; its data are certified; hours
+#     full        the paper's size; its data are certified; hours
+# Other parts:
+#     fusion      labels of the four configurations in fusion/, beside this script, are classified; minutes
+#     ssl         encoders that never see y learn from the latents of the configurations in sharing/; half an hour
+#     ssl-images  the same from images, of sharing-images/; three hours of one core, nearly all of them for the images
+# Killed at any time and started again with the same FOLDER, it goes on where it was: finished configurations and cells are
+# kept. Parts that are in the card already stay as they are until they are made again.
 # Variables: PYTHON (default python); CARD, the folder of the card (default: that of this script); WORKERS, cells side by
 # side (default: one per processor).
 # --publish OWNER [--dry-run] [TIER...] puts each tier into the dataset repository OWNER/mmmi-benchmark-TIER of the Hub, with
@@ -52,9 +56,9 @@ esac
 parts=("$@")
 for part in "${parts[@]}"; do
     case $part in
-        lite | realism | levels | paper | full) ;;
+        lite | realism | isolated | levels | paper | full) ;;
         fusion | ssl | ssl-images) [ -z "$owner" ] || refuse "$part is no tier, so that its data are not published; leave it out" ;;
-        *) refuse "no part $part; give lite, realism, levels, fusion, ssl, ssl-images, paper or full" ;;
+        *) refuse "no part $part; give lite, realism, isolated, levels, fusion, ssl, ssl-images, paper or full" ;;
     esac
 done
 [ ${#parts[@]} -gt 0 ] || [ -n "$owner" ] || parts=(lite realism levels fusion ssl)
@@ -81,8 +85,8 @@ if [ $budget = yes ]; then
     exit
 fi
 
-data_of() { # TIER; realism has the images of lite, where they are
-    if [ "$1" = realism ] && [ -f lite/data/manifests/image-2.5.json ]; then echo lite/data; else echo "$1/data"; fi
+data_of() { # TIER; realism and isolated have data of lite, where they are
+    if [[ $1 = realism || $1 = isolated ]] && [ -f lite/data/manifests/image-2.5.json ]; then echo lite/data; else echo "$1/data"; fi
 }
 
 certify() { # FOLDER; a configuration that has a certificate keeps it
@@ -96,7 +100,7 @@ certify() { # FOLDER; a configuration that has a certificate keeps it
 if [ -n "$owner" ]; then
     cd "$folder" || refuse "no folder $folder; make its data first"
     if [ ${#parts[@]} -eq 0 ]; then
-        for part in lite realism levels paper full; do
+        for part in lite realism isolated levels paper full; do
             if [ -d "$(data_of "$part")/manifests" ]; then parts+=("$part"); fi
         done
         [ ${#parts[@]} -gt 0 ] || refuse "$folder has no data of a tier; make them first"
@@ -182,6 +186,7 @@ for part in "${parts[@]}"; do
             into_card lite/images 3-images
             ;;
         realism) into_card realism/forms 4-realism ;;
+        isolated) into_card isolated/packages 4-packages ;;
         levels)
             into_card levels/ten-levels 5-ten-levels-of-latents
             into_card levels/recipe 6-recipe-of-the-paper-on-a-tenth

@@ -46,7 +46,7 @@ def run(*arguments):
 
 
 def test_the_tiers_of_the_package_can_be_made():
-    assert list_tiers() == ["full", "levels", "lite", "paper", "realism"]
+    assert list_tiers() == ["full", "isolated", "levels", "lite", "paper", "realism"]
     for name in list_tiers():
         tier = read_tier(name)
         assert tier.name == name
