@@ -304,7 +304,7 @@ def _of_forms(rows: Sequence[Record]) -> list[str]:
         sentences.append(
             f"intervals are Student's over {seeds} seeds, with rows and trainings of their own, of means over levels."
             if seeds >= _FEWEST
-            else "how another training would differ is in none of these intervals."
+            else "how another training would differ is in none of these intervals, and may be all that differs."
         )
     return sentences
 

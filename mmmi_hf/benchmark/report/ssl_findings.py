@@ -41,6 +41,7 @@ _ByPlace = Mapping[str, _Compared]
 _NOTHING = 1e-9  # nats
 _READER = "contrastive"  # whose InfoNCE value estimates I(x1; x2)
 _FEWEST = 3  # seeds
+_FEWEST_PAIRS = 3  # of data sets
 
 
 @dataclass(frozen=True)
@@ -427,10 +428,13 @@ class _Pair:
 
 
 def _of_estimates(results: _Results) -> list[str]:
-    """Between data sets: whether the InfoNCE value lies nearer to the truth where the score is higher."""
+    """Between data sets: whether the InfoNCE value lies nearer to the truth where the score is higher.
+
+    Of one or two pairs nothing is said: what else differs between two data sets cannot be told from it.
+    """
     alike = [pair for pair in combinations(results.of_laws(), 2) if results.alike(*pair, "information", "shared")]
     cells = [pair for a, b in alike if results.paired(*(pair := ((a, _READER), (b, _READER))))]
-    if not cells:
+    if len(cells) < _FEWEST_PAIRS:
         return []
     name, error = results.heading, ERROR / (2 * len(cells))
     pairs = [_Pair.of(results, *pair, error) for pair in cells]

@@ -20,8 +20,16 @@ def make(*arguments, **variables):
 @pytest.mark.parametrize(
     ("parts", "variables", "said"),
     [
-        (["pictures"], {}, "no part pictures; give lite, realism, isolated, levels, fusion, ssl, ssl-images, paper or full"),
-        (["--budget", "pictures"], {}, "no part pictures; give lite, realism, isolated, levels, fusion, ssl, ssl-images, paper or full"),
+        (
+            ["pictures"],
+            {},
+            "no part pictures; give lite, realism, isolated, levels, fusion, ssl, ssl-images, paper or full",
+        ),
+        (
+            ["--budget", "pictures"],
+            {},
+            "no part pictures; give lite, realism, isolated, levels, fusion, ssl, ssl-images, paper or full",
+        ),
         (["--publish"], {}, "--publish needs the owner of the repositories, a user or an organization of the Hub"),
         (["--publish", "me", "ssl"], {}, "ssl is no tier, so that its data are not published; leave it out"),
         (["--publish", "me"], {}, "no folder"),
