@@ -257,8 +257,7 @@ def beside_paper(sections: Sequence[tuple[str, bool, Sequence[Record]]]) -> str:
     """The paper's Table 1 and, beside it, correlation / RMSE of its eight estimators in every kind of data and pair.
 
     Of several numbers of training rows the largest is shown; data of a single level have no correlation and are left
-    out. The last rows give the range of the nulls' means, the exact critic on the same rows, and how many estimators
-    have a correlation that is not below the lower end of its interval. Empty where there is
+    out. The last rows give the range of the nulls' means and the exact critic on the same rows. Empty where there is
     nothing to show.
 
     Args:
@@ -288,21 +287,15 @@ def beside_paper(sections: Sequence[tuple[str, bool, Sequence[Record]]]) -> str:
         found = [here.get((*key, n, name)) for key, n in columns.items()]
         values = [_order_and_size(row) if row else "–" for row in found]
         lines.append(_line([name, f"{correlation:.3f} / {rmse:.4f}", *values]))
-    nulls, oracles, counts = [], [], []
+    nulls, oracles = [], []
     for key, n in columns.items():
         mine = [here[*key, n, name] for name in PAPER_TABLE_1 if (*key, n, name) in here]
         of_null = [row["null"]["value"] for row in mine if row["null"] is not None]
         nulls.append(f"{digits(min(of_null))} … {digits(max(of_null))}" if of_null else "–")
         oracle = oracle_of(sections[key[0]][2], *key[1:], n)
         oracles.append("–" if oracle is None else _order_and_size(oracle))
-        if oracle is None or oracle["correlation"]["low"] is None:
-            counts.append("–")
-        else:
-            mark = oracle["correlation"]["low"]
-            counts.append(f"{sum(row['correlation']['value'] >= mark for row in mine)} of {len(mine)}")
     lines.append(_line(["means of the null over seeds", "–", *nulls]))
     lines.append(_line(["the exact critic (`oracle-dv`)", "–", *oracles]))
-    lines.append(_line(["correlation not below that interval", "–", *counts]))
     return "\n".join(lines)
 
 

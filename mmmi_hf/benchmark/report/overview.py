@@ -16,6 +16,7 @@ from mmmi_hf.figures import style
 
 Record = dict[str, Any]
 _LIMIT = 0.6  # of a bias, as a part of the largest truth, that axes show
+_ABREAST = 4  # panels
 
 
 @style.look
@@ -23,13 +24,19 @@ def errors_figure(sections: Mapping[str, Sequence[Record]]) -> Figure:
     """Estimate − truth of every cell, a panel per kind of data, a line per estimator; darker where the truth is larger.
 
     Args:
-        sections: name → rows of the results table. What lies outside the panel stands at its edge, as a triangle.
+        sections: name → rows of the results table, four abreast. What lies outside the panel stands at its edge, as a
+            triangle.
     """
-    names = list(dict.fromkeys(row["estimator"] for rows in sections.values() for row in rows))
-    figure = style.new_figure(3.0 * len(sections) + 1.6, 0.9 + 0.235 * len(names))
-    place = {name: index for index, name in enumerate(names)}
-    for index, (title, rows) in enumerate(sections.items()):
-        axes = figure.add_subplot(1, len(sections), index + 1)
+    titles = list(sections)
+    bands = [titles[start : start + _ABREAST] for start in range(0, len(titles), _ABREAST)]
+    named = [list(dict.fromkeys(row["estimator"] for title in band for row in sections[title])) for band in bands]
+    heights = [0.9 + 0.235 * len(names) for names in named]
+    figure = style.new_figure(3.0 * len(bands[0]) + 1.6, sum(heights))
+    grid = figure.add_gridspec(len(bands), len(bands[0]), height_ratios=heights)
+    for title, (band, index) in zip(titles, ((k // _ABREAST, k % _ABREAST) for k in range(len(titles))), strict=True):
+        rows, names = sections[title], named[band]
+        place = {name: index for index, name in enumerate(names)}
+        axes = figure.add_subplot(grid[band, index])
         shown = [row for row in rows if row["value"] is not None]
         top = max((row["truth"] for row in shown), default=1.0) or 1.0
         limit = _LIMIT * top
