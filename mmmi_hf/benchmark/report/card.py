@@ -2,9 +2,10 @@
 
 Owns the text of the card. Every folder that `mmmi-hf benchmark` wrote, the card's own or one below it, is a section:
 `results.json`, `summary.json`, `benchmark.json`, `seconds.json`, and `plots/`, which are shown. At the top stand
-findings, made by rules, and three figures of all sections. `remarks.md`, if it is there, is what somebody adds, and the
-only text that is typed. Sections stand in the order of their paths. `make.sh`, if it is there, is named as the command
-that made everything.
+findings, made by rules, and three figures of all sections. `front.txt`, if it is there, says of which sections findings
+are shown, in its order, and how many sentences of each at most; the others are folded. `remarks.md`, if it is there, is
+what somebody adds, and the only text that is typed. Sections stand in the order of their paths. `make.sh`, if it is
+there, is named as the command that made everything.
 """
 
 from __future__ import annotations
@@ -54,7 +55,9 @@ def benchmark_card(folder: Path) -> str:
         ValueError: files are missing, or the summaries are not those of the results.
     """
     sections = _sections(folder)
-    told = {kind: sentences for each in sections for kind, sentences in _findings(each).items() if sentences}
+    told = {each["place"]: {kind: those for kind, those in _findings(each).items() if those} for each in sections}
+    shown, folded = _on_the_front(folder, told)
+    every = [sentence for kinds in told.values() for those in kinds.values() for sentence in those]
     return (
         environment(
             __package__,
@@ -63,8 +66,10 @@ def benchmark_card(folder: Path) -> str:
         .get_template("benchmark_card.md.j2")
         .render(
             sections=sections,
-            findings=told,
-            said=sum(bool(sentence.partition("\n")[0]) for sentences in told.values() for sentence in sentences),
+            findings={kind: those for kinds in told.values() for kind, those in kinds.items()},
+            shown=shown,
+            folded=folded,
+            said=sum(bool(sentence.partition("\n")[0]) for sentence in every),
             figures=[(str(path.relative_to(folder)), caption) for path, caption in _figures(folder, sections).items()],
             reads=_reads(sections),
             remarks=remarks.read_text().strip() if (remarks := folder / "remarks.md").is_file() else "",
@@ -74,6 +79,28 @@ def benchmark_card(folder: Path) -> str:
             script=(folder / "make.sh").is_file(),
         )
     )
+
+
+Told = dict[str, list[str]]
+"""Kind of data → sentences."""
+
+
+def _on_the_front(folder: Path, told: dict[str, Told]) -> tuple[Told, Told]:
+    """The sentences that stand on the first page, and those that are folded below them.
+
+    Args:
+        folder: of the card. told: by the path of the section below it.
+    """
+    if not (path := folder / "front.txt").is_file():
+        return {kind: those for kinds in told.values() for kind, those in kinds.items()}, {}
+    shown: Told = {}
+    for line in path.read_text().splitlines():
+        place, *most = line.split() or [""]
+        if place not in told or len(most) > 1 or not all(number.isdecimal() for number in most):
+            raise ValueError(f"{path}: a line is a section's folder and how many sentences of it at most, not {line!r}")
+        shown |= {kind: those[: int(most[0]) if most else None] for kind, those in told[place].items()}
+    rest = {kind: those[len(shown.get(kind, [])) :] for kinds in told.values() for kind, those in kinds.items()}
+    return shown, {kind: those for kind, those in rest.items() if those}
 
 
 def _sections(folder: Path) -> list[dict[str, Any]]:
@@ -117,6 +144,7 @@ def _section(place: Path, folder: Path) -> dict[str, Any]:
     part = _part(place.parent if kind != "estimators" else place, folder)
     title = (f"{part}: {_KINDS[kind]}" if part else _KINDS[kind]).capitalize()
     return {
+        "place": place.relative_to(folder).as_posix(),
         "part": part,
         "title": title,
         "anchor": anchor(title),

@@ -217,6 +217,32 @@ def test_a_card_has_findings_figures_and_what_is_added(tmp_path):
     assert text.index("overview/errors.png") < text.index("## Contents") < text.index("<summary>All values")
 
 
+def test_the_first_page_has_what_front_txt_names_and_the_rest_is_folded(tmp_path):
+    for name in ("1-latents", "2-images", "3-more"):
+        write_section(tmp_path / name)
+    whole = benchmark_card(tmp_path)
+    assert "The other findings" not in whole
+    (tmp_path / "front.txt").write_text("3-more\n1-latents 1\n")
+    text = benchmark_card(tmp_path)
+    shown, folded = text[text.index("## Findings") : text.index("<summary>Every")].split("<summary>The other findings")
+    assert [line for line in shown.splitlines() if line.startswith("**")] == [
+        "**More, I(x1; y), identity, whiten**",
+        "**Latents, I(x1; y), identity, whiten**",
+    ]
+    assert "**Images, I(x1; y), identity, whiten**" in folded
+    assert "**Latents, I(x1; y), identity, whiten**" in folded, "its other sentences"
+    bullets = [line for line in whole[: whole.index("<details>")].splitlines() if line.startswith("- ")]
+    assert sorted(line for part in (shown, folded) for line in part.splitlines() if line[:2] == "- ") == sorted(bullets)
+
+
+@pytest.mark.parametrize("line", ["2-images", "1-latents 1 2", "1-latents one", "", "1-latents -1"])
+def test_a_wrong_line_of_front_txt_is_refused(line, tmp_path):
+    write_section(tmp_path / "1-latents")
+    (tmp_path / "front.txt").write_text(line + "\n")
+    with pytest.raises(ValueError, match=r"front\.txt: a line is a section's folder and how many sentences"):
+        benchmark_card(tmp_path)
+
+
 def test_figures_show_the_images_of_several_forms_where_these_have_seeds_enough(tmp_path):
     forms = [
         {**each, "form": form}
