@@ -63,6 +63,8 @@ LEG_SECONDS, OTHERS = 215.0, 65.0
 """Of a GPU: for leg 2, and about what guide and classifier take of it at the same time."""
 SPEED_SECONDS, START_SECONDS = 85.0, 55.0
 """Kept free for the stage "speed", and what a distillation takes for its start and its end."""
+LEAST = 90.0
+"""Seconds without which no student is begun."""
 PENALTY_COST = 1.6
 """A step of the student's training in those of leg 2: the penalty's share is reckoned, not measured yet."""
 CHECK = f"""
@@ -207,18 +209,29 @@ class Plan:
         )
 
     def student(self, run: Run) -> None:
-        """Trajectories of the guided teacher, and as many steps as time allows."""
-        changes: dict[str, object] = {}
+        """Trajectories of the guided teacher, and as many steps as time allows; without the penalty if it fails."""
+        try:
+            self._student(run)
+        except StageError as error:
+            left = run.until - time.monotonic()
+            if (STUDENT / "pipeline").exists() or left < LEAST or not _yaml(DISTILLATION).get("penalty"):
+                raise
+            run.say(f"again without the penalty: {error}")
+            self._student(run, penalty=0.0)
+
+    def _student(self, run: Run, **changes: object) -> None:
         if not self.few:
-            recipe, table = _yaml(DISTILLATION), json.loads((EVALUATION / "guidance.json").read_text())
-            journeys = recipe["trajectories"] * table["seconds_per_journey"]
+            recipe, table = _yaml(DISTILLATION) | changes, json.loads((EVALUATION / "guidance.json").read_text())
+            made = any(TRAJECTORIES.glob("trajectories-*.safetensors"))  # by the try before
+            journeys = 0.0 if made else recipe["trajectories"] * table["seconds_per_journey"]
             seconds = run.deadline - time.monotonic() - SPEED_SECONDS - START_SECONDS - journeys
+            cost = PENALTY_COST if recipe.get("penalty") else 1.0
             self.look_back(run)
-            changes = {
+            changes |= {
                 "compile": self.compiled,
-                "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"] / PENALTY_COST),
+                "steps": int(images_per_second(LEG) * max(seconds, 20) / recipe["batch_size"] / cost),
             }
-        if not (STUDENT / "pipeline").exists():  # begun by an earlier call, with another number of steps
+        if not (STUDENT / "pipeline").exists():  # begun before, with another number of steps
             shutil.rmtree(STUDENT, ignore_errors=True)
         path = _changed_recipe(DISTILLATION, STUDENT, changes)
         arguments = ["-m", "mmmi_hf", "distill", str(path), "--out", str(STUDENT), "--trajectories", str(TRAJECTORIES)]
@@ -277,7 +290,7 @@ def stages_of(plan: Plan) -> list[Stage]:
         Stage("data", times * 60, 0, data(plan.dataset, 64 if plan.few else 50_000)),
         Stage("warm-up", times * 150, 60, plan.warm_up),
         Stage("teachers", times * 420, 150, plan.teachers),
-        Stage("student", times * 400, 90, plan.student),
+        Stage("student", times * 400, LEAST, plan.student),
         Stage("speed", times * 180, 30, plan.measure),
     ]
 

@@ -4,6 +4,7 @@ import importlib.util
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -199,13 +200,41 @@ def test_steps_follow_from_the_speed_and_the_time_left(script, monkeypatch):
     assert recipe["steps"] == int(20 * script.LEG_SECONDS)
     assert recipe["compile"]
     assert len(told) == 3
-    Path("runs/distillation.yaml").write_text("batch_size: 768\ntrajectories: 1000\n")
+    Path("runs/distillation.yaml").write_text("batch_size: 768\ntrajectories: 1000\npenalty: 0.5\n")
     script.EVALUATION.mkdir()
     (script.EVALUATION / "guidance.json").write_text('{"seconds_per_journey": 0.1}')
     plan.student(run)
     steps = yaml.safe_load(Path("runs/student.yaml").read_text())["steps"]
     left = 500 - script.SPEED_SECONDS - script.START_SECONDS - 100
     assert steps == pytest.approx(20 * left / script.PENALTY_COST, rel=0.02)
+
+
+def test_a_student_that_fails_with_its_penalty_is_made_without(script, monkeypatch):
+    """Once, from the trajectories that are there; not where it had learned something."""
+    plan, run, told = script.Plan("data", SCRIPT.parent, few=True), run_of(script, 500.0), []
+    run.until = run.deadline
+    Path("runs").mkdir()
+
+    def fails(run, arguments, **options):
+        told.append(yaml.safe_load(Path("runs/student.yaml").read_text())["penalty"])
+        raise script.StageError("no")
+
+    monkeypatch.setattr(script.Run, "program", fails)
+    Path("runs/distillation.yaml").write_text("batch_size: 768\ntrajectories: 1000\npenalty: 0.5\n")
+    with pytest.raises(script.StageError):
+        plan.student(run)
+    assert told == [0.5, 0.0]
+    for change in (
+        lambda: (script.STUDENT / "pipeline").mkdir(parents=True),
+        lambda: Path("runs/distillation.yaml").write_text("penalty: 0\n"),
+        lambda: setattr(run, "until", 0.0),
+    ):
+        told.clear()
+        change()
+        with pytest.raises(script.StageError):
+            plan.student(run)
+        assert len(told) == 1
+        shutil.rmtree(script.STUDENT, ignore_errors=True)
 
 
 def test_nothing_is_compiled_where_the_warm_up_could_not(script, monkeypatch):
