@@ -239,7 +239,7 @@ def _of_alarms(rows: Sequence[Record]) -> list[str]:
     wide = [{**row, "alarms": _together(row["alarms"], len(tried))} for row in tried]
     alarmed = [row for row in wide if row["alarms"]["low"] > ALARMED]
     if tried and all(_too_few(row["alarms"]["cells"], len(tried)) for row in tried):
-        return [_few_nulls(tried)]
+        return [_few_nulls(tried, [row for row in _competitors(rows) if row["null"] is not None])]
     if not alarmed:
         return []
     told = "; ".join(
@@ -264,9 +264,12 @@ def _too_few(nulls: int, estimators: int) -> bool:
     return found is None or found["low"] <= ALARMED
 
 
-def _few_nulls(tried: Sequence[Record]) -> str:
-    """What so few nulls read that nothing can be told of how often intervals lie above 0."""
-    low, high = min(row["null"]["low"] for row in tried), max(row["null"]["high"] for row in tried)
+def _few_nulls(tried: Sequence[Record], read: Sequence[Record]) -> str:
+    """What so few nulls read that nothing can be told of how often intervals lie above 0.
+
+    tried: summaries of estimators that state intervals. read: of all.
+    """
+    low, high = min(row["null"]["low"] for row in read), max(row["null"]["high"] for row in read)
     alarmed = [f"`{row['estimator']}`" for row in tried if row["alarms"]["value"] > 0.0]
     told = f" ({', '.join(alarmed)})" if alarmed else ""
     return (

@@ -79,7 +79,8 @@ def order_sentences(cells: Sequence[Record], error: float, *, seen: bool = False
     by_name: dict[str, list[Record]] = {}
     for cell in cells:
         by_name.setdefault(cell["estimator"], []).append(cell)
-    orders = {name: Order.of(those) for name, those in by_name.items()}
+    said = {name: those for name, those in by_name.items() if any(cell["value"] is not None for cell in those)}
+    orders = {name: Order.of(those) for name, those in said.items()}
     orders = {name: order for name, order in orders.items() if max(order.levels, default=0) > 2}
     if not orders:
         return []

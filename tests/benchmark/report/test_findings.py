@@ -289,6 +289,11 @@ def test_so_few_nulls_that_no_number_of_alarms_would_tell_are_told_with_their_ra
         "of pairs that share nothing, values lie between −0.050 and 0.200 nats, and an interval lies above 0 for 1 "
         "of 2 estimators (`minde`): too few nulls to tell how often."
     )
+    silent = cells("package", [0.0] * 3, nulls=[0.4])  # a value without an interval
+    for each in silent:
+        each |= {"low": None, "high": None, "standard_error": None}
+    (sentence,) = said([*rows, *silent])
+    assert "values lie between −0.050 and 0.400 nats, and an interval lies above 0 for 1 of 2 estimators" in sentence
     two = stats.beta.ppf(0.05 / 2, 2, 1)  # of one estimator, two alarms of two: at least 16 %
     assert two > 0.05
     assert "too few" not in " ".join(said(cells("minde", [0.0] * 3, nulls=[0.2, 0.2])))

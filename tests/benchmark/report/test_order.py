@@ -98,3 +98,10 @@ def test_missing_and_equal_values_put_no_pair_into_order_and_nulls_are_left_out(
     null = row(3.0, 0, -9.0, null=True)
     order = Order.of([*cells("flo", [0.1, None, 0.3], [0.0, 0.0, 0.0]), null])
     assert (order.told, order.levels) == ("1 of 6", (3, 3))
+
+
+def test_who_said_nothing_is_not_told():
+    silent = cells("mist", [None] * 5, [None] * 5)
+    both = order_sentences([*cells("dv", RISING, RISING), *silent], 0.05)
+    assert both == order_sentences(cells("dv", RISING, RISING), 0.05)
+    assert order_sentences(silent, 0.05) == []
