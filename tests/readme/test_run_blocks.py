@@ -71,7 +71,8 @@ def test_a_shell_completes_commands(tmp_path):
 
     def printed(*arguments, **variables):
         env = os.environ | {"HOME": str(tmp_path)} | variables
-        return subprocess.run([program, *arguments], env=env, capture_output=True, text=True, check=True).stdout
+        command = ["bash", "-c", '"$0" "$@"; exit $?', program, *arguments]  # the shell is found among the ancestors
+        return subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout
 
     assert printed(**asked).split() == ["generate", "generate-family"]
     assert printed("--install-completion", "bash").startswith("bash completion installed in")
