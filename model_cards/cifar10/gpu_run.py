@@ -77,6 +77,8 @@ for name in {PACKAGES!r}:
     except Exception as error:
         wrong.append(f"{{name}}: {{type(error).__name__}}: {{error}}")
 try:
+    from datasets import Dataset
+    Dataset.from_dict({{"label": [0]}})  # hashed by dill, see above
     print("mmmi-hf", version("mmmi-hf"))
     import torch
     print("torch", torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")
