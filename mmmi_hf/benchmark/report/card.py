@@ -56,8 +56,8 @@ def benchmark_card(folder: Path) -> str:
     """
     sections = _sections(folder)
     told = {each["place"]: {kind: those for kind, those in _findings(each).items() if those} for each in sections}
-    shown, folded = _on_the_front(folder, told)
-    every = [sentence for kinds in told.values() for those in kinds.values() for sentence in those]
+    every = {kind: those for kinds in told.values() for kind, those in kinds.items()}
+    shown = _on_the_front(front, told) if (front := folder / "front.txt").is_file() else every
     return (
         environment(
             __package__,
@@ -66,10 +66,10 @@ def benchmark_card(folder: Path) -> str:
         .get_template("benchmark_card.md.j2")
         .render(
             sections=sections,
-            findings={kind: those for kinds in told.values() for kind, those in kinds.items()},
+            findings=every,
             shown=shown,
-            folded=folded,
-            said=sum(bool(sentence.partition("\n")[0]) for sentence in every),
+            folded={kind: rest for kind, those in every.items() if (rest := those[len(shown.get(kind, [])) :])},
+            said=sum(bool(sentence.partition("\n")[0]) for those in every.values() for sentence in those),
             figures=[(str(path.relative_to(folder)), caption) for path, caption in _figures(folder, sections).items()],
             reads=_reads(sections),
             remarks=remarks.read_text().strip() if (remarks := folder / "remarks.md").is_file() else "",
@@ -85,22 +85,19 @@ Told = dict[str, list[str]]
 """Kind of data → sentences."""
 
 
-def _on_the_front(folder: Path, told: dict[str, Told]) -> tuple[Told, Told]:
-    """The sentences that stand on the first page, and those that are folded below them.
+def _on_the_front(path: Path, told: dict[str, Told]) -> Told:
+    """The sentences that stand on the first page.
 
     Args:
-        folder: of the card. told: by the path of the section below it.
+        path: of `front.txt`. told: by the path of the section below the card's folder.
     """
-    if not (path := folder / "front.txt").is_file():
-        return {kind: those for kinds in told.values() for kind, those in kinds.items()}, {}
     shown: Told = {}
     for line in path.read_text().splitlines():
         place, *most = line.split() or [""]
         if place not in told or len(most) > 1 or not all(number.isdecimal() for number in most):
             raise ValueError(f"{path}: a line is a section's folder and how many sentences of it at most, not {line!r}")
         shown |= {kind: those[: int(most[0]) if most else None] for kind, those in told[place].items()}
-    rest = {kind: those[len(shown.get(kind, [])) :] for kinds in told.values() for kind, those in kinds.items()}
-    return shown, {kind: those for kind, those in rest.items() if those}
+    return shown
 
 
 def _sections(folder: Path) -> list[dict[str, Any]]:
